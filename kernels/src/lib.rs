@@ -1,0 +1,1 @@
+//! Every numerical operation, one room each.

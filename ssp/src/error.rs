@@ -1,0 +1,48 @@
+//! What can go wrong in the study, each as one line that names the file or setting at fault.
+
+use std::path::{Path, PathBuf};
+
+/// A failure of the study's library.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file was read, and what it holds cannot be used.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found, and what to do about it.
+        what: String,
+    },
+    /// Data that are readable but do not fit what was asked of them.
+    #[error("{0}")]
+    Data(String),
+    /// A setting that is unknown, out of range or at odds with another.
+    #[error("{0}")]
+    Setting(String),
+    /// The engine below refused.
+    #[error(transparent)]
+    Tensor(#[from] tensor::Error),
+}
+
+/// The study's result type.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An operating-system failure on `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Error::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// Content of `path` that cannot be used.
+    pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
+        Error::File { path: path.as_ref().to_path_buf(), what: what.into() }
+    }
+}

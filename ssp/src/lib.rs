@@ -1,0 +1,6 @@
+//! The study: cine data, augmentation, pretext tasks, fine-tuning, evaluation and report.
+
+pub mod data;
+mod error;
+
+pub use error::{Error, Result};
