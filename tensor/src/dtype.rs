@@ -1,6 +1,8 @@
 //! Element types.
 
 use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,4 +57,125 @@ impl Element for f32 {
 
 impl Element for f64 {
     const DTYPE: DType = DType::F64;
+}
+
+/// The real numbers that kernels are generic over.
+pub trait Float:
+    Element
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + AddAssign
+    + Sum
+    + Default
+{
+    /// The nearest value to `x`.
+    fn from_f64(x: f64) -> Self;
+    /// The value, widened.
+    fn to_f64(self) -> f64;
+    /// `self * a + b`, rounded once.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Square root.
+    fn sqrt(self) -> Self;
+    /// Exponential.
+    fn exp(self) -> Self;
+    /// Natural logarithm.
+    fn ln(self) -> Self;
+    /// Power.
+    fn powf(self, exponent: Self) -> Self;
+    /// The greater of two.
+    fn max(self, other: Self) -> Self;
+    /// The lesser of two.
+    fn min(self, other: Self) -> Self;
+    /// Neither infinite nor not-a-number.
+    fn is_finite(self) -> bool;
+    /// Largest integer not above.
+    fn floor(self) -> Self;
+}
+
+// The two implementations differ in nothing but the type; a macro keeps them from drifting apart.
+macro_rules! float {
+    ($type:ty) => {
+        impl Float for $type {
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $type
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                <$type>::mul_add(self, a, b)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$type>::sqrt(self)
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                <$type>::exp(self)
+            }
+            #[inline(always)]
+            fn ln(self) -> Self {
+                <$type>::ln(self)
+            }
+            #[inline(always)]
+            fn powf(self, exponent: Self) -> Self {
+                <$type>::powf(self, exponent)
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                <$type>::max(self, other)
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                <$type>::min(self, other)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                <$type>::is_finite(self)
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                <$type>::floor(self)
+            }
+        }
+    };
+}
+
+float!(f32);
+float!(f64);
+
+/// Runs an expression with `$T` standing for the Rust type of a floating dtype; any other dtype
+/// is an error of the operation named.
+///
+/// ```
+/// # use tensor::{DType, Float, Result, with_float};
+/// fn bytes(dtype: DType) -> Result<usize> {
+///     with_float!("bytes", dtype, T => Ok(size_of::<T>()))
+/// }
+/// assert_eq!(bytes(DType::F64).unwrap(), 8);
+/// assert!(bytes(DType::U8).is_err());
+/// ```
+#[macro_export]
+macro_rules! with_float {
+    ($operation:expr, $dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            found => {
+                Err($crate::Error::DType { operation: $operation, found, wanted: "f32 or f64" })
+            }
+        }
+    };
 }

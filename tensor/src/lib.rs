@@ -1,9 +1,19 @@
 //! Memory: shapes, dtypes, storage, the tape and random streams.
+//!
+//! A [`Tensor`] is an immutable array with an optional place on the tape. Operations live in the
+//! `kernels` crate; here is only what they all stand on.
 
+mod buffer;
 mod dtype;
 mod error;
+pub mod random;
 mod shape;
+mod tape;
+mod tensor;
 
-pub use dtype::{DType, Element};
+pub use buffer::{Buffer, MemoryUse, memory_use, release_idle_memory};
+pub use dtype::{DType, Element, Float};
 pub use error::{Error, Result};
 pub use shape::Shape;
+pub use tape::{Gradients, without_tape};
+pub use tensor::{Deferred, Tensor};

@@ -1,0 +1,286 @@
+//! A tensor: a shape, a dtype, reference-counted memory, and how it came about.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::tape::{self, Node};
+use crate::{Buffer, DType, Element, Error, Result, Shape};
+
+/// An immutable array of numbers, cheap to clone.
+///
+/// Images are channels-last: `[batch, rows, columns, channels]`.
+#[derive(Clone)]
+pub struct Tensor(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    shape: Shape,
+    dtype: DType,
+    value: Value,
+    /// How the tape reaches the tensor's parents; none for leaves and where no parent wants a
+    /// gradient.
+    node: Option<Node>,
+    wants_gradient: bool,
+}
+
+enum Value {
+    Dense(Buffer),
+    Deferred { recipe: Box<dyn Deferred>, computed: OnceLock<Buffer> },
+}
+
+/// A value that is computed where it is read.
+///
+/// Some consumers know the recipe and apply it to each element as they load it, so that the value
+/// never exists in memory (a convolution does so with normalisation and activation). Any other
+/// consumer reads the tensor as usual, and gets it computed once.
+pub trait Deferred: Any + Send + Sync {
+    /// Computes the whole value.
+    fn compute(&self) -> Buffer;
+}
+
+impl Tensor {
+    /// A tensor of the given values, outermost axis first.
+    ///
+    /// # Errors
+    /// When the number of values is not that of the shape.
+    pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        if values.len() != shape.elements() {
+            return Err(Error::Length { found: values.len(), shape });
+        }
+        Ok(Self::build::<T>(shape, |out| out.copy_from_slice(values)))
+    }
+
+    /// A single number.
+    pub fn scalar<T: Element>(value: T) -> Self {
+        Self::build::<T>(Shape::SCALAR, |out| out[0] = value)
+    }
+
+    /// A tensor of zeros.
+    pub fn zeros<T: Element>(shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        Self::from_buffer::<T>(Buffer::zeroed::<T>(shape.elements()), shape)
+    }
+
+    /// A tensor whose elements `write` fills in; it must write every one, for what it finds there
+    /// is stale.
+    pub fn build<T: Element>(shape: impl Into<Shape>, write: impl FnOnce(&mut [T])) -> Self {
+        let shape = shape.into();
+        let mut buffer = Buffer::stale::<T>(shape.elements());
+        write(buffer.as_mut_slice());
+        Self::from_buffer::<T>(buffer, shape)
+    }
+
+    /// A tensor over memory that is already filled; the buffer's length must be the shape's.
+    pub fn from_buffer<T: Element>(buffer: Buffer, shape: impl Into<Shape>) -> Self {
+        let shape = shape.into();
+        assert_eq!(buffer.as_slice::<T>().len(), shape.elements(), "buffer and shape {shape}");
+        Self::new(shape, T::DTYPE, Value::Dense(buffer))
+    }
+
+    /// A tensor that is computed where it is read.
+    pub fn deferred(shape: impl Into<Shape>, dtype: DType, recipe: impl Deferred) -> Self {
+        let value = Value::Deferred { recipe: Box::new(recipe), computed: OnceLock::new() };
+        Self::new(shape.into(), dtype, value)
+    }
+
+    fn new(shape: Shape, dtype: DType, value: Value) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Tensor(Arc::new(Inner { id, shape, dtype, value, node: None, wants_gradient: false }))
+    }
+
+    /// The same value as a leaf of the tape, for which [`backward`](Self::backward) will return a
+    /// gradient.
+    pub fn parameter(self) -> Self {
+        self.rebuilt(|inner| inner.wants_gradient = true)
+    }
+
+    /// Puts an operation on the tape: `self` is its result, `parents` are its differentiable
+    /// inputs, and `backward` turns the gradient of the result into those of the parents, in
+    /// order, leaving out those that `wanted` says nobody asks for.
+    ///
+    /// Nothing is recorded when no parent wants a gradient or inside [`without_tape`].
+    ///
+    /// [`without_tape`]: crate::without_tape
+    pub fn recorded<F>(self, operation: &'static str, parents: &[&Tensor], backward: F) -> Self
+    where
+        F: FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync + 'static,
+    {
+        if !tape::is_recording() || !parents.iter().any(|p| p.wants_gradient()) {
+            return self;
+        }
+        let parents = parents.iter().map(|&p| p.clone()).collect();
+        let node = Node::new(operation, parents, Box::new(backward));
+        self.rebuilt(|inner| {
+            inner.node = Some(node);
+            inner.wants_gradient = true;
+        })
+    }
+
+    /// Changes a tensor that nobody else holds yet.
+    fn rebuilt(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        let inner = Arc::get_mut(&mut self.0).expect("a new tensor has one owner");
+        change(inner);
+        self
+    }
+
+    /// Extents, outermost first.
+    pub fn shape(&self) -> Shape {
+        self.0.shape
+    }
+
+    /// Extents as a slice.
+    pub fn dims(&self) -> &[usize] {
+        self.0.shape.dims()
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    /// Whether a gradient will be computed for this tensor.
+    pub fn wants_gradient(&self) -> bool {
+        self.0.wants_gradient
+    }
+
+    /// The elements, outermost axis first. A deferred value is computed now, and kept.
+    ///
+    /// # Panics
+    /// When `T` is not the tensor's dtype: operations check dtypes at their door.
+    pub fn data<T: Element>(&self) -> &[T] {
+        assert_eq!(T::DTYPE, self.0.dtype, "a tensor of {} read as {}", self.0.dtype, T::DTYPE);
+        match &self.0.value {
+            Value::Dense(buffer) => buffer.as_slice(),
+            Value::Deferred { recipe, computed } => {
+                computed.get_or_init(|| recipe.compute()).as_slice()
+            }
+        }
+    }
+
+    /// How to compute the value while reading, if it is deferred in the way `R` knows and has not
+    /// been computed already.
+    pub fn recipe<R: Deferred>(&self) -> Option<&R> {
+        match &self.0.value {
+            Value::Deferred { recipe, computed } if computed.get().is_none() => {
+                (recipe.as_ref() as &dyn Any).downcast_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// The elements as `f64`, whatever the dtype.
+    pub fn to_f64(&self) -> Vec<f64> {
+        match self.0.dtype {
+            DType::U8 => self.data::<u8>().iter().map(|&x| f64::from(x)).collect(),
+            DType::F32 => self.data::<f32>().iter().map(|&x| f64::from(x)).collect(),
+            DType::F64 => self.data::<f64>().to_vec(),
+        }
+    }
+
+    /// The one element of a tensor that has just one.
+    ///
+    /// # Errors
+    /// When there are more, or none.
+    pub fn item(&self) -> Result<f64> {
+        match self.shape().elements() {
+            1 => Ok(self.to_f64()[0]),
+            n => Err(Error::shape("item", format!("{} holds {n} elements, not 1", self.shape()))),
+        }
+    }
+
+    /// The memory itself if nobody else holds it, to be written over; else a copy.
+    ///
+    /// The result is off the tape.
+    pub fn into_buffer<T: Element>(self) -> Buffer {
+        match Arc::try_unwrap(self.0) {
+            Ok(Inner { value: Value::Dense(buffer), .. }) => buffer,
+            Ok(inner) => Tensor(Arc::new(inner)).copied::<T>(),
+            Err(shared) => Tensor(shared).copied::<T>(),
+        }
+    }
+
+    fn copied<T: Element>(&self) -> Buffer {
+        let values = self.data::<T>();
+        let mut buffer = Buffer::stale::<T>(values.len());
+        buffer.as_mut_slice().copy_from_slice(values);
+        buffer
+    }
+
+    /// The same elements, off the tape.
+    pub fn detached(&self) -> Self {
+        if self.0.node.is_none() && !self.0.wants_gradient {
+            return self.clone();
+        }
+        let buffer = match self.0.dtype {
+            DType::U8 => self.copied::<u8>(),
+            DType::F32 => self.copied::<f32>(),
+            DType::F64 => self.copied::<f64>(),
+        };
+        Self::new(self.0.shape, self.0.dtype, Value::Dense(buffer))
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.0.node.as_ref()
+    }
+}
+
+impl fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tensor {} {}", self.dtype(), self.shape())?;
+        if let Some(node) = self.node() {
+            write!(f, " from {}", node.operation())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(Arc<AtomicU64>);
+
+    impl Deferred for Counting {
+        fn compute(&self) -> Buffer {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            let mut buffer = Buffer::stale::<f32>(3);
+            buffer.as_mut_slice::<f32>().copy_from_slice(&[1.0, 2.0, 3.0]);
+            buffer
+        }
+    }
+
+    #[test]
+    fn a_deferred_value_is_computed_once_and_only_when_read() {
+        let count = Arc::new(AtomicU64::new(0));
+        let tensor = Tensor::deferred([3], DType::F32, Counting(count.clone()));
+        assert!(tensor.recipe::<Counting>().is_some());
+        assert_eq!(count.load(Ordering::Relaxed), 0);
+        assert_eq!(tensor.data::<f32>(), [1.0, 2.0, 3.0]);
+        assert_eq!(tensor.data::<f32>(), [1.0, 2.0, 3.0]);
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        assert!(tensor.recipe::<Counting>().is_none());
+    }
+
+    #[test]
+    fn values_must_fill_the_shape() {
+        let error = Tensor::from_slice(&[1.0f32; 5], [2, 3]).unwrap_err();
+        assert_eq!(error.to_string(), "5 values do not fill shape [2, 3], which takes 6");
+    }
+
+    #[test]
+    fn memory_with_one_owner_is_handed_over_and_shared_memory_is_copied() {
+        let tensor = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap();
+        let kept = tensor.clone();
+        let address = kept.data::<f32>().as_ptr();
+        assert_ne!(tensor.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
+        assert_eq!(kept.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
+    }
+}
