@@ -1,0 +1,134 @@
+//! What every operation brings along so that the suites can check and time it.
+//!
+//! An operation's own shapes live in its room, in `check.rs`; the suites (gradients against finite
+//! differences, device agreement, benchmarks) walk [`registry`](crate::registry) and run on them.
+
+use tensor::random::{Purpose, Stream};
+use tensor::{DType, Result, Shape, Tensor, with_float};
+
+/// What an argument's values look like.
+#[derive(Clone, Debug)]
+pub enum Values {
+    /// Normal with the given mean and deviation.
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        deviation: f64,
+    },
+    /// Uniform from `low` to `high`.
+    Uniform {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// Class labels, as `u8`, each of this many classes equally likely.
+    Classes(u8),
+}
+
+/// One argument of a check.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// Its shape.
+    pub shape: Shape,
+    /// How its values are drawn.
+    pub values: Values,
+    /// Whether the operation has a gradient with respect to it.
+    pub differentiable: bool,
+}
+
+impl Argument {
+    /// A differentiable argument of standard normal values.
+    pub fn normal(shape: impl Into<Shape>) -> Self {
+        Self::of(shape, Values::Normal { mean: 0.0, deviation: 1.0 }, true)
+    }
+
+    /// A differentiable argument of uniform values.
+    pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64) -> Self {
+        Self::of(shape, Values::Uniform { low, high }, true)
+    }
+
+    /// Class labels.
+    pub fn classes(shape: impl Into<Shape>, classes: u8) -> Self {
+        Self::of(shape, Values::Classes(classes), false)
+    }
+
+    /// The same argument, taken as a constant.
+    pub fn constant(mut self) -> Self {
+        self.differentiable = false;
+        self
+    }
+
+    fn of(shape: impl Into<Shape>, values: Values, differentiable: bool) -> Self {
+        Argument { shape: shape.into(), values, differentiable }
+    }
+
+    /// Draws the argument; equal streams give equal values, rounded to the dtype.
+    ///
+    /// # Errors
+    /// When `dtype` is not floating.
+    pub fn draw(&self, dtype: DType, stream: &mut Stream) -> Result<Tensor> {
+        let n = self.shape.elements();
+        if let Values::Classes(classes) = self.values {
+            let labels: Vec<u8> = (0..n).map(|_| stream.below(classes.into()) as u8).collect();
+            return Tensor::from_slice(&labels, self.shape);
+        }
+        let values: Vec<f64> = (0..n)
+            .map(|_| match self.values {
+                Values::Normal { mean, deviation } => mean + deviation * stream.normal(),
+                Values::Uniform { low, high } => stream.uniform(low, high),
+                Values::Classes(_) => 0.0,
+            })
+            .collect();
+        with_float!("check", dtype, T => {
+            let values: Vec<T> = values.iter().map(|&v| tensor::Float::from_f64(v)).collect();
+            Tensor::from_slice(&values, self.shape)
+        })
+    }
+}
+
+/// The function that a check runs: arguments in, differentiable results out.
+pub type Function = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+
+/// An operation on particular shapes and settings.
+pub struct Case {
+    /// What is particular about it, for messages.
+    pub name: String,
+    /// Its arguments, in the order in which `run` takes them.
+    pub arguments: Vec<Argument>,
+    /// The operation itself.
+    pub run: Function,
+}
+
+impl Case {
+    /// A case of the given name, arguments and function.
+    pub fn new(
+        name: impl Into<String>,
+        arguments: Vec<Argument>,
+        run: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
+    ) -> Self {
+        Case { name: name.into(), arguments, run: Box::new(run) }
+    }
+
+    /// Draws all arguments. The same seed gives the same values for every dtype, up to rounding.
+    ///
+    /// # Errors
+    /// When `dtype` is not floating.
+    pub fn draw(&self, dtype: DType, seed: u64) -> Result<Vec<Tensor>> {
+        let draw = |(i, a): (usize, &Argument)| {
+            a.draw(dtype, &mut Stream::new(seed, Purpose::Check, 0, i as u32))
+        };
+        self.arguments.iter().enumerate().map(draw).collect()
+    }
+}
+
+/// An operation and its checks, as the registry lists them.
+pub struct Operation {
+    /// The name of its room: the folder under `kernels/src`.
+    pub name: &'static str,
+    /// Cases picked by hand: the awkward ones.
+    pub awkward: fn() -> Vec<Case>,
+    /// A case of random shape and settings, small enough for finite differences.
+    pub random: fn(&mut Stream) -> Case,
+}

@@ -1,0 +1,67 @@
+//! Small arrays that any compiler can vectorise.
+
+use std::marker::PhantomData;
+
+use super::{Scalar, Simd};
+
+/// Four elements of type `T`.
+#[derive(Clone, Copy)]
+pub struct Lanes<T>(PhantomData<T>);
+
+/// Four lanes: two or one registers of any processor of the last twenty years.
+const LANES: usize = 4;
+
+impl<T: Scalar> Simd for Lanes<T> {
+    type Scalar = T;
+    type Vector = [T; LANES];
+    const LANES: usize = LANES;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(x: T) -> [T; LANES] {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> [T; LANES] {
+        // SAFETY: the caller's promise.
+        unsafe { from.cast::<[T; LANES]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut T, v: [T; LANES]) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<[T; LANES]>().write_unaligned(v) }
+    }
+
+    /// Rounds twice: without a fused instruction, a correctly rounded one is a library call.
+    #[inline(always)]
+    unsafe fn mul_add(a: [T; LANES], b: [T; LANES], c: [T; LANES]) -> [T; LANES] {
+        std::array::from_fn(|i| a[i] * b[i] + c[i])
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: [T; LANES], b: [T; LANES]) -> [T; LANES] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: [T; LANES], b: [T; LANES]) -> [T; LANES] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: [T; LANES], b: [T; LANES]) -> [T; LANES] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+
+    #[inline(always)]
+    unsafe fn select_greater(
+        a: [T; LANES],
+        b: [T; LANES],
+        then: [T; LANES],
+        otherwise: [T; LANES],
+    ) -> [T; LANES] {
+        std::array::from_fn(|i| if a[i] > b[i] { then[i] } else { otherwise[i] })
+    }
+}
