@@ -167,6 +167,15 @@ pub fn level() -> Level {
     *LEVEL
 }
 
+/// Elements per vector of the instruction set in use.
+pub fn lanes<T: Scalar>() -> usize {
+    match level() {
+        Level::Portable => T::Portable::LANES,
+        Level::Avx2 => T::Avx2::LANES,
+        Level::Avx512 => T::Avx512::LANES,
+    }
+}
+
 /// Runs a kernel with the instruction set in use.
 #[inline]
 pub fn run<T: Scalar, K: Vectorised<T>>(kernel: K) -> K::Output {

@@ -1,0 +1,208 @@
+//! Batch normalisation on the CPU: one pass to measure, one for the sums of the gradient, one to
+//! apply each.
+
+use rayon::prelude::*;
+use tensor::{Buffer, Tensor};
+
+use super::Normalised;
+use crate::simd::{self, Scalar, Simd, Vectorised};
+use crate::taps::moments::{BandMoments, Moments};
+use crate::taps::stage::Activation;
+
+/// Elements that one task handles: a few pages, so that a second look finds them in the cache.
+const CHUNK: usize = 1 << 14;
+
+/// Elements of a chunk: whole pixels, about [`CHUNK`].
+fn chunk(channels: usize) -> usize {
+    (CHUNK / channels).max(16) * channels
+}
+
+pub fn moments<T: Scalar>(x: &[T], channels: usize) -> Moments {
+    let bands: Vec<BandMoments> =
+        x.par_chunks(chunk(channels)).map(|part| BandMoments::of(part, channels)).collect();
+    Moments::combined(bands.into_iter(), channels)
+}
+
+pub fn apply<T: Scalar>(x: &[T], activation: &Activation<'_, T>) -> Buffer {
+    let chunk = chunk(activation.mean.len());
+    let mut out = Buffer::stale::<T>(x.len());
+    out.as_mut_slice::<T>()
+        .par_chunks_mut(chunk)
+        .zip(x.par_chunks(chunk))
+        .for_each(|(out, x)| simd::run(Apply { x, activation, out }));
+    out
+}
+
+struct Apply<'a, T> {
+    x: &'a [T],
+    activation: &'a Activation<'a, T>,
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> Vectorised<T> for Apply<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<Scalar = T>>(self) {
+        let Activation { mean, scale, shift, slope } = *self.activation;
+        for (x, out) in self.x.chunks_exact(mean.len()).zip(self.out.chunks_exact_mut(mean.len())) {
+            for c in 0..mean.len() {
+                let y = (x[c] - mean[c]) * scale[c] + shift[c];
+                out[c] = if y > T::default() { y } else { y * slope };
+            }
+        }
+    }
+}
+
+/// Gradients of `x`, `gamma` and `beta`, each if wanted. `batch` says whether mean and variance
+/// were those of `x`.
+pub fn backward<T: Scalar>(
+    kept: &Normalised,
+    gradient: Tensor,
+    batch: bool,
+    wanted: &[bool],
+) -> [Option<Tensor>; 3] {
+    let activation = kept.activation::<T>();
+    let channels = activation.mean.len();
+    let x = kept.x.data::<T>();
+    let count = (x.len() / channels) as f64;
+    let inverse = kept.inverse_deviation.data::<T>();
+
+    let [dbeta, distances] = sums(x, gradient.data(), &activation);
+    let dgamma: Vec<f64> = distances.iter().zip(inverse).map(|(d, i)| d * i.to_f64()).collect();
+    let vector = |values: &[f64]| {
+        Tensor::build::<T>([channels], |out| {
+            out.iter_mut().zip(values).for_each(|(out, &v)| *out = T::from_f64(v));
+        })
+    };
+    let dx = wanted[0].then(|| {
+        // Per channel, dx = scale * g + towards * (x - mean) + constant.
+        let share = if batch { 1.0 / count } else { 0.0 };
+        let per_channel = |value: &dyn Fn(usize) -> f64| -> Vec<T> {
+            (0..channels)
+                .map(|c| T::from_f64(-activation.scale[c].to_f64() * share * value(c)))
+                .collect()
+        };
+        let towards = per_channel(&|c| inverse[c].to_f64() * dgamma[c]);
+        let constant = per_channel(&|c| dbeta[c]);
+        let shape = gradient.shape();
+        let mut buffer = gradient.into_buffer::<T>();
+        let chunk = chunk(channels);
+        buffer.as_mut_slice::<T>().par_chunks_mut(chunk).zip(x.par_chunks(chunk)).for_each(
+            |(gradient, x)| {
+                simd::run(InputGradient {
+                    x,
+                    gradient,
+                    activation: &activation,
+                    towards: &towards,
+                    constant: &constant,
+                });
+            },
+        );
+        Tensor::from_buffer::<T>(buffer, shape)
+    });
+    [dx, wanted[1].then(|| vector(&dgamma)), wanted[2].then(|| vector(&dbeta))]
+}
+
+/// Per channel, the sums of `g` and of `g (x - mean)`, where `g` is the gradient before the
+/// activation.
+fn sums<T: Scalar>(x: &[T], gradient: &[T], activation: &Activation<'_, T>) -> [Vec<f64>; 2] {
+    let channels = activation.mean.len();
+    let chunk = chunk(channels);
+    let parts: Vec<[Vec<T>; 2]> = x
+        .par_chunks(chunk)
+        .zip(gradient.par_chunks(chunk))
+        .map(|(x, gradient)| {
+            let mut sums = [vec![T::default(); channels], vec![T::default(); channels]];
+            simd::run(GradientSums { x, gradient, activation, sums: &mut sums });
+            sums
+        })
+        .collect();
+    let mut totals = [vec![0.0; channels], vec![0.0; channels]];
+    for part in &parts {
+        for (total, part) in totals.iter_mut().zip(part) {
+            total.iter_mut().zip(part).for_each(|(t, p)| *t += p.to_f64());
+        }
+    }
+    totals
+}
+
+struct GradientSums<'a, T> {
+    x: &'a [T],
+    gradient: &'a [T],
+    activation: &'a Activation<'a, T>,
+    sums: &'a mut [Vec<T>; 2],
+}
+
+impl<T: Scalar> Vectorised<T> for GradientSums<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<Scalar = T>>(self) {
+        let Activation { mean, scale, shift, slope } = *self.activation;
+        let channels = mean.len();
+        let pixels = self.x.len() / channels;
+        let whole = channels - channels % S::LANES;
+        for c in (0..whole).step_by(S::LANES) {
+            // SAFETY: c + LANES <= channels, and every pixel and vector holds that many values.
+            unsafe {
+                let zero = S::splat(T::default());
+                let slope = S::splat(slope);
+                let [mean, scale, shift] =
+                    [mean, scale, shift].map(|values| S::load(values.as_ptr().add(c)));
+                // Two pairs of sums hide some of the latency of adding.
+                let mut sums = [[zero; 2]; 2];
+                for pixel in 0..pixels {
+                    let at = pixel * channels + c;
+                    let distance = S::sub(S::load(self.x.as_ptr().add(at)), mean);
+                    let y = S::mul_add(distance, scale, shift);
+                    let g = S::load(self.gradient.as_ptr().add(at));
+                    let g = S::select_greater(y, zero, g, S::mul(g, slope));
+                    sums[0] = [S::add(sums[0][0], g), S::mul_add(g, distance, sums[0][1])];
+                    sums.swap(0, 1);
+                }
+                S::store(self.sums[0].as_mut_ptr().add(c), S::add(sums[0][0], sums[1][0]));
+                S::store(self.sums[1].as_mut_ptr().add(c), S::add(sums[0][1], sums[1][1]));
+            }
+        }
+        for c in whole..channels {
+            for pixel in 0..pixels {
+                let at = pixel * channels + c;
+                let distance = self.x[at] - mean[c];
+                let y = distance * scale[c] + shift[c];
+                let g = self.gradient[at];
+                let g = if y > T::default() { g } else { g * slope };
+                self.sums[0][c] += g;
+                self.sums[1][c] += g * distance;
+            }
+        }
+    }
+}
+
+/// Turns the gradient of the result into that of `x`, in place.
+struct InputGradient<'a, T> {
+    x: &'a [T],
+    gradient: &'a mut [T],
+    activation: &'a Activation<'a, T>,
+    towards: &'a [T],
+    constant: &'a [T],
+}
+
+impl<T: Scalar> Vectorised<T> for InputGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<Scalar = T>>(self) {
+        let Activation { mean, scale, shift, slope } = *self.activation;
+        let (towards, constant, n) = (self.towards, self.constant, mean.len());
+        for (x, gradient) in self.x.chunks_exact(n).zip(self.gradient.chunks_exact_mut(n)) {
+            for c in 0..n {
+                let distance = x[c] - mean[c];
+                let y = distance * scale[c] + shift[c];
+                let g = gradient[c];
+                let g = if y > T::default() { g } else { g * slope };
+                gradient[c] = g * scale[c] + distance * towards[c] + constant[c];
+            }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Batch normalisation with leaky ReLU.
+//!
+//! `y = f((x - mean) / sqrt(variance + epsilon) * gamma + beta)`, `f(v) = v` above 0 and
+//! `slope * v` below; per channel, the last axis. Ioffe and Szegedy, *Batch normalization* (ICML
+//! 2015).
+//!
+//! The result is deferred: a convolution that reads it computes it as it loads, so that only `x`
+//! stays in memory. Any other consumer gets it computed once.
+//!
+//! With batch statistics, mean and variance are functions of `x`. With `g` the gradient of the
+//! normalised, scaled value, `n` values per channel and `z` the normalised value,
+//!
+//! `d beta = sum g`, `d gamma = sum g z`, `d x = gamma / deviation * (g - d beta / n - z d gamma / n)`
+//!
+//! and with running statistics `d x = gamma / deviation * g`.
+
+pub mod check;
+mod cpu;
+
+use tensor::{Buffer, DType, Deferred, Error, Float, Result, Tensor, with_float};
+
+use crate::simd::Scalar;
+use crate::taps::moments as measured;
+use crate::taps::stage::{Activation, Source};
+
+/// Mean and variance per channel, as measured over a batch.
+#[derive(Clone, Debug)]
+pub struct Moments {
+    /// `[channels]`.
+    pub mean: Tensor,
+    /// `[channels]`, divided by the number of values (biased).
+    pub variance: Tensor,
+    /// Number of values per channel.
+    pub count: usize,
+}
+
+impl Moments {
+    /// Moments in the dtype of the tensor that they were measured on.
+    pub(crate) fn from_measured<T: Float>(moments: &measured::Moments) -> Self {
+        let tensor = |values: &[f64]| {
+            Tensor::build::<T>([values.len()], |out| {
+                out.iter_mut().zip(values).for_each(|(out, &v)| *out = T::from_f64(v));
+            })
+        };
+        Moments {
+            mean: tensor(&moments.mean),
+            variance: tensor(&moments.variance),
+            count: moments.count,
+        }
+    }
+}
+
+/// What to normalise by.
+#[derive(Clone, Copy, Debug)]
+pub enum Statistics<'a> {
+    /// The batch's own moments, which must be those of the tensor to be normalised: training.
+    Batch(&'a Moments),
+    /// Constants: evaluation.
+    Running {
+        /// `[channels]`.
+        mean: &'a Tensor,
+        /// `[channels]`.
+        variance: &'a Tensor,
+    },
+}
+
+/// Mean and variance of every channel (the last axis) of `x`.
+///
+/// # Errors
+/// When `x` is empty or not floating.
+pub fn moments(x: &Tensor) -> Result<Moments> {
+    let channels = x.shape().last();
+    if x.shape().elements() == 0 {
+        return Err(Error::shape("batch_norm", format!("no values to measure in {}", x.shape())));
+    }
+    with_float!("batch_norm", x.dtype(), T => {
+        Ok(Moments::from_measured::<T>(&cpu::moments::<T>(x.data(), channels)))
+    })
+}
+
+/// Normalises `x` per channel, scales by `gamma`, shifts by `beta`, and applies leaky ReLU with
+/// the given slope (1 leaves negative values as they are); see the [module](self).
+///
+/// # Errors
+/// When shapes or dtypes do not fit each other.
+pub fn batch_norm(
+    x: &Tensor,
+    statistics: Statistics<'_>,
+    gamma: &Tensor,
+    beta: &Tensor,
+    epsilon: f64,
+    slope: f64,
+) -> Result<Tensor> {
+    let (mean, variance, batch) = match statistics {
+        Statistics::Batch(m) => (&m.mean, &m.variance, Some(m.count)),
+        Statistics::Running { mean, variance } => (mean, variance, None),
+    };
+    let channels = x.shape().last();
+    for (name, vector) in [("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta)]
+    {
+        if vector.dims() != [channels] || vector.dtype() != x.dtype() {
+            return Err(Error::shape(
+                "batch_norm",
+                format!(
+                    "{name} is {} {}, for an input of {} {}",
+                    vector.dtype(),
+                    vector.shape(),
+                    x.dtype(),
+                    x.shape()
+                ),
+            ));
+        }
+    }
+    if let Some(count) = batch.filter(|&count| count * channels != x.shape().elements()) {
+        return Err(Error::shape(
+            "batch_norm",
+            format!("moments over {count} values per channel, for an input of {}", x.shape()),
+        ));
+    }
+    let recipe = with_float!("batch_norm", x.dtype(), T => {
+        Ok(Normalised::new::<T>(x, mean, variance, gamma, beta, epsilon, slope))
+    })?;
+    let dtype = x.dtype();
+    let kept = recipe.clone();
+    let result = Tensor::deferred(x.shape(), dtype, recipe);
+    Ok(result.recorded("batch_norm", &[x, gamma, beta], move |gradient, wanted| {
+        with_float!("batch_norm", dtype, T => {
+            let [dx, dgamma, dbeta] = cpu::backward::<T>(&kept, gradient, batch.is_some(), wanted);
+            Ok(vec![dx, dgamma, dbeta])
+        })
+    }))
+}
+
+/// How to compute the result of [`batch_norm`] while reading its input.
+#[derive(Clone)]
+pub struct Normalised {
+    x: Tensor,
+    mean: Tensor,
+    /// `1 / sqrt(variance + epsilon)`.
+    inverse_deviation: Tensor,
+    /// `gamma / sqrt(variance + epsilon)`.
+    scale: Tensor,
+    shift: Tensor,
+    slope: f64,
+}
+
+impl Normalised {
+    fn new<T: Float>(
+        x: &Tensor,
+        mean: &Tensor,
+        variance: &Tensor,
+        gamma: &Tensor,
+        beta: &Tensor,
+        epsilon: f64,
+        slope: f64,
+    ) -> Self {
+        let inverse = |v: T| 1.0 / (v.to_f64() + epsilon).sqrt();
+        let (variance, gamma) = (variance.data::<T>(), gamma.data::<T>());
+        let vector = |value: &dyn Fn(usize) -> f64| {
+            Tensor::build::<T>([variance.len()], |out| {
+                out.iter_mut().enumerate().for_each(|(c, out)| *out = T::from_f64(value(c)));
+            })
+        };
+        Normalised {
+            x: x.clone(),
+            mean: mean.clone(),
+            inverse_deviation: vector(&|c| inverse(variance[c])),
+            scale: vector(&|c| gamma[c].to_f64() * inverse(variance[c])),
+            shift: beta.clone(),
+            slope,
+        }
+    }
+
+    fn activation<T: Float>(&self) -> Activation<'_, T> {
+        Activation {
+            mean: self.mean.data(),
+            scale: self.scale.data(),
+            shift: self.shift.data(),
+            slope: T::from_f64(self.slope),
+        }
+    }
+}
+
+impl Deferred for Normalised {
+    fn compute(&self) -> Buffer {
+        match self.x.dtype() {
+            DType::F64 => cpu::apply::<f64>(self.x.data(), &self.activation()),
+            _ => cpu::apply::<f32>(self.x.data(), &self.activation()),
+        }
+    }
+}
+
+/// A tensor as the taps read it: raw with the activation to apply, if it comes from
+/// [`batch_norm`], else as it is.
+pub(crate) fn source<T: Scalar>(x: &Tensor) -> Source<'_, T> {
+    match x.recipe::<Normalised>() {
+        Some(recipe) => Source {
+            data: recipe.x.data(),
+            channels: x.shape().last(),
+            activation: Some(recipe.activation()),
+        },
+        None => Source { data: x.data(), channels: x.shape().last(), activation: None },
+    }
+}

@@ -1,0 +1,110 @@
+//! Shapes on which convolution is checked.
+
+use tensor::Tensor;
+use tensor::random::Stream;
+
+use super::{conv2d, conv2d_with_moments};
+use crate::batch_norm::{Statistics, batch_norm, moments};
+use crate::check::{Argument, Case};
+
+struct Setting {
+    image: [usize; 3],
+    /// Channels of each input.
+    cin: Vec<usize>,
+    cout: usize,
+    kernel: usize,
+    stride: usize,
+    bias: bool,
+}
+
+impl Setting {
+    fn name(&self) -> String {
+        let Setting { image, cin, cout, kernel, stride, .. } = self;
+        format!("{kernel}x{kernel} stride {stride}, {image:?}, {cin:?} to {cout} channels")
+    }
+
+    fn arguments(&self) -> Vec<Argument> {
+        let [n, h, w] = self.image;
+        let cin: usize = self.cin.iter().sum();
+        let inputs = self.cin.iter().map(|&c| Argument::normal([n, h, w, c]));
+        let weight = Argument::normal([self.kernel, self.kernel, cin, self.cout]);
+        inputs.chain([weight]).chain(self.bias.then(|| Argument::normal([self.cout]))).collect()
+    }
+
+    /// The convolution alone.
+    fn plain(self) -> Case {
+        Case::new(self.name(), self.arguments(), move |a: &[Tensor]| {
+            let (inputs, rest) = a.split_at(self.cin.len());
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
+            Ok(vec![conv2d(&inputs, &rest[0], rest.get(1), self.stride)?])
+        })
+    }
+
+    /// The convolution as the network has it: inputs normalised and activated as they are read,
+    /// the result measured on the way and normalised in turn.
+    fn in_network(self) -> Case {
+        let mut arguments = self.arguments();
+        for &c in &self.cin {
+            arguments.extend([Argument::uniform([c], 0.5, 1.5), Argument::normal([c])]);
+        }
+        arguments.extend([Argument::uniform([self.cout], 0.5, 1.5), Argument::normal([self.cout])]);
+        let name = format!("normalised {}", self.name());
+        Case::new(name, arguments, move |a: &[Tensor]| {
+            let k = self.cin.len();
+            let affine = &a[k + 1 + usize::from(self.bias)..];
+            let norm = |x: &Tensor, i: usize| {
+                let measured = moments(x)?;
+                let statistics = Statistics::Batch(&measured);
+                batch_norm(x, statistics, &affine[2 * i], &affine[2 * i + 1], 1e-5, 0.01)
+            };
+            let inputs = (0..k).map(|i| norm(&a[i], i)).collect::<tensor::Result<Vec<_>>>()?;
+            let inputs: Vec<&Tensor> = inputs.iter().collect();
+            let bias = self.bias.then(|| &a[k + 1]);
+            let (y, measured) = conv2d_with_moments(&inputs, &a[k], bias, self.stride)?;
+            let (gamma, beta) = (&affine[2 * k], &affine[2 * k + 1]);
+            Ok(vec![batch_norm(&y, Statistics::Batch(&measured), gamma, beta, 1e-5, 0.01)?])
+        })
+    }
+}
+
+/// Odd sizes, single pixels, channel counts around the vector width, several inputs.
+pub fn awkward() -> Vec<Case> {
+    let of = |image, cin: &[usize], cout, kernel, stride, bias| Setting {
+        image,
+        cin: cin.to_vec(),
+        cout,
+        kernel,
+        stride,
+        bias,
+    };
+    vec![
+        of([1, 1, 1], &[1], 1, 3, 1, true).plain(),
+        of([2, 5, 7], &[3], 4, 3, 2, true).plain(),
+        of([1, 1, 5], &[2], 3, 3, 2, false).plain(),
+        of([2, 3, 4], &[5], 2, 1, 1, true).plain(),
+        of([1, 4, 3], &[2], 5, 1, 2, true).plain(),
+        of([1, 3, 17], &[1], 18, 3, 1, false).plain(),
+        of([1, 2, 2], &[17], 33, 3, 1, true).plain(),
+        of([1, 2, 3], &[3, 18], 2, 3, 1, true).plain(),
+        of([2, 4, 5], &[4, 3], 6, 3, 1, true).in_network(),
+        of([2, 5, 4], &[3], 5, 3, 2, true).in_network(),
+    ]
+}
+
+/// Any small image and kernel.
+pub fn random(stream: &mut Stream) -> Case {
+    let mut below = |n| 1 + stream.below(n);
+    let image = [below(2), below(6), below(7)];
+    let cin = if below(3) == 1 { vec![below(5), below(5)] } else { vec![below(8)] };
+    let setting = Setting {
+        image,
+        cin,
+        cout: below(8),
+        kernel: [1, 3][below(2) - 1],
+        stride: below(2),
+        bias: below(2) == 1,
+    };
+    // A batch of one pixel has no variance to normalise by.
+    let pixels = image[0] * image[1].div_ceil(2) * image[2].div_ceil(2);
+    if pixels > 3 && below(3) == 1 { setting.in_network() } else { setting.plain() }
+}

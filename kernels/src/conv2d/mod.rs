@@ -1,0 +1,131 @@
+//! Two-dimensional convolution, 3 x 3 or 1 x 1, with what surrounds it in the network.
+//!
+//! `y[n, i, j, o] = bias[o] + sum over r, c, k of x[n, i s + r - p, j s + c - p, k] w[r, c, k, o]`
+//!
+//! with stride `s` and padding `p` (1 for 3 x 3, 0 for 1 x 1; zeros outside), cross-correlation as
+//! in PyTorch's `Conv2d`. Channels-last: `x` is `[n, rows, columns, in]`, `w` is
+//! `[kernel rows, kernel columns, in, out]`, `y` is
+//! `[n, rows.div_ceil(s), columns.div_ceil(s), out]`.
+//!
+//! Three things are fused in:
+//! - several inputs are read as if concatenated along channels;
+//! - an input that comes from [`batch_norm`](crate::batch_norm::batch_norm) is normalised and
+//!   activated as it is read, so that neither forward nor backward keeps activations: only raw
+//!   convolution outputs;
+//! - mean and variance of the result are taken while it is in the cache.
+//!
+//! Gradients: that of `x` is the same sum with the taps turned round, that of `w` correlates `x`
+//! with the gradient of `y`, that of `bias` is the gradient of `y` summed over pixels.
+
+pub mod check;
+mod cpu;
+
+use tensor::{Error, Result, Tensor, with_float};
+
+use crate::batch_norm::Moments;
+
+/// The tensors of one convolution, checked against each other.
+#[derive(Clone)]
+struct Convolution {
+    inputs: Vec<Tensor>,
+    weight: Tensor,
+    bias: Option<Tensor>,
+    stride: usize,
+}
+
+/// Convolves `inputs` (read side by side along channels) with `weight`; see the [module](self).
+///
+/// # Errors
+/// When shapes or dtypes do not fit each other, the kernel is neither 3 x 3 nor 1 x 1, or the
+/// stride is neither 1 nor 2.
+pub fn conv2d(
+    inputs: &[&Tensor],
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+) -> Result<Tensor> {
+    Ok(Convolution::new(inputs, weight, bias, stride)?.run(false)?.0)
+}
+
+/// As [`conv2d`], and the moments of every channel of the result, which
+/// [`batch_norm`](crate::batch_norm::batch_norm) takes.
+///
+/// # Errors
+/// As [`conv2d`].
+pub fn conv2d_with_moments(
+    inputs: &[&Tensor],
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+) -> Result<(Tensor, Moments)> {
+    let (result, moments) = Convolution::new(inputs, weight, bias, stride)?.run(true)?;
+    match moments {
+        Some(moments) => Ok((result, moments)),
+        None => Err(Error::value("conv2d", "moments of an empty result")),
+    }
+}
+
+impl Convolution {
+    fn new(
+        inputs: &[&Tensor],
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        stride: usize,
+    ) -> Result<Self> {
+        let refuse = |what: String| Err(Error::shape("conv2d", what));
+        let Some([rows, columns, cin, cout]) = weight.shape().as_array() else {
+            return refuse(format!(
+                "the weight is {}, not [rows, columns, in, out]",
+                weight.shape()
+            ));
+        };
+        if rows != columns || ![1, 3].contains(&rows) {
+            return refuse(format!("kernels are 3 x 3 or 1 x 1, not {rows} x {columns}"));
+        }
+        if ![1, 2].contains(&stride) || cin == 0 || cout == 0 {
+            return refuse(format!("stride {stride} with weight {}", weight.shape()));
+        }
+        let mut channels = 0;
+        for input in inputs {
+            let same = inputs[0].dims()[..inputs[0].shape().axes() - 1]
+                == input.dims()[..input.shape().axes() - 1];
+            if input.shape().axes() != 4 || !same || input.shape().elements() == 0 {
+                let shapes: Vec<_> = inputs.iter().map(|i| i.shape()).collect();
+                return refuse(format!(
+                    "inputs are {shapes:?}, not [n, rows, columns, channels] alike but for channels"
+                ));
+            }
+            channels += input.shape().last();
+        }
+        if channels != cin {
+            return refuse(format!("{channels} input channels for a weight {}", weight.shape()));
+        }
+        if let Some(bias) = bias.filter(|bias| bias.dims() != [cout]) {
+            return refuse(format!("a bias {} for {cout} output channels", bias.shape()));
+        }
+        for tensor in inputs.iter().copied().chain(bias) {
+            if tensor.dtype() != weight.dtype() {
+                return refuse(format!("{} beside a weight of {}", tensor.dtype(), weight.dtype()));
+            }
+        }
+        Ok(Convolution {
+            inputs: inputs.iter().map(|&t| t.clone()).collect(),
+            weight: weight.clone(),
+            bias: bias.cloned(),
+            stride,
+        })
+    }
+
+    fn run(self, measure: bool) -> Result<(Tensor, Option<Moments>)> {
+        let dtype = self.weight.dtype();
+        let (result, moments) =
+            with_float!("conv2d", dtype, T => Ok(cpu::forward::<T>(&self, measure)))?;
+        let this = self.clone();
+        let parents: Vec<&Tensor> =
+            self.inputs.iter().chain([&self.weight]).chain(&self.bias).collect();
+        let result = result.recorded("conv2d", &parents, move |gradient, wanted| {
+            with_float!("conv2d", dtype, T => Ok(cpu::backward::<T>(&this, &gradient, wanted)))
+        });
+        Ok((result, moments))
+    }
+}

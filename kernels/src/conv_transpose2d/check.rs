@@ -1,0 +1,31 @@
+//! Shapes on which transposed convolution is checked.
+
+use tensor::Tensor;
+use tensor::random::Stream;
+
+use super::conv_transpose2d;
+use crate::check::{Argument, Case};
+
+fn case(image: [usize; 3], cin: usize, cout: usize, bias: bool) -> Case {
+    let [n, h, w] = image;
+    let mut arguments = vec![Argument::normal([n, h, w, cin]), Argument::normal([2, 2, cin, cout])];
+    arguments.extend(bias.then(|| Argument::normal([cout])));
+    let name = format!("{image:?}, {cin} to {cout} channels");
+    Case::new(name, arguments, |a: &[Tensor]| Ok(vec![conv_transpose2d(&a[0], &a[1], a.get(2))?]))
+}
+
+/// Single pixels, odd sizes, channel counts around the vector width.
+pub fn awkward() -> Vec<Case> {
+    vec![
+        case([1, 1, 1], 1, 1, true),
+        case([2, 3, 5], 4, 3, true),
+        case([1, 2, 1], 17, 33, false),
+        case([1, 1, 18], 2, 16, true),
+    ]
+}
+
+/// Any small image.
+pub fn random(stream: &mut Stream) -> Case {
+    let mut below = |n| 1 + stream.below(n);
+    case([below(3), below(5), below(5)], below(9), below(9), below(2) == 1)
+}

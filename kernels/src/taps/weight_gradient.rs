@@ -1,0 +1,208 @@
+//! The gradient of a plan with respect to its weights, and to its bias.
+
+use rayon::prelude::*;
+use tensor::Buffer;
+
+use super::moments::column_sums;
+use super::pack::output_blocks;
+use super::stage::{Layout, Source};
+use super::tile::{WeightTile, channels_of_weight_tile, weight_tile};
+use super::{BLOCK, Band, Class, Plan};
+use crate::simd::{self, Scalar};
+
+/// Adds up, over all pixels, input times gradient: `weights` becomes
+/// `[kernel position, input channel, output channel]`.
+///
+/// `gradient` is `[images, rows, columns, channels]` over the plan's output. Returns the gradient
+/// of the bias, the sum of `gradient` per channel, if `bias` asks for it.
+pub fn weight_gradient<T: Scalar>(
+    plan: &Plan,
+    layout: &Layout,
+    sources: &[Source<'_, T>],
+    gradient: &[T],
+    channels: usize,
+    weights: &mut [T],
+    bias: bool,
+) -> Option<Vec<f64>> {
+    let images = gradient.len() / (plan.output[0] * plan.output[1] * channels);
+    let input_channels: usize = sources.iter().map(|s| s.channels).sum();
+    let bands = plan.bands(images, input_channels, size_of::<T>());
+    let positions = weights.len() / (input_channels * channels);
+    let padded = channels.next_multiple_of(simd::lanes::<T>());
+    let job = Job { plan, layout, sources, channels, padded, input_channels, bias };
+
+    let mut rest = gradient;
+    let parts: Vec<(&Band, &[T])> = bands
+        .iter()
+        .map(|band| {
+            let part;
+            (part, rest) = rest.split_at(band.output_pixels(plan) * channels);
+            (band, part)
+        })
+        .collect();
+    let sums_len = positions * input_channels * padded;
+    let groups = groups(parts.len(), sums_len * size_of::<T>());
+    let partial: Vec<(Buffer, Vec<f64>)> = (0..groups)
+        .into_par_iter()
+        .map(|group| {
+            let mut sums = Buffer::zeroed::<T>(sums_len);
+            let mut bias = vec![0.0; channels];
+            let (from, to) = (group * parts.len() / groups, (group + 1) * parts.len() / groups);
+            for (band, gradient) in &parts[from..to] {
+                job.run(band, gradient, sums.as_mut_slice(), &mut bias);
+            }
+            (sums, bias)
+        })
+        .collect();
+
+    let from: Vec<&[T]> = partial.iter().map(|(sums, _)| sums.as_slice::<T>()).collect();
+    weights.par_chunks_mut(channels).enumerate().with_min_len(64).for_each(|(row, weights)| {
+        weights.copy_from_slice(&from[0][row * padded..row * padded + channels]);
+        for sums in &from[1..] {
+            let sums = &sums[row * padded..row * padded + channels];
+            weights.iter_mut().zip(sums).for_each(|(w, &s)| *w += s);
+        }
+    });
+    bias.then(|| {
+        let mut total = vec![0.0; channels];
+        for (_, bias) in &partial {
+            total.iter_mut().zip(bias).for_each(|(t, b)| *t += b);
+        }
+        total
+    })
+}
+
+/// How many partial sums to keep: enough to share the work, few enough that adding them up costs
+/// little beside computing them. Depends on the shape alone.
+fn groups(bands: usize, bytes: usize) -> usize {
+    const PARTIAL_BYTES: usize = 4 << 20;
+    (PARTIAL_BYTES / bytes.max(1)).clamp(8, 64).min(bands)
+}
+
+struct Job<'a, T> {
+    plan: &'a Plan,
+    layout: &'a Layout,
+    sources: &'a [Source<'a, T>],
+    /// Output channels, and the same rounded up to whole vectors.
+    channels: usize,
+    padded: usize,
+    input_channels: usize,
+    bias: bool,
+}
+
+impl<T: Scalar> Job<'_, T> {
+    /// One band: `gradient` holds its pixels.
+    fn run(&self, band: &Band, gradient: &[T], sums: &mut [T], bias: &mut [f64]) {
+        let rows = band.rows.len();
+        let mut staged = Buffer::stale::<T>(band.images.len() * self.layout.image_len(rows));
+        self.layout.stage(self.plan, band, self.sources, &mut staged);
+        if self.bias {
+            let zero = vec![T::default(); self.channels];
+            let band = column_sums(gradient, self.channels, &zero, false);
+            bias.iter_mut().zip(band).for_each(|(b, s)| *b += s);
+        }
+        let padded;
+        let gradient = if self.padded == self.channels {
+            gradient
+        } else {
+            padded = self.pad(gradient);
+            padded.as_slice::<T>()
+        };
+        let image_gradient = gradient.len() / band.images.len();
+        let images = staged.as_slice::<T>().chunks_exact(self.layout.image_len(rows));
+        for (staged, gradient) in images.zip(gradient.chunks_exact(image_gradient)) {
+            for class in &self.plan.classes {
+                self.class_of_image(class, staged, gradient, rows, sums);
+            }
+        }
+    }
+
+    /// The gradient with whole vectors of channels.
+    fn pad(&self, gradient: &[T]) -> Buffer {
+        let mut padded = Buffer::zeroed::<T>(gradient.len() / self.channels * self.padded);
+        let to = padded.as_mut_slice::<T>().chunks_exact_mut(self.padded);
+        for (from, to) in gradient.chunks_exact(self.channels).zip(to) {
+            to[..self.channels].copy_from_slice(from);
+        }
+        padded
+    }
+
+    fn class_of_image(
+        &self,
+        class: &Class,
+        staged: &[T],
+        gradient: &[T],
+        rows: usize,
+        sums: &mut [T],
+    ) {
+        /// Pixels over which a tile is summed at once: few enough that what all taps read of
+        /// them stays in the first-level cache.
+        const PIXELS: usize = 128;
+        let columns = self.plan.cells()[1];
+        let rows_at_once = (PIXELS / columns).max(1);
+        for first in (0..rows).step_by(rows_at_once) {
+            let chunk = first..rows.min(first + rows_at_once);
+            self.class_of_rows(class, staged, gradient, rows, chunk, sums);
+        }
+    }
+
+    /// All weights of one class, over a few rows of cells of one image.
+    fn class_of_rows(
+        &self,
+        class: &Class,
+        staged: &[T],
+        gradient: &[T],
+        rows_of_band: usize,
+        rows: std::ops::Range<usize>,
+        sums: &mut [T],
+    ) {
+        let Plan { spread, output: [_, width], .. } = *self.plan;
+        let level = simd::level();
+        let columns = self.plan.cells()[1];
+        let row_of_gradient = spread * width * self.padded;
+        let pixel = class.row * width + class.column;
+        for output in output_blocks(self.padded, simd::lanes::<T>()) {
+            let gradient_start = rows.start * row_of_gradient + pixel * self.padded + output.first;
+            let gradient_last = (rows.len() - 1) * row_of_gradient
+                + (columns - 1) * spread * self.padded
+                + output.len;
+            assert!(gradient_start + gradient_last <= gradient.len(), "a tile inside its band");
+            for (index, block) in self.layout.blocks().iter().enumerate() {
+                for tap in &class.taps {
+                    let staged_start = index * self.layout.block_len(rows_of_band)
+                        + self.layout.tap_offset(tap, rows_of_band)
+                        + rows.start * self.layout.cell_row_stride();
+                    let mut channel = 0;
+                    while channel < block.len {
+                        let count =
+                            channels_of_weight_tile(level, output.vectors, block.len - channel);
+                        let row = tap.weight * self.input_channels + block.offset + channel;
+                        let sums = &mut sums[row * self.padded + output.first..];
+                        assert!((count - 1) * self.padded + output.len <= sums.len());
+                        let staged_last = (rows.len() - 1) * self.layout.cell_row_stride()
+                            + (columns - 1) * BLOCK
+                            + channel
+                            + count;
+                        assert!(staged_start + staged_last <= staged.len());
+                        // SAFETY: the extents of all three operands were just checked.
+                        unsafe {
+                            let tile = WeightTile {
+                                staged: staged.as_ptr().add(staged_start + channel),
+                                staged_row: self.layout.cell_row_stride(),
+                                gradient: gradient.as_ptr().add(gradient_start),
+                                gradient_stride: spread * self.padded,
+                                gradient_row: row_of_gradient,
+                                rows: rows.len(),
+                                columns,
+                                sums: sums.as_mut_ptr(),
+                                sums_stride: self.padded,
+                            };
+                            weight_tile(tile, count, output.vectors);
+                        }
+                        channel += count;
+                    }
+                }
+            }
+        }
+    }
+}
