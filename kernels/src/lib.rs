@@ -5,11 +5,18 @@
 //! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
 
 pub mod check;
+pub mod elementwise;
+pub mod leaky_relu;
 pub mod simd;
 
 use check::Operation;
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
-    &[]
+    const {
+        &[
+            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
+            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
+        ]
+    }
 }
