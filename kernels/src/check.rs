@@ -88,8 +88,12 @@ impl Argument {
     }
 }
 
-/// The function that a check runs: arguments in, differentiable results out.
+/// The function that a check runs: arguments in, results out.
 pub type Function = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+
+/// What the results should be, computed naively: the elements of the arguments in, the elements of
+/// the results out. It knows the shapes from its case.
+pub type Reference = Box<dyn Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync>;
 
 /// An operation on particular shapes and settings.
 pub struct Case {
@@ -99,16 +103,43 @@ pub struct Case {
     pub arguments: Vec<Argument>,
     /// The operation itself.
     pub run: Function,
+    /// A second opinion on the values, where one is short.
+    pub reference: Option<Reference>,
+    /// Whether there is a gradient to check; at least one argument must be differentiable then.
+    pub differentiable: bool,
 }
 
 impl Case {
-    /// A case of the given name, arguments and function.
+    /// A case of the given name, arguments and function, some argument being differentiable.
     pub fn new(
         name: impl Into<String>,
         arguments: Vec<Argument>,
         run: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
     ) -> Self {
-        Case { name: name.into(), arguments, run: Box::new(run) }
+        let (name, run) = (name.into(), Box::new(run));
+        Case { name, arguments, run, reference: None, differentiable: true }
+    }
+
+    /// A case of an operation that has no gradient, such as an optimiser's update: its arguments
+    /// are taken as constants, and a reference takes the place of finite differences.
+    pub fn without_gradient(
+        name: impl Into<String>,
+        arguments: Vec<Argument>,
+        run: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
+        reference: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync + 'static,
+    ) -> Self {
+        let arguments = arguments.into_iter().map(Argument::constant).collect();
+        let case = Case::new(name, arguments, run).with_reference(reference);
+        Case { differentiable: false, ..case }
+    }
+
+    /// The same case, its values also held against a naive computation in float64.
+    pub fn with_reference(
+        mut self,
+        reference: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync + 'static,
+    ) -> Self {
+        self.reference = Some(Box::new(reference));
+        self
     }
 
     /// Draws all arguments. The same seed gives the same values for every dtype, up to rounding.
@@ -131,4 +162,15 @@ pub struct Operation {
     pub awkward: fn() -> Vec<Case>,
     /// A case of random shape and settings, small enough for finite differences.
     pub random: fn(&mut Stream) -> Case,
+}
+
+impl Operation {
+    /// An operation of the given name and checks.
+    pub const fn new(
+        name: &'static str,
+        awkward: fn() -> Vec<Case>,
+        random: fn(&mut Stream) -> Case,
+    ) -> Self {
+        Operation { name, awkward, random }
+    }
 }

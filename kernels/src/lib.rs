@@ -8,6 +8,8 @@ pub mod batch_norm;
 pub mod check;
 pub mod conv2d;
 pub mod conv_transpose2d;
+pub mod elementwise;
+pub mod leaky_relu;
 pub mod simd;
 mod taps;
 
@@ -15,22 +17,17 @@ use check::Operation;
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
-    const OPERATIONS: &[Operation] = &[
-        Operation {
-            name: "batch_norm",
-            awkward: batch_norm::check::awkward,
-            random: batch_norm::check::random,
-        },
-        Operation {
-            name: "conv2d",
-            awkward: conv2d::check::awkward,
-            random: conv2d::check::random,
-        },
-        Operation {
-            name: "conv_transpose2d",
-            awkward: conv_transpose2d::check::awkward,
-            random: conv_transpose2d::check::random,
-        },
-    ];
-    OPERATIONS
+    const {
+        &[
+            Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random),
+            Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random),
+            Operation::new(
+                "conv_transpose2d",
+                conv_transpose2d::check::awkward,
+                conv_transpose2d::check::random,
+            ),
+            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
+            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
+        ]
+    }
 }

@@ -1,1 +1,4 @@
 //! Shared helpers of the checks that span crates.
+
+pub mod gradients;
+pub mod projection;

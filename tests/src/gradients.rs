@@ -1,0 +1,116 @@
+//! Gradients held against central finite differences.
+//!
+//! The results of a case are projected onto one number, with random weights, and every element of
+//! every differentiable argument is moved in turn.
+
+use kernels::check::Case;
+use tensor::{DType, Result, Tensor, without_tape};
+
+use crate::projection::Projection;
+
+/// Steps of the differences. The first suits smooth functions: the five-point stencil errs by some
+/// 1e-16 of the fifth derivative, rounding by some 1e-12 of the value. Where a kink (that of a
+/// leaky ReLU) lies within the stencil the differences mean nothing, and a shorter step leaves it
+/// outside; a wrong gradient is wrong at every step.
+const STEPS: [f64; 3] = [1e-4, 1e-5, 1e-6];
+
+/// What a gradient may differ by, relative to the largest of its argument.
+pub const TOLERANCE: f64 = 1e-6;
+
+/// How far gradients were from the differences.
+#[derive(Clone, Debug, Default)]
+pub struct Agreement {
+    /// The largest error, relative to the largest gradient of its argument.
+    pub error: f64,
+    /// Where that was, with both values.
+    pub worst: String,
+    /// Elements moved.
+    pub elements: usize,
+    /// Elements that took a shorter step than the first.
+    pub kinks: usize,
+}
+
+impl Agreement {
+    /// Takes in further findings.
+    pub fn merge(&mut self, other: Agreement) {
+        self.elements += other.elements;
+        self.kinks += other.kinks;
+        if other.error.is_nan() || other.error > self.error {
+            (self.error, self.worst) = (other.error, other.worst);
+        }
+    }
+}
+
+/// Compares the gradients of a case, in float64, with finite differences.
+///
+/// # Errors
+/// When the operation refuses its own case.
+pub fn against_differences(case: &Case, seed: u64) -> Result<Agreement> {
+    let arguments = case.draw(DType::F64, seed)?;
+    let projection = Projection::new(&(case.run)(&arguments)?, seed);
+    let wanted: Vec<bool> = case.arguments.iter().map(|a| a.differentiable).collect();
+    let gradients = projection.gradients(case, &arguments, &wanted)?;
+    let mut agreement = Agreement::default();
+    for (index, gradient) in gradients.into_iter().enumerate() {
+        if let (true, Some(gradient)) = (wanted[index], gradient) {
+            let moved = Moved { case, projection: &projection, arguments: &arguments, index };
+            agreement.merge(moved.compare(&gradient.to_f64())?);
+        }
+    }
+    Ok(agreement)
+}
+
+/// One argument of a case, its elements to be moved.
+struct Moved<'a> {
+    case: &'a Case,
+    projection: &'a Projection,
+    arguments: &'a [Tensor],
+    index: usize,
+}
+
+impl Moved<'_> {
+    fn compare(&self, gradient: &[f64]) -> Result<Agreement> {
+        let differences = (0..gradient.len())
+            .map(|element| self.difference(element, STEPS[0]))
+            .collect::<Result<Vec<f64>>>()?;
+        let largest = differences.iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+        let scale = largest.max(self.projection.negligible()).max(f64::MIN_POSITIVE);
+        let mut agreement = Agreement::default();
+        for (element, (&found, first)) in gradient.iter().zip(differences).enumerate() {
+            let (mut difference, mut steps) = (first, 1);
+            let error = |difference: f64| (found - difference).abs() / scale;
+            while steps < STEPS.len() && !(error(difference) < TOLERANCE) {
+                let shorter = self.difference(element, STEPS[steps])?;
+                if error(shorter) < error(difference) {
+                    difference = shorter;
+                }
+                steps += 1;
+            }
+            let worst = format!(
+                "{}, argument {}, element {element}: gradient {found:.9e}, differences {:.9e}",
+                self.case.name, self.index, difference
+            );
+            let kinks = usize::from(steps > 1);
+            agreement.merge(Agreement { error: error(difference), worst, elements: 1, kinks });
+        }
+        Ok(agreement)
+    }
+
+    /// The five-point stencil: exact for polynomials of the fourth degree.
+    fn difference(&self, element: usize, step: f64) -> Result<f64> {
+        let around = [-2.0, -1.0, 1.0, 2.0].map(|steps| self.value(element, steps * step));
+        let [a, b, c, d] = around;
+        Ok((a? - 8.0 * b? + 8.0 * c? - d?) / (12.0 * step))
+    }
+
+    /// The projected results with one element moved.
+    fn value(&self, element: usize, step: f64) -> Result<f64> {
+        let mut arguments = self.arguments.to_vec();
+        let still = &self.arguments[self.index];
+        arguments[self.index] = Tensor::build::<f64>(still.shape(), |out| {
+            out.copy_from_slice(still.data());
+            out[element] += step;
+        });
+        Ok(self.projection.value(&without_tape(|| (self.case.run)(&arguments))?))
+    }
+}

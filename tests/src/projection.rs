@@ -1,0 +1,97 @@
+//! Results projected onto one number, so that one walk of the tape covers them all.
+
+use kernels::check::Case;
+use tensor::random::{Purpose, Stream};
+use tensor::{DType, Float, Result, Tensor, with_float};
+
+/// Random weights for every element of every result of a case.
+pub struct Projection {
+    weights: Vec<Vec<f64>>,
+    /// The projected results, each counted positive: what rounding is relative to.
+    size: f64,
+}
+
+impl Projection {
+    /// Weights for results of these shapes, the same for every dtype.
+    pub fn new(results: &[Tensor], seed: u64) -> Self {
+        let mut weights = Vec::new();
+        for (index, result) in results.iter().enumerate() {
+            let mut stream = Stream::new(seed, Purpose::Check, 1, index as u32);
+            // Rounded, so that a float32 run is weighted alike.
+            let weight = |_| f64::from(stream.normal() as f32);
+            weights.push((0..result.shape().elements()).map(weight).collect());
+        }
+        let mut projection = Projection { weights, size: 0.0 };
+        projection.size = projection.terms(results).map(f64::abs).sum();
+        projection
+    }
+
+    /// A gradient that is zero throughout cannot be compared with itself, for what is found is
+    /// rounding alone: it is compared with this share of the projected results.
+    pub fn negligible(&self) -> f64 {
+        1e-4 * self.size
+    }
+
+    /// The projected results.
+    pub fn value(&self, results: &[Tensor]) -> f64 {
+        self.terms(results).sum()
+    }
+
+    fn terms<'a>(&'a self, results: &'a [Tensor]) -> impl Iterator<Item = f64> + 'a {
+        results.iter().zip(&self.weights).flat_map(|(result, weights)| {
+            result.to_f64().into_iter().zip(weights).map(|(x, w)| x * w)
+        })
+    }
+
+    /// Gradients of the projection with respect to the arguments that are `wanted`, through the
+    /// tape.
+    ///
+    /// # Errors
+    /// When the operation refuses its own case, or a walk of the tape fails.
+    pub fn gradients(
+        &self,
+        case: &Case,
+        arguments: &[Tensor],
+        wanted: &[bool],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let leaf = |(argument, &wanted): (&Tensor, &bool)| {
+            if wanted { fresh(argument).map(Tensor::parameter) } else { Ok(argument.clone()) }
+        };
+        let arguments = arguments.iter().zip(wanted).map(leaf).collect::<Result<Vec<_>>>()?;
+        let results = (case.run)(&arguments)?;
+        let mut gradients = self.recorded(&results)?.backward()?;
+        Ok(arguments.iter().map(|argument| gradients.take(argument)).collect())
+    }
+
+    fn recorded(&self, results: &[Tensor]) -> Result<Tensor> {
+        let weights = results.iter().zip(&self.weights);
+        let weights = weights.map(|(r, w)| of_dtype(w, r)).collect::<Result<Vec<_>>>()?;
+        let parents: Vec<&Tensor> = results.iter().collect();
+        let value = Tensor::scalar(self.value(results));
+        // The walk starts with a gradient of 1.
+        Ok(value.recorded("projection", &parents, move |_, wanted| {
+            Ok(weights.into_iter().zip(wanted).map(|(w, wanted)| wanted.then_some(w)).collect())
+        }))
+    }
+}
+
+/// The same floating values as a tensor of its own.
+fn fresh(tensor: &Tensor) -> Result<Tensor> {
+    of_dtype(&tensor.to_f64(), tensor)
+}
+
+/// Values in the shape and dtype of `like`.
+fn of_dtype(values: &[f64], like: &Tensor) -> Result<Tensor> {
+    with_float!("projection", like.dtype(), T => {
+        let values: Vec<T> = values.iter().map(|&v| T::from_f64(v)).collect();
+        Tensor::from_slice(&values, like.shape())
+    })
+}
+
+/// The same values in float64; labels stay as they are.
+pub fn widened(tensor: &Tensor) -> Result<Tensor> {
+    match tensor.dtype() {
+        DType::F32 => Tensor::from_slice(&tensor.to_f64(), tensor.shape()),
+        _ => Ok(tensor.clone()),
+    }
+}

@@ -1,0 +1,218 @@
+//! Every operation of the registry, on its own cases: values, gradients, and what is not computed.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use cine_tests::gradients::{Agreement, TOLERANCE, against_differences};
+use cine_tests::projection::{Projection, widened};
+use kernels::check::{Case, Operation};
+use kernels::registry;
+use proptest::prelude::any;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use tensor::random::{Purpose, Stream};
+use tensor::{DType, Result, Tensor};
+
+/// Random cases of every operation.
+const RANDOM_CASES: u32 = 12;
+
+/// The share of gradients that may need a step shorter than the first: steps shorten for kinks,
+/// and kinks are rare.
+const KINKS: f64 = 0.02;
+
+/// A float32 run against a float64 run on the same values: the sums of the cases have up to some
+/// thousand terms, each rounded by 6e-8 of it, and similarities over a temperature of 0.01 are
+/// rounded a hundred times coarser before they are exponentiated.
+const SINGLE: f64 = 1e-4;
+
+/// A float64 run against its naive reference: the same sums in another order.
+const DOUBLE: f64 = 1e-9;
+
+/// Runs `check` on every awkward and some random cases of an operation.
+fn for_every_case(operation: &Operation, check: impl FnMut(&Case, u64) -> Result<()>) {
+    let check = RefCell::new(check);
+    let run = |case: &Case, seed: u64| {
+        if let Err(error) = check.borrow_mut()(case, seed) {
+            panic!("{}, {}: {error}", operation.name, case.name);
+        }
+    };
+    for (seed, case) in (operation.awkward)().iter().enumerate() {
+        run(case, seed as u64);
+    }
+    let config = Config {
+        cases: RANDOM_CASES,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        max_shrink_iters: 0, // a smaller seed is not a smaller case
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(&any::<u64>(), |seed| {
+        run(&(operation.random)(&mut Stream::new(seed, Purpose::Check, 2, 0)), seed);
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{}: {error}", operation.name);
+    }
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()))
+}
+
+/// The largest difference of two lists; infinite where it is not a number.
+fn difference(found: &[f64], wanted: &[f64]) -> f64 {
+    assert_eq!(found.len(), wanted.len(), "number of elements");
+    let differences = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |worst: f64, d| if d.is_nan() { f64::INFINITY } else { worst.max(d) })
+}
+
+/// The largest difference of two lists, relative to the largest value of the second.
+fn relative_error(found: &[f64], wanted: &[f64]) -> f64 {
+    difference(found, wanted) / largest(wanted).max(f64::MIN_POSITIVE)
+}
+
+#[test]
+fn every_room_is_registered_and_has_checks() {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/src");
+    let mut rooms = BTreeSet::new();
+    for entry in std::fs::read_dir(kernels).unwrap() {
+        let folder = entry.unwrap().path();
+        let has = |file: &str| folder.join(file).is_file();
+        if has("mod.rs") && (has("check.rs") || has("cpu.rs")) {
+            rooms.insert(folder.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    let registered: BTreeSet<String> = registry().iter().map(|o| o.name.to_owned()).collect();
+    assert_eq!(registered.len(), registry().len(), "an operation is registered twice");
+    assert_eq!(rooms, registered, "rooms (left) and registered operations (right)");
+    for operation in registry() {
+        assert!(!(operation.awkward)().is_empty(), "{}: no awkward case", operation.name);
+        for_every_case(operation, |case, _| {
+            let name = format!("{}, {}", operation.name, case.name);
+            let differentiable = case.arguments.iter().any(|a| a.differentiable);
+            assert_eq!(
+                differentiable, case.differentiable,
+                "{name}: a case has a differentiable argument or is built without gradient"
+            );
+            assert!(case.differentiable || case.reference.is_some(), "{name}: nothing to check");
+            Ok(())
+        });
+    }
+}
+
+#[test]
+fn gradients_are_finite_differences() {
+    let mut wrong = Vec::new();
+    for operation in registry() {
+        let mut agreement = Agreement::default();
+        for_every_case(operation, |case, seed| {
+            if case.differentiable {
+                agreement.merge(against_differences(case, seed)?);
+            }
+            Ok(())
+        });
+        let Agreement { error, worst, elements, kinks } = agreement;
+        let name = operation.name;
+        println!("{name:16} {error:.1e} over {elements} gradients, {kinks} by a shorter step");
+        if error.is_nan() || error >= TOLERANCE {
+            wrong.push(format!("{name}: {error:.1e} ({worst})"));
+        } else if kinks as f64 > KINKS * elements as f64 {
+            wrong.push(format!("{name}: {kinks} of {elements} gradients took a shorter step"));
+        }
+    }
+    assert!(wrong.is_empty(), "wrong gradients:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn values_are_those_of_the_naive_reference() {
+    for operation in registry() {
+        let mut worst = 0.0f64;
+        for_every_case(operation, |case, seed| {
+            let Some(reference) = &case.reference else { return Ok(()) };
+            let arguments = case.draw(DType::F64, seed)?;
+            let results = (case.run)(&arguments)?;
+            let wanted = reference(&arguments.iter().map(Tensor::to_f64).collect::<Vec<_>>());
+            assert_eq!(results.len(), wanted.len(), "{}, {}", operation.name, case.name);
+            for (result, wanted) in results.iter().zip(&wanted) {
+                let error = relative_error(&result.to_f64(), wanted);
+                let allowed = if result.dtype() == DType::F32 { SINGLE } else { DOUBLE };
+                let name = format!("{}, {}", operation.name, case.name);
+                assert!(error <= allowed, "{name}: off by {error:.1e} from the reference");
+                worst = worst.max(error);
+            }
+            Ok(())
+        });
+        println!("{:16} {worst:.1e}", operation.name);
+    }
+}
+
+#[test]
+fn float32_agrees_with_float64() {
+    for operation in registry() {
+        let mut worst = (0.0f64, 0.0f64);
+        for_every_case(operation, |case, seed| {
+            let (values, gradients) = single_against_double(case, seed)?;
+            assert!(
+                values < SINGLE && gradients < SINGLE,
+                "{}, {}: float32 values off by {values:.1e}, gradients by {gradients:.1e}",
+                operation.name,
+                case.name
+            );
+            worst = (worst.0.max(values), worst.1.max(gradients));
+            Ok(())
+        });
+        println!("{:16} values {:.1e}, gradients {:.1e}", operation.name, worst.0, worst.1);
+    }
+}
+
+/// Largest relative errors of values and of gradients.
+fn single_against_double(case: &Case, seed: u64) -> Result<(f64, f64)> {
+    let single = case.draw(DType::F32, seed)?;
+    let double = single.iter().map(widened).collect::<Result<Vec<_>>>()?;
+    let (found, wanted) = ((case.run)(&single)?, (case.run)(&double)?);
+    let errors = found.iter().zip(&wanted).map(|(a, b)| relative_error(&a.to_f64(), &b.to_f64()));
+    let values = errors.fold(0.0, f64::max);
+    if !case.differentiable {
+        return Ok((values, 0.0));
+    }
+    let projection = Projection::new(&wanted, seed);
+    let differentiable: Vec<bool> = case.arguments.iter().map(|a| a.differentiable).collect();
+    let found = projection.gradients(case, &single, &differentiable)?;
+    let wanted = projection.gradients(case, &double, &differentiable)?;
+    // Rounding is that of the terms of a sum, not of the sum: the bias of a convolution whose result
+    // is normalised has large terms and a gradient of zero. So errors are held against the largest
+    // gradient of any argument.
+    let size = wanted.iter().flatten().map(|g| largest(&g.to_f64())).fold(0.0, f64::max);
+    let size = size.max(projection.negligible());
+    let mut gradients = 0.0f64;
+    for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
+        gradients = gradients.max(difference(&found.to_f64(), &wanted.to_f64()) / size);
+    }
+    Ok((values, gradients))
+}
+
+/// Each differentiable argument alone gets the very gradient that it gets among the others, and
+/// the tape refuses a gradient that it did not ask for.
+#[test]
+fn gradients_that_nobody_wants_are_not_computed() {
+    for operation in registry() {
+        for_every_case(operation, |case, seed| {
+            if !case.differentiable {
+                return Ok(());
+            }
+            let arguments = case.draw(DType::F32, seed)?;
+            let projection = Projection::new(&(case.run)(&arguments)?, seed);
+            let wanted: Vec<bool> = case.arguments.iter().map(|a| a.differentiable).collect();
+            let together = projection.gradients(case, &arguments, &wanted)?;
+            for index in (0..wanted.len()).filter(|&i| wanted[i]) {
+                let only: Vec<bool> = (0..wanted.len()).map(|i| i == index).collect();
+                let alone = projection.gradients(case, &arguments, &only)?;
+                let values =
+                    |gradients: &[Option<Tensor>]| gradients[index].as_ref().map(Tensor::to_f64);
+                let name = format!("{}, {}", operation.name, case.name);
+                assert_eq!(values(&alone), values(&together), "{name}: argument {index} alone");
+            }
+            Ok(())
+        });
+    }
+}
