@@ -1,5 +1,25 @@
 //! Cine data: subjects, and the sources that they come from.
 
+mod acdc;
+mod dataset;
+pub mod folder;
+mod mnms;
+mod mnms2;
+pub mod nifti;
+mod open;
+mod orient;
 mod subject;
+mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
+pub use acdc::{ACDC_LABELS, Acdc};
+pub use dataset::{Dataset, Layout, Listing, Loaded, Source};
+pub use folder::Folder;
+pub use mnms::Mnms;
+pub use mnms2::{Mnms2, may_be_in_mnms};
+pub use open::{open, open_all};
+pub use orient::{Placement, SliceOrder};
 pub use subject::{CLASSES, Frame, Label, Moment, Stack, Subject};

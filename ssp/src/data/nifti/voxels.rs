@@ -1,0 +1,74 @@
+//! Voxels: from bytes of any real type and either byte order to float32.
+
+use ::nifti::NiftiType;
+
+use super::header::Header;
+use super::stream::Stream;
+
+/// Reads all voxels, first axis fastest, with the scale slope applied in float64.
+///
+/// Memory grows with the bytes that arrive, never with what the header promises.
+pub(super) fn read(header: &Header, file: &mut Stream) -> Result<Vec<f32>, String> {
+    let count = header.voxels_per_phase() * header.dims[3];
+    let convert = converter(header.element, header.is_big_endian());
+    let width = header.element.size_of();
+    let mut buffer = vec![0; width << 14];
+    let mut voxels = Vec::new();
+    while voxels.len() < count {
+        let want = buffer.len().min((count - voxels.len()) * width);
+        let got = file.fill(&mut buffer[..want])?;
+        convert(&buffer[..got], header.scale, &mut voxels);
+        if got < want {
+            return Err(format!(
+                "is cut short: {} of {count} voxels ({})",
+                voxels.len(),
+                header.shape()
+            ));
+        }
+    }
+    file.finish()?;
+    Ok(voxels)
+}
+
+/// Appends the whole elements in some bytes, scaled by a slope and an offset.
+type Convert = fn(&[u8], Option<(f64, f64)>, &mut Vec<f32>);
+
+fn converter(element: NiftiType, big_endian: bool) -> Convert {
+    macro_rules! of {
+        ($number:ty) => {
+            if big_endian {
+                |bytes, scale, out| each(bytes, scale, out, |b| <$number>::from_be_bytes(b) as f64)
+            } else {
+                |bytes, scale, out| each(bytes, scale, out, |b| <$number>::from_le_bytes(b) as f64)
+            }
+        };
+    }
+    match element {
+        NiftiType::Uint8 => of!(u8),
+        NiftiType::Int8 => of!(i8),
+        NiftiType::Uint16 => of!(u16),
+        NiftiType::Int16 => of!(i16),
+        NiftiType::Uint32 => of!(u32),
+        NiftiType::Int32 => of!(i32),
+        NiftiType::Uint64 => of!(u64),
+        NiftiType::Int64 => of!(i64),
+        NiftiType::Float64 => of!(f64),
+        // All other types were refused with the header.
+        _ => of!(f32),
+    }
+}
+
+fn each<const WIDTH: usize>(
+    bytes: &[u8],
+    scale: Option<(f64, f64)>,
+    out: &mut Vec<f32>,
+    number: impl Fn([u8; WIDTH]) -> f64,
+) {
+    let (elements, _) = bytes.as_chunks::<WIDTH>();
+    match scale {
+        None => out.extend(elements.iter().map(|&e| number(e) as f32)),
+        Some((slope, offset)) => {
+            out.extend(elements.iter().map(|&e| (number(e) * slope + offset) as f32));
+        }
+    }
+}
