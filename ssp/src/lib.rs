@@ -2,5 +2,8 @@
 
 pub mod data;
 mod error;
+pub mod evaluate;
+pub mod picture;
+pub mod run;
 
 pub use error::{Error, Result};

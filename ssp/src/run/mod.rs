@@ -1,0 +1,4 @@
+//! A run: a folder that holds what a training did, and survives being cut off at any moment.
+
+pub mod files;
+pub mod metrics;
