@@ -5,11 +5,24 @@
 //! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
 
 pub mod check;
+pub mod intensity;
+pub mod resample;
 pub mod simd;
 
 use check::Operation;
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
-    &[]
+    &[
+        Operation {
+            name: "intensity",
+            awkward: intensity::check::awkward,
+            random: intensity::check::random,
+        },
+        Operation {
+            name: "resample",
+            awkward: resample::check::awkward,
+            random: resample::check::random,
+        },
+    ]
 }
