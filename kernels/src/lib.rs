@@ -9,7 +9,9 @@ pub mod check;
 pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod elementwise;
+pub mod intensity;
 pub mod leaky_relu;
+pub mod resample;
 pub mod simd;
 mod taps;
 
@@ -27,7 +29,9 @@ pub fn registry() -> &'static [Operation] {
                 conv_transpose2d::check::random,
             ),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
+            Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
+            Operation::new("resample", resample::check::awkward, resample::check::random),
         ]
     }
 }
