@@ -3,6 +3,7 @@
 mod acdc;
 mod dataset;
 pub mod folder;
+pub mod inspect;
 mod mnms;
 mod mnms2;
 pub mod nifti;

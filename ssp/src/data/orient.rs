@@ -7,7 +7,7 @@
 //! - **Rows and columns**: of the two in-plane axes the later one in the file gives the rows, the
 //!   earlier one the columns. No in-plane flip: training rotates and mirrors at will.
 //! - **Base to apex**: from the affine, where it tells. The long axis of the left ventricle runs from
-//!   its base leftward, forward and downward; when the slice direction lies within 60 degrees of
+//!   its base leftward, forward and downward; when the slice direction lies within 45 degrees of
 //!   that or of its opposite, the affine decides. Axes that all lie exactly along the scanner's are
 //!   a placeholder (no short-axis plane does), and then the stored order stands. Labels are never
 //!   used to decide, so that a stack reads the same with and without them.
@@ -206,8 +206,8 @@ fn slice_order(affine: &Affine, through: usize) -> SliceOrder {
     let cosine: f64 =
         slices.iter().zip(BASE_TO_APEX).map(|(a, b)| a * b).sum::<f64>() / length(slices);
     match cosine {
-        c if c > 0.5 => SliceOrder::BaseFirst,
-        c if c < -0.5 => SliceOrder::ApexFirst,
+        c if c > 0.7 => SliceOrder::BaseFirst,
+        c if c < -0.7 => SliceOrder::ApexFirst,
         _ => SliceOrder::AsStored,
     }
 }
@@ -224,6 +224,8 @@ mod tests {
         assert_eq!(slice_order(&towards_apex, 2), SliceOrder::BaseFirst);
         let towards_base = towards_apex.map(|[a, b, c, d]| [a, b, -c, d]);
         assert_eq!(slice_order(&towards_base, 2), SliceOrder::ApexFirst);
+        let axial = [[-2.0, 0.0, 0.0, 0.0], [0.0, 1.97, -0.36, 0.0], [0.0, 0.32, 2.17, 0.0]];
+        assert_eq!(slice_order(&axial, 2), SliceOrder::AsStored, "tilted, and no short axis");
         let placeholder = [[-1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
         assert_eq!(slice_order(&placeholder, 2), SliceOrder::AsStored);
     }

@@ -83,12 +83,15 @@ pub(super) fn understand(
         && spacing_from == SpacingFrom::Pixdim
         && (0..3).any(|axis| dims[axis] > 1 && (steps[axis] / spacing[axis] - 1.0).abs() > 0.01)
     {
-        remarks.push(format!(
-            "pixdim says {} mm, the {} {} mm; pixdim is taken",
-            triple(&spacing),
-            affine_from.name(),
-            triple(&steps)
-        ));
+        let name = affine_from.name();
+        remarks.push(match steps.iter().all(|&step| (step - 1.0).abs() < 1e-6) {
+            true => format!("the {name} is a placeholder of 1 mm; spacing is pixdim's"),
+            false => format!(
+                "pixdim says {} mm, the {name} {} mm; pixdim is taken",
+                triple(&spacing),
+                triple(&steps)
+            ),
+        });
     }
     Ok(Geometry { spacing, spacing_from, affine, affine_from })
 }
@@ -159,4 +162,22 @@ fn usable(affine: Affine) -> Option<Affine> {
 /// Lengths of an affine's first three columns: the voxel spacing that it implies.
 pub(super) fn column_lengths(affine: &Affine) -> [f64; 3] {
     std::array::from_fn(|axis| affine.iter().map(|row| row[axis] * row[axis]).sum::<f64>().sqrt())
+}
+
+/// See [`super::Header::axis_codes`]: of all ways to pair axes with directions, the closest.
+pub(super) fn axis_codes(affine: &Affine) -> String {
+    const ENDS: [[char; 2]; 3] = [['R', 'L'], ['A', 'P'], ['S', 'I']];
+    const PAIRINGS: [[usize; 3]; 6] =
+        [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let lengths = column_lengths(affine);
+    let cosine = |row: usize, axis: usize| affine[row][axis] / lengths[axis];
+    let closeness =
+        |rows: &[usize; 3]| -> f64 { (0..3).map(|axis| cosine(rows[axis], axis).abs()).sum() };
+    let best = PAIRINGS.iter().fold(&PAIRINGS[0], |best, next| {
+        if closeness(next) > closeness(best) { next } else { best }
+    });
+    let codes: String =
+        (0..3).map(|axis| ENDS[best[axis]][usize::from(cosine(best[axis], axis) < 0.0)]).collect();
+    let oblique = (0..3).any(|axis| cosine(best[axis], axis).abs() < 0.9999);
+    if oblique { codes + " (oblique)" } else { codes }
 }

@@ -71,6 +71,12 @@ impl Header {
         self.scale
     }
 
+    /// Where the axes i, j, k point, each as the nearest of right/left, anterior/posterior and
+    /// superior/inferior: `LPS`; with `(oblique)` behind if they lie between.
+    pub fn axis_codes(&self) -> Option<String> {
+        self.affine.as_ref().map(geometry::axis_codes)
+    }
+
     pub(super) fn is_big_endian(&self) -> bool {
         self.raw.endianness == Endianness::Big
     }
