@@ -4,10 +4,20 @@
 //! and backward side by side (`mod.rs`), the CPU kernel (`cpu.rs`) and the shapes on which every
 //! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
 
+pub mod cast;
 pub mod check;
+pub mod concat;
 pub mod elementwise;
 pub mod leaky_relu;
+pub mod linear;
+pub mod pool;
+pub mod reduce;
+pub mod sgd;
 pub mod simd;
+pub mod softmax;
+
+mod exponential;
+mod matrix;
 
 use check::Operation;
 
@@ -15,8 +25,15 @@ use check::Operation;
 pub fn registry() -> &'static [Operation] {
     const {
         &[
+            Operation::new("cast", cast::check::awkward, cast::check::random),
+            Operation::new("concat", concat::check::awkward, concat::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
+            Operation::new("linear", linear::check::awkward, linear::check::random),
+            Operation::new("pool", pool::check::awkward, pool::check::random),
+            Operation::new("reduce", reduce::check::awkward, reduce::check::random),
+            Operation::new("sgd", sgd::check::awkward, sgd::check::random),
+            Operation::new("softmax", softmax::check::awkward, softmax::check::random),
         ]
     }
 }
