@@ -4,15 +4,25 @@
 //! and backward side by side (`mod.rs`), the CPU kernel (`cpu.rs`) and the shapes on which every
 //! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
 
+<<<<<<< HEAD
 pub mod batch_norm;
+pub mod cast;
 pub mod check;
+pub mod concat;
 pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod elementwise;
 pub mod intensity;
 pub mod leaky_relu;
+pub mod linear;
+pub mod pool;
+pub mod reduce;
 pub mod resample;
+pub mod sgd;
 pub mod simd;
+pub mod softmax;
+mod exponential;
+mod matrix;
 mod taps;
 
 use check::Operation;
@@ -22,16 +32,19 @@ pub fn registry() -> &'static [Operation] {
     const {
         &[
             Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random),
+            Operation::new("cast", cast::check::awkward, cast::check::random),
+            Operation::new("concat", concat::check::awkward, concat::check::random),
             Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random),
-            Operation::new(
-                "conv_transpose2d",
-                conv_transpose2d::check::awkward,
-                conv_transpose2d::check::random,
-            ),
+            Operation::new("conv_transpose2d", conv_transpose2d::check::awkward, conv_transpose2d::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
+            Operation::new("linear", linear::check::awkward, linear::check::random),
+            Operation::new("pool", pool::check::awkward, pool::check::random),
+            Operation::new("reduce", reduce::check::awkward, reduce::check::random),
             Operation::new("resample", resample::check::awkward, resample::check::random),
+            Operation::new("sgd", sgd::check::awkward, sgd::check::random),
+            Operation::new("softmax", softmax::check::awkward, softmax::check::random),
         ]
     }
 }

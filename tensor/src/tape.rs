@@ -140,8 +140,15 @@ impl Tensor {
             let parts = node.take_backward()?(gradient, &wanted)?;
             debug_assert_eq!(parts.len(), node.parents.len(), "{}", node.operation);
             for (parent, part) in node.parents.iter().zip(parts) {
-                if let (true, Some(part)) = (parent.wants_gradient(), part) {
-                    gradients.accumulate(parent, part)?;
+                match (parent.wants_gradient(), part) {
+                    (true, Some(part)) => gradients.accumulate(parent, part)?,
+                    (false, Some(_)) => {
+                        return Err(Error::Backward(format!(
+                            "{} computed a gradient that nobody wants",
+                            node.operation
+                        )));
+                    }
+                    (_, None) => {}
                 }
             }
         }

@@ -1,0 +1,41 @@
+//! All parameters cut into chunks of equal length, so that small ones do not wait for large ones.
+
+use rayon::prelude::*;
+use tensor::Float;
+
+use super::{Sgd, Slot};
+
+/// Elements that one task updates.
+const CHUNK: usize = 1 << 14;
+
+/// Updates every slot; the parts of each are equally long.
+pub fn update<T: Float>(slots: Vec<Slot<T>>, settings: &Sgd) {
+    let mut chunks: Vec<Slot<T>> = Vec::new();
+    for Slot { value, momentum, gradient, weight_decay } in slots {
+        let parts = value.chunks_mut(CHUNK).zip(momentum.chunks_mut(CHUNK));
+        let parts = parts.zip(gradient.chunks(CHUNK));
+        chunks.extend(parts.map(|((value, momentum), gradient)| Slot {
+            value,
+            momentum,
+            gradient,
+            weight_decay,
+        }));
+    }
+    chunks.into_par_iter().for_each(|chunk| match settings.nesterov {
+        true => step::<T, true>(chunk, settings),
+        false => step::<T, false>(chunk, settings),
+    });
+}
+
+fn step<T: Float, const NESTEROV: bool>(slot: Slot<T>, settings: &Sgd) {
+    let rate = T::from_f64(settings.learning_rate);
+    let keep = T::from_f64(settings.momentum);
+    let decay = T::from_f64(slot.weight_decay);
+    let parts = slot.value.iter_mut().zip(slot.momentum).zip(slot.gradient);
+    for ((value, momentum), &gradient) in parts {
+        let gradient = gradient + decay * *value;
+        *momentum = keep * *momentum + gradient;
+        let direction = if NESTEROV { gradient + keep * *momentum } else { *momentum };
+        *value = *value - rate * direction;
+    }
+}

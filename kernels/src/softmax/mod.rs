@@ -1,0 +1,35 @@
+//! Softmax over the last axis.
+
+pub mod check;
+mod cpu;
+
+use tensor::{Error, Result, Tensor, with_float};
+
+/// `e^x / Σ e^x` over the last axis: logits to probabilities.
+///
+/// # Errors
+/// When the last axis is empty, or the dtype is not floating.
+pub fn softmax(x: &Tensor) -> Result<Tensor> {
+    if x.shape().last() == 0 {
+        return Err(Error::shape("softmax", format!("the last axis of {} is empty", x.shape())));
+    }
+    let probabilities = with_float!("softmax", x.dtype(), T => Ok(cpu::forward::<T>(x)))?;
+    let logits = x.clone();
+    Ok(probabilities.recorded("softmax", &[x], move |gradient, _| {
+        with_float!("softmax", gradient.dtype(), T => {
+            Ok(vec![Some(cpu::backward::<T>(&logits, gradient))])
+        })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_logits_do_not_overflow() {
+        let x = Tensor::from_slice(&[1e4f32, 0.0, -1e4, 1e4], [2, 2]).unwrap();
+        let p = softmax(&x).unwrap().to_f64();
+        assert!((p[0] - 1.0).abs() < 1e-7 && p[1] < 1e-30 && p[2] < 1e-30);
+    }
+}
