@@ -4,7 +4,6 @@
 //! and backward side by side (`mod.rs`), the CPU kernel (`cpu.rs`) and the shapes on which every
 //! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
 
-<<<<<<< HEAD
 pub mod batch_norm;
 pub mod cast;
 pub mod check;
