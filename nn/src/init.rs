@@ -1,0 +1,47 @@
+//! Starting values, distributed as PyTorch's defaults.
+
+use tensor::random::{Purpose, Stream};
+use tensor::{DType, Result, Shape, Tensor, with_float};
+
+/// Draws starting values: each tensor from a stream of its own, by its place in the network.
+#[derive(Clone, Debug)]
+pub struct Init {
+    seed: u64,
+    dtype: DType,
+    network: u32,
+    drawn: u32,
+}
+
+impl Init {
+    /// Values for a network. `network` tells apart networks of the same seed.
+    pub fn new(seed: u64, network: u32, dtype: DType) -> Self {
+        Init { seed, dtype, network, drawn: 0 }
+    }
+
+    /// The dtype of what is drawn.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Uniform between plus and minus `1 / sqrt(fan_in)`: PyTorch's default for the weights
+    /// (Kaiming, with `a = sqrt(5)`) and biases of linear and convolution layers.
+    pub fn uniform(&mut self, shape: impl Into<Shape>, fan_in: usize) -> Result<Tensor> {
+        let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+        let mut stream = Stream::new(self.seed, Purpose::Weights, self.drawn, self.network);
+        self.drawn += 1;
+        self.filled(shape, || stream.uniform(-bound, bound))
+    }
+
+    /// The same value everywhere.
+    pub fn constant(&mut self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
+        self.filled(shape, || value)
+    }
+
+    fn filled(&self, shape: impl Into<Shape>, mut value: impl FnMut() -> f64) -> Result<Tensor> {
+        with_float!("init", self.dtype, T => {
+            Ok(Tensor::build::<T>(shape, |out| {
+                out.iter_mut().for_each(|out| *out = tensor::Float::from_f64(value()));
+            }))
+        })
+    }
+}

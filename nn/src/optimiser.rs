@@ -1,0 +1,141 @@
+//! Stochastic gradient descent over a network.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kernels::sgd::{self, sgd};
+use tensor::{Buffer, DType, Float, Gradients, Tensor, with_float};
+
+use crate::checkpoint::{Metadata, load_tensors, save_tensors};
+use crate::{Error, Module, Result, Slot};
+
+/// How to update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SgdSettings {
+    /// Momentum.
+    pub momentum: f64,
+    /// Nesterov's form of it.
+    pub nesterov: bool,
+    /// Factor of the weights that is added to their gradient.
+    pub weight_decay: f64,
+    /// Leave biases and other vectors out of the decay, as DINO does.
+    pub decay_matrices_only: bool,
+}
+
+/// Stochastic gradient descent with momentum, as PyTorch's `SGD`.
+///
+/// Parameters without a gradient, frozen ones among them, stay as they are and keep their
+/// momentum.
+#[derive(Debug)]
+pub struct Sgd {
+    settings: SgdSettings,
+    /// By parameter name.
+    momentum: BTreeMap<String, Tensor>,
+}
+
+impl Sgd {
+    /// Nothing remembered yet.
+    pub fn new(settings: SgdSettings) -> Self {
+        Sgd { settings, momentum: BTreeMap::new() }
+    }
+
+    /// Updates every parameter of `module` that has a gradient, in place.
+    ///
+    /// # Errors
+    /// When a gradient does not fit its parameter.
+    pub fn step(
+        &mut self,
+        module: &mut dyn Module,
+        gradients: Gradients,
+        learning_rate: f64,
+    ) -> Result<()> {
+        let mut dtype = DType::F32;
+        module.visit("", &mut |_, slot| {
+            if let Slot::Parameter(p) = slot {
+                dtype = p.tensor().dtype();
+            }
+        });
+        with_float!("sgd", dtype, T => self.step_of::<T>(module, gradients, learning_rate))
+            .map_err(Error::Tensor)
+    }
+
+    fn step_of<T: Float>(
+        &mut self,
+        module: &mut dyn Module,
+        mut gradients: Gradients,
+        learning_rate: f64,
+    ) -> tensor::Result<()> {
+        struct Taken {
+            name: String,
+            value: Buffer,
+            momentum: Buffer,
+            gradient: Tensor,
+            decay: f64,
+        }
+        let mut taken = Vec::new();
+        module.visit("", &mut |name, slot| {
+            let Slot::Parameter(parameter) = slot else { return };
+            let Some(gradient) = gradients.take(parameter.tensor()) else { return };
+            let shape = parameter.tensor().shape();
+            let vector = shape.axes() < 2;
+            let decay = !(vector && self.settings.decay_matrices_only);
+            taken.push(Taken {
+                name: name.to_owned(),
+                momentum: match self.momentum.remove(name) {
+                    Some(momentum) => momentum.into_buffer::<T>(),
+                    None => Buffer::zeroed::<T>(shape.elements()),
+                },
+                value: parameter.take::<T>(),
+                gradient,
+                decay: if decay { self.settings.weight_decay } else { 0.0 },
+            });
+        });
+        let slots = taken.iter_mut().map(|t| sgd::Slot {
+            value: t.value.as_mut_slice::<T>(),
+            momentum: t.momentum.as_mut_slice(),
+            gradient: t.gradient.data(),
+            weight_decay: t.decay,
+        });
+        let SgdSettings { momentum, nesterov, .. } = self.settings;
+        let outcome = sgd(slots.collect(), &sgd::Sgd { learning_rate, momentum, nesterov });
+        let mut taken = taken.into_iter().peekable();
+        module.visit("", &mut |name, slot| {
+            let Slot::Parameter(parameter) = slot else { return };
+            let Some(t) = taken.next_if(|t| t.name == name) else { return };
+            let shape = t.gradient.shape();
+            parameter.give_back::<T>(t.value, shape);
+            self.momentum.insert(t.name, Tensor::from_buffer::<T>(t.momentum, shape));
+        });
+        outcome
+    }
+
+    /// Writes what is remembered, exactly, replacing `path` at once or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path, metadata: Metadata) -> Result<()> {
+        save_tensors(path, &self.momentum, metadata)
+    }
+
+    /// Reads back what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not whole, or belongs to another network.
+    pub fn load(&mut self, path: &Path, module: &mut dyn Module) -> Result<()> {
+        let momentum = load_tensors(path)?;
+        let mut fitting = 0;
+        module.visit("", &mut |name, slot| {
+            let Slot::Parameter(parameter) = slot else { return };
+            let shape = momentum.get(name).map(Tensor::shape);
+            fitting += usize::from(shape == Some(parameter.tensor().shape()));
+        });
+        if fitting != momentum.len() {
+            let strange = momentum.len() - fitting;
+            let what =
+                format!("{strange} of its {} tensors are not of this network", momentum.len());
+            return Err(Error::checkpoint(path, what));
+        }
+        self.momentum = momentum;
+        Ok(())
+    }
+}
