@@ -7,6 +7,7 @@
 pub mod cast;
 pub mod check;
 pub mod concat;
+pub mod dice_ce;
 pub mod elementwise;
 pub mod leaky_relu;
 pub mod linear;
@@ -27,6 +28,7 @@ pub fn registry() -> &'static [Operation] {
         &[
             Operation::new("cast", cast::check::awkward, cast::check::random),
             Operation::new("concat", concat::check::awkward, concat::check::random),
+            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
             Operation::new("linear", linear::check::awkward, linear::check::random),
