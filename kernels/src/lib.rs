@@ -11,6 +11,7 @@ pub mod dice_ce;
 pub mod elementwise;
 pub mod leaky_relu;
 pub mod linear;
+pub mod nt_xent;
 pub mod pool;
 pub mod reduce;
 pub mod sgd;
@@ -32,6 +33,7 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
             Operation::new("linear", linear::check::awkward, linear::check::random),
+            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random),
             Operation::new("sgd", sgd::check::awkward, sgd::check::random),
