@@ -2,6 +2,7 @@
 
 mod acdc;
 pub mod cache;
+mod cohort;
 mod dataset;
 pub mod folder;
 pub mod inspect;
@@ -10,6 +11,7 @@ mod mnms2;
 pub mod nifti;
 mod open;
 mod orient;
+pub mod phantom;
 pub mod sampler;
 pub mod split;
 mod subject;
@@ -20,6 +22,7 @@ mod testing;
 mod tests;
 
 pub use acdc::{ACDC_LABELS, Acdc};
+pub use cohort::{Cohort, cache_folder};
 pub use dataset::{Dataset, Layout, Listing, Loaded, Source};
 pub use folder::Folder;
 pub use mnms::Mnms;
