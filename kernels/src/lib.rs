@@ -10,18 +10,19 @@ pub mod check;
 pub mod concat;
 pub mod conv2d;
 pub mod conv_transpose2d;
+pub mod dice_ce;
 pub mod elementwise;
+mod exponential;
 pub mod intensity;
 pub mod leaky_relu;
 pub mod linear;
+mod matrix;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
 pub mod sgd;
 pub mod simd;
 pub mod softmax;
-mod exponential;
-mod matrix;
 mod taps;
 
 use check::Operation;
@@ -34,7 +35,12 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("cast", cast::check::awkward, cast::check::random),
             Operation::new("concat", concat::check::awkward, concat::check::random),
             Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random),
-            Operation::new("conv_transpose2d", conv_transpose2d::check::awkward, conv_transpose2d::check::random),
+            Operation::new(
+                "conv_transpose2d",
+                conv_transpose2d::check::awkward,
+                conv_transpose2d::check::random,
+            ),
+            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
