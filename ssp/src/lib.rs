@@ -1,5 +1,6 @@
 //! The study: cine data, augmentation, pretext tasks, fine-tuning, evaluation and report.
 
+pub mod augment;
 pub mod data;
 mod error;
 pub mod evaluate;
