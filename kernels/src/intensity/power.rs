@@ -18,8 +18,8 @@ impl Power for f64 {
 }
 
 impl Power for f32 {
-    /// `2^(exponent log2 self)` with polynomials; for exponents up to 1.5 the relative error is below 3e-6, and below 1e-6
-    /// for values above a hundredth.
+    /// `2^(exponent log2 self)` with polynomials. For exponents up to 1.5 the relative error is
+    /// below 3e-6, and below 1e-6 for values above a hundredth.
     #[inline(always)]
     fn power(self, exponent: f32) -> f32 {
         let result = exp2(exponent * log2(self));

@@ -45,8 +45,8 @@ pub(super) fn adjoint(
 /// The pixels of one axis that a position reads, and their weights.
 fn taps(position: f64, extent: usize, sampling: Sampling) -> [Option<(usize, f64)>; 4] {
     if sampling.filter == Filter::Nearest {
-        let pixel = nearest_index(position, extent, sampling.padding);
-        return [pixel.map(|pixel| (pixel, 1.0)), None, None, None];
+        let pixel = nearest_index(position, extent as f64, sampling.padding);
+        return [usize::try_from(pixel).ok().map(|pixel| (pixel, 1.0)), None, None, None];
     }
     let weights = cubic(position - position.floor());
     std::array::from_fn(|k| {

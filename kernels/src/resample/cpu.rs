@@ -313,17 +313,6 @@ impl<T: Scalar> Vectorised<T> for AnyChannels<'_, T> {
     }
 }
 
-/// Index of the nearest pixel, halves to the even one as IEEE rounding has it; none outside.
-pub(super) fn nearest_index(position: f64, extent: usize, padding: Padding) -> Option<usize> {
-    let last = extent as f64 - 1.0;
-    let position = match padding {
-        Padding::Zeros => position,
-        Padding::Border => position.max(0.0).min(last),
-    };
-    let rounded = position.round_ties_even();
-    (rounded >= 0.0 && rounded <= last).then_some(rounded as usize)
-}
-
 /// Nearest samples of `source`, `[rows, columns, channels]`, into `out`.
 pub fn nearest<T: Copy + Default>(
     source: &[T],
@@ -334,24 +323,79 @@ pub fn nearest<T: Copy + Default>(
     out: &mut [T],
 ) {
     let positions = Positions::new(matrix, [rows, columns], target);
-    for (i, out) in out.chunks_exact_mut((target[1] * channels).max(1)).enumerate() {
-        let range = match padding {
-            Padding::Zeros => positions.touching(i),
-            Padding::Border => 0..target[1],
-        };
-        let [down, along] = positions.along(i);
-        out[..range.start * channels].fill(T::default());
-        out[range.end * channels..].fill(T::default());
-        let inside = out[range.start * channels..range.end * channels].chunks_exact_mut(channels);
-        for (out, &x) in inside.zip(&positions.x[range]) {
-            let row = nearest_index(down.at(x), rows, padding);
-            let column = nearest_index(along.at(x), columns, padding);
-            match (row, column) {
-                (Some(row), Some(column)) => {
-                    out.copy_from_slice(&source[(row * columns + column) * channels..][..channels]);
+    simd::run::<f64, _>(Nearest { source, channels, positions: &positions, padding, out });
+}
+
+struct Nearest<'a, T> {
+    source: &'a [T],
+    channels: usize,
+    positions: &'a Positions,
+    padding: Padding,
+    out: &'a mut [T],
+}
+
+/// The coordinates are what is vectorised, hence f64 whatever is sampled.
+impl<T: Copy + Default> Vectorised<f64> for Nearest<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<Scalar = f64>>(self) {
+        let Nearest { source, channels, positions, padding, out } = self;
+        let columns = positions.x.len();
+        let mut pixels = [OUTSIDE; BLOCK];
+        for (row, out) in out.chunks_exact_mut((columns * channels).max(1)).enumerate() {
+            let range = match padding {
+                Padding::Zeros => positions.touching(row),
+                Padding::Border => 0..columns,
+            };
+            let [down, along] = positions.along(row);
+            out[..range.start * channels].fill(T::default());
+            out[range.end * channels..].fill(T::default());
+            let inside = &mut out[range.start * channels..range.end * channels];
+            let blocks = inside.chunks_mut(BLOCK * channels);
+            for (out, x) in blocks.zip(positions.x[range].chunks(BLOCK)) {
+                for (pixel, &x) in pixels.iter_mut().zip(x) {
+                    let row = nearest_index(down.at(x), down.extent, padding);
+                    let column = nearest_index(along.at(x), along.extent, padding);
+                    let inside = row >= 0 && column >= 0;
+                    *pixel = if inside { row * along.extent as i32 + column } else { OUTSIDE };
                 }
-                _ => out.fill(T::default()),
+                pick(source, channels, &pixels, out);
             }
         }
     }
+}
+
+/// Copies the pixels of these indices.
+#[inline(always)]
+fn pick<T: Copy + Default>(source: &[T], channels: usize, pixels: &[i32], out: &mut [T]) {
+    if channels == 1 {
+        for (out, &pixel) in out.iter_mut().zip(pixels) {
+            *out = source.get(pixel as usize).copied().unwrap_or_default();
+        }
+        return;
+    }
+    for (out, &pixel) in out.chunks_exact_mut(channels).zip(pixels) {
+        match usize::try_from(pixel) {
+            Ok(pixel) => out.copy_from_slice(&source[pixel * channels..][..channels]),
+            Err(_) => out.fill(T::default()),
+        }
+    }
+}
+
+/// The index of a pixel that is none: as `usize`, beyond the end of any array.
+const OUTSIDE: i32 = -1;
+
+/// Index of the nearest pixel, halves to the even one as IEEE rounding has it; negative outside.
+#[inline(always)]
+pub(super) fn nearest_index(position: f64, extent: f64, padding: Padding) -> i32 {
+    /// Adding and subtracting it leaves no digits after the point, and is a library call nowhere.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let last = extent - 1.0;
+    let [low, high] = match padding {
+        Padding::Zeros => [-1.0, extent],
+        Padding::Border => [0.0, last],
+    };
+    let rounded = position.max(low).min(high) + ROUND - ROUND;
+    if rounded <= last { rounded as i32 } else { OUTSIDE }
 }

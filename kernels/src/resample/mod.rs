@@ -101,6 +101,7 @@ pub fn resample_labels(labels: &Tensor, matrices: &[Matrix], target: [usize; 2])
         let what = format!("takes [batch, rows, columns], not {}", labels.shape());
         return Err(Error::shape("resample_labels", what));
     };
+    check_extents([rows, columns, 1])?;
     check_matrices(matrices, images)?;
     let (data, pixels) = (labels.data::<u8>(), rows * columns);
     Ok(Tensor::build::<u8>([images, target[0], target[1]], |out| {
@@ -116,14 +117,19 @@ fn check_door(x: &Tensor, matrices: &[Matrix]) -> Result<[usize; 4]> {
         let what = format!("takes [batch, rows, columns, channels], not {}", x.shape());
         return Err(Error::shape("resample", what));
     };
+    check_extents([rows, columns, channels])?;
+    check_matrices(matrices, images)?;
+    Ok(shape)
+}
+
+fn check_extents([rows, columns, channels]: [usize; 3]) -> Result<()> {
     // Indices into a framed source are 32-bit.
     let framed = (rows + 8).saturating_mul(columns + 8).saturating_mul(channels);
     if rows * columns * channels == 0 || framed > i32::MAX as usize {
         let what = format!("cannot sample an image of {rows} x {columns} x {channels}");
         return Err(Error::shape("resample", what));
     }
-    check_matrices(matrices, images)?;
-    Ok(shape)
+    Ok(())
 }
 
 fn check_matrices(matrices: &[Matrix], images: usize) -> Result<()> {

@@ -107,7 +107,7 @@ fn ties_go_to_the_even_neighbour() {
 /// `<A x, y> = <x, A' y>` defines the gradient of a linear map.
 #[test]
 fn the_gradient_is_the_adjoint() {
-    for (i, Case { name, arguments, run }) in check::awkward().into_iter().enumerate() {
+    for (i, Case { name, arguments, run, .. }) in check::awkward().into_iter().enumerate() {
         let mut stream = Stream::new(i as u64, Purpose::Check, 0, 0);
         let x = arguments[0].draw(DType::F64, &mut stream).unwrap().parameter();
         let out = run(std::slice::from_ref(&x)).unwrap().remove(0);

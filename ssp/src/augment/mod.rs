@@ -6,6 +6,7 @@
 mod circle;
 mod draw;
 mod geometry;
+mod plain;
 mod settings;
 mod view;
 
@@ -13,5 +14,6 @@ pub use circle::{Circle, enclosing_circle};
 pub use draw::{Key, View, draw};
 pub use geometry::{Grid, Placement, sampling_matrix};
 pub use kernels::resample::Matrix;
+pub use plain::{onto_source, plain_views};
 pub use settings::{Augmentation, Chance, IntensityScale};
 pub use view::{Pixels, Renderer, Slice};

@@ -1,6 +1,7 @@
-//! Cine data: subjects, and the sources that they come from.
+//! Cine data: subjects, the sources that they come from, and the way from there to batches.
 
 mod acdc;
+pub mod cache;
 mod dataset;
 pub mod folder;
 pub mod inspect;
@@ -9,6 +10,8 @@ mod mnms2;
 pub mod nifti;
 mod open;
 mod orient;
+pub mod sampler;
+pub mod split;
 mod subject;
 mod table;
 #[cfg(test)]

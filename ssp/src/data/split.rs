@@ -1,0 +1,214 @@
+//! Which subjects train, validate and test, and which of the training subjects have labels.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tensor::random::{Purpose, Stream};
+
+use crate::{Error, Result};
+
+/// The study's share of subjects for validation, of those that do not test.
+pub const VALID_SHARE: f64 = 0.2;
+
+/// Subjects by use, as ids; each list is sorted, and no subject is in two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// To train on.
+    pub train: Vec<String>,
+    /// To choose the best weights by.
+    pub valid: Vec<String>,
+    /// To report on.
+    pub test: Vec<String>,
+}
+
+/// Where test subjects come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// This share of all subjects, drawn.
+    Share(f64),
+    /// These subjects, none of which may be among the others.
+    Given(Vec<String>),
+}
+
+impl Split {
+    /// Splits subjects by a seeded shuffle, whatever the order in which they are listed.
+    ///
+    /// A share that is not zero holds out at least one subject, and leaves at least one to train.
+    ///
+    /// # Errors
+    /// When an id is listed twice, a share is not from 0 up to 1, or there are too few subjects.
+    pub fn draw(ids: &[String], test: Test, valid: f64, seed: u64) -> Result<Self> {
+        for (name, share) in [("validation", valid)].into_iter().chain(match test {
+            Test::Share(share) => Some(("test", share)),
+            Test::Given(_) => None,
+        }) {
+            if !(0.0..1.0).contains(&share) {
+                let what = format!("the {name} share is {share}; takes a number from 0 up to 1");
+                return Err(Error::Setting(what));
+            }
+        }
+        let mut rest = shuffled(ids, seed, Part::Test);
+        let test = match test {
+            Test::Given(ids) => ids,
+            Test::Share(share) => hold_out(&mut rest, share, "test")?,
+        };
+        // The rest is shuffled anew, so that it does not depend on how many are held out.
+        let mut rest = shuffled(&rest, seed, Part::Valid);
+        let valid = hold_out(&mut rest, valid, "validation")?;
+        let split = Split { train: sorted(rest), valid: sorted(valid), test: sorted(test) };
+        split.check()?;
+        Ok(split)
+    }
+
+    /// The `count` training subjects that have labels. Subsets of one seed are nested: the five
+    /// are among the ten.
+    ///
+    /// # Errors
+    /// When there are fewer training subjects, or none are asked for.
+    pub fn labelled(&self, count: usize, seed: u64) -> Result<Vec<String>> {
+        if count == 0 || count > self.train.len() {
+            let found = self.train.len();
+            let what =
+                format!("{count} labelled subjects asked for; takes 1 to {found}, all that train");
+            return Err(Error::Setting(what));
+        }
+        let mut chosen = shuffled(&self.train, seed, Part::Labelled);
+        chosen.truncate(count);
+        Ok(sorted(chosen))
+    }
+
+    /// Reads a split from a JSON file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a split, or has a subject twice.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+        let split: Split = serde_json::from_str(&text)
+            .map_err(|e| Error::file(path, format!("not a split: {e}")))?;
+        split.check().map_err(|e| Error::file(path, e.to_string()))?;
+        Ok(split)
+    }
+
+    /// Writes the split to a JSON file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self);
+        let text = text.map_err(|e| Error::file(path, e.to_string()))?;
+        std::fs::write(path, text + "\n").map_err(|e| Error::io(path, e))
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        let all = self.train.iter().chain(&self.valid).chain(&self.test);
+        match all.into_iter().find(|id| !seen.insert(id.as_str())) {
+            Some(id) => Err(Error::Data(format!("subject {id} is in the split twice"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a shuffle is for; each has its own order.
+#[derive(Clone, Copy)]
+enum Part {
+    Test,
+    Valid,
+    Labelled,
+}
+
+fn shuffled(ids: &[String], seed: u64, part: Part) -> Vec<String> {
+    let mut ids = sorted(ids.to_vec());
+    Stream::new(seed, Purpose::Split, 0, part as u32).shuffle(&mut ids);
+    ids
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort_unstable();
+    ids
+}
+
+fn hold_out(ids: &mut Vec<String>, share: f64, use_: &str) -> Result<Vec<String>> {
+    if share == 0.0 {
+        return Ok(vec![]);
+    }
+    let count = ((share * ids.len() as f64).round() as usize).max(1);
+    if count >= ids.len() {
+        let what = format!("{} subjects are too few to hold {count} out for {use_}", ids.len());
+        return Err(Error::Data(what));
+    }
+    Ok(ids.split_off(ids.len() - count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(n: usize) -> Vec<String> {
+        (0..n).map(|i| format!("S{i:03}")).collect()
+    }
+
+    #[test]
+    fn every_subject_is_used_once() {
+        let split = Split::draw(&ids(100), Test::Share(0.3), VALID_SHARE, 1).unwrap();
+        assert_eq!([split.train.len(), split.valid.len(), split.test.len()], [56, 14, 30]);
+        let mut all = [split.train.clone(), split.valid.clone(), split.test.clone()].concat();
+        all.sort_unstable();
+        assert_eq!(all, ids(100));
+        let mut reversed = ids(100);
+        reversed.reverse();
+        let draw = |ids: &[String], seed| Split::draw(ids, Test::Share(0.3), VALID_SHARE, seed);
+        assert_eq!(draw(&reversed, 1).unwrap(), split, "the order of the list does not matter");
+        assert_ne!(draw(&ids(100), 2).unwrap(), split);
+    }
+
+    #[test]
+    fn given_test_subjects_stay_out_of_training() {
+        let given = Test::Given(vec!["T1".into()]);
+        let split = Split::draw(&ids(11), given, VALID_SHARE, 1).unwrap();
+        assert_eq!([split.train.len(), split.valid.len()], [9, 2]);
+        assert_eq!(split.test, ["T1"]);
+        let given = Test::Given(vec!["S003".into()]);
+        let error = Split::draw(&ids(11), given, VALID_SHARE, 1).unwrap_err();
+        assert_eq!(error.to_string(), "subject S003 is in the split twice");
+    }
+
+    #[test]
+    fn labelled_subsets_are_nested() {
+        let split = Split::draw(&ids(60), Test::Share(0.25), VALID_SHARE, 1).unwrap();
+        for seed in 0..5 {
+            let [five, ten] = [5, 10].map(|n| split.labelled(n, seed).unwrap());
+            assert_eq!((five.len(), ten.len()), (5, 10));
+            assert!(five.iter().all(|id| ten.contains(id) && split.train.contains(id)));
+        }
+        assert_ne!(split.labelled(5, 0).unwrap(), split.labelled(5, 1).unwrap());
+        assert_eq!(split.labelled(36, 0).unwrap(), split.train);
+        assert!(split.labelled(37, 0).is_err() && split.labelled(0, 0).is_err());
+    }
+
+    #[test]
+    fn small_and_senseless_splits() {
+        let few = Split::draw(&ids(3), Test::Share(0.1), VALID_SHARE, 0).unwrap();
+        assert_eq!([few.train.len(), few.valid.len(), few.test.len()], [1, 1, 1]);
+        assert!(Split::draw(&ids(2), Test::Share(0.1), VALID_SHARE, 0).is_err());
+        assert!(Split::draw(&ids(9), Test::Share(1.0), VALID_SHARE, 0).is_err());
+        assert!(Split::draw(&ids(9), Test::Share(0.1), f64::NAN, 0).is_err());
+        let all = Split::draw(&ids(4), Test::Share(0.0), 0.0, 0).unwrap();
+        assert_eq!(all.train, ids(4));
+    }
+
+    #[test]
+    fn a_split_survives_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("split.json");
+        let split = Split::draw(&ids(20), Test::Share(0.3), VALID_SHARE, 1).unwrap();
+        split.save(&path).unwrap();
+        assert_eq!(Split::load(&path).unwrap(), split);
+        let twice = r#"{"train": ["A", "B"], "valid": [], "test": ["A"]}"#;
+        std::fs::write(&path, twice).unwrap();
+        let error = Split::load(&path).unwrap_err().to_string();
+        assert!(error.ends_with("split.json: subject A is in the split twice"), "{error}");
+    }
+}
