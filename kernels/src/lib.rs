@@ -17,6 +17,7 @@ pub mod intensity;
 pub mod leaky_relu;
 pub mod linear;
 mod matrix;
+pub mod nt_xent;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
@@ -45,6 +46,7 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
             Operation::new("linear", linear::check::awkward, linear::check::random),
+            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random),
             Operation::new("resample", resample::check::awkward, resample::check::random),

@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use tensor::{DType, Float, Tensor};
 
-use crate::{Error, Layout, Module, Result, Slot};
+use crate::{Error, Layout, Module, Result, Sgd, Slot};
 
 /// Text kept beside the tensors.
 pub type Metadata = HashMap<String, String>;
@@ -45,6 +45,10 @@ impl fmt::Display for Report {
 /// # Errors
 /// When the file cannot be written.
 pub fn save(path: &Path, module: &mut dyn Module, metadata: Metadata) -> Result<()> {
+    write(path, &stored_tensors(module), metadata)
+}
+
+fn stored_tensors(module: &mut dyn Module) -> BTreeMap<String, Stored> {
     let mut tensors = BTreeMap::new();
     module.visit("", &mut |name, slot| {
         let stored = match slot {
@@ -58,18 +62,59 @@ pub fn save(path: &Path, module: &mut dyn Module, metadata: Metadata) -> Result<
         };
         tensors.insert(name.to_owned(), stored);
     });
+    tensors
+}
+
+/// Writes a network with what its optimiser remembers, exactly, in one file: what it takes to go
+/// on as if nothing had happened. `path` is replaced at once or not at all.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save_progress(
+    path: &Path,
+    module: &mut dyn Module,
+    optimiser: &Sgd,
+    metadata: Metadata,
+) -> Result<()> {
+    let mut tensors = stored_tensors(module);
+    for (name, tensor) in optimiser.momentum() {
+        tensors.insert(format!("{MOMENTUM}{name}"), Stored::exactly(tensor));
+    }
     write(path, &tensors, metadata)
 }
 
-/// Writes tensors by name, as they are laid out inside and in their own dtype.
-pub(crate) fn save_tensors(
+/// Reads back what [`save_progress`] wrote, and returns its metadata.
+///
+/// # Errors
+/// When the file cannot be read, is not whole, or belongs to another network. Network and
+/// optimiser are then as they were.
+pub fn load_progress(
     path: &Path,
-    tensors: &BTreeMap<String, Tensor>,
-    metadata: Metadata,
-) -> Result<()> {
-    let stored = tensors.iter().map(|(name, tensor)| (name.clone(), Stored::exactly(tensor)));
-    write(path, &stored.collect(), metadata)
+    module: &mut dyn Module,
+    optimiser: &mut Sgd,
+) -> Result<Metadata> {
+    let (mut found, metadata) = read(path)?;
+    let mut momentum = BTreeMap::new();
+    found.retain(|name, stored| match name.strip_prefix(MOMENTUM) {
+        None => true,
+        Some(name) => {
+            let dtype = if stored.dtype == Dtype::F64 { DType::F64 } else { DType::F32 };
+            momentum.insert(name.to_owned(), tensor_of(&stored.values(), &stored.shape, dtype));
+            false
+        }
+    });
+    optimiser.check(&momentum, module).map_err(|what| Error::checkpoint(path, what))?;
+    let report = take_over(path, found, module)?;
+    if let Some(name) = report.missing.first().or(report.unexpected.first()) {
+        let what = format!("{name} and the network do not match; start the stage afresh");
+        return Err(Error::checkpoint(path, what));
+    }
+    optimiser.remember(momentum);
+    Ok(metadata)
 }
+
+/// Names of the optimiser's tensors start with this.
+const MOMENTUM: &str = "momentum.";
 
 /// Takes over what the file holds of the parameters and buffers of `module`.
 ///
@@ -77,12 +122,14 @@ pub(crate) fn save_tensors(
 /// When the file cannot be read, is not whole, fits nowhere, or holds a wanted tensor in another
 /// shape. The network is then as it was.
 pub fn load(path: &Path, module: &mut dyn Module) -> Result<Report> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let file = parse(path, &bytes)?;
-    let mut found: HashMap<String, Stored> = HashMap::new();
-    for (name, view) in file.tensors() {
-        found.insert(name.clone(), Stored::read(path, &name, &view)?);
-    }
+    take_over(path, read(path)?.0, module)
+}
+
+fn take_over(
+    path: &Path,
+    mut found: HashMap<String, Stored>,
+    module: &mut dyn Module,
+) -> Result<Report> {
     check_shapes(path, module, &found)?;
     let mut report = Report::default();
     module.visit("", &mut |name, slot| {
@@ -105,16 +152,15 @@ pub fn load(path: &Path, module: &mut dyn Module) -> Result<Report> {
     Ok(report)
 }
 
-/// Reads tensors written by [`save_tensors`].
-pub(crate) fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+/// Everything in a file.
+fn read(path: &Path) -> Result<(HashMap<String, Stored>, Metadata)> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let file = parse(path, &bytes)?;
-    let tensor = |(name, view): (String, TensorView<'_>)| {
+    let mut found = HashMap::new();
+    for (name, view) in parse(path, &bytes)?.tensors() {
         let stored = Stored::read(path, &name, &view)?;
-        let dtype = if stored.dtype == Dtype::F64 { DType::F64 } else { DType::F32 };
-        Ok((name, tensor_of(&stored.values(), &stored.shape, dtype)))
-    };
-    file.tensors().into_iter().map(tensor).collect()
+        found.insert(name, stored);
+    }
+    Ok((found, metadata_of(path, &bytes)?))
 }
 
 /// The text kept beside the tensors of a file.
@@ -124,7 +170,11 @@ pub(crate) fn load_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
 pub fn metadata(path: &Path) -> Result<Metadata> {
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
     parse(path, &bytes)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes)
+    metadata_of(path, &bytes)
+}
+
+fn metadata_of(path: &Path, bytes: &[u8]) -> Result<Metadata> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| Error::checkpoint(path, error.to_string()))?;
     Ok(header.metadata().clone().unwrap_or_default())
 }
@@ -383,8 +433,8 @@ mod tests {
         let error = load(&path, &mut other).unwrap_err().to_string();
         assert!(error.contains("not a whole safetensors file"), "{error}");
 
-        let foreign = BTreeMap::from([("a.b".to_owned(), Tensor::scalar(1.0f32))]);
-        save_tensors(&path, &foreign, Metadata::new()).unwrap();
+        let foreign = BTreeMap::from([("a.b".into(), Stored::exactly(&Tensor::scalar(1.0f32)))]);
+        write(&path, &foreign, Metadata::new()).unwrap();
         let error = load(&path, &mut other).unwrap_err().to_string();
         assert!(error.contains("none of its 1 tensors belongs to this network"), "{error}");
     }

@@ -1,12 +1,10 @@
 //! Stochastic gradient descent over a network.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use kernels::sgd::{self, sgd};
 use tensor::{Buffer, DType, Float, Gradients, Tensor, with_float};
 
-use crate::checkpoint::{Metadata, load_tensors, save_tensors};
 use crate::{Error, Module, Result, Slot};
 
 /// How to update.
@@ -109,33 +107,34 @@ impl Sgd {
         outcome
     }
 
-    /// Writes what is remembered, exactly, replacing `path` at once or not at all.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path, metadata: Metadata) -> Result<()> {
-        save_tensors(path, &self.momentum, metadata)
+    /// What is remembered, by parameter name.
+    pub(crate) fn momentum(&self) -> &BTreeMap<String, Tensor> {
+        &self.momentum
     }
 
-    /// Reads back what [`save`](Self::save) wrote.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is not whole, or belongs to another network.
-    pub fn load(&mut self, path: &Path, module: &mut dyn Module) -> Result<()> {
-        let momentum = load_tensors(path)?;
+    /// Goes on from what an optimiser of the same network remembered.
+    pub(crate) fn remember(&mut self, momentum: BTreeMap<String, Tensor>) {
+        self.momentum = momentum;
+    }
+
+    /// Whether `momentum` can be that of `module`'s parameters.
+    pub(crate) fn check(
+        &self,
+        momentum: &BTreeMap<String, Tensor>,
+        module: &mut dyn Module,
+    ) -> std::result::Result<(), String> {
         let mut fitting = 0;
         module.visit("", &mut |name, slot| {
             let Slot::Parameter(parameter) = slot else { return };
             let shape = momentum.get(name).map(Tensor::shape);
             fitting += usize::from(shape == Some(parameter.tensor().shape()));
         });
-        if fitting != momentum.len() {
-            let strange = momentum.len() - fitting;
-            let what =
-                format!("{strange} of its {} tensors are not of this network", momentum.len());
-            return Err(Error::checkpoint(path, what));
+        match momentum.len() - fitting {
+            0 => Ok(()),
+            strange => Err(format!(
+                "the momentum of {strange} of {} parameters is not of this network",
+                momentum.len()
+            )),
         }
-        self.momentum = momentum;
-        Ok(())
     }
 }

@@ -86,8 +86,8 @@ fn at_one_scale(logits: &[f64], labels: &[usize], batch: usize, settings: &DiceC
     for image in 0..batch {
         for (class, weight) in settings.class_weights.iter().enumerate() {
             let (mut both, mut sum) = (0.0, 0.0);
-            for i in image * pixels..(image + 1) * pixels {
-                let y = f64::from(u8::from(labels[i] == class));
+            for (i, &label) in labels.iter().enumerate().skip(image * pixels).take(pixels) {
+                let y = f64::from(u8::from(label == class));
                 both += p(i, class) * y;
                 sum += p(i, class) + y;
             }

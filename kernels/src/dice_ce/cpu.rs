@@ -146,7 +146,7 @@ impl<T: Exponential> Block<T> {
         }
     }
 
-    /// Reads logits and labels of up to a block of pixels.
+    /// Reads logits and labels of up to a block of pixels, and finds the largest logits.
     #[inline(always)]
     fn load(&mut self, logits: &[T], labels: &[u8]) {
         let pixels = labels.len();
@@ -164,7 +164,14 @@ impl<T: Exponential> Block<T> {
                 plane.iter_mut().zip(of_class).for_each(|(to, &logit)| *to = logit);
             }
         }
-        self.planes.iter_mut().for_each(|plane| plane[pixels..].fill(T::default()));
+        let Block { planes, largest, .. } = self;
+        planes.iter_mut().for_each(|plane| plane[pixels..].fill(T::default()));
+        *largest = planes[0];
+        for plane in &planes[1..] {
+            for (m, &z) in largest.iter_mut().zip(plane) {
+                *m = if *m > z { *m } else { z };
+            }
+        }
     }
 
     /// Writes what the planes hold now, pixel by pixel.
@@ -187,12 +194,6 @@ impl<T: Exponential> Block<T> {
     #[inline(always)]
     fn softmax(&mut self, pixels: usize) {
         let Block { planes, largest, total, .. } = self;
-        *largest = planes[0];
-        for plane in &planes[1..] {
-            for (m, &z) in largest.iter_mut().zip(plane) {
-                *m = if *m > z { *m } else { z };
-            }
-        }
         *total = [T::default(); BLOCK];
         for plane in planes.iter_mut() {
             for ((z, &m), total) in plane.iter_mut().zip(&*largest).zip(total.iter_mut()) {
@@ -213,16 +214,10 @@ impl<T: Exponential> Block<T> {
     #[inline(always)]
     fn gaps(&self) -> [T; LANES] {
         let mut gap = [T::default(); BLOCK];
-        let mut largest = self.planes[0];
-        for plane in &self.planes[1..] {
-            for (m, &z) in largest.iter_mut().zip(plane) {
-                *m = if *m > z { *m } else { z };
-            }
-        }
         for (class, plane) in self.planes.iter().enumerate() {
-            for i in 0..BLOCK {
-                let here = usize::from(self.labels[i]) == class;
-                gap[i] = if here { largest[i] - plane[i] } else { gap[i] };
+            let pixels = plane.iter().zip(&self.largest).zip(&self.labels);
+            for (gap, ((&z, &largest), &label)) in gap.iter_mut().zip(pixels) {
+                *gap = if usize::from(label) == class { largest - z } else { *gap };
             }
         }
         folded(&gap)

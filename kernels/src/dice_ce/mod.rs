@@ -95,7 +95,10 @@ pub fn dice_ce(logits: &[&Tensor], labels: &Tensor, settings: &DiceCe) -> Result
 
 impl DiceCe {
     fn normalised_weights(&self) -> Result<Vec<f64>> {
-        let total: f64 = self.class_weights.iter().sum();
+        let (total, classes) = (self.class_weights.iter().sum::<f64>(), self.class_weights.len());
+        if classes > usize::from(u8::MAX) {
+            return Err(Error::value("dice_ce", format!("{classes} classes are more than 255")));
+        }
         let usable = self.class_weights.iter().all(|w| w.is_finite() && *w >= 0.0);
         if !usable || total <= 0.0 {
             let what = format!(
