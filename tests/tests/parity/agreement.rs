@@ -1,9 +1,12 @@
 //! How close is close enough, and how close it was.
 
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 
 use tensor::DType;
 
+use crate::Run;
 use crate::case::{Case, Golden, Goldens};
 
 /// The largest error of a case in one precision, and all that is wrong with it.
@@ -11,8 +14,17 @@ use crate::case::{Case, Golden, Goldens};
 pub struct Agreement {
     /// The largest relative error, and the tensor that it is in.
     worst: (f64, String),
-    /// One line for each tensor that disagrees.
-    pub failures: Vec<String>,
+    /// Each tensor that disagrees.
+    pub failures: Vec<Failure>,
+}
+
+/// A tensor that disagrees.
+#[derive(Debug)]
+pub struct Failure {
+    name: String,
+    /// The largest difference from the golden values; infinite where there is nothing to compare.
+    difference: f64,
+    what: String,
 }
 
 /// What an error is relative to.
@@ -26,22 +38,22 @@ impl Agreement {
     pub fn of(case: &Case, found: &Goldens, dtype: DType) -> Self {
         let mut agreement = Agreement { worst: (0.0, String::new()), failures: Vec::new() };
         for (name, wanted) in case.results() {
-            let tolerance = tolerance(&case.kind, name, dtype);
             match found.get(name) {
-                None => agreement.failures.push(format!("{name} was not computed")),
-                Some(found) if found.shape != wanted.shape => agreement.failures.push(format!(
-                    "{name} has shape {:?} where {:?} is wanted",
-                    found.shape, wanted.shape
-                )),
+                None => agreement.fail(name, f64::INFINITY, "was not computed".into()),
+                Some(found) if found.shape != wanted.shape => {
+                    let what = format!("has shape {:?} and not {:?}", found.shape, wanted.shape);
+                    agreement.fail(name, f64::INFINITY, what);
+                }
                 Some(found) => {
                     let scale = scale(case, name, wanted);
+                    let tolerance = tolerance(&case.kind, name, dtype);
                     agreement.note(name, difference(found, wanted), &scale, tolerance);
                 }
             }
         }
-        let known: Vec<&String> = case.results().map(|(name, _)| name).collect();
-        let extra = found.keys().filter(|name| !known.contains(name));
-        agreement.failures.extend(extra.map(|name| format!("{name} is in no golden value")));
+        for name in found.keys().filter(|name| case.result(name).is_none()) {
+            agreement.fail(name, f64::INFINITY, "is in no golden value".into());
+        }
         agreement
     }
 
@@ -50,21 +62,60 @@ impl Agreement {
         if error > self.worst.0 {
             self.worst = (error, name.to_owned());
         }
-        // Not `error > tolerance`: what is not a number must fail.
-        if !(error <= tolerance) {
-            self.failures.push(format!(
-                "{name} is off by {error:.1e} of {} ({:.1e}); {tolerance:.0e} is allowed",
+        if error > tolerance {
+            let what = format!(
+                "is off by {error:.1e} of {} ({:.1e}); {tolerance:.0e} is allowed",
                 scale.name, scale.value
-            ));
+            );
+            self.fail(name, difference, what);
         }
+    }
+
+    fn fail(&mut self, name: &str, difference: f64, what: String) {
+        self.failures.push(Failure { name: name.to_owned(), difference, what });
+    }
+
+    /// Whether every failure is within twice what `moved` says its tensor moves by when inputs and
+    /// parameters are rounded otherwise.
+    pub fn is_within(&self, moved: &BTreeMap<String, f64>) -> bool {
+        let moved = |name: &str| moved.get(name).copied().unwrap_or(0.0);
+        self.failures.iter().all(|f| f.difference <= 2.0 * moved(&f.name))
     }
 }
 
 impl fmt::Display for Agreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (error, name) = &self.worst;
-        if name.is_empty() { write!(f, "exact") } else { write!(f, "{error:.1e} ({name})") }
+        if name.is_empty() { f.pad("exact") } else { f.pad(&format!("{error:.1e} ({name})")) }
     }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.what)
+    }
+}
+
+/// How far each result of a case moves, at most, when the case's inputs and parameters are rounded
+/// otherwise: the largest difference from the golden values over a few draws, in float64.
+///
+/// Leaky ReLU has a kink. Where a golden activation is nearer to it than float32 rounding, float32
+/// may take the other side, and the gradients of a small network change by percents. PyTorch in
+/// float32 does so too, in other cases. No tolerance tells that from a wrong gradient; but a right
+/// one, computed exactly from slightly other inputs, moves as much, and a case that does not move
+/// has no such excuse.
+pub fn sensitivity(case: &Case, run: Run) -> Result<BTreeMap<String, f64>, Box<dyn Error>> {
+    const DRAWS: u32 = 16;
+    let mut moved = BTreeMap::new();
+    for draw in 0..DRAWS {
+        let found = run(&case.perturbed(draw), DType::F64)?;
+        for (name, wanted) in case.results() {
+            let Some(found) = found.get(name) else { continue };
+            let moved: &mut f64 = moved.entry(name.clone()).or_default();
+            *moved = moved.max(difference(found, wanted));
+        }
+    }
+    Ok(moved)
 }
 
 /// The largest difference of two tensors; infinite where either is not a number.

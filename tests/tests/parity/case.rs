@@ -5,6 +5,7 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
+use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Tensor, with_float};
 
 /// A tensor in PyTorch's layout.
@@ -21,7 +22,7 @@ pub type Goldens = BTreeMap<String, Golden>;
 
 /// What a `.safetensors` file of golden values holds.
 pub struct Case {
-    /// The file's name without its extension.
+    /// The folder's and the file's name.
     pub name: String,
     /// What is pinned, as the cases' README lists it.
     pub kind: String,
@@ -47,7 +48,7 @@ impl Case {
             tensors.insert(name, Golden { shape: view.shape().to_vec(), values });
         }
         Ok(Case {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: name(path),
             kind: text("kind")?,
             config: serde_json::from_str(&text("config")?).map_err(|e| fail(&e))?,
             tensors,
@@ -85,6 +86,36 @@ impl Case {
         let given = |name: &str| name.starts_with("in.") || name.starts_with("param.");
         self.tensors.iter().filter(move |(name, _)| !given(name))
     }
+}
+
+impl Case {
+    /// The same case with images, features and parameters changed by up to 2^-22 of themselves: a
+    /// few roundings of float32. Each draw changes them otherwise.
+    pub fn perturbed(&self, draw: u32) -> Self {
+        const SIZE: f64 = 1.0 / (1 << 22) as f64;
+        let mut stream = Stream::new(0, Purpose::Check, 3, draw);
+        let mut tensors = self.tensors.clone();
+        for (name, tensor) in &mut tensors {
+            let real = ["in.image", "in.features"].contains(&name.as_str());
+            let parameter = name.starts_with("param.") && !name.ends_with("num_batches_tracked");
+            if real || parameter {
+                tensor.values.iter_mut().for_each(|v| *v *= 1.0 + stream.uniform(-SIZE, SIZE));
+            }
+        }
+        Case {
+            name: self.name.clone(),
+            kind: self.kind.clone(),
+            config: self.config.clone(),
+            tensors,
+        }
+    }
+}
+
+/// `folder/file` without extension, which tells apart equal names in several folders.
+fn name(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let file = path.file_stem().unwrap_or_default();
+    format!("{}/{}", folder.to_string_lossy(), file.to_string_lossy())
 }
 
 /// Little-endian bytes as numbers.

@@ -161,7 +161,7 @@ fn start(case: &Case, net: &mut dyn Module) -> Result<(), Box<dyn Error>> {
         let (dtype, bytes): (_, Vec<u8>) = if name.ends_with("num_batches_tracked") {
             (Dtype::I64, golden.values.iter().flat_map(|&v| (v as i64).to_le_bytes()).collect())
         } else {
-            (Dtype::F32, golden.values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect())
+            (Dtype::F64, golden.values.iter().flat_map(|v| v.to_le_bytes()).collect())
         };
         (name.to_owned(), (dtype, golden.shape.clone(), bytes))
     };
