@@ -107,21 +107,31 @@ pub fn backward<T: Scalar>(
 /// Per channel, the sums of `g` and of `g (x - mean)`, where `g` is the gradient before the
 /// activation.
 fn sums<T: Scalar>(x: &[T], gradient: &[T], activation: &Activation<'_, T>) -> [Vec<f64>; 2] {
+    /// Pixels that are added up in `T`, before their sums are in double precision: gradients
+    /// cancel, and a long sum in `T` would lose what is left of them.
+    const RUN: usize = 256;
     let channels = activation.mean.len();
     let chunk = chunk(channels);
-    let parts: Vec<[Vec<T>; 2]> = x
+    let parts: Vec<[Vec<f64>; 2]> = x
         .par_chunks(chunk)
         .zip(gradient.par_chunks(chunk))
         .map(|(x, gradient)| {
+            let mut totals = [vec![0.0; channels], vec![0.0; channels]];
             let mut sums = [vec![T::default(); channels], vec![T::default(); channels]];
-            simd::run(GradientSums { x, gradient, activation, sums: &mut sums });
-            sums
+            for (x, gradient) in x.chunks(RUN * channels).zip(gradient.chunks(RUN * channels)) {
+                sums.iter_mut().for_each(|sums| sums.fill(T::default()));
+                simd::run(GradientSums { x, gradient, activation, sums: &mut sums });
+                for (total, sums) in totals.iter_mut().zip(&sums) {
+                    total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum.to_f64());
+                }
+            }
+            totals
         })
         .collect();
     let mut totals = [vec![0.0; channels], vec![0.0; channels]];
     for part in &parts {
         for (total, part) in totals.iter_mut().zip(part) {
-            total.iter_mut().zip(part).for_each(|(t, p)| *t += p.to_f64());
+            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
         }
     }
     totals

@@ -1,0 +1,133 @@
+//! The engine against PyTorch: golden values of networks, losses, sampling and schedules.
+//!
+//! Cases are the `.safetensors` files of `tests/parity/cases`, and of any folders that the
+//! environment variable `PARITY_CASES` lists. Every shape and setting comes from the file.
+
+mod agreement;
+mod case;
+mod operations;
+mod training;
+
+use std::error::Error;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tensor::DType;
+
+use agreement::{Agreement, sensitivity};
+use case::{Case, Goldens};
+
+/// What the engine found, by the names of the golden values.
+type Outcome = Result<Goldens, Box<dyn Error>>;
+
+/// A kind of case that the engine can run in a given precision.
+type Run = fn(&Case, DType) -> Outcome;
+
+/// What there is to do about a kind of case.
+enum Support {
+    Run(Run),
+    /// Known, and its operations are yet to be written.
+    NotYet,
+    /// Nothing that the cases' README lists.
+    Unknown,
+}
+
+fn support(kind: &str) -> Support {
+    match kind {
+        "unet_train" => Support::Run(training::unet),
+        "contrastive_train" => Support::Run(training::contrastive),
+        "nt_xent" => Support::Run(operations::contrastive_loss),
+        "resample" => Support::Run(operations::resampling),
+        "intensity" => Support::Run(operations::intensity),
+        "dice_metric" => Support::Run(operations::dice_metric),
+        "schedules" => Support::Run(operations::schedules),
+        "dino_train" | "mim_train" => Support::NotYet,
+        _ => Support::Unknown,
+    }
+}
+
+#[test]
+fn every_golden_case_is_reproduced() {
+    let mut failures = Vec::new();
+    let mut skipped = 0;
+    for path in cases() {
+        let case = Case::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        match support(&case.kind) {
+            Support::Run(run) => failures.extend(check(&case, run)),
+            Support::NotYet => {
+                say(&format!("{} NOT SUPPORTED YET: NOT CHECKED", heading(&case)));
+                skipped += 1;
+            }
+            Support::Unknown => {
+                failures.push(format!("{}: nobody knows the kind `{}`", case.name, case.kind));
+            }
+        }
+    }
+    if skipped > 0 {
+        say(&format!("{skipped} CASES WERE NOT CHECKED: their kinds are not supported yet"));
+    }
+    assert!(failures.is_empty(), "PyTorch disagrees:\n{}", failures.join("\n"));
+}
+
+/// All case files, folder by folder, in the order of their names.
+fn cases() -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("parity/cases");
+    let others = std::env::var_os("PARITY_CASES").unwrap_or_default();
+    let others = std::env::split_paths(&others).filter(|folder| !folder.as_os_str().is_empty());
+    let mut all = Vec::new();
+    for folder in [own].into_iter().chain(others) {
+        let entries = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("golden cases in {}: {error}", folder.display()));
+        let files = entries.map(|entry| entry.expect("a readable folder").path());
+        let mut files: Vec<_> =
+            files.filter(|file| file.extension().is_some_and(|e| e == "safetensors")).collect();
+        assert!(!files.is_empty(), "no golden cases (.safetensors) in {}", folder.display());
+        files.sort();
+        all.extend(files);
+    }
+    all
+}
+
+/// Runs a case in both precisions, says how close it came, and returns what is wrong.
+fn check(case: &Case, run: Run) -> Vec<String> {
+    let mut line = heading(case);
+    let mut failures = Vec::new();
+    for dtype in [DType::F64, DType::F32] {
+        let agreement = run(case, dtype).map(|found| Agreement::of(case, &found, dtype));
+        let described = match &agreement {
+            Ok(agreement) => agreement.to_string(),
+            Err(_) => "refused".into(),
+        };
+        line += &format!(" {dtype} {described:<52}");
+        match agreement {
+            Ok(agreement) if is_unstable(case, run, dtype, &agreement) => {
+                line += " UNSTABLE IN f32: exact arithmetic on inputs rounded otherwise moves it \
+                         as far";
+            }
+            Ok(agreement) => {
+                let lines = agreement.failures.iter();
+                failures.extend(lines.map(|failure| format!("{}, {dtype}: {failure}", case.name)));
+            }
+            Err(error) => failures.push(format!("{}, {dtype}: {error}", case.name)),
+        }
+    }
+    say(line.trim_end());
+    failures
+}
+
+/// Whether float32 fails a case that rounding alone can make fail; see [`sensitivity`].
+fn is_unstable(case: &Case, run: Run, dtype: DType, agreement: &Agreement) -> bool {
+    dtype == DType::F32
+        && !agreement.failures.is_empty()
+        && sensitivity(case, run).is_ok_and(|moved| agreement.is_within(&moved))
+}
+
+fn heading(case: &Case) -> String {
+    format!("{:<24} {:<18}", case.name, case.kind)
+}
+
+/// Prints a line of the report: also when the test passes, where `println!` is swallowed.
+fn say(line: &str) {
+    // Nothing is wrong with the engine if nobody listens.
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
