@@ -29,4 +29,5 @@ pub use mnms::Mnms;
 pub use mnms2::{Mnms2, may_be_in_mnms};
 pub use open::{open, open_all};
 pub use orient::{Placement, SliceOrder};
+pub use phantom::{PhantomCohort, PhantomSettings};
 pub use subject::{CLASSES, Frame, Label, Moment, Stack, Subject};

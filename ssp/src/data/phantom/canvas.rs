@@ -156,8 +156,18 @@ impl<'a> Canvas<'a> {
 
     /// Fills an outline with an intensity that may vary by place.
     pub fn fill(&mut self, blob: &Blob, value: impl Fn(Point) -> f32) {
+        self.fill_within(blob, |point| blob.distance(point), value);
+    }
+
+    /// Fills wherever `distance` is negative within the reach of an outline.
+    pub fn fill_within(
+        &mut self,
+        blob: &Blob,
+        distance: impl Fn(Point) -> f32,
+        value: impl Fn(Point) -> f32,
+    ) {
         let window = self.grid.window(blob.centre, blob.reach() + self.softness);
-        self.paint(window, |point| blob.distance(point), value);
+        self.paint(window, distance, value);
     }
 
     /// Fills wherever `distance` is negative.

@@ -64,7 +64,7 @@ impl Group {
             septum: [0.0, 0.25],
             ejection: [0.54, 0.66],
             shortening: [0.12, 0.17],
-            depth: [30.0, 38.0],
+            depth: [29.0, 37.0],
             narrowing: [0.3, 0.42],
             flattening: [-0.03, 0.06],
             akinetic: 0.1,
@@ -77,8 +77,8 @@ impl Group {
                 wall: [6.0, 8.5],
                 ejection: [0.2, 0.38],
                 shortening: [0.03, 0.08],
-                depth: [28.0, 42.0],
-                narrowing: [0.14, 0.32],
+                depth: [26.0, 39.0],
+                narrowing: [0.17, 0.34],
                 akinetic: 0.5,
                 ..normal
             },
@@ -89,15 +89,15 @@ impl Group {
                 septum: [0.3, 1.1],
                 ejection: [0.58, 0.7],
                 shortening: [0.1, 0.15],
-                depth: [26.0, 34.0],
+                depth: [26.0, 33.0],
                 akinetic: 0.2,
                 ..normal
             },
             Pathology::RightVentricle => Group {
-                radius: [19.0, 24.0],
+                radius: [20.0, 24.5],
                 ejection: [0.46, 0.62],
-                depth: [42.0, 54.0],
-                narrowing: [0.14, 0.28],
+                depth: [38.0, 49.0],
+                narrowing: [0.17, 0.3],
                 flattening: [0.05, 0.22],
                 ..normal
             },
@@ -213,11 +213,11 @@ impl Heart {
         });
         let right = RightVentricle {
             depth: from(group.depth) * size,
-            height: from([0.92, 1.18]),
+            height: from([1.0, 1.2]),
             narrowing: from(group.narrowing),
-            descent: from([10.0, 19.0]) * size,
-            top: from([-8.0, 6.0]),
-            tip: from([0.78, 0.98]),
+            descent: from([8.0, 15.0]) * size,
+            top: from([-9.0, 3.0]),
+            tip: from([0.82, 0.98]),
             bulges: [0.0; 4].map(|_: f32| from([-0.07, 0.07])),
             wall: from([2.0, 3.5]),
             trabeculae: from([0.25, 0.8]),
@@ -384,7 +384,7 @@ impl Heart {
         let depth = right.depth * taper * (1.0 - right.narrowing * squeeze);
         let height = right.height * septum * mix(0.45, 1.0, taper);
         let height = height * (1.0 - 0.45 * right.narrowing * squeeze);
-        let radius = 0.5 * (depth + 0.85 * septum);
+        let radius = 0.5 * (depth + 1.2 * septum);
         let centre = [radius - septum - depth, mix(-5.0, 5.0, u)];
         let [a, b, c, d] = right.bulges;
         Some(Blob {
@@ -405,7 +405,7 @@ impl Heart {
             // Free of the wall towards the base, merging with it towards the apex.
             let away = wall - radius * mix(1.9, 0.6, smoothstep(from, to, t));
             let [c, s] = direction(angle);
-            (radius > 0.8).then(|| Blob {
+            (radius > 0.8).then_some(Blob {
                 centre: [away * c, away * s],
                 radii: [radius * 1.15, radius * 0.85],
                 turned: [c, s],

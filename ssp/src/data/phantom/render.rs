@@ -1,5 +1,7 @@
 //! From anatomy and scan to the voxels and labels of a stack.
 
+use std::ops::Range;
+
 use rand_distr::{Distribution, StandardNormal};
 use tensor::random::Stream;
 
@@ -11,8 +13,11 @@ use super::section::Section;
 use super::thorax::Thorax;
 use crate::data::{Frame, Label, Moment, Stack};
 
-/// Planes averaged within the thickness of a slice: enough that walls slanting through it blur.
-const PLANES: usize = 3;
+/// Planes averaged within the thickness of a slice, so that walls slanting through it blur; more
+/// towards the apex, where they slant most.
+fn planes(level: f32, heart: &Heart) -> usize {
+    if level > 0.65 * heart.length { 7 } else { 3 }
+}
 
 /// Where the slices and pixels of an examination lie.
 #[derive(Clone, Debug)]
@@ -79,6 +84,13 @@ impl Layout {
         turn(from_axis, [self.turned[0], -self.turned[1]])
     }
 
+    /// Rows and columns that hold a box around the heart's axis.
+    fn window(&self, [low, high]: [Point; 2], centre: Point) -> [Range<usize>; 2] {
+        let middle = turn([0, 1].map(|axis| 0.5 * (low[axis] + high[axis])), self.turned);
+        let reach = 0.5 * (high[0] - low[0]).hypot(high[1] - low[1]);
+        self.grid.window([centre[0] + middle[0], centre[1] + middle[1]], reach)
+    }
+
     /// Where the heart's axis pierces a slice, in the frame of the body.
     fn centre(&self, heart: &Heart, (level, shift): (f32, Point)) -> Point {
         let axis = turn(heart.axis(level), self.turned);
@@ -113,10 +125,12 @@ pub fn render(
             let start = phase * volume + index * plane;
             let image = &mut voxels[start..start + plane];
             image.copy_from_slice(&canvas.values);
-            let planes: [Section; PLANES] = std::array::from_fn(|i| {
-                let off = (i as f32 + 0.5) / PLANES as f32 - 0.5;
+            let count = planes(level, heart);
+            let plane = |i: usize| {
+                let off = (i as f32 + 0.5) / count as f32 - 0.5;
                 heart.section(level + off * scan.thickness, contraction(phase))
-            });
+            };
+            let planes: Vec<Section> = (0..count).map(plane).collect();
             paint_heart(image, &planes, layout, centre, scan, texture);
             expose(image, &shading, scan, settings.noise, noise);
         }
@@ -149,12 +163,13 @@ fn paint_heart(
     if planes.iter().all(Section::is_empty) {
         return;
     }
-    let reach = planes.iter().map(Section::reach).fold(0.0, f32::max);
-    let [rows, columns] = grid.window(centre, reach);
+    let boxes: Vec<[Point; 2]> = planes.iter().map(Section::bounds).collect();
+    let bounds = enclose(&boxes);
+    let [rows, columns] = layout.window(bounds, centre);
     for row in rows {
         for column in columns.clone() {
             let point = layout.to_heart(grid.position(row, column), centre);
-            if point[0].hypot(point[1]) > reach {
+            if !holds(bounds, point) {
                 continue;
             }
             let pixel = &mut image[row * grid.columns + column];
@@ -166,6 +181,18 @@ fn paint_heart(
             *pixel = sum / planes.len() as f32;
         }
     }
+}
+
+/// The box around boxes.
+fn enclose(boxes: &[[Point; 2]]) -> [Point; 2] {
+    let around = |a: [Point; 2], b: &[Point; 2]| {
+        [[0, 1].map(|i| a[0][i].min(b[0][i])), [0, 1].map(|i| a[1][i].max(b[1][i]))]
+    };
+    boxes.iter().fold([[f32::INFINITY; 2], [f32::NEG_INFINITY; 2]], around)
+}
+
+fn holds([low, high]: [Point; 2], point: Point) -> bool {
+    (0..2).all(|axis| (low[axis]..=high[axis]).contains(&point[axis]))
 }
 
 /// Coil sensitivity of every pixel.
@@ -197,7 +224,7 @@ fn labels(heart: &Heart, layout: &Layout, contraction: f32) -> Vec<u8> {
             continue;
         }
         let centre = layout.centre(heart, slice);
-        let [rows, columns] = grid.window(centre, section.reach());
+        let [rows, columns] = layout.window(section.bounds(), centre);
         for row in rows {
             for column in columns.clone() {
                 let point = layout.to_heart(grid.position(row, column), centre);

@@ -78,12 +78,19 @@ impl Section {
         !self.left && self.right.is_none() && self.vessels.is_empty()
     }
 
-    /// Radius of a disc around the axis that holds the heart and its fat.
-    pub fn reach(&self) -> f32 {
-        let left = self.epicardium.iter().copied().fold(0.0, f32::max);
-        let blobs = self.vessels.iter().chain(&self.right);
-        let farthest = |blob: &Blob| blob.centre[0].hypot(blob.centre[1]) + blob.reach();
-        blobs.map(farthest).fold(left, f32::max) + self.fat[0] + 6.0
+    /// Corners of a box that holds the heart and its fat.
+    pub fn bounds(&self) -> [Point; 2] {
+        let margin = 1.5 * self.fat[0] + 6.0;
+        let left = self.epicardium.iter().copied().fold(0.0, f32::max) + margin;
+        let mut bounds = [[-left; 2], [left; 2]];
+        for blob in self.vessels.iter().chain(&self.right) {
+            let reach = blob.reach() + margin;
+            for axis in 0..2 {
+                bounds[0][axis] = bounds[0][axis].min(blob.centre[axis] - reach);
+                bounds[1][axis] = bounds[1][axis].max(blob.centre[axis] + reach);
+            }
+        }
+        bounds
     }
 
     /// What a reader would draw at a point. Papillary muscles and trabeculae count as cavity.
@@ -134,7 +141,7 @@ impl Section {
         }
         if right < f32::INFINITY {
             value = mix(value, muscle, cover(right - self.right_wall, softness));
-            let strands = self.trabeculae[1] * smoothstep(-22.0, -2.0, right);
+            let strands = self.trabeculae[1] * smoothstep(-16.0, -1.0, right);
             let cavity = mix(
                 blood(tissues.right_blood, 40.0, point, tissues, texture),
                 muscle,
@@ -163,7 +170,7 @@ impl Section {
         texture: &Texture,
         softness: f32,
     ) -> f32 {
-        let strands = self.trabeculae[0] * smoothstep(-7.0, -0.5, inside);
+        let strands = self.trabeculae[0] * smoothstep(-8.0, 0.0, inside);
         let mut value = blood(1.0, 20.0, point, tissues, texture);
         value = mix(value, muscle, strand(strands, point, texture));
         for papillary in &self.papillary {
@@ -194,10 +201,12 @@ fn blood(level: f32, elsewhere: f32, [x, y]: Point, tissues: &Tissues, texture: 
     level * (1.0 + tissues.flow * swirl)
 }
 
-/// The share of a point that is muscle strands, where they are `dense` (0 to 1).
+/// The share of a point that is muscle strands, where they are `dense` (0 to 1). Most are thinner
+/// than a pixel, and so grey rather than dark.
 fn strand(dense: f32, [x, y]: Point, texture: &Texture) -> f32 {
     if dense < 0.02 {
         return 0.0;
     }
-    0.85 * smoothstep(1.1 - 1.2 * dense, 1.7 - 1.2 * dense, texture.at([y, x], 3.0) + 0.35)
+    let fine = texture.at([y + 0.4 * x, x - 0.4 * y], 4.5) + 0.5 * texture.at([x, y], 2.5);
+    dense * (0.25 + 0.55 * smoothstep(-0.2, 0.9, fine))
 }

@@ -22,8 +22,8 @@ pub struct Thorax {
     diaphragm: Diaphragm,
     organs: Vec<Organ>,
     lung_vessels: Vec<Organ>,
-    /// Fat between heart and chest wall.
-    mediastinum: Blob,
+    /// Fat between heart and chest wall, and between heart and diaphragm.
+    mediastinum: [Blob; 2],
     /// How far chest wall and diaphragm come closer from base to apex, in millimetres.
     approach: [f32; 2],
 }
@@ -80,7 +80,7 @@ impl Thorax {
         let reach = heart.right_reach(0.3 * heart.length);
         let outer = heart.outer_radius();
         let layers = [between(stream, 6.0, 30.0), between(stream, 7.0, 13.0)];
-        let edge = -(reach + between(stream, 4.0, 16.0) + layers[0] + layers[1]);
+        let edge = -(reach + between(stream, 0.0, 9.0) + layers[0] + layers[1]);
         let radii = [between(stream, 110.0, 140.0), between(stream, 150.0, 200.0)];
         let centre = [edge + radii[0], between(stream, -20.0, 30.0)];
         let lean = spread(stream, 0.08);
@@ -95,9 +95,13 @@ impl Thorax {
         let step = between(stream, 24.0, 32.0);
         let first = between(stream, 0.0, step);
         let ribs = (-5..6).map(|i| [between(stream, 3.0, 5.0), first + step * i as f32]).collect();
-        let toward_chest = [-reach - 2.0, spread(stream, 12.0)];
-        let thick = [between(stream, 6.0, 18.0), between(stream, 18.0, 45.0)];
-        let lean = spread(stream, 0.2);
+        let toward_chest = [-0.8 * reach, between(stream, 0.0, 0.6) * outer];
+        let thick = [between(stream, 14.0, 26.0), between(stream, 20.0, 42.0)];
+        let lean = spread(stream, 0.3);
+        let chest = Blob::random(stream, toward_chest, thick, lean, 0.3);
+        let under = [-0.3 * reach, height];
+        let thick = [between(stream, 35.0, 60.0), between(stream, 5.0, 14.0)];
+        let floor = Blob::random(stream, under, thick, 0.0, 0.3);
         Thorax {
             body,
             layers,
@@ -105,8 +109,8 @@ impl Thorax {
             organs: organs(outer, height, stream),
             lung_vessels: lung_vessels(outer, stream),
             diaphragm,
-            mediastinum: Blob::random(stream, toward_chest, thick, lean, 0.2),
-            approach: [between(stream, 4.0, 22.0), between(stream, 0.0, 10.0)],
+            mediastinum: [chest, floor],
+            approach: [between(stream, 12.0, 36.0), between(stream, 0.0, 10.0)],
         }
     }
 
@@ -148,9 +152,12 @@ impl Thorax {
             canvas.fill(&vessel, |_| tissues.artery * 0.75);
         }
         self.paint_abdomen(canvas, &cavity, level, shift, tissues, texture);
-        let outline = cavity.widened(-1.0);
-        let mediastinum = |p: Point| self.mediastinum.distance(p).max(outline.distance(p));
-        canvas.fill_where(mediastinum, |p| tissues.fat * 0.9 * grain(p, 5.0, 0.15));
+        for fat in &self.mediastinum {
+            let mut fat = fat.clone();
+            fat.centre[0] += 0.7 * self.approach[0] * (level - 0.3);
+            let within = |p: Point| fat.distance(p).max(cavity.distance(p) + 1.0);
+            canvas.fill_within(&fat, within, |p| tissues.fat * 0.85 * grain(p, 6.0, 0.25));
+        }
         for organ in &self.organs {
             if let (Tissue::Artery | Tissue::Bone, Some(blob)) = (organ.tissue, organ.at(level)) {
                 organ.tissue.fill(canvas, &blob, tissues, texture);
@@ -184,7 +191,8 @@ impl Thorax {
                 continue;
             }
             let within = |p: Point| blob.distance(p).max(below(p) + line);
-            organ.tissue.fill_within(canvas, within, tissues, texture);
+            let value = |p: Point| organ.tissue.value(within(p), p, tissues, texture);
+            canvas.fill_within(&blob, within, value);
         }
     }
 }
@@ -219,16 +227,6 @@ impl Tissue {
 
     fn fill(self, canvas: &mut Canvas, blob: &Blob, tissues: &Tissues, texture: &Texture) {
         canvas.fill(blob, |p| self.value(blob.distance(p), p, tissues, texture));
-    }
-
-    fn fill_within(
-        self,
-        canvas: &mut Canvas,
-        distance: impl Fn(Point) -> f32,
-        tissues: &Tissues,
-        texture: &Texture,
-    ) {
-        canvas.fill_where(&distance, |p| self.value(distance(p), p, tissues, texture));
     }
 }
 
@@ -279,7 +277,7 @@ fn lung_vessels(outer: f32, stream: &mut Stream) -> Vec<Organ> {
         let angle = between(stream, -0.95 * PI, 0.3);
         let away = outer + 6.0 + 75.0 * stream.uniform(0.0, 1.0).powf(1.5) as f32;
         let centre = [away * angle.cos(), away * angle.sin() - 4.0];
-        let thick = 0.7 + 2.8 * stream.uniform(0.0, 1.0).powi(4) as f32;
+        let thick = 0.9 + 3.2 * stream.uniform(0.0, 1.0).powi(3) as f32;
         let long = thick * (1.0 + 4.0 * stream.uniform(0.0, 1.0).powi(3) as f32);
         let blob = Blob::random(stream, centre, [long, thick], angle, 0.05);
         let level = [between(stream, -0.3, 1.1), between(stream, 0.1, 0.4)];
