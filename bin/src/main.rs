@@ -1,2 +1,80 @@
-//! The command line.
-fn main() {}
+//! The command line: parses, calls `ssp`, prints.
+
+mod bench;
+mod data;
+mod evaluate;
+mod options;
+mod predict;
+mod train;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use ssp::Error;
+
+/// Self-supervised pretraining and segmentation of short-axis cardiac cine MR.
+///
+/// Trains a 2D U-Net to outline the left ventricle (LV), its myocardium (MYO) and the right
+/// ventricle (RV), from scratch or after pretraining without labels, and says how well it does on
+/// subjects that it was not trained on.
+#[derive(Debug, Parser)]
+#[command(name = "cine", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Threads to compute with; all cores if not given. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+const EXAMPLES: &str = "Examples:
+  cine train --method pcl                          on the built-in phantom cohort, in minutes
+  cine train --method pcl --data ACDC/training --preset small
+  cine predict --weights runs/pcl-small-1 scan.nii.gz --out labels
+  cine evaluate --weights runs/pcl-small-1 --data ACDC/testing
+  cine data inspect ACDC/training/patient001";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Pretrain, fine-tune and test; leaves a folder to look through.
+    Train(train::Train),
+    /// Outline the heart in NIfTI files; writes label maps on the files' own grid.
+    Predict(predict::Predict),
+    /// Compare with labels: 3D Dice per structure, frame and subject.
+    Evaluate(evaluate::Evaluate),
+    /// Look at data.
+    Data(data::Data),
+    /// Measure speed and memory.
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Some(threads) = cli.threads {
+        // Fails only if the pool is already running, which nothing before this line can cause.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+    }
+    let outcome = match cli.command {
+        Command::Train(command) => command.run(),
+        Command::Predict(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Data(command) => command.run(),
+        Command::Bench(command) => command.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if matches!(error, Error::Setting(_)) { 2 } else { 1 })
+        }
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is not an error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

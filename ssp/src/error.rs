@@ -27,6 +27,9 @@ pub enum Error {
     /// A setting that is unknown, out of range or at odds with another.
     #[error("{0}")]
     Setting(String),
+    /// A network or its file refused.
+    #[error(transparent)]
+    Network(#[from] nn::Error),
     /// The engine below refused.
     #[error(transparent)]
     Tensor(#[from] tensor::Error),

@@ -1,10 +1,17 @@
 //! The study: cine data, augmentation, pretext tasks, fine-tuning, evaluation and report.
 
 pub mod augment;
+pub mod bench;
 pub mod data;
 mod error;
 pub mod evaluate;
+pub mod model;
 pub mod picture;
+pub mod predict;
 pub mod run;
+pub mod settings;
+pub mod study;
+pub mod task;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -15,6 +15,16 @@ pub enum Pixels<'a> {
     Real(&'a [f32]),
 }
 
+impl Pixels<'_> {
+    /// The intensities as `f32`.
+    pub fn values(&self) -> Vec<f32> {
+        match *self {
+            Pixels::Whole(pixels) => pixels.iter().map(|&pixel| f32::from(pixel)).collect(),
+            Pixels::Real(pixels) => pixels.to_vec(),
+        }
+    }
+}
+
 /// One slice of one phase, with what a view of it needs to know of its subject.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice<'a> {

@@ -2,6 +2,7 @@
 
 mod acdc;
 pub mod cache;
+mod cohort;
 mod dataset;
 pub mod folder;
 pub mod inspect;
@@ -10,6 +11,7 @@ mod mnms2;
 pub mod nifti;
 mod open;
 mod orient;
+pub mod phantom;
 pub mod sampler;
 pub mod split;
 mod subject;
@@ -20,10 +22,12 @@ mod testing;
 mod tests;
 
 pub use acdc::{ACDC_LABELS, Acdc};
+pub use cohort::{Cohort, cache_folder};
 pub use dataset::{Dataset, Layout, Listing, Loaded, Source};
 pub use folder::Folder;
 pub use mnms::Mnms;
 pub use mnms2::{Mnms2, may_be_in_mnms};
 pub use open::{open, open_all};
 pub use orient::{Placement, SliceOrder};
+pub use phantom::{PhantomCohort, PhantomSettings};
 pub use subject::{CLASSES, Frame, Label, Moment, Stack, Subject};

@@ -1,0 +1,106 @@
+//! A progress bar on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use ssp::train::Watcher;
+
+/// Tells on standard error how a job goes.
+pub struct Terminal {
+    job: Mutex<Option<Job>>,
+    interactive: bool,
+}
+
+struct Job {
+    name: String,
+    total: u64,
+    begun: Instant,
+    /// Parts that were done when the first report came: by an earlier sitting.
+    before: Option<u64>,
+    printed: Instant,
+    bar: Option<ProgressBar>,
+    latest: String,
+}
+
+/// How often a line is printed where there is no bar.
+const EVERY: Duration = Duration::from_secs(10);
+
+impl Terminal {
+    /// A watcher on standard error.
+    pub fn new() -> Self {
+        Terminal { job: Mutex::new(None), interactive: std::io::stderr().is_terminal() }
+    }
+
+    fn job(&self) -> MutexGuard<'_, Option<Job>> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watcher for Terminal {
+    fn note(&self, text: &str) {
+        match &*self.job() {
+            Some(Job { bar: Some(bar), .. }) => bar.suspend(|| eprintln!("{text}")),
+            _ => eprintln!("{text}"),
+        }
+    }
+
+    fn begin(&self, name: &str, total: u64) {
+        let bar = self.interactive.then(|| {
+            let bar = ProgressBar::new(total);
+            let template = "{prefix:>12} {bar:30} {pos}/{len}  {msg}  {elapsed} < {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(name.to_owned());
+            bar
+        });
+        let now = Instant::now();
+        *self.job() = Some(Job {
+            name: name.to_owned(),
+            total,
+            begun: now,
+            before: None,
+            printed: now,
+            bar,
+            latest: String::new(),
+        });
+    }
+
+    fn advance(&self, done: u64, text: &str) {
+        let mut job = self.job();
+        let Some(job) = job.as_mut() else { return };
+        let before = *job.before.get_or_insert_with(|| done.saturating_sub(1));
+        if let Some(bar) = &job.bar {
+            if before > 0 && bar.position() == 0 {
+                bar.set_position(before);
+                bar.reset_eta();
+            }
+            bar.set_position(done);
+            bar.set_message(text.to_owned());
+            return;
+        }
+        job.latest = line(job, done, before, text);
+        if job.printed.elapsed() >= EVERY {
+            job.printed = Instant::now();
+            eprintln!("{}", job.latest);
+        }
+    }
+
+    fn end(&self) {
+        let Some(job) = self.job().take() else { return };
+        match job.bar {
+            Some(bar) => bar.abandon(),
+            None if !job.latest.is_empty() => eprintln!("{}", job.latest),
+            None => {}
+        }
+    }
+}
+
+fn line(job: &Job, done: u64, before: u64, text: &str) -> String {
+    let spent = job.begun.elapsed().as_secs_f64();
+    let share = done.saturating_sub(before).max(1) as f64;
+    let left = spent / share * job.total.saturating_sub(done) as f64;
+    format!("{} {done}/{}  {text}  {spent:.0} s, {left:.0} s left", job.name, job.total)
+}

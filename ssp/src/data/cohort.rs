@@ -1,0 +1,126 @@
+//! A cohort: the subjects of one or more sources, or of the built-in phantom, behind one cache.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::cache::{Cache, Failure, Key};
+use super::phantom::{PhantomCohort, PhantomSettings};
+use super::{Dataset, open_all};
+use crate::{Error, Result};
+
+/// Counts up when readers change what they make of the same files.
+const READER_VERSION: u32 = 1;
+
+/// Subjects ready to be sampled from.
+pub struct Cohort {
+    /// Every slice of every subject that could be read.
+    pub cache: Arc<Cache>,
+    /// The subjects that could not.
+    pub failures: Vec<Failure>,
+    /// Where it comes from, for people.
+    pub source: String,
+}
+
+impl Cohort {
+    /// The built-in cohort.
+    ///
+    /// # Errors
+    /// When the cache cannot be written.
+    pub fn phantom(
+        subjects: usize,
+        seed: u64,
+        folder: &Path,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<Self> {
+        let settings = PhantomSettings::default();
+        let described = format!("{subjects} subjects, seed {seed}, {settings:?}");
+        let key = Key::of_settings("phantom", READER_VERSION, &described);
+        let cohort = PhantomCohort::new(subjects, seed, settings)?;
+        let ids = cohort.ids();
+        let draw = |index| Ok(cohort.subject(index));
+        let (cache, failures) = Cache::open_or_build(folder, &key, &ids, draw, progress)?;
+        let source = format!("built-in phantom, {subjects} subjects");
+        Ok(Cohort { cache: Arc::new(cache), failures, source })
+    }
+
+    /// Every subject of every data set found in `folders`.
+    ///
+    /// Where two sources use the same id, it is preceded by the place of its source.
+    ///
+    /// # Errors
+    /// When a folder holds no data set, no subject can be read, or the cache cannot be written.
+    pub fn open(
+        folders: &[PathBuf],
+        cache: &Path,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<Self> {
+        let mut sets: Vec<Box<dyn Dataset>> = Vec::new();
+        for folder in folders {
+            sets.extend(open_all(folder)?);
+        }
+        let places: Vec<(usize, usize)> = (0..sets.len())
+            .flat_map(|set| (0..sets[set].subjects().len()).map(move |index| (set, index)))
+            .collect();
+        let plain = |&(set, index): &(usize, usize)| sets[set].subjects()[index].id.as_str();
+        let mut seen = std::collections::BTreeMap::new();
+        places.iter().for_each(|place| *seen.entry(plain(place)).or_insert(0) += 1);
+        let ids: Vec<String> = places
+            .iter()
+            .map(|place| match seen[plain(place)] {
+                1 => plain(place).to_owned(),
+                _ => format!("{}-{}", place.0 + 1, plain(place)),
+            })
+            .collect();
+        let mut files = Vec::new();
+        for &(set, index) in &places {
+            files.extend(sets[set].subjects()[index].files.iter());
+        }
+        let key = Key::of_files("cohort", READER_VERSION, &files)?;
+        let read = |i: usize| {
+            let (set, index) = places[i];
+            let mut subject = sets[set].load(index)?.subject;
+            subject.id = ids[i].clone();
+            Ok(subject)
+        };
+        let (cache, failures) = Cache::open_or_build(cache, &key, &ids, read, progress)?;
+        if let (true, Some(failure)) = (cache.is_empty(), failures.first()) {
+            return Err(Error::Data(format!("no subject could be read: {}", failure.reason)));
+        }
+        let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+        Ok(Cohort { cache: Arc::new(cache), failures, source: names.join(", ") })
+    }
+
+    /// Ids of all subjects, in order.
+    pub fn ids(&self) -> Vec<String> {
+        self.cache.subjects().map(|s| s.id().to_owned()).collect()
+    }
+
+    /// Ids of the subjects with labels, in order.
+    pub fn labelled_ids(&self) -> Vec<String> {
+        let labelled = self.cache.subjects().filter(|s| s.frames().len() > 0);
+        labelled.map(|s| s.id().to_owned()).collect()
+    }
+
+    /// Places of subjects in the cache.
+    ///
+    /// # Errors
+    /// When an id is not there.
+    pub fn places(&self, ids: &[String]) -> Result<Vec<usize>> {
+        let place = |id: &String| {
+            self.cache
+                .find(id)
+                .ok_or_else(|| Error::Data(format!("there is no subject {id} in {}", self.source)))
+        };
+        ids.iter().map(place).collect()
+    }
+}
+
+/// Where caches lie: `CINE_CACHE`, or else the user's cache folder.
+pub fn cache_folder() -> PathBuf {
+    let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    variable("CINE_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|c| c.join("cine")))
+        .or_else(|| variable("HOME").map(|h| h.join(".cache/cine")))
+        .or_else(|| variable("LOCALAPPDATA").map(|h| h.join("cine")))
+        .unwrap_or_else(|| std::env::temp_dir().join("cine"))
+}

@@ -1,0 +1,58 @@
+//! Label maps in files against label maps in files.
+
+use std::path::Path;
+
+use super::{FrameRow, Results, dice};
+use crate::data::{CLASSES, Moment, folder, nifti};
+use crate::{Error, Result};
+
+const HIGHEST: u8 = CLASSES as u8 - 1;
+
+/// Compares every label map in `labels` with that of the same name in `predictions`, in 3D and
+/// phase by phase; phases without any true label are left out.
+///
+/// # Errors
+/// When a prediction is missing, or two maps differ in shape.
+pub fn compare_folders(predictions: &Path, labels: &Path) -> Result<Results> {
+    let truths = folder::volumes_in(labels)?;
+    if truths.is_empty() {
+        return Err(Error::file(labels, "holds no NIfTI file (.nii, .nii.gz)"));
+    }
+    let predicted = folder::volumes_in(predictions)?;
+    let mut results = Results::default();
+    for path in &truths {
+        let name = nifti::stem(path);
+        // M&Ms and ACDC call the labels of an image by its name and `_gt`.
+        let image = name.strip_suffix("_gt").unwrap_or(&name);
+        let found = predicted.iter().find(|p| [image, &name].contains(&nifti::stem(p).as_str()));
+        let Some(found) = found else {
+            let what =
+                format!("there is no prediction {image}.nii.gz in {}", predictions.display());
+            return Err(Error::file(path, what));
+        };
+        let (truth, prediction) =
+            (nifti::read_labels(path, HIGHEST)?, nifti::read_labels(found, HIGHEST)?);
+        let (wanted, given) = (truth.header.dims, prediction.header.dims);
+        if wanted != given {
+            let what = format!("is {given:?} where {} is {wanted:?}", path.display());
+            return Err(Error::file(found, what));
+        }
+        let volume = wanted[..3].iter().product::<usize>().max(1);
+        let phases = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
+        let several = wanted[3] > 1;
+        for (phase, (truth, prediction)) in phases.enumerate() {
+            if several && truth.iter().all(|&label| label == 0) {
+                continue;
+            }
+            results.frames.push(FrameRow {
+                subject: image.to_owned(),
+                moment: Moment::Other,
+                phase,
+                dice: dice(prediction, truth)?,
+                vendor: None,
+                pathology: None,
+            });
+        }
+    }
+    Ok(results)
+}

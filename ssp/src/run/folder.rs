@@ -1,0 +1,136 @@
+//! The folder of a run, and what lies where in it.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::files::write_atomically;
+use crate::settings::Settings;
+use crate::{Error, Result};
+
+/// The folder of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder `path`, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        RunFolder { path: path.into() }
+    }
+
+    /// The first folder `runs/<name>-<n>` that is not there yet.
+    pub fn next(name: &str) -> Self {
+        let free = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}"))).find(|p| !p.exists());
+        RunFolder::new(free.unwrap_or_else(|| PathBuf::from("runs").join(name)))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every setting, resolved.
+    pub fn settings(&self) -> PathBuf {
+        self.path.join("settings.json")
+    }
+
+    /// Who trained, validated, tested, and who had labels.
+    pub fn split(&self) -> PathBuf {
+        self.path.join("split.json")
+    }
+
+    /// How training went, row by row.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.csv")
+    }
+
+    /// What came out.
+    pub fn result(&self) -> PathBuf {
+        self.path.join("result.json")
+    }
+
+    /// Dice of every frame of the test subjects.
+    pub fn frames(&self) -> PathBuf {
+        self.path.join("test.csv")
+    }
+
+    /// Dice of every slice of them.
+    pub fn slices(&self) -> PathBuf {
+        self.path.join("test-slices.csv")
+    }
+
+    /// A stage's weights.
+    pub fn stage(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Curves and overlays.
+    pub fn pictures(&self) -> PathBuf {
+        self.path.join("pictures")
+    }
+
+    /// Makes the folder, or opens that of a run with the same settings to go on with it.
+    ///
+    /// # Errors
+    /// When there is a run with other settings, or something that is no run.
+    pub fn prepare(&self, settings: &Settings) -> Result<()> {
+        if self.settings().exists() {
+            let there: Settings = read_json(&self.settings())?;
+            if let Some(difference) = difference(&there, settings)? {
+                return Err(Error::file(
+                    &self.path,
+                    format!(
+                        "holds a run with other settings ({difference}); name another folder \
+                         with --out, or remove this one"
+                    ),
+                ));
+            }
+            return Ok(());
+        }
+        let occupied = self.path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+        if occupied {
+            let what = "is not empty and holds no run; name another folder with --out";
+            return Err(Error::file(&self.path, what));
+        }
+        std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e))?;
+        write_json(&self.settings(), settings)
+    }
+}
+
+/// The first setting that differs.
+fn difference(there: &Settings, asked: &Settings) -> Result<Option<String>> {
+    fn first(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
+        match (a, b) {
+            (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
+                a.iter().find_map(|(key, value)| {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    first(&path, value, b.get(key).unwrap_or(&serde_json::Value::Null))
+                })
+            }
+            _ => (a != b).then(|| format!("{path} is {a} there, {b} now")),
+        }
+    }
+    Ok(first("", &there.to_value()?, &asked.to_value()?))
+}
+
+/// Writes a value as JSON for people, replacing the file in one step.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|e| Error::file(path, e.to_string()))?;
+    write_atomically(path, (text + "\n").as_bytes())
+}
+
+/// Reads a value from JSON.
+///
+/// # Errors
+/// When the file cannot be read or holds something else.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("cannot be used: {e}")))
+}

@@ -1,0 +1,139 @@
+//! The pictures of a run: how training went, and predictions beside the truth.
+
+use std::path::Path;
+
+use super::folder::RunFolder;
+use super::metrics::{self, Record};
+use crate::data::Stack;
+use crate::data::cache::{Cache, CachedSubject};
+use crate::evaluate::{FrameRow, Results};
+use crate::picture::{Curves, Segmented, Series, overlay};
+use crate::predict::Predictor;
+use crate::{Error, Result};
+
+/// Draws losses and validation Dice against steps, for the stages that there are.
+///
+/// # Errors
+/// When the metrics cannot be read or a picture cannot be written.
+pub fn draw_curves(folder: &RunFolder) -> Result<()> {
+    if !folder.metrics().exists() {
+        return Ok(());
+    }
+    let records = metrics::read(folder.metrics())?;
+    let pictures = make(folder)?;
+    let points = |stage: &str, value: fn(&Record) -> Option<f64>| -> Vec<(f64, f64)> {
+        let rows = records.iter().filter(|row| row.stage == stage);
+        rows.filter_map(|row| Some((row.step as f64, value(row)?))).collect()
+    };
+    for (stage, title) in [("pretrain", "Pretraining"), ("finetune", "Supervised training")] {
+        let loss = points(stage, |row| row.loss);
+        if loss.is_empty() {
+            continue;
+        }
+        let mut curves = Curves::new(format!("{title}: loss"), "optimiser step", "loss")
+            .with(Series::new("training", loss).smoothed());
+        let validation = points(stage, |row| row.validation_loss);
+        if !validation.is_empty() {
+            curves = curves.with(Series::new("validation", validation));
+        }
+        curves.draw()?.write(pictures.join(format!("{stage}-loss.png")))?;
+        let dice = points(stage, |row| row.validation_dice);
+        if !dice.is_empty() {
+            Curves::new(
+                format!("{title}: Dice of the validation subjects"),
+                "optimiser step",
+                "Dice",
+            )
+            .range(0.0, 1.0)
+            .with(Series::new("mean of LV, MYO, RV", dice))
+            .draw()?
+            .write(pictures.join(format!("{stage}-dice.png")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Draws prediction beside truth for the test subjects with the lowest, the median and the
+/// highest Dice.
+///
+/// # Errors
+/// When a picture cannot be written.
+pub fn draw_overlays(
+    folder: &RunFolder,
+    predictor: &mut Predictor<'_>,
+    cache: &Cache,
+    results: &Results,
+) -> Result<()> {
+    let pictures = make(folder)?;
+    let ranked = ranked(&results.frames);
+    let Some(last) = ranked.len().checked_sub(1) else { return Ok(()) };
+    let mut drawn = std::collections::BTreeSet::new();
+    for (name, place) in [("worst", 0), ("median", last / 2), ("best", last)] {
+        let Some(index) = cache.find(&ranked[place]) else { continue };
+        if drawn.insert(index) {
+            let path = pictures.join(format!("test-{name}.png"));
+            draw_subject(predictor, &cache.subject(index), &path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Ids of subjects by rising mean Dice over their frames.
+fn ranked(rows: &[FrameRow]) -> Vec<String> {
+    let mut means: std::collections::BTreeMap<&str, (f64, f64)> = Default::default();
+    for row in rows {
+        let (sum, count) = means.entry(&row.subject).or_default();
+        *sum += row.dice.mean();
+        *count += 1.0;
+    }
+    let mut ranked: Vec<(f64, &str)> =
+        means.into_iter().map(|(id, (sum, count))| (sum / count, id)).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
+    ranked.into_iter().map(|(_, id)| id.to_owned()).collect()
+}
+
+/// Draws the labelled frames of one subject with their prediction.
+fn draw_subject(
+    predictor: &mut Predictor<'_>,
+    subject: &CachedSubject<'_>,
+    path: &Path,
+) -> Result<()> {
+    let frames: Vec<_> = subject.frames().collect();
+    let phases: Vec<usize> = frames.iter().map(|(phase, _)| *phase).collect();
+    let stack = stack_of(subject, &phases);
+    let predictions = phases
+        .iter()
+        .map(|&phase| predictor.phase(subject, phase))
+        .collect::<Result<Vec<Vec<u8>>>>()?;
+    let segmented: Vec<Segmented<'_>> = frames
+        .iter()
+        .zip(&predictions)
+        .enumerate()
+        .map(|(place, (&(phase, moment), prediction))| Segmented {
+            phase: place,
+            moment,
+            truth: subject.labels(phase),
+            prediction,
+        })
+        .collect();
+    overlay(subject.id(), &stack, &segmented)?.write(path)
+}
+
+/// Some phases of a cached subject as a stack of their own.
+fn stack_of(subject: &CachedSubject<'_>, phases: &[usize]) -> Stack {
+    let [rows, columns] = subject.grid().size;
+    let mut voxels = Vec::with_capacity(phases.len() * subject.slices() * rows * columns);
+    for &phase in phases {
+        for slice in 0..subject.slices() {
+            voxels.extend(subject.slice(phase, slice).pixels.values());
+        }
+    }
+    let spacing = subject.spacing();
+    Stack { voxels, phases: phases.len(), slices: subject.slices(), rows, columns, spacing }
+}
+
+fn make(folder: &RunFolder) -> Result<std::path::PathBuf> {
+    let pictures = folder.pictures();
+    std::fs::create_dir_all(&pictures).map_err(|error| Error::io(&pictures, error))?;
+    Ok(pictures)
+}
