@@ -45,3 +45,24 @@ impl Init {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_fill_the_bound_and_depend_on_their_place_alone() {
+        let mut init = Init::new(1, 0, DType::F64);
+        let first = init.uniform([1000], 25).unwrap().to_f64();
+        let second = init.uniform([1000], 25).unwrap().to_f64();
+        let largest = first.iter().fold(0.0f64, |most, v| most.max(v.abs()));
+        assert!((0.199..=0.2).contains(&largest), "{largest}");
+        assert_ne!(first, second);
+
+        let mut other = Init::new(1, 0, DType::F64);
+        other.uniform([7], 25).unwrap();
+        assert_eq!(other.uniform([1000], 25).unwrap().to_f64(), second);
+        let another = Init::new(1, 1, DType::F64).uniform([1000], 25).unwrap();
+        assert_ne!(another.to_f64(), first, "networks of one seed differ");
+    }
+}

@@ -126,8 +126,10 @@ impl Sgd {
         let mut fitting = 0;
         module.visit("", &mut |name, slot| {
             let Slot::Parameter(parameter) = slot else { return };
-            let shape = momentum.get(name).map(Tensor::shape);
-            fitting += usize::from(shape == Some(parameter.tensor().shape()));
+            let Some(momentum) = momentum.get(name) else { return };
+            let value = parameter.tensor();
+            let fits = momentum.shape() == value.shape() && momentum.dtype() == value.dtype();
+            fitting += usize::from(fits);
         });
         match momentum.len() - fitting {
             0 => Ok(()),

@@ -1,16 +1,19 @@
-//! Checkpoints: safetensors under the published names, in PyTorch's layouts, as `f32`.
+//! Checkpoints: safetensors under the published names, in PyTorch's layouts, in the network's own
+//! precision.
 
-use std::collections::{BTreeMap, HashMap};
+mod stored;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use safetensors::{SafeTensors, serialize};
-use tensor::{DType, Float, Tensor};
+use tensor::DType;
 
 use crate::{Error, Layout, Module, Result, Sgd, Slot};
+use stored::{Stored, file_shape, from_file, tensor_of};
 
 /// Text kept beside the tensors.
 pub type Metadata = HashMap<String, String>;
@@ -52,8 +55,8 @@ fn stored_tensors(module: &mut dyn Module) -> BTreeMap<String, Stored> {
     let mut tensors = BTreeMap::new();
     module.visit("", &mut |name, slot| {
         let stored = match slot {
-            Slot::Parameter(p) => Stored::floats(&to_file(p.tensor(), p.layout())),
-            Slot::Buffer(b) => Stored::floats(&to_file(b, Layout::Plain)),
+            Slot::Parameter(p) => Stored::of(p.tensor(), p.layout()),
+            Slot::Buffer(b) => Stored::of(b, Layout::Plain),
             Slot::Counter(n) => Stored {
                 dtype: Dtype::I64,
                 shape: vec![],
@@ -78,7 +81,7 @@ pub fn save_progress(
 ) -> Result<()> {
     let mut tensors = stored_tensors(module);
     for (name, tensor) in optimiser.momentum() {
-        tensors.insert(format!("{MOMENTUM}{name}"), Stored::exactly(tensor));
+        tensors.insert(format!("{MOMENTUM}{name}"), Stored::of(tensor, Layout::Plain));
     }
     write(path, &tensors, metadata)
 }
@@ -104,11 +107,12 @@ pub fn load_progress(
         }
     });
     optimiser.check(&momentum, module).map_err(|what| Error::checkpoint(path, what))?;
-    let report = take_over(path, found, module)?;
+    let report = compare(path, &found, module)?;
     if let Some(name) = report.missing.first().or(report.unexpected.first()) {
         let what = format!("{name} and the network do not match; start the stage afresh");
         return Err(Error::checkpoint(path, what));
     }
+    take_over(&found, module);
     optimiser.remember(momentum);
     Ok(metadata)
 }
@@ -122,34 +126,21 @@ const MOMENTUM: &str = "momentum.";
 /// When the file cannot be read, is not whole, fits nowhere, or holds a wanted tensor in another
 /// shape. The network is then as it was.
 pub fn load(path: &Path, module: &mut dyn Module) -> Result<Report> {
-    take_over(path, read(path)?.0, module)
+    let (found, _) = read(path)?;
+    let report = compare(path, &found, module)?;
+    take_over(&found, module);
+    Ok(report)
 }
 
-fn take_over(
-    path: &Path,
-    mut found: HashMap<String, Stored>,
-    module: &mut dyn Module,
-) -> Result<Report> {
-    check_shapes(path, module, &found)?;
-    let mut report = Report::default();
+fn take_over(found: &HashMap<String, Stored>, module: &mut dyn Module) {
     module.visit("", &mut |name, slot| {
-        let Some(stored) = found.remove(name) else {
-            // Files of PyTorch before 0.4.1 lack the counters; they change nothing.
-            if !matches!(slot, Slot::Counter(_)) {
-                report.missing.push(name.to_owned());
-            }
-            return;
-        };
-        report.matched += 1;
+        let Some(stored) = found.get(name) else { return };
         match slot {
-            Slot::Parameter(p) => p.set(from_file(&stored, p.tensor(), p.layout())),
-            Slot::Buffer(b) => *b = from_file(&stored, b, Layout::Plain),
+            Slot::Parameter(p) => p.set(from_file(stored, p.tensor(), p.layout())),
+            Slot::Buffer(b) => *b = from_file(stored, b, Layout::Plain),
             Slot::Counter(n) => *n = stored.values().first().map_or(0, |&v| v as u64),
         }
     });
-    report.unexpected = found.into_keys().collect();
-    report.unexpected.sort();
-    Ok(report)
 }
 
 /// Everything in a file.
@@ -185,29 +176,40 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
     })
 }
 
-/// Nothing is taken over from a file that does not fit.
-fn check_shapes(
+/// What a file holds of what a network wants, without taking it over. A file that does not fit is
+/// an error.
+fn compare(
     path: &Path,
-    module: &mut dyn Module,
     found: &HashMap<String, Stored>,
-) -> Result<()> {
-    let mut matched = 0;
+    module: &mut dyn Module,
+) -> Result<Report> {
+    let mut report = Report::default();
+    let mut wanted = HashSet::new();
     let mut first = None;
     let mut wrong = Vec::new();
     module.visit("", &mut |name, slot| {
         first.get_or_insert_with(|| name.to_owned());
-        let Some(stored) = found.get(name) else { return };
-        matched += 1;
-        let wanted = match slot {
+        wanted.insert(name.to_owned());
+        let Some(stored) = found.get(name) else {
+            // Files of PyTorch before 0.4.1 lack the counters; they change nothing.
+            if !matches!(slot, Slot::Counter(_)) {
+                report.missing.push(name.to_owned());
+            }
+            return;
+        };
+        report.matched += 1;
+        let shape = match slot {
             Slot::Parameter(p) => file_shape(p.tensor().dims(), p.layout()),
             Slot::Buffer(b) => b.dims().to_vec(),
             Slot::Counter(_) => return,
         };
-        if stored.shape != wanted {
-            wrong.push(format!("{name} is {:?}, the network has {wanted:?}", stored.shape));
+        if stored.shape != shape {
+            wrong.push(format!("{name} is {:?}, the network has {shape:?}", stored.shape));
         }
     });
-    if matched == 0 {
+    report.unexpected = found.keys().filter(|name| !wanted.contains(*name)).cloned().collect();
+    report.unexpected.sort();
+    if report.matched == 0 {
         return Err(Error::checkpoint(
             path,
             format!(
@@ -218,7 +220,7 @@ fn check_shapes(
         ));
     }
     match wrong.as_slice() {
-        [] => Ok(()),
+        [] => Ok(report),
         [one, more @ ..] => Err(Error::checkpoint(
             path,
             format!(
@@ -226,70 +228,6 @@ fn check_shapes(
                 if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) }
             ),
         )),
-    }
-}
-
-/// A tensor as a file has it.
-struct Stored {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl Stored {
-    fn floats((shape, values): &(Vec<usize>, Vec<f64>)) -> Self {
-        let bytes = values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect();
-        Stored { dtype: Dtype::F32, shape: shape.clone(), bytes }
-    }
-
-    fn exactly(tensor: &Tensor) -> Self {
-        let shape = tensor.dims().to_vec();
-        let values = tensor.to_f64();
-        match tensor.dtype() {
-            DType::F64 => Stored {
-                dtype: Dtype::F64,
-                shape,
-                bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            },
-            _ => Self::floats(&(shape, values)),
-        }
-    }
-
-    fn read(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Self> {
-        let dtype = view.dtype();
-        if ![Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64, Dtype::I64].contains(&dtype) {
-            let what = format!("{name} is of type {dtype:?}; weights are floats");
-            return Err(Error::checkpoint(path, what));
-        }
-        Ok(Stored { dtype, shape: view.shape().to_vec(), bytes: view.data().to_vec() })
-    }
-
-    fn values(&self) -> Vec<f64> {
-        let wide = |size| self.bytes.chunks_exact(size);
-        match self.dtype {
-            Dtype::F64 => wide(8).map(|b| b.try_into().map_or(0.0, f64::from_le_bytes)).collect(),
-            Dtype::I64 => {
-                wide(8).map(|b| b.try_into().map_or(0, i64::from_le_bytes) as f64).collect()
-            }
-            Dtype::F16 => wide(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
-            Dtype::BF16 => wide(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
-            _ => wide(4).map(|b| f64::from(b.try_into().map_or(0.0, f32::from_le_bytes))).collect(),
-        }
-    }
-}
-
-impl safetensors::View for &Stored {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
-        (&self.bytes).into()
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
     }
 }
 
@@ -307,71 +245,11 @@ fn write(path: &Path, tensors: &BTreeMap<String, Stored>, metadata: Metadata) ->
     attempt().map_err(|error| Error::io(path, error))
 }
 
-/// The order of axes in a file, as places in `[rows, columns, in, out]`.
-fn axes(layout: Layout) -> Option<[usize; 4]> {
-    match layout {
-        Layout::Plain => None,
-        Layout::Convolution => Some([3, 2, 0, 1]),
-        Layout::TransposedConvolution => Some([2, 3, 0, 1]),
-    }
-}
-
-fn file_shape(dims: &[usize], layout: Layout) -> Vec<usize> {
-    match axes(layout) {
-        None => dims.to_vec(),
-        Some(axes) => axes.iter().map(|&axis| dims[axis]).collect(),
-    }
-}
-
-/// For each element of a file, in order, where it lies inside.
-fn places(dims: &[usize], axes: [usize; 4]) -> impl Iterator<Item = usize> {
-    let strides = [dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1];
-    let (n, s) = (axes.map(|a| dims[a]), axes.map(|a| strides[a]));
-    (0..n.iter().product()).map(move |i| {
-        let (k3, i) = (i % n[3], i / n[3]);
-        let (k2, i) = (i % n[2], i / n[2]);
-        let (k1, k0) = (i % n[1], i / n[1]);
-        k0 * s[0] + k1 * s[1] + k2 * s[2] + k3 * s[3]
-    })
-}
-
-fn to_file(tensor: &Tensor, layout: Layout) -> (Vec<usize>, Vec<f64>) {
-    let values = tensor.to_f64();
-    let values = match axes(layout) {
-        None => values,
-        Some(axes) => places(tensor.dims(), axes).map(|place| values[place]).collect(),
-    };
-    (file_shape(tensor.dims(), layout), values)
-}
-
-/// A stored tensor with the shape, dtype and layout of `like`.
-fn from_file(stored: &Stored, like: &Tensor, layout: Layout) -> Tensor {
-    let read = stored.values();
-    let values = match axes(layout) {
-        None => read,
-        Some(axes) => {
-            let mut values = vec![0.0; read.len()];
-            places(like.dims(), axes).zip(read).for_each(|(place, v)| values[place] = v);
-            values
-        }
-    };
-    tensor_of(&values, like.dims(), like.dtype())
-}
-
-fn tensor_of(values: &[f64], dims: &[usize], dtype: DType) -> Tensor {
-    fn build<T: Float>(values: &[f64], dims: &[usize]) -> Tensor {
-        Tensor::build::<T>(dims, |out| {
-            out.iter_mut().zip(values).for_each(|(out, &v)| *out = T::from_f64(v));
-        })
-    }
-    match dtype {
-        DType::F64 => build::<f64>(values, dims),
-        _ => build::<f32>(values, dims),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tensor::Tensor;
+
+    use super::stored::places;
     use super::*;
     use crate::{Init, Mode, UNet};
 
@@ -433,9 +311,44 @@ mod tests {
         let error = load(&path, &mut other).unwrap_err().to_string();
         assert!(error.contains("not a whole safetensors file"), "{error}");
 
-        let foreign = BTreeMap::from([("a.b".into(), Stored::exactly(&Tensor::scalar(1.0f32)))]);
+        let foreign =
+            BTreeMap::from([("a.b".into(), Stored::of(&Tensor::scalar(1.0f32), Layout::Plain))]);
         write(&path, &foreign, Metadata::new()).unwrap();
         let error = load(&path, &mut other).unwrap_err().to_string();
         assert!(error.contains("none of its 1 tensors belongs to this network"), "{error}");
+    }
+
+    #[test]
+    fn progress_that_lacks_a_tensor_is_refused_and_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("progress.safetensors");
+        let mut whole = stored_tensors(&mut net(1, &[3, 5]));
+        whole.remove("decoder.output_convs.0.bias");
+        write(&path, &whole, Metadata::new()).unwrap();
+        let mut other = net(2, &[3, 5]);
+        let before = outputs(&mut other);
+        let settings = crate::SgdSettings {
+            momentum: 0.9,
+            nesterov: false,
+            weight_decay: 0.0,
+            decay_matrices_only: false,
+        };
+        let error = load_progress(&path, &mut other, &mut Sgd::new(settings)).unwrap_err();
+        assert!(error.to_string().contains("decoder.output_convs.0.bias"), "{error}");
+        assert_eq!(outputs(&mut other), before);
+    }
+
+    #[test]
+    fn double_precision_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let net = |seed| UNet::new(&mut Init::new(seed, 0, DType::F64), &[3, 5], 3, 1).unwrap();
+        let (mut a, mut b) = (net(1), net(2));
+        save(&path, &mut a, Metadata::new()).unwrap();
+        load(&path, &mut b).unwrap();
+        let x = Tensor::zeros::<f64>([1, 4, 4, 1]);
+        let outputs =
+            [&mut a, &mut b].map(|net| net.forward(&x, Mode::Evaluate).unwrap()[0].to_f64());
+        assert_eq!(outputs[0], outputs[1]);
     }
 }

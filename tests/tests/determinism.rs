@@ -1,0 +1,120 @@
+//! Training gives the same bits with any number of threads, and after an interruption.
+
+use std::path::Path;
+
+use kernels::dice_ce::{DiceCe, dice_ce};
+use kernels::nt_xent::{NtXent, nt_xent};
+use nn::{EncoderMlp, Init, Mode, Module, Sgd, SgdSettings, Slot, UNet, checkpoint};
+use tensor::random::{Purpose, Stream};
+use tensor::{DType, Result, Tensor};
+
+/// Large enough that every operation has more than one piece of work to share.
+const IMAGES: [usize; 4] = [6, 64, 48, 1];
+const CHANNELS: [usize; 3] = [9, 16, 24];
+
+fn sgd() -> Sgd {
+    Sgd::new(SgdSettings {
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 1e-4,
+        decay_matrices_only: false,
+    })
+}
+
+fn images(step: u32) -> Tensor {
+    let mut stream = Stream::new(1, Purpose::Check, step, 0);
+    Tensor::build::<f32>(IMAGES, |out| out.fill_with(|| stream.normal() as f32))
+}
+
+fn labels(step: u32) -> Result<Tensor> {
+    let mut stream = Stream::new(1, Purpose::Check, step, 1);
+    let labels: Vec<u8> = (0..IMAGES.iter().product()).map(|_| stream.below(4) as u8).collect();
+    Tensor::from_slice(&labels, &IMAGES[..3])
+}
+
+fn unet(seed: u64) -> Result<UNet> {
+    UNet::new(&mut Init::new(seed, 0, DType::F32), &CHANNELS, 4, -1)
+}
+
+fn unet_steps(net: &mut UNet, sgd: &mut Sgd, steps: std::ops::Range<u32>) -> nn::Result<()> {
+    for step in steps {
+        let logits = net.forward(&images(step), Mode::Train)?;
+        let logits: Vec<&Tensor> = logits.iter().collect();
+        let loss = dice_ce(&logits, &labels(step)?, &DiceCe::default())?.total;
+        sgd.step(net, loss.backward()?, 0.05)?;
+    }
+    Ok(())
+}
+
+/// Every parameter, buffer and count, bit for bit.
+fn bits(net: &mut dyn Module) -> Vec<(String, Vec<u32>)> {
+    let mut all = Vec::new();
+    net.visit("", &mut |name, slot| {
+        let bits = |tensor: &Tensor| tensor.data::<f32>().iter().map(|v| v.to_bits()).collect();
+        let value = match slot {
+            Slot::Parameter(parameter) => bits(parameter.tensor()),
+            Slot::Buffer(buffer) => bits(buffer),
+            Slot::Counter(count) => vec![*count as u32],
+        };
+        all.push((name.to_owned(), value));
+    });
+    all
+}
+
+/// Runs `train` in pools of 1, 2 and 3 threads and compares what comes out.
+#[track_caller]
+fn assert_same_on_any_threads(train: impl Fn() -> nn::Result<Vec<(String, Vec<u32>)>> + Sync) {
+    let on_threads = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| train().unwrap())
+    };
+    let alone = on_threads(1);
+    assert!(alone.iter().all(|(_, bits)| bits.iter().all(|&b| f32::from_bits(b).is_finite())));
+    for threads in [2, 3] {
+        for (one, many) in alone.iter().zip(&on_threads(threads)) {
+            assert!(one == many, "{} differs with {threads} threads", one.0);
+        }
+    }
+}
+
+#[test]
+fn segmentation_gives_the_same_bits_on_any_number_of_threads() {
+    assert_same_on_any_threads(|| {
+        let (mut net, mut sgd) = (unet(3)?, sgd());
+        unet_steps(&mut net, &mut sgd, 0..3)?;
+        Ok(bits(&mut net))
+    });
+}
+
+#[test]
+fn contrastive_learning_gives_the_same_bits_on_any_number_of_threads() {
+    assert_same_on_any_threads(|| {
+        let init = &mut Init::new(3, 0, DType::F32);
+        let (mut net, mut sgd) = (EncoderMlp::new(init, &CHANNELS, &[32, 16])?, sgd());
+        let positions = [0.1, 0.1, 0.15, 0.15, 0.8, 0.8];
+        for step in 0..3 {
+            let features = net.forward(&images(step), Mode::Train)?;
+            let loss = nt_xent(&features, Some(&positions), &NtXent::default())?;
+            sgd.step(&mut net, loss.backward()?, 0.05)?;
+        }
+        Ok(bits(&mut net))
+    });
+}
+
+#[test]
+fn an_interrupted_run_ends_where_an_uninterrupted_one_does() -> nn::Result<()> {
+    let (mut through, mut optimiser) = (unet(3)?, sgd());
+    unet_steps(&mut through, &mut optimiser, 0..4)?;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file: &Path = &folder.path().join("progress.safetensors");
+    let (mut first, mut optimiser) = (unet(3)?, sgd());
+    unet_steps(&mut first, &mut optimiser, 0..2)?;
+    checkpoint::save_progress(file, &mut first, &optimiser, checkpoint::Metadata::new())?;
+
+    let (mut resumed, mut optimiser) = (unet(4)?, sgd());
+    checkpoint::load_progress(file, &mut resumed, &mut optimiser)?;
+    unet_steps(&mut resumed, &mut optimiser, 2..4)?;
+    assert!(bits(&mut resumed) == bits(&mut through), "the resumed run went another way");
+    Ok(())
+}
