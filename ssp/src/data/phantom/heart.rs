@@ -89,7 +89,7 @@ impl Group {
                 septum: [0.3, 1.1],
                 ejection: [0.58, 0.7],
                 shortening: [0.1, 0.15],
-                depth: [26.0, 33.0],
+                depth: [27.0, 34.0],
                 akinetic: 0.2,
                 ..normal
             },
@@ -342,8 +342,7 @@ impl Heart {
         let outer = self.outer_radius() * self.profile(t / end);
         let stretch = 1.0 / (1.0 - self.shortening * squeeze);
         let thin = smoothstep(0.14, 0.02, t).clamp(0.0, 1.0) * self.outflow;
-        let mut rings = [[0.0; ANGLES]; 2];
-        for i in 0..ANGLES {
+        let ring = |i: usize| {
             let angle = Section::angle(i);
             let [c, s] = direction(angle);
             let [c2, s2] = direction(2.0 * angle);
@@ -362,10 +361,10 @@ impl Heart {
             let relaxed_outer = relaxed + (outer - inner).max(0.0) * thickness;
             let cavity = relaxed * width;
             let area = relaxed_outer * relaxed_outer - relaxed * relaxed;
-            rings[0][i] = cavity;
-            rings[1][i] = (cavity * cavity + area * stretch).sqrt();
-        }
-        rings
+            [cavity, (cavity * cavity + area * stretch).sqrt()]
+        };
+        let rings: [[f32; 2]; ANGLES] = std::array::from_fn(ring);
+        [rings.map(|ring| ring[0]), rings.map(|ring| ring[1])]
     }
 
     /// Outline of the right ventricle, from which the left ventricle is still to be cut.
@@ -377,12 +376,12 @@ impl Heart {
         if !(0.0..1.0).contains(&u) {
             return None;
         }
-        let taper = (1.0 - u.powf(1.8)).sqrt();
+        let taper = (1.0 - u.powf(1.5)).powf(0.6);
         // The septum keeps the right ventricle at its flank even where the left has not begun.
         let t = ((level - base) / length).max(0.0);
         let septum = self.outer_radius() * self.profile(t / 1.1);
         let depth = right.depth * taper * (1.0 - right.narrowing * squeeze);
-        let height = right.height * septum * mix(0.45, 1.0, taper);
+        let height = right.height * septum * mix(0.55, 1.05, taper);
         let height = height * (1.0 - 0.45 * right.narrowing * squeeze);
         let radius = 0.5 * (depth + 1.2 * septum);
         let centre = [radius - septum - depth, mix(-5.0, 5.0, u)];

@@ -85,10 +85,10 @@ impl Section {
         let mut bounds = [[-left; 2], [left; 2]];
         for blob in self.vessels.iter().chain(&self.right) {
             let reach = blob.reach() + margin;
-            for axis in 0..2 {
-                bounds[0][axis] = bounds[0][axis].min(blob.centre[axis] - reach);
-                bounds[1][axis] = bounds[1][axis].max(blob.centre[axis] + reach);
-            }
+            bounds = [
+                [0, 1].map(|axis| bounds[0][axis].min(blob.centre[axis] - reach)),
+                [0, 1].map(|axis| bounds[1][axis].max(blob.centre[axis] + reach)),
+            ];
         }
         bounds
     }

@@ -237,7 +237,7 @@ fn organs(outer: f32, height: f32, stream: &mut Stream) -> Vec<Organ> {
         let centre = [place[0] + spread(stream, 8.0), place[1] + spread(stream, 6.0)];
         let radii = radii.map(|r| r * (1.0 + spread(stream, 0.15)));
         let angle = spread(stream, 0.35);
-        let bulge = if radii[0].min(radii[1]) > 15.0 { 0.16 } else { 0.04 };
+        let bulge = if radii[0].min(radii[1]) > 15.0 { 0.12 } else { 0.04 };
         let blob = Blob::random(stream, centre, radii, angle, bulge);
         let drift = [spread(stream, 12.0), spread(stream, 8.0)];
         organs.push(Organ { tissue, blob, level, drift });
