@@ -7,6 +7,12 @@ fn cohort(subjects: usize, seed: u64) -> PhantomCohort {
     PhantomCohort::new(subjects, seed, PhantomSettings::default()).expect("default settings")
 }
 
+/// A cohort of few phases: diastole, systole, and one between.
+fn brief(subjects: usize, seed: u64) -> PhantomCohort {
+    let settings = PhantomSettings { phases: 3, ..PhantomSettings::default() };
+    PhantomCohort::new(subjects, seed, settings).expect("brief settings")
+}
+
 /// A cohort quick enough to draw often.
 fn small(seed: u64) -> PhantomCohort {
     let settings =
@@ -96,7 +102,7 @@ fn unusable_settings_are_refused() {
 /// Every subject of a cohort of fifty has a heart that a reader could believe.
 #[test]
 fn anatomy_is_plausible() {
-    for (index, subject) in cohort(48, 11).draw().iter().enumerate() {
+    for (index, subject) in brief(50, 11).draw().iter().enumerate() {
         let pathology = subject.pathology.as_deref().unwrap_or_default();
         let who = format!("subject {index}, {pathology}");
         let [diastole, systole] = &subject.frames[..] else { panic!("{who}: frames") };
@@ -142,7 +148,7 @@ fn anatomy_is_plausible() {
 /// and the scale of intensities.
 #[test]
 fn vendors_differ() {
-    let subjects = cohort(32, 5).draw();
+    let subjects = brief(32, 5).draw();
     let mean = |subject: &Subject, label: Label| {
         let values = subject.stack.voxels.iter().zip(&subject.frames[0].labels);
         let (sum, count) = values

@@ -13,6 +13,7 @@ mod canvas;
 mod check;
 mod contrast;
 mod heart;
+mod pathology;
 mod render;
 mod section;
 mod thorax;
@@ -23,7 +24,7 @@ use rayon::prelude::*;
 use tensor::random::{Purpose, Stream};
 
 pub use contrast::Vendor;
-pub use heart::Pathology;
+pub use pathology::Pathology;
 
 use super::Subject;
 use crate::{Error, Result};
