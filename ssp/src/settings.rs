@@ -257,8 +257,14 @@ impl Settings {
         self.network.size = 96;
         self.network.spacing = 2.5;
         self.network.channels = vec![16, 32, 64, 64];
-        self.pretrain.optimisation.epochs = 4;
-        self.finetune.optimisation.epochs = 20;
+        self.pretrain.optimisation.epochs = 3;
+        // A momentum of 0.99 takes hundreds of steps to get going, which the demo does not have.
+        self.finetune.optimisation.epochs = 14;
+        self.finetune.optimisation.batch = 8;
+        self.finetune.optimisation.momentum = 0.9;
+        self.finetune.optimisation.learning_rate = 0.1;
+        self.finetune.pretrained_learning_rate = 0.1;
+        self.finetune.validate_every = 2;
         self
     }
 
