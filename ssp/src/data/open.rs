@@ -41,8 +41,10 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Dataset>> {
 /// If nothing is found; the line says what was looked for.
 pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Box<dyn Dataset>>> {
     let path = path.as_ref();
-    let about = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
-    if !about.is_dir() {
+    if !path.exists() {
+        return Err(Error::file(path, "does not exist; name a folder of subjects"));
+    }
+    if !path.is_dir() {
         return Err(Error::file(path, "is a file; a data set is a folder"));
     }
     let start = match path.file_name() {
