@@ -1,6 +1,7 @@
 """The study's networks, losses and schedules in plain PyTorch.
 
-This is the peer that the Rust engine is held against: `generate.py` draws golden values from it.
+This is the peer that the Rust engine is held against: `parity/generate.py` draws golden values
+from it and `bench.py` times it.
 Parameter names are the published checkpoints' names, so a state dict moves between the two without
 renaming. Tensors are NCHW.
 """
