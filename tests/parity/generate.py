@@ -14,11 +14,13 @@ import json
 import math
 import pathlib
 import random
+import sys
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "peers"))
 import reference as ref
 
 
