@@ -1,6 +1,6 @@
 //! Loss and Dice against steps or epochs.
 
-use plotters::prelude::{ChartBuilder, Circle, LineSeries};
+use plotters::prelude::{ChartBuilder, Circle, LabelAreaPosition, LineSeries};
 use plotters::style::{Color, ShapeStyle};
 
 use super::canvas::{Align, Canvas, FINE, Picture, fail, rgb, style, text_width};
@@ -40,12 +40,12 @@ impl Series {
         self
     }
 
-    /// Centred moving means; narrower towards the ends. Values that are not finite are left out.
+    /// Centred moving means, over what there is of the window towards the ends. Values that are not finite are left out.
     fn means(&self) -> Vec<(f64, f64)> {
         let reach = self.points.len() / 50;
         let mean = |index: usize| {
-            let reach = reach.min(index).min(self.points.len() - 1 - index);
-            let around = &self.points[index - reach..=index + reach];
+            let last = (index + reach).min(self.points.len() - 1);
+            let around = &self.points[index.saturating_sub(reach)..=last];
             let values = around.iter().map(|point| point.1).filter(|value| value.is_finite());
             values.clone().sum::<f64>() / values.count() as f64
         };
@@ -173,6 +173,9 @@ impl Curves {
             .x_label_style(style(16.0, INK)?)
             .y_label_style(style(16.0, INK)?)
             .axis_desc_style(style(17.0, INK)?)
+            // Middles the digits on their marks, and clears the axis.
+            .y_label_offset(3 * FINE as i32)
+            .set_tick_mark_size(LabelAreaPosition::Bottom, 8 * scale)
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
             .x_label_formatter(&x_text)
@@ -297,7 +300,7 @@ mod tests {
     fn smoothing_takes_centred_means() {
         let points = (0..150).map(|x| (f64::from(x), f64::from(x) + f64::from(x % 2)));
         let means = Series::new("loss", points.collect()).means();
-        assert_eq!(means[0].1, 0.0);
-        assert!((means[75].1 - (75.0 + 4.0 / 7.0)).abs() < 1e-12);
+        assert_eq!(means[0].1, 2.0);
+        assert!((means[75].1 - (75.0 + 3.0 / 7.0)).abs() < 1e-12);
     }
 }

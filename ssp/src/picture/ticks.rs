@@ -38,9 +38,9 @@ impl Ranged for Axis {
 
 /// About `wanted` round values (1, 2 or 5 times a power of ten) within `low` to `high`.
 pub(super) fn linear(low: f64, high: f64, wanted: usize) -> Vec<f64> {
-    let rough = (high - low) / wanted.max(1) as f64;
+    let rough = (high - low) / (1.4 * wanted.max(1) as f64);
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0].map(|m| m * power).into_iter().find(|step| *step >= 0.999 * rough);
+    let step = [1.0, 2.0, 5.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
     let step = step.unwrap_or(10.0 * power);
     let slack = 1e-9 * step;
     let (first, last) = (((low - slack) / step).ceil(), ((high + slack) / step).floor());
@@ -69,10 +69,8 @@ pub(super) fn logarithmic(low: f64, high: f64) -> Vec<f64> {
 
 /// A value to the place that tells marks at distance `step` apart.
 pub(super) fn written(value: f64, step: f64) -> String {
-    if value.abs() < 1e-9 * step.abs() {
-        return "0".to_string();
-    }
-    if !(1e-3..1e6).contains(&value.abs()) {
+    let value = if value.abs() < 1e-9 * step.abs() { 0.0 } else { value };
+    if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) {
         return shortest(value);
     }
     let places = (-step.abs().log10() - 1e-9).ceil().clamp(0.0, 6.0) as usize;
@@ -116,7 +114,7 @@ mod tests {
         assert_eq!(written(1500.0, 500.0), "1500");
         assert_eq!(written(0.0001, 0.0001), "1e−4");
         assert_eq!(written(-2.5e7, 5e6), "−2.5e7");
-        assert_eq!(written(1e-17, 0.1), "0");
+        assert_eq!(written(-1e-17, 0.1), "0.0");
         assert_eq!(shortest(0.15000000000000002), "0.15");
         assert_eq!(shortest(9.999999999e-5), "1e−4");
         assert_eq!(shortest(2000.0), "2000");
