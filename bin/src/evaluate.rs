@@ -60,8 +60,8 @@ impl Evaluate {
                 ));
             }
         };
-        print(&frame_table(&results.frames));
-        print(&format!("\n{}", mean_table(&results.frames)));
+        print(&format!("{}\n", frame_table(&results.frames)));
+        print(&format!("\n{}\n", mean_table(&results.frames)));
         if let Some(csv) = self.csv {
             write_frames(&csv, &results.frames)?;
             write_slices(csv.with_extension("slices.csv"), &results.slices)?;

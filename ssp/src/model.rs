@@ -28,7 +28,8 @@ pub struct Model {
 /// None that a user can cause.
 pub fn metadata(settings: &Settings) -> Result<Metadata> {
     let text = settings.to_value()?.to_string();
-    Ok(Metadata::from([("settings".to_owned(), text), ("format".to_owned(), "pt".to_owned())]))
+    // One entry only: their order in the file is not fixed, and equal weights are to be equal files.
+    Ok(Metadata::from([("settings".to_owned(), text)]))
 }
 
 /// The weights that `path` means: a file itself; of a run folder the best that fine-tuning left,

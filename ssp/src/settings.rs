@@ -175,6 +175,8 @@ pub struct Settings {
     pub pretrain: Pretraining,
     /// Supervised training.
     pub finetune: Finetuning,
+    /// Seconds between files to resume from; they are written after an epoch.
+    pub save_every: f64,
 }
 
 impl Settings {
@@ -234,6 +236,7 @@ impl Settings {
                 validate_every: 1,
                 patience: 0,
             },
+            save_every: 30.0,
         }
     }
 
@@ -353,6 +356,9 @@ impl Settings {
                 ));
             }
         }
+        if self.save_every.is_nan() || self.save_every < 0.0 {
+            return refuse(format!("save_every={}: takes seconds from 0", self.save_every));
+        }
         self.augmentation.check()?;
         if self.pretrain.temperature <= 0.0 || self.pretrain.mlp.is_empty() {
             return refuse("pretrain: temperature must be above 0 and mlp not empty".into());
@@ -401,8 +407,11 @@ fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, String> {
         [first, second, ..] => Err(format!("{key} could be {first} or {second}; name one")),
         [] => {
             let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-            let distance =
-                |k: &&String| edit_distance(k, key).min(2 * edit_distance(&last(k), &last(key)));
+            // The first and the last part say what is meant; what lies between may be left out.
+            let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+            let distance = |k: &&String| {
+                2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
+            };
             let nearest = keys.iter().min_by_key(distance).map_or("", String::as_str);
             Err(format!("there is no setting {key}; the nearest is {nearest}"))
         }

@@ -249,6 +249,7 @@ impl Run<'_> {
             patience: 0,
             frozen_epochs: 0,
             frozen: |_| false,
+            save_every: self.settings.save_every,
         };
         let metrics = self.folder.metrics();
         let state = stage.run(&mut task, &sampler, &metrics, self.watcher)?;
@@ -277,6 +278,7 @@ impl Run<'_> {
             patience: finetune.patience,
             frozen_epochs: if pretrained.is_some() { finetune.frozen_epochs } else { 0 },
             frozen: Contrastive::hands_over,
+            save_every: self.settings.save_every,
         };
         let metrics = self.folder.metrics();
         let state = stage.run(&mut task, &sampler, &metrics, self.watcher)?;

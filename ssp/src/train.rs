@@ -5,7 +5,7 @@
 //! off and resumed ends with the same bits as one that was not.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nn::checkpoint::{self, Metadata};
 use nn::schedule::{cosine, polynomial};
@@ -53,6 +53,8 @@ pub struct Stage<'a> {
     pub frozen_epochs: usize,
     /// Names parameters to freeze.
     pub frozen: fn(&str) -> bool,
+    /// Seconds between files to resume from.
+    pub save_every: f64,
 }
 
 /// How a stage went, as far as it has come.
@@ -73,9 +75,6 @@ pub struct State {
     /// Time spent, over all sittings.
     pub seconds: f64,
 }
-
-/// How long a stage may go without a file to resume from.
-const SAVE_EVERY: Duration = Duration::from_secs(30);
 
 /// Rows of `metrics.csv` that a stage is to have, about.
 const ROWS: u64 = 400;
@@ -198,7 +197,7 @@ impl Sitting<'_> {
             if last || self.state.epochs % self.stage.validate_every.max(1) == 0 {
                 self.validate(task)?;
             }
-            if !last && self.saved.elapsed() >= SAVE_EVERY {
+            if !last && self.saved.elapsed().as_secs_f64() >= self.stage.save_every {
                 self.save(task)?;
             }
         }

@@ -1,0 +1,5 @@
+//! The built program, run as a user runs it.
+
+mod desk;
+mod predict;
+mod train;
