@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use ssp::model::Model;
 use ssp::settings::{Method, Preset};
-use ssp::{Result, model::Model, predict};
+use ssp::{Result, predict_files};
 
 use crate::options::SettingOptions;
 use crate::watch::Terminal;
@@ -41,7 +42,7 @@ impl Predict {
         };
         let mut model = Model::open(&self.weights, settings.as_ref())?;
         let watcher = Terminal::new();
-        let failed = predict::predict_files(&mut model, &self.inputs, &self.out, &watcher)?;
+        let failed = predict_files(&mut model, &self.inputs, &self.out, &watcher)?;
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

@@ -132,14 +132,18 @@ impl Bench {
     /// When the sizes make no network, or no step is to be timed.
     pub fn run(&self) -> Result<Timing> {
         let coarsest = 1usize << (self.channels.len().max(1) - 1).min(30);
-        if self.size == 0 || self.size % coarsest != 0 {
+        if self.size == 0 || !self.size.is_multiple_of(coarsest) {
             return Err(Error::Setting(format!(
                 "--size {}: {} resolutions take a multiple of {coarsest}",
                 self.size,
                 self.channels.len()
             )));
         }
-        if self.batch < 2 || self.batch % 2 != 0 || self.steps == 0 || self.channels.contains(&0) {
+        if self.batch < 2
+            || !self.batch.is_multiple_of(2)
+            || self.steps == 0
+            || self.channels.contains(&0)
+        {
             return Err(Error::Setting(
                 "--batch takes an even number, --steps and --channels numbers above 0".into(),
             ));

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod model;
 pub mod picture;
 pub mod predict;
+mod predict_files;
 pub mod run;
 pub mod settings;
 pub mod study;
@@ -15,3 +16,4 @@ pub mod task;
 pub mod train;
 
 pub use error::{Error, Result};
+pub use predict_files::predict_files;

@@ -194,7 +194,7 @@ impl Sitting<'_> {
             self.epoch(task, epoch)?;
             self.state.epochs += 1;
             let last = self.state.epochs == epochs;
-            if last || self.state.epochs % self.stage.validate_every.max(1) == 0 {
+            if last || self.state.epochs.is_multiple_of(self.stage.validate_every.max(1)) {
                 self.validate(task)?;
             }
             if !last && self.saved.elapsed().as_secs_f64() >= self.stage.save_every {
@@ -232,7 +232,7 @@ impl Sitting<'_> {
             self.state.steps += 1;
             sum += value;
             since = (since.0 + value, since.1 + 1, since.2 + batch.images.dims()[0], since.3);
-            if self.state.steps % every == 0 {
+            if self.state.steps.is_multiple_of(every) {
                 let (total, steps, images, from) = since;
                 self.metrics.append(&Record {
                     stage: self.stage.name.to_owned(),
