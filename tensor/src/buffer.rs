@@ -122,6 +122,12 @@ impl Pool {
     fn give_back(&mut self, memory: Vec<Line>) {
         let bytes = memory.len() * Line::BYTES;
         self.usage.live -= bytes;
+        // Where shapes keep changing (subjects on grids of their own) sizes pile up that nobody
+        // asks for again. A training step, whose shapes recur, keeps far less than this.
+        if self.usage.idle + bytes > 2 * self.usage.peak {
+            self.free.clear();
+            self.usage.idle = 0;
+        }
         self.usage.idle += bytes;
         self.free.entry(memory.len()).or_default().push(memory);
     }
@@ -148,6 +154,15 @@ mod tests {
         dirty.as_mut_slice::<f32>().fill(f32::NAN);
         drop(dirty);
         assert!(Buffer::zeroed::<f32>(12_345).as_slice::<f32>().iter().all(|&x| x == 0.0));
+    }
+
+    #[test]
+    fn memory_of_sizes_that_nobody_asks_for_again_is_returned() {
+        for lines in 0..2000 {
+            drop(Buffer::stale::<u8>(1_000_000 + 64 * 997 * lines));
+        }
+        let usage = memory_use();
+        assert!(usage.idle <= 2 * usage.peak, "{usage:?}");
     }
 
     #[test]

@@ -175,4 +175,43 @@ mod tests {
             }
         }
     }
+
+    /// A convolution is linear in its input and in its weight, so for any `v` the gradients obey
+    /// `<gradient, conv(v, w)> = <dx, v>` and `<gradient, conv(x, v)> = <dw, v>`: a check for
+    /// shapes too large for finite differences, such as many bands or weights cut by channels.
+    #[test]
+    fn gradients_are_adjoints() {
+        let shapes = [
+            ([3, 6, 7, 160], [3, 3, 160, 170], 1),
+            ([2, 9, 8, 256], [3, 3, 256, 128], 2),
+            ([40, 16, 16, 8], [3, 3, 8, 24], 1),
+            ([2, 130, 70, 20], [3, 3, 20, 17], 2),
+            ([5, 12, 11, 300], [1, 1, 300, 600], 1),
+        ];
+        for (index, (x, w, stride)) in shapes.into_iter().enumerate() {
+            for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-13)] {
+                let mut stream = Stream::new(2, Purpose::Check, 0, index as u32);
+                let mut draw =
+                    |shape: &[usize]| Argument::normal(shape).draw(dtype, &mut stream).unwrap();
+                let (x, w, other_x, other_w) = (draw(&x), draw(&w), draw(&x), draw(&w));
+                let conv = |x: &Tensor, w: &Tensor| conv2d(&[x], w, None, stride).unwrap();
+                let gradient = draw(conv(&x, &w).dims());
+                let (x, w) = (x.parameter(), w.parameter());
+                let gradients = conv(&x, &w).backward_from(gradient.clone()).unwrap();
+                let product = |a: &Tensor, b: &Tensor| -> (f64, f64) {
+                    let terms = a.to_f64().into_iter().zip(b.to_f64()).map(|(a, b)| a * b);
+                    terms.fold((0.0, 0.0), |(sum, squares), t| (sum + t, squares + t * t))
+                };
+                for (moved, part, v) in [
+                    (conv(&other_x, &w.detached()), gradients.get(&x).unwrap(), &other_x),
+                    (conv(&x.detached(), &other_w), gradients.get(&w).unwrap(), &other_w),
+                ] {
+                    let ((wanted, squares), (found, _)) =
+                        (product(&gradient, &moved), product(part, v));
+                    let size = squares.sqrt();
+                    assert!((wanted - found).abs() < tolerance * size, "{wanted} {found} {size}");
+                }
+            }
+        }
+    }
 }

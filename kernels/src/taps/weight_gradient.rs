@@ -1,10 +1,12 @@
 //! The gradient of a plan with respect to its weights, and to its bias.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use tensor::Buffer;
 
 use super::moments::column_sums;
-use super::pack::output_blocks;
+use super::pack::{OutputBlock, output_blocks};
 use super::stage::{Layout, Source};
 use super::tile::{WeightTile, channels_of_weight_tile, weight_tile};
 use super::{BLOCK, Band, Class, Plan};
@@ -40,27 +42,26 @@ pub fn weight_gradient<T: Scalar>(
             (band, part)
         })
         .collect();
-    let sums_len = positions * input_channels * padded;
-    let groups = groups(parts.len(), sums_len * size_of::<T>());
-    let partial: Vec<(Buffer, Vec<f64>)> = (0..groups)
-        .into_par_iter()
-        .map(|group| {
-            let mut sums = Buffer::zeroed::<T>(sums_len);
-            let mut bias = vec![0.0; channels];
-            let (from, to) = (group * parts.len() / groups, (group + 1) * parts.len() / groups);
-            for (band, gradient) in &parts[from..to] {
-                job.run(band, gradient, sums.as_mut_slice(), &mut bias);
+    let rows = positions * input_channels;
+    let shares =
+        shares(parts.len(), &output_blocks(padded, simd::lanes::<T>()), rows, size_of::<T>());
+    let partial: Vec<(Buffer, Vec<f64>)> = shares
+        .par_iter()
+        .map(|share| {
+            let mut sums = Buffer::zeroed::<T>(rows * share.width());
+            let mut totals = vec![0.0; channels];
+            for (band, gradient) in &parts[share.bands.clone()] {
+                job.run(band, gradient, share, sums.as_mut_slice(), &mut totals);
             }
-            (sums, bias)
+            (sums, totals)
         })
         .collect();
 
-    let from: Vec<&[T]> = partial.iter().map(|(sums, _)| sums.as_slice::<T>()).collect();
     weights.par_chunks_mut(channels).enumerate().with_min_len(64).for_each(|(row, weights)| {
-        weights.copy_from_slice(&from[0][row * padded..row * padded + channels]);
-        for sums in &from[1..] {
-            let sums = &sums[row * padded..row * padded + channels];
-            weights.iter_mut().zip(sums).for_each(|(w, &s)| *w += s);
+        weights.fill(T::default());
+        for (share, (sums, _)) in shares.iter().zip(&partial) {
+            let sums = &sums.as_slice::<T>()[row * share.width()..][..share.width()];
+            weights[share.first()..].iter_mut().zip(sums).for_each(|(w, &s)| *w += s);
         }
     });
     bias.then(|| {
@@ -72,11 +73,42 @@ pub fn weight_gradient<T: Scalar>(
     })
 }
 
-/// How many partial sums to keep: enough to share the work, few enough that adding them up costs
-/// little beside computing them. Depends on the shape alone.
-fn groups(bands: usize, bytes: usize) -> usize {
-    const PARTIAL_BYTES: usize = 4 << 20;
-    (PARTIAL_BYTES / bytes.max(1)).clamp(8, 64).min(bands)
+/// What one task sums: some bands, and some of the output channels.
+struct Share {
+    bands: Range<usize>,
+    outputs: Vec<OutputBlock>,
+}
+
+impl Share {
+    fn first(&self) -> usize {
+        self.outputs.first().map_or(0, |o| o.first)
+    }
+
+    /// Output channels, whole vectors.
+    fn width(&self) -> usize {
+        self.outputs.iter().map(|o| o.len).sum()
+    }
+}
+
+/// Cuts the work into shares, by shape alone. Each share has sums of its own, so while weights are
+/// few it is cut by bands; where they are many, adding up that many copies would cost more than
+/// summing them, and it is cut by output channels instead, each share staging the input anew.
+fn shares(bands: usize, outputs: &[OutputBlock], rows: usize, element: usize) -> Vec<Share> {
+    /// Sums that one task holds at most, so that they stay in a core's second-level cache.
+    const TASK_BYTES: usize = 1 << 20;
+    /// Sums over all tasks, while there are more tasks than this number.
+    const ALL_BYTES: usize = 4 << 20;
+    const TASKS: usize = 8;
+    let bytes = rows * outputs.iter().map(|o| o.len).sum::<usize>() * element;
+    let slices = bytes.div_ceil(TASK_BYTES).clamp(1, outputs.len());
+    let groups = (ALL_BYTES / bytes.max(1)).clamp(TASKS.div_ceil(slices), 64).min(bands);
+    let cut = |k: usize, parts: usize, n: usize| k * n / parts..(k + 1) * n / parts;
+    (0..slices * groups)
+        .map(|task| Share {
+            bands: cut(task / slices, groups, bands),
+            outputs: outputs[cut(task % slices, slices, outputs.len())].to_vec(),
+        })
+        .collect()
 }
 
 struct Job<'a, T> {
@@ -92,11 +124,11 @@ struct Job<'a, T> {
 
 impl<T: Scalar> Job<'_, T> {
     /// One band: `gradient` holds its pixels.
-    fn run(&self, band: &Band, gradient: &[T], sums: &mut [T], bias: &mut [f64]) {
+    fn run(&self, band: &Band, gradient: &[T], share: &Share, sums: &mut [T], bias: &mut [f64]) {
         let rows = band.rows.len();
         let mut staged = Buffer::stale::<T>(band.images.len() * self.layout.image_len(rows));
         self.layout.stage(self.plan, band, self.sources, &mut staged);
-        if self.bias {
+        if self.bias && share.first() == 0 {
             let zero = vec![T::default(); self.channels];
             let band = column_sums(gradient, self.channels, &zero, false);
             bias.iter_mut().zip(band).for_each(|(b, s)| *b += s);
@@ -112,7 +144,7 @@ impl<T: Scalar> Job<'_, T> {
         let images = staged.as_slice::<T>().chunks_exact(self.layout.image_len(rows));
         for (staged, gradient) in images.zip(gradient.chunks_exact(image_gradient)) {
             for class in &self.plan.classes {
-                self.class_of_image(class, staged, gradient, rows, sums);
+                self.class_of_image(class, staged, gradient, rows, share, sums);
             }
         }
     }
@@ -133,6 +165,7 @@ impl<T: Scalar> Job<'_, T> {
         staged: &[T],
         gradient: &[T],
         rows: usize,
+        share: &Share,
         sums: &mut [T],
     ) {
         /// Pixels over which a tile is summed at once: few enough that what all taps read of
@@ -142,7 +175,7 @@ impl<T: Scalar> Job<'_, T> {
         let rows_at_once = (PIXELS / columns).max(1);
         for first in (0..rows).step_by(rows_at_once) {
             let chunk = first..rows.min(first + rows_at_once);
-            self.class_of_rows(class, staged, gradient, rows, chunk, sums);
+            self.class_of_rows(class, staged, gradient, rows, chunk, share, sums);
         }
     }
 
@@ -153,7 +186,8 @@ impl<T: Scalar> Job<'_, T> {
         staged: &[T],
         gradient: &[T],
         rows_of_band: usize,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
+        share: &Share,
         sums: &mut [T],
     ) {
         let Plan { spread, output: [_, width], .. } = *self.plan;
@@ -161,7 +195,8 @@ impl<T: Scalar> Job<'_, T> {
         let columns = self.plan.cells()[1];
         let row_of_gradient = spread * width * self.padded;
         let pixel = class.row * width + class.column;
-        for output in output_blocks(self.padded, simd::lanes::<T>()) {
+        let (share_first, share_width) = (share.first(), share.width());
+        for output in &share.outputs {
             let gradient_start = rows.start * row_of_gradient + pixel * self.padded + output.first;
             let gradient_last = (rows.len() - 1) * row_of_gradient
                 + (columns - 1) * spread * self.padded
@@ -177,8 +212,8 @@ impl<T: Scalar> Job<'_, T> {
                         let count =
                             channels_of_weight_tile(level, output.vectors, block.len - channel);
                         let row = tap.weight * self.input_channels + block.offset + channel;
-                        let sums = &mut sums[row * self.padded + output.first..];
-                        assert!((count - 1) * self.padded + output.len <= sums.len());
+                        let sums = &mut sums[row * share_width + output.first - share_first..];
+                        assert!((count - 1) * share_width + output.len <= sums.len());
                         let staged_last = (rows.len() - 1) * self.layout.cell_row_stride()
                             + (columns - 1) * BLOCK
                             + channel
@@ -195,7 +230,7 @@ impl<T: Scalar> Job<'_, T> {
                                 rows: rows.len(),
                                 columns,
                                 sums: sums.as_mut_ptr(),
-                                sums_stride: self.padded,
+                                sums_stride: share_width,
                             };
                             weight_tile(tile, count, output.vectors);
                         }
