@@ -1,1 +1,19 @@
-//! Figures.
+//! Figures, drawn as PNG without any system library: curves, overlays of labels, grids of images.
+
+mod canvas;
+mod colour;
+mod curves;
+mod figure;
+mod grey;
+mod montage;
+mod overlay;
+mod regions;
+mod slice;
+mod ticks;
+
+pub use canvas::Picture;
+pub use colour::{Colour, label_colour, series_colour};
+pub use curves::{Curves, Series};
+pub use grey::Window;
+pub use montage::{Tile, montage};
+pub use overlay::{Segmented, overlay};
