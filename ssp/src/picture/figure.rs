@@ -266,7 +266,7 @@ fn crop(rows: &[Row], (height, width): (usize, usize), spacing: [f32; 2]) -> Cro
     let side = (side + 2.0 * AROUND).max(EXTENT);
     let along = |low: usize, high: usize, size: usize, spacing: f32| {
         let count = ((side / spacing).round() as usize).clamp(1, size);
-        let first = ((low + high + 1) / 2).saturating_sub(count / 2).min(size - count);
+        let first = (low + high).div_ceil(2).saturating_sub(count / 2).min(size - count);
         (first as isize, count)
     };
     let (top, rows) = along(top, bottom, height, spacing[0]);

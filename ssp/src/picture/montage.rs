@@ -3,7 +3,7 @@
 use super::canvas::{Align, Canvas, Picture, fitted, text_width};
 use super::colour::INK;
 use super::grey::Window;
-use super::regions::{Crop, Plane};
+use super::regions::{Crop, Plane, known};
 use super::slice::{Layer, View};
 use crate::{Error, Result};
 
@@ -56,7 +56,7 @@ impl<'a> Tile<'a> {
                 self.image.len()
             )));
         }
-        Ok(())
+        self.labels.map_or(Ok(()), known)
     }
 }
 
