@@ -11,7 +11,7 @@ use crate::data::{Label, Stack};
 use crate::evaluate::dice;
 
 /// Least side of an image, in pixels of the picture; and the largest, if its pixels allow.
-const LEAST: f32 = 200.0;
+const LEAST: f32 = 180.0;
 const MOST: f32 = 480.0;
 /// What is shown around the labelled structures, and the least extent, in millimetres.
 const AROUND: f32 = 15.0;
@@ -190,7 +190,10 @@ impl<'a> Figure<'a> {
             let y = middle - 16.0 + 21.0 * line as f32;
             canvas.rectangle(x, y - 10.0, 5.0, 11.0, label_colour(label));
             canvas.text(label.name(), x + 10.0, y, Align::Left, 15.0, FAINT_INK)?;
-            canvas.text(&format!("{score:.2}"), x + 76.0, y, Align::Right, 15.0, INK)?;
+            // Absent from both is 1 by definition, and says nothing of the slice.
+            let absent = !row.prediction.iter().chain(truth).any(|&class| class == label as u8);
+            let score = if absent { "–".to_string() } else { format!("{score:.2}") };
+            canvas.text(&score, x + 76.0, y, Align::Right, 15.0, INK)?;
         }
         Ok(())
     }
@@ -198,15 +201,19 @@ impl<'a> Figure<'a> {
     /// One image with what its column lays over it.
     fn image(&self, canvas: &mut Canvas, row: &Row, column: Column, x: usize, y: usize) {
         let (rows, columns) = self.grid;
-        let layer =
-            |values, fill, line| Layer { labels: Plane { values, rows, columns }, fill, line };
-        let truth = |fill, line| row.truth.map(|labels| layer(labels, fill, line));
-        let prediction = |fill, line| Some(layer(row.prediction, fill, line));
+        let layer = |values, fill, line, line_colour| Layer {
+            labels: Plane { values, rows, columns },
+            fill,
+            line,
+            line_colour,
+        };
+        let truth = |fill, line| row.truth.map(|labels| layer(labels, fill, line, None));
+        let prediction = |fill, line, colour| Some(layer(row.prediction, fill, line, colour));
         let layers = match column {
             Column::Image => [None, None],
-            Column::Truth => [truth(0.35, 1.6), None],
-            Column::Prediction => [prediction(0.35, 1.6), None],
-            Column::Both => [truth(0.5, 0.0), prediction(0.0, 1.6)],
+            Column::Truth => [truth(0.25, 1.5), None],
+            Column::Prediction => [prediction(0.25, 1.5, None), None],
+            Column::Both => [truth(0.6, 0.0), prediction(0.0, 1.0, Some(WHITE))],
         };
         let layers: Vec<_> = layers.into_iter().flatten().collect();
         let image = Plane { values: row.image, rows, columns };
@@ -231,7 +238,7 @@ impl<'a> Figure<'a> {
             x += 19.0 + text_width(label.name(), 16.0)? + 20.0;
         }
         if self.compared() {
-            let text = "prediction on truth: areas are the truth, lines the prediction";
+            let text = "prediction on truth: areas are the truth, white lines the prediction";
             let right = (self.left(self.columns.len()) - GAP) as f32;
             canvas.text(text, right, y, Align::Right, 15.0, FAINT_INK)?;
         }

@@ -3,7 +3,7 @@
 use super::canvas::{Align, Canvas, Picture, fitted, text_width};
 use super::colour::INK;
 use super::grey::Window;
-use super::regions::{Crop, Plane};
+use super::regions::{Crop, Plane, known};
 use super::slice::{Layer, View};
 use crate::{Error, Result};
 
@@ -56,7 +56,7 @@ impl<'a> Tile<'a> {
                 self.image.len()
             )));
         }
-        Ok(())
+        self.labels.map_or(Ok(()), known)
     }
 }
 
@@ -89,6 +89,7 @@ pub fn montage(title: &str, tiles: &[Tile], across: usize) -> Result<Picture> {
             labels: Plane { values, rows: tile.rows, columns: tile.columns },
             fill: 0.0,
             line: 1.4,
+            line_colour: None,
         });
         view.draw(&mut canvas, x, y, layer.as_slice());
         let caption = fitted(&tile.caption, width as f32, 15.0)?;

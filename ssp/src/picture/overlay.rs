@@ -2,6 +2,7 @@
 
 use super::canvas::Picture;
 use super::figure::{Figure, Row};
+use super::regions::known;
 use crate::data::{Moment, Stack};
 use crate::{Error, Result};
 
@@ -62,7 +63,8 @@ fn check(stack: &Stack, frame: &Segmented) -> Result<()> {
             stack.columns
         )));
     }
-    Ok(())
+    known(frame.prediction)?;
+    known(frame.reference())
 }
 
 /// Three of the labelled slices, spread from base to apex; fewer if there are no three, and the
@@ -172,6 +174,10 @@ mod tests {
         assert!(overlay("a", &stack, &[frame]).is_err());
         let short = Segmented { phase: 0, prediction: &labels[1..], ..frame };
         assert!(overlay("a", &stack, &[short]).is_err());
+        let strange = vec![7; labels.len()];
+        let strange = Segmented { prediction: &strange, ..short };
+        let message = overlay("a", &stack, &[strange]).unwrap_err().to_string();
+        assert!(message.contains("label 7"), "{message}");
         assert!(overlay("a", &stack, &[]).is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::colour::Colour;
 use crate::data::{CLASSES, Label};
+use crate::{Error, Result};
 
 /// A part of a slice: pixels from `top`, `left` on. It may reach beyond the slice, where nothing is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,6 +34,18 @@ impl<T: Copy> Plane<'_, T> {
         let (row, column) = (usize::try_from(row).ok()?, usize::try_from(column).ok()?);
         let inside = row < self.rows && column < self.columns;
         inside.then(|| self.values.get(row * self.columns + column).copied()).flatten()
+    }
+}
+
+/// Refuses labels that are not of [`Label`], which would be drawn as something they are not.
+pub(super) fn known(labels: &[u8]) -> Result<()> {
+    match labels.iter().find(|label| usize::from(**label) >= CLASSES) {
+        None => Ok(()),
+        Some(label) => Err(Error::Data(format!(
+            "label {label} is none of 0 to {} and cannot be drawn: map the labels to background, \
+             LV, MYO, RV first",
+            CLASSES - 1
+        ))),
     }
 }
 

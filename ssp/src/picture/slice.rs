@@ -14,6 +14,8 @@ pub(super) struct Layer<'a> {
     pub fill: f32,
     /// Thickness of the outlines in pixels of the picture; 0 for none.
     pub line: f32,
+    /// Colour of the outlines, if not that of the structure.
+    pub line_colour: Option<Colour>,
 }
 
 /// A part of an image, and the size that it is shown at.
@@ -40,9 +42,10 @@ impl View<'_> {
                 _ => outline(&labels, width, thickness),
             };
             for ((colour, &label), &line) in colours.iter_mut().zip(&labels).zip(&lines) {
-                if label != 0 {
-                    let alpha = if line { 1.0 } else { layer.fill };
-                    *colour = blend(*colour, class_colour(label), alpha);
+                if line {
+                    *colour = layer.line_colour.unwrap_or_else(|| class_colour(label));
+                } else if label != 0 {
+                    *colour = blend(*colour, class_colour(label), layer.fill);
                 }
             }
         }
