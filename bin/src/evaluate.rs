@@ -33,7 +33,7 @@ pub struct Evaluate {
     #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     labels: Option<PathBuf>,
 
-    /// Write Dice per frame to this CSV file, and per slice to one beside it.
+    /// Write Dice per frame to this CSV file, and with --weights Dice per slice to one beside it.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 }
@@ -44,11 +44,10 @@ impl Evaluate {
         let results = match (&self.weights, &self.predictions, &self.labels) {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
-                let mut model = Model::open(weights, None)?;
-                let cohort = Cohort::open(&self.data, &cache_folder(), |_, _| {})?;
-                for failure in &cohort.failures {
-                    eprintln!("left out {}: {}", failure.id, failure.reason);
-                }
+                let mut model = Model::open(weights, None, &[])?;
+                let cohort = study::open_cohort("reading", &watcher, |progress| {
+                    Cohort::open(&self.data, &cache_folder(), progress)
+                })?;
                 study::test_model(&mut model, &cohort, &watcher)?
             }
             (None, Some(predictions), Some(labels)) => {
@@ -64,7 +63,10 @@ impl Evaluate {
         print(&format!("\n{}\n", mean_table(&results.frames)));
         if let Some(csv) = self.csv {
             write_frames(&csv, &results.frames)?;
-            write_slices(csv.with_extension("slices.csv"), &results.slices)?;
+            // Label maps in files do not tell which slice is the most basal.
+            if !results.slices.is_empty() {
+                write_slices(csv.with_extension("slices.csv"), &results.slices)?;
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -10,7 +10,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use ssp::Error;
 
 /// Self-supervised pretraining and segmentation of short-axis cardiac cine MR.
@@ -34,7 +34,12 @@ const EXAMPLES: &str = "Examples:
   cine train --method pcl --data ACDC/training --preset small
   cine predict --weights runs/pcl-small-1 scan.nii.gz --out labels
   cine evaluate --weights runs/pcl-small-1 --data ACDC/testing
-  cine data inspect ACDC/training/patient001";
+  cine data inspect ACDC/training/patient001
+
+Images are read once and kept, ready for training, in the folder that CINE_CACHE names, or else in
+~/.cache/cine. It can be removed at any time.
+
+Exit codes: 0 done, 1 failed, 2 a command line or settings that make no sense.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -51,8 +56,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let cli = Cli::parse();
     if let Some(threads) = cli.threads {
         // Fails only if the pool is already running, which nothing before this line can cause.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
@@ -67,7 +71,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            // What a library below says may have several lines.
+            tell(&format!("error: {}", error.to_string().replace('\n', " ")));
             ExitCode::from(if matches!(error, Error::Setting(_)) { 2 } else { 1 })
         }
     }
@@ -77,4 +82,10 @@ fn main() -> ExitCode {
 fn print(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints a line to standard error; a reader that has gone away does not end a training.
+fn tell(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -43,9 +43,7 @@ impl SettingOptions {
     /// The preset with every change made.
     pub fn settings(&self, method: Method, default: Preset) -> Result<Settings> {
         let mut settings = Settings::preset(self.preset.map_or(default, Preset::from), method);
-        for assignment in &self.set {
-            settings.set(assignment)?;
-        }
+        settings.apply(&self.set)?;
         Ok(settings)
     }
 }

@@ -5,21 +5,25 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ssp::model::Model;
-use ssp::settings::{Method, Preset};
+use ssp::settings::Preset;
 use ssp::{Result, predict_files};
 
 use crate::options::SettingOptions;
+use crate::print;
 use crate::watch::Terminal;
 
 /// Writes a label map for each file: 1 LV, 2 myocardium, 3 RV, on the grid and with the geometry
 /// of the file, for every slice and phase. Opens in any viewer beside the image.
+///
+/// Weights of a run say what network and grid they are for. Describe those of other files by
+/// --preset and --set network.channels=..., network.size=... and network.spacing=...
 #[derive(Debug, Args)]
 pub struct Predict {
     /// A run folder or a weights file.
     #[arg(long, value_name = "RUN|FILE")]
     weights: PathBuf,
 
-    /// NIfTI files, or folders of them.
+    /// NIfTI files, or folders of them (label maps that end in _gt are passed over).
     #[arg(required = true, value_name = "FILE|DIR")]
     inputs: Vec<PathBuf>,
 
@@ -34,15 +38,15 @@ pub struct Predict {
 impl Predict {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
-        let described = self.settings.preset.is_some() || !self.settings.set.is_empty();
-        let settings = if described {
-            Some(self.settings.settings(Method::Scratch, Preset::Paper)?)
-        } else {
-            None
-        };
-        let mut model = Model::open(&self.weights, settings.as_ref())?;
-        let watcher = Terminal::new();
-        let failed = predict_files(&mut model, &self.inputs, &self.out, &watcher)?;
+        let SettingOptions { preset, set } = &self.settings;
+        let mut model = Model::open(&self.weights, preset.map(Preset::from), set)?;
+        let tally = predict_files(&mut model, &self.inputs, &self.out, &Terminal::new())?;
+        let (written, failed) = (tally.written, tally.failed);
+        let out = self.out.display();
+        print(&match failed {
+            0 => format!("label maps written to {out}: {written}\n"),
+            _ => format!("label maps written to {out}: {written}; files not usable: {failed}\n"),
+        });
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

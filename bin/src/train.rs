@@ -39,9 +39,9 @@ pub struct Train {
     #[command(flatten)]
     settings: SettingOptions,
 
-    /// Seed of everything that is drawn: weights, order, augmentation, split.
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// Seed of everything that is drawn: weights, order, augmentation, split; 0 if not given.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
@@ -71,7 +71,7 @@ enum MethodName {
     Simclr,
 }
 
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum StageName {
     /// Pretraining, fine-tuning and testing.
     #[default]
@@ -92,7 +92,7 @@ impl Train {
             MethodName::Simclr => Method::SimClr,
         };
         let mut settings = self.settings.settings(method, Preset::Demo)?;
-        settings.seed = self.seed;
+        settings.seed = self.seed.unwrap_or(settings.seed);
         settings.labelled = self.labelled.map_or(settings.labelled, |n| n as usize);
         let job = Job {
             settings,
@@ -113,7 +113,14 @@ impl Train {
                 evaluate::mean_table(&results.frames)
             ));
         }
-        print(&format!("\nrun folder: {}\n", outcome.folder.path().display()));
+        let folder = outcome.folder.path().display();
+        print(&format!("\nrun folder: {folder}\n"));
+        if self.stage == StageName::Pretrain {
+            let method = method.name();
+            print(&format!(
+                "to go on: cine train --method {method} --stage finetune --weights {folder}\n"
+            ));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

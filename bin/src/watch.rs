@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use ssp::train::Watcher;
 
+use crate::tell;
+
 /// Tells on standard error how a job goes.
 pub struct Terminal {
     job: Mutex<Option<Job>>,
@@ -41,8 +43,8 @@ impl Terminal {
 impl Watcher for Terminal {
     fn note(&self, text: &str) {
         match &*self.job() {
-            Some(Job { bar: Some(bar), .. }) => bar.suspend(|| eprintln!("{text}")),
-            _ => eprintln!("{text}"),
+            Some(Job { bar: Some(bar), .. }) => bar.suspend(|| tell(text)),
+            _ => tell(text),
         }
     }
 
@@ -84,7 +86,7 @@ impl Watcher for Terminal {
         job.latest = line(job, done, before, text);
         if job.printed.elapsed() >= EVERY {
             job.printed = Instant::now();
-            eprintln!("{}", job.latest);
+            tell(&job.latest);
         }
     }
 
@@ -92,7 +94,7 @@ impl Watcher for Terminal {
         let Some(job) = self.job().take() else { return };
         match job.bar {
             Some(bar) => bar.abandon(),
-            None if !job.latest.is_empty() => eprintln!("{}", job.latest),
+            None if !job.latest.is_empty() => tell(&job.latest),
             None => {}
         }
     }

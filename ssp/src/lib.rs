@@ -9,6 +9,7 @@ pub mod model;
 pub mod picture;
 pub mod predict;
 mod predict_files;
+pub mod roles;
 pub mod run;
 pub mod settings;
 pub mod study;
@@ -16,4 +17,4 @@ pub mod task;
 pub mod train;
 
 pub use error::{Error, Result};
-pub use predict_files::predict_files;
+pub use predict_files::{Tally, predict_files};

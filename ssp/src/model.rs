@@ -8,7 +8,7 @@ use nn::checkpoint::{self, Metadata, Report};
 use crate::augment::Grid;
 use crate::predict::Predictor;
 use crate::run::folder::RunFolder;
-use crate::settings::Settings;
+use crate::settings::{Method, Preset, Settings};
 use crate::task::unet;
 use crate::{Error, Result};
 
@@ -60,26 +60,28 @@ pub fn weights_of(path: &Path) -> Result<PathBuf> {
 }
 
 impl Model {
-    /// Reads a run folder or weights file. `settings` describes the network of a file that does
-    /// not say it itself.
+    /// Reads a run folder or weights file. `preset` and `changes`, as [`Settings::apply`] takes
+    /// them, describe the network of a file that does not say it itself; of one that does, they
+    /// change what it says.
     ///
     /// # Errors
     /// When there are no weights, or they are not those of a whole segmentation network.
-    pub fn open(path: &Path, settings: Option<&Settings>) -> Result<Self> {
+    pub fn open(path: &Path, preset: Option<Preset>, changes: &[String]) -> Result<Self> {
         let path = weights_of(path)?;
         let metadata = checkpoint::metadata(&path)?;
-        let settings = match (metadata.get("settings"), settings) {
-            (_, Some(settings)) => settings.clone(),
-            (Some(text), None) => serde_json::from_str(text).map_err(|error| {
+        let mut settings = match (preset, metadata.get("settings")) {
+            (Some(preset), _) => Settings::preset(preset, Method::Scratch),
+            (None, Some(text)) => serde_json::from_str(text).map_err(|error| {
                 Error::file(&path, format!("its settings cannot be used: {error}"))
             })?,
+            (None, None) if !changes.is_empty() => Settings::preset(Preset::Paper, Method::Scratch),
             (None, None) => {
                 let what = "does not say what network it is for; describe it with --preset and \
                             --set network.channels=...";
                 return Err(Error::file(&path, what));
             }
         };
-        settings.check()?;
+        settings.apply(changes)?;
         let mut network = unet(&settings.network, settings.seed)?;
         let report = checkpoint::load(&path, &mut network)?;
         if let Some(name) = report.missing.first() {

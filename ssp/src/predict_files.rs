@@ -9,24 +9,85 @@ use crate::model::Model;
 use crate::train::Watcher;
 use crate::{Error, Result};
 
+/// What became of the files to predict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Label maps written.
+    pub written: usize,
+    /// Files that could not be used.
+    pub failed: usize,
+}
+
 /// Predicts every phase of NIfTI files, or of those straight in folders, and writes label maps of
-/// the same names into `out`. A file that cannot be used is noted and left out; returns how many
-/// were.
+/// the same names into `out`. In folders, label maps (`_gt`) are passed over. A file that cannot
+/// be used is noted and left out.
 ///
 /// # Errors
-/// When there is no file, two would have the same name, or `out` cannot be written.
+/// When there is no file, two would have the same name, `out` cannot be written or holds the true
+/// labels of the files.
 pub fn predict_files(
     model: &mut Model,
     inputs: &[PathBuf],
     out: &Path,
     watcher: &dyn Watcher,
-) -> Result<usize> {
+) -> Result<Tally> {
+    let files = images(inputs)?;
+    refuse_truth(&files, out)?;
+    let target = |file: &Path| out.join(format!("{}.nii.gz", nifti::stem(file)));
+    let mut targets = BTreeMap::new();
+    for file in &files {
+        let target = target(file);
+        if target.exists() && target.canonicalize().ok() == file.canonicalize().ok() {
+            return Err(Error::file(file, "would be overwritten; name another folder with --out"));
+        }
+        if let Some(other) = targets.insert(target, file) {
+            let what = format!("has the same name as {}; predict them apart", other.display());
+            return Err(Error::file(file, what));
+        }
+    }
+    std::fs::create_dir_all(out).map_err(|error| Error::io(out, error))?;
+    watcher.begin("predict", files.len() as u64);
+    let mut tally = Tally::default();
+    for (done, file) in files.iter().enumerate() {
+        match predict_file(model, file, &target(file)) {
+            Ok(()) => tally.written += 1,
+            Err(error) => {
+                tally.failed += 1;
+                watcher.note(&format!("error: {error}"));
+            }
+        }
+        watcher.advance(done as u64 + 1, &file.display().to_string());
+    }
+    watcher.end();
+    Ok(tally)
+}
+
+/// Refuses the `labels` beside the `images` of a plain data set, where drawings by hand would be
+/// lost.
+fn refuse_truth(files: &[PathBuf], out: &Path) -> Result<()> {
+    let Ok(out) = out.canonicalize() else { return Ok(()) };
+    let beside = |file: &PathBuf| {
+        let images = file.canonicalize().ok()?.parent()?.to_path_buf();
+        (images.file_name()? == "images").then(|| images.with_file_name("labels"))
+    };
+    if files.iter().filter_map(beside).any(|labels| labels == out) {
+        let what = "holds the labels of these images, which would be lost; name another folder \
+                    with --out";
+        return Err(Error::file(out, what));
+    }
+    Ok(())
+}
+
+/// The files meant by files and folders.
+fn images(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for input in inputs {
         if input.is_dir() {
-            let found = folder::volumes_in(input)?;
+            let mut found = folder::volumes_in(input)?;
+            found.retain(|file| !nifti::stem(file).ends_with("_gt"));
             if found.is_empty() {
-                let what = "holds no NIfTI file (.nii, .nii.gz); name files or their folder";
+                let what = "holds no NIfTI image (.nii, .nii.gz) itself; name files, or the \
+                            folder that they are in";
                 return Err(Error::file(input, what));
             }
             files.extend(found);
@@ -34,31 +95,7 @@ pub fn predict_files(
             files.push(input.clone());
         }
     }
-    let target = |file: &Path| out.join(format!("{}.nii.gz", nifti::stem(file)));
-    let mut targets = BTreeMap::new();
-    for file in &files {
-        if let Some(other) = targets.insert(target(file), file) {
-            let what = format!("has the same name as {}; predict them apart", other.display());
-            return Err(Error::file(file, what));
-        }
-        if std::path::absolute(file).ok() == std::path::absolute(target(file)).ok() {
-            return Err(Error::file(file, "would be overwritten; name another folder with --out"));
-        }
-    }
-    std::fs::create_dir_all(out).map_err(|error| Error::io(out, error))?;
-    watcher.begin("predict", files.len() as u64);
-    let mut failed = 0;
-    for (done, file) in files.iter().enumerate() {
-        match predict_file(model, file, &target(file)) {
-            Ok(()) => watcher.advance(done as u64 + 1, &target(file).display().to_string()),
-            Err(error) => {
-                failed += 1;
-                watcher.note(&format!("error: {error}"));
-            }
-        }
-    }
-    watcher.end();
-    Ok(failed)
+    Ok(files)
 }
 
 fn predict_file(model: &mut Model, file: &Path, target: &Path) -> Result<()> {

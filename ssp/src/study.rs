@@ -1,6 +1,6 @@
 //! One run of the study: pretraining, fine-tuning, testing, and the folder that tells of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,19 +11,20 @@ use serde_json::json;
 use crate::augment::Grid;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
-use crate::data::split::{Split, Test};
 use crate::data::{Cohort, Moment, cache_folder};
 use crate::evaluate::{Results, evaluate, write_frames, write_slices};
 use crate::model::{Model, metadata, weights_of};
 use crate::predict::Predictor;
+use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
-use crate::settings::{Method, Settings};
+use crate::settings::{Method, Settings, Subjects};
 use crate::task::{Contrastive, Segmentation, Task};
 use crate::train::{Stage, State, Watcher};
 use crate::{Error, Result, run};
 
 /// Which parts of a run are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Parts {
     /// Pretraining, fine-tuning and testing.
     All,
@@ -59,16 +60,6 @@ pub struct Outcome {
     pub results: Option<Results>,
 }
 
-/// Who does what in a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Roles {
-    /// Trained on; those among `labelled` with their labels.
-    train: Vec<String>,
-    valid: Vec<String>,
-    test: Vec<String>,
-    labelled: Vec<String>,
-}
-
 /// Does what a job asks for.
 ///
 /// A run that was cut off goes on when the same job is given the same folder.
@@ -79,12 +70,17 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let settings = &job.settings;
     settings.check()?;
     refuse_contradictions(job)?;
-    let (cohort, test) = cohorts(job, watcher)?;
-    let roles = roles(settings, &cohort, test.as_ref())?;
+    let weights = job.weights.as_deref().map(weights_of).transpose()?;
     let name = format!("{}-{}", settings.method.name(), settings.preset.name());
     let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
-    folder.prepare(settings)?;
-    keep_roles(&folder, &roles)?;
+    // Before the data are read, which may take long.
+    folder.check(settings)?;
+    let (cohort, test) = cohorts(job, watcher)?;
+    let roles = Roles::draw(settings, &cohort, test.as_ref(), job.parts == Parts::Pretrain)?;
+    let _held = folder.prepare(settings)?;
+    roles.keep(&folder)?;
+    keep_job(job, weights.as_deref(), &folder)?;
+    watcher.note(&format!("run folder: {}", folder.path().display()));
     watcher.note(&format!(
         "{}: {} train ({} with labels), {} validate, {} test",
         cohort.source,
@@ -93,8 +89,12 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         roles.valid.len(),
         roles.test.len()
     ));
-    let run = Run { job, settings, cohort: &cohort, roles: &roles, folder: &folder, watcher };
-    let pretrained = run.pretrained()?;
+    let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, watcher };
+    let pretrained = match weights {
+        Some(weights) => Some(Pretrained { weights, state: None }),
+        None if settings.method == Method::Scratch => None,
+        None => Some(run.pretrained()?),
+    };
     let results = match job.parts {
         Parts::Pretrain => None,
         _ => Some(run.finetuned(pretrained.as_ref(), test.as_ref().unwrap_or(&cohort))?),
@@ -122,77 +122,88 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
 /// The subjects to train on, and those to test on where they are given apart.
 fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     let cache = cache_folder();
-    let open = |folders: &[PathBuf], name: &str| -> Result<Cohort> {
-        let begun = std::sync::Once::new();
-        let progress = |done: usize, total: usize| {
-            begun.call_once(|| watcher.begin(name, total as u64));
-            watcher.advance(done as u64, "subjects read");
-        };
-        let subjects = &job.settings.subjects;
-        let cohort = if folders.is_empty() {
-            Cohort::phantom(subjects.phantom, subjects.phantom_seed, &cache, progress)
-        } else {
-            Cohort::open(folders, &cache, progress)
-        };
-        if begun.is_completed() {
-            watcher.end();
+    let cohort = open_cohort("reading", watcher, |progress| {
+        let Subjects { phantom, phantom_seed, .. } = job.settings.subjects;
+        match job.data.as_slice() {
+            [] => Cohort::phantom(phantom, phantom_seed, &cache, progress),
+            folders => Cohort::open(folders, &cache, progress),
         }
-        let cohort = cohort?;
-        for failure in &cohort.failures {
-            watcher.note(&format!("left out {}: {}", failure.id, failure.reason));
-        }
-        Ok(cohort)
-    };
-    let cohort = open(&job.data, "reading")?;
+    })?;
     let test = match job.test.as_slice() {
         [] => None,
-        folders => Some(open(folders, "reading test subjects")?),
+        folders => Some(open_cohort("reading test subjects", watcher, |progress| {
+            Cohort::open(folders, &cache, progress)
+        })?),
     };
     Ok((cohort, test))
 }
 
-fn roles(settings: &Settings, cohort: &Cohort, test: Option<&Cohort>) -> Result<Roles> {
-    let with_labels = cohort.labelled_ids();
-    if with_labels.is_empty() {
-        let what = format!("no subject of {} has labels to train on", cohort.source);
-        return Err(Error::Data(what));
+/// Opens a cohort by `open`, which is given someone to tell how far it is. Notes the subjects that
+/// cannot be read.
+///
+/// # Errors
+/// Those of `open`.
+pub fn open_cohort(
+    name: &str,
+    watcher: &dyn Watcher,
+    open: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Cohort>,
+) -> Result<Cohort> {
+    // A cache that is there already has nothing to tell.
+    let begun = std::sync::Once::new();
+    let cohort = open(&|done, total| {
+        begun.call_once(|| watcher.begin(name, total as u64));
+        watcher.advance(done as u64, "subjects");
+    });
+    if begun.is_completed() {
+        watcher.end();
     }
-    let test_set = match test {
-        Some(test) => Test::Given(test.labelled_ids()),
-        None => Test::Share(settings.subjects.test_share),
-    };
-    let split = Split::draw(&with_labels, test_set, settings.subjects.valid_share, settings.seed)?;
-    if split.test.is_empty() {
-        return Err(Error::Data(format!(
-            "no labelled subject to test on; give some with --test, or set \
-             subjects.test_share above {}",
-            settings.subjects.test_share
-        )));
+    let cohort = cohort?;
+    for failure in &cohort.failures {
+        watcher.note(&format!("left out {}: {}", failure.id, failure.reason));
     }
-    let labelled = match settings.labelled {
-        0 => split.train.clone(),
-        count => split.labelled(count, settings.seed)?,
-    };
-    let mut train = split.train;
-    train.extend(cohort.ids().into_iter().filter(|id| !with_labels.contains(id)));
-    train.sort();
-    Ok(Roles { train, valid: split.valid, test: split.test, labelled })
+    Ok(cohort)
 }
 
-/// A run that goes on must have the subjects that it started with.
-fn keep_roles(folder: &RunFolder, roles: &Roles) -> Result<()> {
-    let path = folder.split();
-    if path.exists() && read_json::<Roles>(&path)? != *roles {
-        return Err(Error::file(
-            path,
-            "names other subjects than there are now; name another folder with --out",
-        ));
+/// What a run was last asked to do; `job.json` of its folder.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    version: String,
+    stage: Parts,
+    data: Vec<PathBuf>,
+    test: Vec<PathBuf>,
+    weights: Option<PathBuf>,
+}
+
+/// Notes what is asked of a run. Fine-tuning that was begun goes on from what it was begun with.
+fn keep_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()> {
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let asked = Asked {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        stage: job.parts,
+        data: job.data.clone(),
+        test: job.test.clone(),
+        weights: weights.map(resolved),
+    };
+    let path = folder.job();
+    if path.exists() && folder.stage("finetune").exists() {
+        let there: Asked = read_json(&path)?;
+        if there.weights != asked.weights {
+            let name = |weights: &Option<PathBuf>| match weights {
+                Some(path) => path.display().to_string(),
+                None => "no given weights".to_owned(),
+            };
+            let what = format!(
+                "fine-tuning began from {}, not from {}; name another folder with --out",
+                name(&there.weights),
+                name(&asked.weights)
+            );
+            return Err(Error::file(&path, what));
+        }
     }
-    write_json(&path, roles)
+    write_json(&path, &asked)
 }
 
 struct Run<'a> {
-    job: &'a Job,
     settings: &'a Settings,
     cohort: &'a Cohort,
     roles: &'a Roles,
@@ -228,14 +239,7 @@ impl Run<'_> {
         )
     }
 
-    /// Pretrains, or takes the weights given; none from scratch.
-    fn pretrained(&self) -> Result<Option<Pretrained>> {
-        if let Some(weights) = &self.job.weights {
-            return Ok(Some(Pretrained { weights: weights_of(weights)?, state: None }));
-        }
-        if self.settings.method == Method::Scratch {
-            return Ok(None);
-        }
+    fn pretrained(&self) -> Result<Pretrained> {
         let mut task = Contrastive::new(self.settings)?;
         let sampler = self.sampler(&self.roles.train, Selection::Everything, Contrastive::VIEWS)?;
         let optimisation = &self.settings.pretrain.optimisation;
@@ -245,6 +249,7 @@ impl Run<'_> {
             metadata: metadata(self.settings)?,
             optimisation,
             learning_rate: optimisation.learning_rate,
+            learning_rate_key: "pretrain.optimisation.learning_rate",
             validate_every: usize::MAX,
             patience: 0,
             frozen_epochs: 0,
@@ -253,7 +258,7 @@ impl Run<'_> {
         };
         let metrics = self.folder.metrics();
         let state = stage.run(&mut task, &sampler, &metrics, self.watcher)?;
-        Ok(Some(Pretrained { weights: stage.last(), state: Some(state) }))
+        Ok(Pretrained { weights: stage.last(), state: Some(state) })
     }
 
     /// Trains with labels, tests, and writes what came out.
@@ -261,11 +266,14 @@ impl Run<'_> {
         let valid = self.cohort.places(&self.roles.valid)?;
         let mut task = Segmentation::new(self.settings, &self.cohort.cache, &valid)?;
         let finetune = &self.settings.finetune;
-        let mut learning_rate = finetune.optimisation.learning_rate;
+        let (mut learning_rate, mut learning_rate_key) =
+            (finetune.optimisation.learning_rate, "finetune.optimisation.learning_rate");
         if let Some(Pretrained { weights, .. }) = pretrained {
             let report = checkpoint::load(weights, task.network())?;
-            self.watcher.note(&format!("{}: {report}", weights.display()));
-            learning_rate = finetune.pretrained_learning_rate;
+            let text = format!("fine-tuning starts from {}: {report}", weights.display());
+            self.watcher.note(&text);
+            (learning_rate, learning_rate_key) =
+                (finetune.pretrained_learning_rate, "finetune.pretrained_learning_rate");
         }
         let sampler = self.sampler(&self.roles.labelled, Selection::Labelled, 1)?;
         let stage = Stage {
@@ -274,6 +282,7 @@ impl Run<'_> {
             metadata: metadata(self.settings)?,
             optimisation: &finetune.optimisation,
             learning_rate,
+            learning_rate_key,
             validate_every: finetune.validate_every,
             patience: finetune.patience,
             frozen_epochs: if pretrained.is_some() { finetune.frozen_epochs } else { 0 },
@@ -335,6 +344,7 @@ impl Run<'_> {
             "preset": self.settings.preset.name(),
             "seed": self.settings.seed,
             "data": self.cohort.source,
+            "weights": pretrained.map(|p| p.weights.display().to_string()),
             "dice": of(None),
             "dice_by_moment": {
                 "ED": of(Some(Moment::EndDiastole)),
@@ -368,6 +378,7 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
     if subjects.is_empty() {
         return Err(Error::Data(format!("no subject of {} has labels", cohort.source)));
     }
+    note_known_subjects(model, cohort, watcher)?;
     let frames: usize = subjects.iter().map(|&s| cohort.cache.subject(s).frames().len()).sum();
     watcher.begin("evaluate", frames as u64);
     let mut done = 0;
@@ -377,4 +388,27 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
     });
     watcher.end();
     results
+}
+
+/// Dice of subjects that a network was trained on says nothing of others, and is not to be
+/// reported by mistake.
+fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) -> Result<()> {
+    let Some(run) = model.path.parent().and_then(Path::parent).map(RunFolder::new) else {
+        return Ok(());
+    };
+    if !run.split().is_file() {
+        return Ok(());
+    }
+    let roles: Roles = read_json(&run.split())?;
+    let ids = cohort.labelled_ids();
+    let known: Vec<&String> = ids.iter().filter(|id| roles.made_weights(id)).collect();
+    if let Some(first) = known.first() {
+        watcher.note(&format!(
+            "warning: {} of {} subjects bear names that this run was trained or validated on \
+             ({first}, ...); their Dice says nothing of new subjects",
+            known.len(),
+            ids.len()
+        ));
+    }
+    Ok(())
 }

@@ -45,6 +45,8 @@ pub struct Stage<'a> {
     pub optimisation: &'a Optimisation,
     /// Learning rate of the first epoch.
     pub learning_rate: f64,
+    /// The setting that it comes from.
+    pub learning_rate_key: &'a str,
     /// Epochs between validations.
     pub validate_every: usize,
     /// Epochs without a lower validation loss after which to stop; 0: never.
@@ -124,6 +126,10 @@ impl Stage<'_> {
             decay_matrices_only: false,
         });
         let state = self.resume(task, &mut optimiser, watcher)?;
+        if self.is_over(&state) && self.last().exists() {
+            // Rows of later stages stay in the metrics.
+            return Ok(state);
+        }
         let metrics = Metrics::resume(metrics, self.name, state.steps)?;
         let mut sitting = Sitting {
             stage: self,
@@ -145,6 +151,12 @@ impl Stage<'_> {
         Ok(sitting.state)
     }
 
+    /// Whether a stage that has come so far is at its end, or stops before for lack of progress.
+    fn is_over(&self, state: &State) -> bool {
+        let stuck = |best: usize| self.patience > 0 && state.epochs >= best + self.patience;
+        state.epochs >= self.optimisation.epochs || state.best_epoch.is_some_and(stuck)
+    }
+
     fn resume(
         &self,
         task: &mut dyn Task,
@@ -161,7 +173,7 @@ impl Stage<'_> {
                 .get("state")
                 .and_then(|text| serde_json::from_str(text).ok())
                 .ok_or_else(|| Error::file(&path, "does not say how far it came; remove it"))?;
-        if state.epochs < self.optimisation.epochs {
+        if !self.is_over(&state) {
             let text = format!("{}: going on after epoch {}", self.name, state.epochs);
             watcher.note(&text);
         }
@@ -186,7 +198,7 @@ struct Sitting<'a> {
 impl Sitting<'_> {
     fn epochs(&mut self, task: &mut dyn Task) -> Result<()> {
         let epochs = self.stage.optimisation.epochs;
-        while self.state.epochs < epochs && !self.out_of_patience() {
+        while !self.stage.is_over(&self.state) {
             let epoch = self.state.epochs;
             let frozen = epoch < self.stage.frozen_epochs;
             let which = self.stage.frozen;
@@ -204,11 +216,6 @@ impl Sitting<'_> {
         self.save(task)
     }
 
-    fn out_of_patience(&self) -> bool {
-        let Some(best) = self.state.best_epoch else { return false };
-        self.stage.patience > 0 && self.state.epochs >= best + self.stage.patience
-    }
-
     fn epoch(&mut self, task: &mut dyn Task, epoch: usize) -> Result<()> {
         let batches = self.sampler.batches();
         let rate = self.stage.rate(epoch);
@@ -221,10 +228,10 @@ impl Sitting<'_> {
             if !value.is_finite() {
                 return Err(Error::Data(format!(
                     "{}: the loss became {value} in epoch {} at a learning rate of {rate:.2e}; \
-                     lower {}.optimisation.learning_rate and start again",
+                     start again with a lower {}",
                     self.stage.name,
                     epoch + 1,
-                    self.stage.name
+                    self.stage.learning_rate_key
                 )));
             }
             let gradients = loss.backward()?;

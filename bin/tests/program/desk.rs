@@ -19,6 +19,13 @@ pub const TINY: [&str; 12] = [
     "subjects.valid_share=0.2",
 ];
 
+/// What a file holds.
+#[track_caller]
+pub fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
+    let path = path.as_ref();
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// A folder to work in.
 pub struct Desk {
     folder: tempfile::TempDir,
@@ -54,8 +61,9 @@ impl Desk {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A run that must end with this exit code and one line that starts with `error:`; returns
-    /// the line.
+    /// A run that must end with this exit code and, after notes of progress if there are any, one
+    /// line that starts with `error:`; returns the line. Misuse that the parser of the command
+    /// line finds is explained in more lines.
     #[track_caller]
     pub fn fail(&self, arguments: &[&str], code: i32) -> String {
         let output = self.run(arguments);
@@ -64,6 +72,8 @@ impl Desk {
         assert_eq!(output.status.code(), Some(code), "cine {}\n{errors}", arguments.join(" "));
         assert!(!errors.contains("panicked"), "{errors}");
         assert_eq!(lines.len(), 1, "{errors}");
+        let explained = errors.contains("try '--help'");
+        assert!(explained || errors.lines().last() == Some(lines[0]), "{errors}");
         lines[0].to_owned()
     }
 
@@ -107,6 +117,10 @@ impl Desk {
             let [row, column, slice] = stack.spacing;
             let header = nifti::NiftiHeader {
                 pixdim: [1.0, column, row, slice, 1.0, 1.0, 1.0, 1.0],
+                sform_code: 1,
+                srow_x: [-column, 0.0, 0.0, 90.5],
+                srow_y: [0.0, -0.8 * row, 0.6 * slice, 70.25],
+                srow_z: [0.0, -0.6 * row, -0.8 * slice, 31.125],
                 ..Default::default()
             };
             let index = |(i, j, k, t): (usize, usize, usize, usize)| {

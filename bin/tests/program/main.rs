@@ -2,4 +2,7 @@
 
 mod desk;
 mod predict;
+mod real;
+mod refusals;
+mod resume;
 mod train;

@@ -19,6 +19,8 @@ pub struct Cohort {
     pub failures: Vec<Failure>,
     /// Where it comes from, for people.
     pub source: String,
+    /// The first file of every subject; none of the built-in ones.
+    pub images: Vec<PathBuf>,
 }
 
 impl Cohort {
@@ -40,7 +42,7 @@ impl Cohort {
         let draw = |index| Ok(cohort.subject(index));
         let (cache, failures) = Cache::open_or_build(folder, &key, &ids, draw, progress)?;
         let source = format!("built-in phantom, {subjects} subjects");
-        Ok(Cohort { cache: Arc::new(cache), failures, source })
+        Ok(Cohort { cache: Arc::new(cache), failures, source, images: Vec::new() })
     }
 
     /// Every subject of every data set found in `folders`.
@@ -71,9 +73,11 @@ impl Cohort {
                 _ => format!("{}-{}", place.0 + 1, plain(place)),
             })
             .collect();
-        let mut files = Vec::new();
+        let (mut files, mut images) = (Vec::new(), Vec::new());
         for &(set, index) in &places {
-            files.extend(sets[set].subjects()[index].files.iter());
+            let listing = &sets[set].subjects()[index];
+            files.extend(listing.files.iter());
+            images.extend(listing.files.first().cloned());
         }
         let key = Key::of_files("cohort", READER_VERSION, &files)?;
         let read = |i: usize| {
@@ -87,7 +91,7 @@ impl Cohort {
             return Err(Error::Data(format!("no subject could be read: {}", failure.reason)));
         }
         let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
-        Ok(Cohort { cache: Arc::new(cache), failures, source: names.join(", ") })
+        Ok(Cohort { cache: Arc::new(cache), failures, source: names.join(", "), images })
     }
 
     /// Ids of all subjects, in order.

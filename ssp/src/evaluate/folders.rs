@@ -20,6 +20,7 @@ pub fn compare_folders(predictions: &Path, labels: &Path) -> Result<Results> {
     }
     let predicted = folder::volumes_in(predictions)?;
     let mut results = Results::default();
+    let mut exchanged = Results::default();
     for path in &truths {
         let name = nifti::stem(path);
         // M&Ms and ACDC call the labels of an image by its name and `_gt`.
@@ -44,15 +45,44 @@ pub fn compare_folders(predictions: &Path, labels: &Path) -> Result<Results> {
             if several && truth.iter().all(|&label| label == 0) {
                 continue;
             }
-            results.frames.push(FrameRow {
+            let row = FrameRow {
                 subject: image.to_owned(),
                 moment: Moment::Other,
                 phase,
                 dice: dice(prediction, truth)?,
                 vendor: None,
                 pathology: None,
-            });
+            };
+            let acdc: Vec<u8> = truth.iter().map(|&label| renumbered(label)).collect();
+            exchanged.frames.push(FrameRow { dice: dice(prediction, &acdc)?, ..row.clone() });
+            results.frames.push(row);
         }
     }
+    let (plain, exchanged) = (ventricles(&results), ventricles(&exchanged));
+    if plain < 0.1 && exchanged > 0.5 {
+        return Err(Error::file(
+            labels,
+            format!(
+                "numbers LV and RV the other way round (Dice {plain:.2}, and {exchanged:.2} with 1 \
+                 and 3 exchanged); renumber them to 1 LV, 2 myocardium, 3 RV, or compare with a \
+                 data set as it was distributed by --weights and --data"
+            ),
+        ));
+    }
     Ok(results)
+}
+
+/// A label of ACDC's numbering in ours, and the other way round.
+fn renumbered(label: u8) -> u8 {
+    match label {
+        1 => 3,
+        3 => 1,
+        other => other,
+    }
+}
+
+/// Mean Dice of the two ventricles, whose numbers differ between data sets.
+fn ventricles(results: &Results) -> f64 {
+    let [lv, _, rv] = results.dice().values();
+    (lv + rv) / 2.0
 }

@@ -1,5 +1,6 @@
 //! The folder of a run, and what lies where in it.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -37,6 +38,11 @@ impl RunFolder {
         self.path.join("settings.json")
     }
 
+    /// What the run was asked to do, and with what.
+    pub fn job(&self) -> PathBuf {
+        self.path.join("job.json")
+    }
+
     /// Who trained, validated, tested, and who had labels.
     pub fn split(&self) -> PathBuf {
         self.path.join("split.json")
@@ -72,11 +78,11 @@ impl RunFolder {
         self.path.join("pictures")
     }
 
-    /// Makes the folder, or opens that of a run with the same settings to go on with it.
+    /// Refuses a folder that a run of these settings can neither begin in nor go on with.
     ///
     /// # Errors
     /// When there is a run with other settings, or something that is no run.
-    pub fn prepare(&self, settings: &Settings) -> Result<()> {
+    pub fn check(&self, settings: &Settings) -> Result<()> {
         if self.settings().exists() {
             let there: Settings = read_json(&self.settings())?;
             if let Some(difference) = difference(&there, settings)? {
@@ -95,9 +101,38 @@ impl RunFolder {
             let what = "is not empty and holds no run; name another folder with --out";
             return Err(Error::file(&self.path, what));
         }
-        std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e))?;
-        write_json(&self.settings(), settings)
+        Ok(())
     }
+
+    /// Makes the folder, or opens that of a run with the same settings to go on with it. It is
+    /// this process's alone for as long as what is returned lives.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), or when another process works in it or it cannot be made.
+    pub fn prepare(&self, settings: &Settings) -> Result<Held> {
+        self.check(settings)?;
+        std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e))?;
+        if !self.settings().exists() {
+            write_json(&self.settings(), settings)?;
+        }
+        let path = self.path.join(".lock");
+        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                let what = "another process is at work on this run; wait for it, or name another \
+                            folder with --out";
+                Err(Error::file(&self.path, what))
+            }
+            // Some network file systems know no locks.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Held { _file: file }),
+        }
+    }
+}
+
+/// A run's folder while a process works in it. The system lets go of it however the process ends.
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
 }
 
 /// The first setting that differs.

@@ -3,6 +3,9 @@
 //! Keys are paths such as `finetune.epochs`. A run folder holds its settings resolved, so that
 //! they can be read back.
 
+mod assign;
+mod check;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -271,29 +274,6 @@ impl Settings {
         self
     }
 
-    /// Sets one value by its path, as `--set` gives it: `finetune.epochs=80`.
-    ///
-    /// # Errors
-    /// When there is no such key (the nearest is named) or the value does not fit it.
-    pub fn set(&mut self, assignment: &str) -> Result<()> {
-        let Some((key, value)) = assignment.split_once('=') else {
-            return Err(Error::Setting(format!(
-                "--set {assignment}: not key=value; for example --set finetune.epochs=80"
-            )));
-        };
-        let (key, value) = (key.trim(), value.trim());
-        let mut tree = self.to_value()?;
-        let key = &resolve(key, &leaves(&tree)).map_err(Error::Setting)?;
-        let place = key.split('.').try_fold(&mut tree, |node, part| node.get_mut(part));
-        let Some(place) = place else {
-            return Err(Error::Setting(format!("there is no setting {key}")));
-        };
-        *place = parse(value);
-        *self = serde_json::from_value(tree)
-            .map_err(|error| Error::Setting(format!("{key}={value}: {error}")))?;
-        self.check()
-    }
-
     /// The settings as a tree of JSON.
     ///
     /// # Errors
@@ -301,136 +281,6 @@ impl Settings {
     pub fn to_value(&self) -> Result<Value> {
         serde_json::to_value(self).map_err(|error| Error::Setting(error.to_string()))
     }
-
-    /// Refuses values that no run could work with, naming the key.
-    ///
-    /// # Errors
-    /// The first such value.
-    pub fn check(&self) -> Result<()> {
-        let Network { channels, size, spacing, .. } = &self.network;
-        let refuse = |what: String| Err(Error::Setting(what));
-        if channels.len() < 2 || channels.contains(&0) {
-            return refuse(format!(
-                "network.channels={channels:?}: takes two or more counts above 0, finest first"
-            ));
-        }
-        let coarsest = 1usize << (channels.len() - 1).min(30);
-        if *size == 0 || size % coarsest != 0 {
-            return refuse(format!(
-                "network.size={size}: takes a multiple of {coarsest}, as {} resolutions halve it \
-                 {} times",
-                channels.len(),
-                channels.len() - 1
-            ));
-        }
-        if !(*spacing > 0.0 && spacing.is_finite()) {
-            return refuse(format!("network.spacing={spacing}: takes millimetres above 0"));
-        }
-        let stages =
-            [("pretrain", &self.pretrain.optimisation), ("finetune", &self.finetune.optimisation)];
-        for (stage, o) in stages {
-            if o.batch == 0 || o.epochs == 0 {
-                return refuse(format!(
-                    "{stage}.optimisation: epochs={} and batch={} must be above 0",
-                    o.epochs, o.batch
-                ));
-            }
-            if !(o.learning_rate > 0.0 && o.learning_rate.is_finite()) {
-                return refuse(format!(
-                    "{stage}.optimisation.learning_rate={}: takes a number above 0",
-                    o.learning_rate
-                ));
-            }
-            if !(0.0..1.0).contains(&o.momentum) || o.weight_decay < 0.0 {
-                return refuse(format!(
-                    "{stage}.optimisation: momentum={} takes 0 up to 1, weight_decay={} 0 or more",
-                    o.momentum, o.weight_decay
-                ));
-            }
-        }
-        let Subjects { test_share, valid_share, .. } = self.subjects;
-        for (key, share) in [("test_share", test_share), ("valid_share", valid_share)] {
-            if !(0.0..1.0).contains(&share) {
-                return refuse(format!(
-                    "subjects.{key}={share}: takes 0 up to but not including 1"
-                ));
-            }
-        }
-        if self.save_every.is_nan() || self.save_every < 0.0 {
-            return refuse(format!("save_every={}: takes seconds from 0", self.save_every));
-        }
-        self.augmentation.check()?;
-        if self.pretrain.temperature <= 0.0 || self.pretrain.mlp.is_empty() {
-            return refuse("pretrain: temperature must be above 0 and mlp not empty".into());
-        }
-        Ok(())
-    }
-}
-
-/// A value as written on the command line: JSON where it is, else text.
-fn parse(text: &str) -> Value {
-    if let Ok(value) = serde_json::from_str(text) {
-        return value;
-    }
-    // A list without brackets: 16,32,64.
-    if let (true, Ok(value)) = (text.contains(','), serde_json::from_str(&format!("[{text}]"))) {
-        return value;
-    }
-    Value::String(text.to_owned())
-}
-
-/// The paths of all values of a tree; lists are values.
-fn leaves(tree: &Value) -> Vec<String> {
-    let Value::Object(map) = tree else { return vec![String::new()] };
-    let mut paths = Vec::new();
-    for (key, value) in map {
-        for rest in leaves(value) {
-            paths.push(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") });
-        }
-    }
-    paths
-}
-
-/// The full path of a key, of which parts may be left out where no other key fits:
-/// `finetune.epochs` for `finetune.optimisation.epochs`.
-fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, String> {
-    if keys.iter().any(|k| k == key) {
-        return Ok(key.to_owned());
-    }
-    let fits = |full: &&String| {
-        let mut parts = full.split('.');
-        full.rsplit('.').next() == key.rsplit('.').next()
-            && key.split('.').all(|wanted| parts.any(|part| part == wanted))
-    };
-    match keys.iter().filter(fits).collect::<Vec<_>>().as_slice() {
-        [one] => Ok((*one).clone()),
-        [first, second, ..] => Err(format!("{key} could be {first} or {second}; name one")),
-        [] => {
-            let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-            // The first and the last part say what is meant; what lies between may be left out.
-            let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
-            let distance = |k: &&String| {
-                2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
-            };
-            let nearest = keys.iter().min_by_key(distance).map_or("", String::as_str);
-            Err(format!("there is no setting {key}; the nearest is {nearest}"))
-        }
-    }
-}
-
-/// Levenshtein's distance.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -447,40 +297,5 @@ mod tests {
                 assert_eq!(back, settings);
             }
         }
-    }
-
-    #[test]
-    fn a_value_is_set_by_its_path() {
-        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
-        settings.set("finetune.epochs=7").unwrap();
-        settings.set("network.channels = 8,16").unwrap();
-        settings.set("pretrain.cyclic=true").unwrap();
-        settings.set("finetune.optimisation.decay=cosine").unwrap();
-        assert_eq!(settings.finetune.optimisation.epochs, 7);
-        assert_eq!(settings.network.channels, [8, 16]);
-        assert!(settings.pretrain.cyclic);
-        assert_eq!(settings.finetune.optimisation.decay, Decay::Cosine);
-    }
-
-    #[test]
-    fn what_cannot_be_set_is_refused_in_one_line() {
-        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
-        let mut refusal = |text: &str| settings.set(text).unwrap_err().to_string();
-        assert_eq!(
-            refusal("finetune.optimisation.epoch=7"),
-            "there is no setting finetune.optimisation.epoch; the nearest is \
-             finetune.optimisation.epochs"
-        );
-        assert_eq!(
-            refusal("epochs=7"),
-            "epochs could be pretrain.optimisation.epochs or finetune.optimisation.epochs; name one"
-        );
-        assert!(refusal("epochs").contains("not key=value"));
-        assert!(
-            refusal("finetune.optimisation.epochs=many")
-                .starts_with("finetune.optimisation.epochs=many: ")
-        );
-        assert!(refusal("network.size=100").contains("multiple of 16"));
-        assert!(refusal("network.channels=8").contains("network.channels"));
     }
 }

@@ -1,0 +1,43 @@
+//! The program on real cardiac images, where there are some.
+
+use std::path::Path;
+
+use nifti::NiftiHeader;
+
+use crate::desk::Desk;
+
+#[test]
+fn real_images_train_predict_and_are_evaluated() {
+    let Some(real) = std::env::var_os("CINE_REAL") else {
+        println!("left out: CINE_REAL names no folder of real images");
+        return;
+    };
+    let desk = Desk::new();
+    let data = Path::new(&real).join("acdc/training");
+    let text = data.to_str().unwrap();
+    desk.trained("run", &["--method", "pcl", "--data", text, "--set", "finetune.epochs=1"]);
+    let folder = data.join("patient001");
+    let told =
+        desk.succeed(&["predict", "--weights", "run", folder.to_str().unwrap(), "--out", "labels"]);
+    // The label maps among the images are not mistaken for images.
+    assert_eq!(std::fs::read_dir(desk.path("labels")).unwrap().count(), 2, "{told}");
+    let name = "patient001_frame01.nii.gz";
+    let source = NiftiHeader::from_file(folder.join(name)).unwrap();
+    let labels = NiftiHeader::from_file(desk.path("labels").join(name)).unwrap();
+    assert_eq!(labels.dim, source.dim);
+    assert_eq!((labels.srow_x, labels.quatern_b), (source.srow_x, source.quatern_b));
+    std::fs::create_dir(desk.path("truth")).unwrap();
+    let truth = "patient001_frame01_gt.nii.gz";
+    std::fs::copy(folder.join(truth), desk.path("truth").join(truth)).unwrap();
+    let table = desk.succeed(&[
+        "evaluate",
+        "--predictions",
+        "labels",
+        "--labels",
+        "truth",
+        "--csv",
+        "dice.csv",
+    ]);
+    assert!(table.contains("patient001_frame01"), "{table}");
+    assert_eq!(ssp::evaluate::read_frames(desk.path("dice.csv")).unwrap().len(), 1);
+}

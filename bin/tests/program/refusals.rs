@@ -1,0 +1,78 @@
+//! What cannot be done is refused in one line, with exit code 2 for misuse and 1 for failure.
+
+use crate::desk::Desk;
+
+const SCRATCH: [&str; 3] = ["train", "--method", "scratch"];
+
+fn scratch<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&SCRATCH, more].concat()
+}
+
+#[test]
+fn settings_that_make_no_sense() {
+    let desk = Desk::new();
+    let set = |text: &str| desk.fail(&scratch(&["--set", text]), 2);
+    assert!(set("finetune.epoch=3").contains("the nearest is finetune.optimisation.epochs"));
+    assert!(set("network.size=100").contains("multiple of 8"));
+    assert!(set("method=pcl").contains("use --method"));
+    assert!(set("finetune.epochs=many").contains("finetune.optimisation.epochs=many"));
+    assert!(set("subjects.phantom=100000000000000").contains("takes 1 to 10000"));
+    desk.fail(&["train", "--method", "nonsense"], 2);
+    desk.fail(&["train", "--method", "pcl", "--stage", "finetune"], 2);
+    desk.fail(&scratch(&["--stage", "pretrain"]), 2);
+    desk.fail(&scratch(&["--threads", "0"]), 2);
+    desk.fail(&scratch(&["--labelled", "0"]), 2);
+    let line = desk.fail(&scratch(&["--device", "cuda"]), 2);
+    assert!(line.contains("no CUDA kernels"), "{line}");
+    desk.fail(&["bench", "train", "--size", "33", "--channels", "4,8"], 2);
+    assert!(!desk.path("runs").exists(), "nothing is left behind");
+}
+
+#[test]
+fn data_that_are_not_there_or_do_not_fit() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    desk.plain_data_set("set", 6);
+    let data = |more: &[&'static str], code| desk.fail(&scratch(more), code);
+    assert!(data(&["--data", "nowhere"], 1).contains("nowhere: does not exist"));
+    assert!(data(&["--data", "empty"], 1).contains("empty: holds no data set"));
+    let line = data(&["--data", "set", "--labelled", "1000"], 2);
+    assert!(line.contains("1000 labelled subjects"), "{line}");
+    // A subject may not train and test, by whatever path or name it comes.
+    let line = data(&["--data", "set", "--test", "empty/../set/images"], 1);
+    assert!(line.contains("is in both --data and --test"), "{line}");
+    desk.plain_data_set("copy", 1);
+    let line = data(&["--data", "set", "--test", "copy"], 1);
+    assert!(line.contains("phantom0001 is in both --data (set) and --test (copy)"), "{line}");
+    assert!(!desk.path("runs").exists(), "nothing is left behind");
+}
+
+#[test]
+fn folders_and_weights_that_cannot_be_used() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.path("empty")).unwrap();
+    let line = desk.fail(&scratch(&["--weights", "empty"]), 1);
+    assert!(line.contains("holds no weights"), "{line}");
+    let line = desk.fail(&scratch(&["--weights", "nowhere"]), 1);
+    assert!(line.contains("nowhere: does not exist"), "{line}");
+    desk.trained("run", &["--method", "scratch"]);
+    let line = desk.fail(&scratch(&["--out", "run", "--seed", "9"]), 1);
+    assert!(line.contains("other settings"), "{line}");
+    std::fs::write(desk.path("file"), "").unwrap();
+    let line = desk.fail(&scratch(&["--out", "file/run", "--set", "subjects.phantom=8"]), 1);
+    assert!(line.starts_with("error: file/run"), "{line}");
+    std::fs::write(desk.path("empty/thesis.txt"), "years of work").unwrap();
+    let line = desk.fail(&scratch(&["--out", "empty"]), 1);
+    assert!(line.contains("is not empty and holds no run"), "{line}");
+    for (name, damage) in [("finetune/best", 9), ("finetune/progress", 1000)] {
+        let path = desk.path(&format!("run/{name}.safetensors"));
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - damage]).unwrap();
+    }
+    let line = desk.fail(&scratch(&["--weights", "run", "--set", "subjects.phantom=8"]), 1);
+    assert!(line.contains("not a whole safetensors file"), "{line}");
+    let resumed = desk.train("run", &["--method", "scratch"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&resumed.stderr).into_owned();
+    assert_eq!(resumed.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("progress.safetensors: not a whole safetensors file"), "{errors}");
+}

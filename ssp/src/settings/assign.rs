@@ -1,0 +1,168 @@
+//! `--set key=value`.
+
+use serde_json::Value;
+
+use super::Settings;
+use crate::{Error, Result};
+
+impl Settings {
+    /// Sets values by their paths, as `--set` gives them, such as `finetune.epochs=80`, and checks
+    /// what they come to together.
+    ///
+    /// # Errors
+    /// When there is no such key (the nearest is named), or a value does not fit it or the others.
+    pub fn apply(&mut self, assignments: &[String]) -> Result<()> {
+        assignments.iter().try_for_each(|assignment| self.set(assignment))?;
+        self.check()
+    }
+
+    fn set(&mut self, assignment: &str) -> Result<()> {
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(Error::Setting(format!(
+                "--set {assignment}: not key=value; for example --set finetune.epochs=80"
+            )));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let mut tree = self.to_value()?;
+        let key = &resolve(key, &leaves(&tree)).map_err(Error::Setting)?;
+        if ["preset", "method"].contains(&key.as_str()) {
+            let what = format!("--set {assignment}: other settings follow from it; use --{key}");
+            return Err(Error::Setting(what));
+        }
+        let place = key.split('.').try_fold(&mut tree, |node, part| node.get_mut(part));
+        let Some(place) = place else {
+            return Err(Error::Setting(format!("there is no setting {key}")));
+        };
+        *place = parse(value);
+        *self = serde_json::from_value(tree)
+            .map_err(|error| Error::Setting(format!("{key}={value}: {error}")))?;
+        Ok(())
+    }
+}
+
+/// A value as written on the command line: JSON where it is, else text.
+fn parse(text: &str) -> Value {
+    if let Ok(value) = serde_json::from_str(text) {
+        return value;
+    }
+    // A list without brackets: 16,32,64.
+    if let (true, Ok(value)) = (text.contains(','), serde_json::from_str(&format!("[{text}]"))) {
+        return value;
+    }
+    Value::String(text.to_owned())
+}
+
+/// The paths of all values of a tree; lists are values.
+fn leaves(tree: &Value) -> Vec<String> {
+    let Value::Object(map) = tree else { return vec![String::new()] };
+    let mut paths = Vec::new();
+    for (key, value) in map {
+        for rest in leaves(value) {
+            paths.push(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") });
+        }
+    }
+    paths
+}
+
+/// The full path of a key, of which parts may be left out where no other key fits:
+/// `finetune.epochs` for `finetune.optimisation.epochs`.
+fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, String> {
+    if keys.iter().any(|k| k == key) {
+        return Ok(key.to_owned());
+    }
+    let fits = |full: &&String| {
+        let mut parts = full.split('.');
+        full.rsplit('.').next() == key.rsplit('.').next()
+            && key.split('.').all(|wanted| parts.any(|part| part == wanted))
+    };
+    match keys.iter().filter(fits).collect::<Vec<_>>().as_slice() {
+        [one] => Ok((*one).clone()),
+        [first, second, ..] => Err(format!("{key} could be {first} or {second}; name one")),
+        [] => {
+            let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+            // The first and the last part say what is meant; what lies between may be left out.
+            let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+            let distance = |k: &&String| {
+                2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
+            };
+            let nearest = keys.iter().min_by_key(distance).map_or("", String::as_str);
+            Err(format!("there is no setting {key}; the nearest is {nearest}"))
+        }
+    }
+}
+
+/// Levenshtein's distance.
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Decay, Method, Preset};
+    use super::*;
+
+    #[test]
+    fn a_value_is_set_by_its_path() {
+        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
+        let changes = [
+            "finetune.epochs=7",
+            "network.channels = 8,16",
+            "pretrain.cyclic=true",
+            "finetune.optimisation.decay=cosine",
+        ];
+        settings.apply(&changes.map(str::to_owned)).unwrap();
+        assert_eq!(settings.finetune.optimisation.epochs, 7);
+        assert_eq!(settings.network.channels, [8, 16]);
+        assert!(settings.pretrain.cyclic);
+        assert_eq!(settings.finetune.optimisation.decay, Decay::Cosine);
+    }
+
+    #[test]
+    fn values_are_held_against_each_other_once_all_are_set() {
+        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
+        settings.apply(&["network.size=20".into(), "network.channels=4,8".into()]).unwrap();
+        assert_eq!((settings.network.size, settings.network.channels.len()), (20, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_in_one_line() {
+        let settings = Settings::preset(Preset::Small, Method::Pcl);
+        let refusal = |text: &str| {
+            let error = settings.clone().apply(&[text.into()]).unwrap_err().to_string();
+            assert!(!error.contains('\n'), "{error}");
+            error
+        };
+        assert_eq!(
+            refusal("finetune.optimisation.epoch=7"),
+            "there is no setting finetune.optimisation.epoch; the nearest is \
+             finetune.optimisation.epochs"
+        );
+        assert_eq!(
+            refusal("epochs=7"),
+            "epochs could be pretrain.optimisation.epochs or finetune.optimisation.epochs; name one"
+        );
+        assert!(refusal("epochs").contains("not key=value"));
+        assert!(
+            refusal("finetune.optimisation.epochs=many")
+                .starts_with("finetune.optimisation.epochs=many: ")
+        );
+        assert!(refusal("network.size=100").contains("multiple of 16"));
+        assert!(refusal("network.channels=8").contains("network.channels"));
+        assert!(refusal("method=scratch").contains("use --method"));
+        for text in
+            ["pretrain.mlp=8,0", "pretrain.threshold=0", "subjects.phantom=0", "save_every=-1"]
+        {
+            assert!(refusal(text).starts_with(text.split('=').next().unwrap()), "{text}");
+        }
+    }
+}
