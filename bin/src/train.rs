@@ -40,7 +40,7 @@ pub struct Train {
     settings: SettingOptions,
 
     /// Seed of everything that is drawn: weights, order, augmentation, split.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value = "0")]
     seed: u64,
 
     /// Where to compute.

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::train::Watcher;
 use crate::{Error, Result};
 
-/// Predicts every phase of NIfTI files, or of those straight in folders, and writes label maps of
+/// Predicts every phase of NIfTI files, or of those straight in folders (but for labels, `*_gt`), and writes label maps of
 /// the same names into `out`. A file that cannot be used is noted and left out; returns how many
 /// were.
 ///
@@ -24,7 +24,9 @@ pub fn predict_files(
     let mut files = Vec::new();
     for input in inputs {
         if input.is_dir() {
-            let found = folder::volumes_in(input)?;
+            let mut found = folder::volumes_in(input)?;
+            // ACDC and M&Ms keep the labels of an image beside it.
+            found.retain(|file| !nifti::stem(file).ends_with("_gt"));
             if found.is_empty() {
                 let what = "holds no NIfTI file (.nii, .nii.gz); name files or their folder";
                 return Err(Error::file(input, what));
@@ -41,11 +43,13 @@ pub fn predict_files(
             let what = format!("has the same name as {}; predict them apart", other.display());
             return Err(Error::file(file, what));
         }
-        if std::path::absolute(file).ok() == std::path::absolute(target(file)).ok() {
-            return Err(Error::file(file, "would be overwritten; name another folder with --out"));
-        }
     }
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, error))?;
+    let same =
+        |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
+    if let Some(file) = files.iter().find(|file| same(file, &target(file))) {
+        return Err(Error::file(file, "would be overwritten; name another folder with --out"));
+    }
     watcher.begin("predict", files.len() as u64);
     let mut failed = 0;
     for (done, file) in files.iter().enumerate() {

@@ -274,7 +274,8 @@ impl Settings {
     /// Sets one value by its path, as `--set` gives it: `finetune.epochs=80`.
     ///
     /// # Errors
-    /// When there is no such key (the nearest is named) or the value does not fit it.
+    /// When there is no such key (the nearest is named) or the value is of another kind. Whether
+    /// all values go together is for [`check`](Self::check) to say, once all are set.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
         let Some((key, value)) = assignment.split_once('=') else {
             return Err(Error::Setting(format!(
@@ -284,6 +285,9 @@ impl Settings {
         let (key, value) = (key.trim(), value.trim());
         let mut tree = self.to_value()?;
         let key = &resolve(key, &leaves(&tree)).map_err(Error::Setting)?;
+        if let "method" | "preset" | "seed" | "labelled" = key.as_str() {
+            return Err(Error::Setting(format!("{key} is not for --set; use --{key}")));
+        }
         let place = key.split('.').try_fold(&mut tree, |node, part| node.get_mut(part));
         let Some(place) = place else {
             return Err(Error::Setting(format!("there is no setting {key}")));
@@ -291,7 +295,7 @@ impl Settings {
         *place = parse(value);
         *self = serde_json::from_value(tree)
             .map_err(|error| Error::Setting(format!("{key}={value}: {error}")))?;
-        self.check()
+        Ok(())
     }
 
     /// The settings as a tree of JSON.
@@ -335,10 +339,10 @@ impl Settings {
                     o.epochs, o.batch
                 ));
             }
-            if !(o.learning_rate > 0.0 && o.learning_rate.is_finite()) {
+            let rates = [o.learning_rate, self.finetune.pretrained_learning_rate];
+            if !rates.iter().all(|rate| *rate > 0.0 && rate.is_finite()) {
                 return refuse(format!(
-                    "{stage}.optimisation.learning_rate={}: takes a number above 0",
-                    o.learning_rate
+                    "learning rates of {stage} are {rates:?}; takes numbers above 0"
                 ));
             }
             if !(0.0..1.0).contains(&o.momentum) || o.weight_decay < 0.0 {
@@ -360,8 +364,14 @@ impl Settings {
             return refuse(format!("save_every={}: takes seconds from 0", self.save_every));
         }
         self.augmentation.check()?;
-        if self.pretrain.temperature <= 0.0 || self.pretrain.mlp.is_empty() {
-            return refuse("pretrain: temperature must be above 0 and mlp not empty".into());
+        if self.pretrain.temperature.is_nan()
+            || self.pretrain.temperature <= 0.0
+            || self.pretrain.mlp.is_empty()
+            || self.pretrain.mlp.contains(&0)
+        {
+            return refuse(
+                "pretrain: temperature must be above 0, and mlp a list of widths above 0".into(),
+            );
         }
         Ok(())
     }
@@ -464,8 +474,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_set_is_refused_in_one_line() {
-        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
-        let mut refusal = |text: &str| settings.set(text).unwrap_err().to_string();
+        let settings = Settings::preset(Preset::Small, Method::Pcl);
+        let refusal = |text: &str| {
+            let mut settings = settings.clone();
+            settings.set(text).and_then(|()| settings.check()).unwrap_err().to_string()
+        };
         assert_eq!(
             refusal("finetune.optimisation.epoch=7"),
             "there is no setting finetune.optimisation.epoch; the nearest is \

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use nn::checkpoint;
+use nn::{Part, checkpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ use crate::data::sampler::{Crops, Order, Sampler, Selection};
 use crate::data::split::{Split, Test};
 use crate::data::{Cohort, Moment, cache_folder};
 use crate::evaluate::{Results, evaluate, write_frames, write_slices};
-use crate::model::{Model, metadata, weights_of};
+use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::settings::{Method, Settings};
@@ -80,7 +80,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     settings.check()?;
     refuse_contradictions(job)?;
     let (cohort, test) = cohorts(job, watcher)?;
-    let roles = roles(settings, &cohort, test.as_ref())?;
+    let roles = roles(job, &cohort, test.as_ref())?;
     let name = format!("{}-{}", settings.method.name(), settings.preset.name());
     let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
     folder.prepare(settings)?;
@@ -109,6 +109,9 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
         (Parts::Pretrain, Method::Scratch, _) => {
             refuse("--stage pretrain with --method scratch: there is nothing to pretrain")
         }
+        (_, Method::Scratch, Some(_)) => refuse(
+            "--method scratch starts from random weights; name the method that made --weights",
+        ),
         (Parts::Pretrain, _, Some(_)) => {
             refuse("--stage pretrain starts from random weights; leave --weights out")
         }
@@ -151,8 +154,13 @@ fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)>
     Ok((cohort, test))
 }
 
-fn roles(settings: &Settings, cohort: &Cohort, test: Option<&Cohort>) -> Result<Roles> {
+fn roles(job: &Job, cohort: &Cohort, test: Option<&Cohort>) -> Result<Roles> {
+    let settings = &job.settings;
     let with_labels = cohort.labelled_ids();
+    if with_labels.is_empty() && job.parts == Parts::Pretrain {
+        let none = Vec::new;
+        return Ok(Roles { train: cohort.ids(), valid: none(), test: none(), labelled: none() });
+    }
     if with_labels.is_empty() {
         let what = format!("no subject of {} has labels to train on", cohort.source);
         return Err(Error::Data(what));
@@ -176,7 +184,34 @@ fn roles(settings: &Settings, cohort: &Cohort, test: Option<&Cohort>) -> Result<
     let mut train = split.train;
     train.extend(cohort.ids().into_iter().filter(|id| !with_labels.contains(id)));
     train.sort();
-    Ok(Roles { train, valid: split.valid, test: split.test, labelled })
+    let roles = Roles { train, valid: split.valid, test: split.test, labelled };
+    refuse_leaks(job, &roles)?;
+    Ok(roles)
+}
+
+/// Refuses subjects that test or validate and were trained on, here or by the weights that are
+/// started from.
+fn refuse_leaks(job: &Job, roles: &Roles) -> Result<()> {
+    let held_out = || roles.test.iter().chain(&roles.valid);
+    if let Some(id) = held_out().find(|id| roles.train.contains(id)) {
+        let what =
+            format!("subject {id} would be trained on and tested; is it in --data and --test?");
+        return Err(Error::Data(what));
+    }
+    let Some(weights) = &job.weights else { return Ok(()) };
+    let split = RunFolder::new(weights).split();
+    if !split.exists() {
+        return Ok(());
+    }
+    let trained = read_json::<Roles>(&split)?.train;
+    match held_out().find(|id| trained.contains(id)) {
+        None => Ok(()),
+        Some(id) => Err(Error::Data(format!(
+            "subject {id} is held out here, and {} was trained on it; give the same --data, \
+             --test and --seed as that run had",
+            weights.display()
+        ))),
+    }
 }
 
 /// A run that goes on must have the subjects that it started with.
@@ -231,7 +266,8 @@ impl Run<'_> {
     /// Pretrains, or takes the weights given; none from scratch.
     fn pretrained(&self) -> Result<Option<Pretrained>> {
         if let Some(weights) = &self.job.weights {
-            return Ok(Some(Pretrained { weights: weights_of(weights)?, state: None }));
+            let weights = pretrained_weights_of(weights)?;
+            return Ok(Some(Pretrained { weights, state: None }));
         }
         if self.settings.method == Method::Scratch {
             return Ok(None);
@@ -263,8 +299,19 @@ impl Run<'_> {
         let finetune = &self.settings.finetune;
         let mut learning_rate = finetune.optimisation.learning_rate;
         if let Some(Pretrained { weights, .. }) = pretrained {
-            let report = checkpoint::load(weights, task.network())?;
-            self.watcher.note(&format!("{}: {report}", weights.display()));
+            let which = Contrastive::hands_over;
+            let mut encoder = Part { module: task.network(), which };
+            let report = checkpoint::load(weights, &mut encoder)?;
+            self.watcher.note(&format!(
+                "encoder from {}: {} tensors; the decoder starts afresh",
+                weights.display(),
+                report.matched
+            ));
+            if let Some(name) = report.missing.first() {
+                let what =
+                    format!("lacks {} of the encoder's tensors ({name})", report.missing.len());
+                return Err(Error::file(weights, what));
+            }
             learning_rate = finetune.pretrained_learning_rate;
         }
         let sampler = self.sampler(&self.roles.labelled, Selection::Labelled, 1)?;
@@ -299,7 +346,7 @@ impl Run<'_> {
         cache: &Arc<Cache>,
         subjects: &[usize],
     ) -> Result<Results> {
-        let frames: usize = subjects.iter().map(|&s| cache.subject(s).frames().len()).sum();
+        let frames: usize = subjects.iter().map(|&s| cache.subject(s).study_frames().len()).sum();
         self.watcher.begin("test", frames as u64);
         let mut done = 0;
         let mut predictor = Predictor::new(task.unet(), self.grid());
@@ -368,7 +415,8 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
     if subjects.is_empty() {
         return Err(Error::Data(format!("no subject of {} has labels", cohort.source)));
     }
-    let frames: usize = subjects.iter().map(|&s| cohort.cache.subject(s).frames().len()).sum();
+    let frames: usize =
+        subjects.iter().map(|&s| cohort.cache.subject(s).study_frames().len()).sum();
     watcher.begin("evaluate", frames as u64);
     let mut done = 0;
     let results = evaluate(&mut model.predictor(), &cohort.cache, &subjects, |_| {

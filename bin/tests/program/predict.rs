@@ -33,6 +33,9 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
         let same = files.iter().find(|f| f.subject == row.subject && f.phase == row.phase).unwrap();
         assert_eq!(same.dice, row.dice, "{}", row.subject);
     }
+    let line = desk
+        .fail(&["predict", "--weights", "run", "set/images", "--out", "set/labels/../images"], 1);
+    assert!(line.contains("would be overwritten"), "{line}");
     let truth = ["evaluate", "--predictions", "set/labels", "--labels", "set/labels"];
     assert!(desk.succeed(&truth).contains("1.000"), "the truth agrees with itself");
 }

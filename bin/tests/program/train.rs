@@ -70,9 +70,53 @@ fn a_run_that_is_killed_goes_on_with_the_same_bits() {
     let rows =
         |run: &Path| String::from_utf8(bytes(run.join("metrics.csv"))).unwrap().lines().count();
     assert_eq!(rows(&whole), rows(&resumed));
-    // A finished run is left as it is.
-    desk.trained("killed", &long);
-    assert!(bytes(whole.join(weights)) == bytes(resumed.join(weights)));
+}
+
+#[test]
+fn a_finished_run_is_left_as_it_is() {
+    let desk = Desk::new();
+    let run = desk.trained("run", &["--method", "pcl"]);
+    let files = ["metrics.csv", "finetune/best.safetensors", "test.csv", "split.json"];
+    let before: Vec<_> = files.iter().map(|file| bytes(run.join(file))).collect();
+    desk.trained("run", &["--method", "pcl"]);
+    for (file, before) in files.iter().zip(before) {
+        assert!(bytes(run.join(file)) == before, "{file}");
+    }
+}
+
+#[test]
+fn held_out_subjects_stay_out_of_training() {
+    let desk = Desk::new();
+    desk.plain_data_set("set", 6);
+    desk.trained("first", &["--method", "pcl", "--data", "set"]);
+    // Another seed draws another split, whose test subjects the first run was trained on.
+    let arguments =
+        ["--method", "pcl", "--data", "set", "--stage", "finetune", "--weights", "first"];
+    desk.trained("second", &arguments);
+    let refused = (1..5).any(|seed: u32| {
+        let seed = seed.to_string();
+        let more = [&arguments[..], &["--seed", &seed]].concat();
+        let output = desk.train(&format!("seed{seed}"), &more).output().unwrap();
+        String::from_utf8_lossy(&output.stderr).contains("was trained on it")
+    });
+    assert!(refused);
+    // The same folder twice is the same subjects, once.
+    desk.trained("twice", &["--method", "scratch", "--data", "set", "--data", "set/images"]);
+    let split = desk.json("twice/split.json");
+    let count = |part: &str| split[part].as_array().unwrap().len();
+    assert_eq!(count("train") + count("valid") + count("test"), 6);
+    let both = ["train", "--method", "scratch", "--data", "set", "--test", "set"];
+    assert!(desk.fail(&both, 1).contains("twice"));
+}
+
+#[test]
+fn images_without_labels_pretrain() {
+    let desk = Desk::new();
+    let set = desk.plain_data_set("set", 4);
+    std::fs::remove_dir_all(set.join("labels")).unwrap();
+    desk.trained("run", &["--method", "pcl", "--data", "set", "--stage", "pretrain"]);
+    let scratch = ["train", "--method", "scratch", "--data", "set"];
+    assert!(desk.fail(&scratch, 1).contains("labels to train on"));
 }
 
 #[test]
@@ -114,7 +158,9 @@ fn what_cannot_be_done_is_refused_in_one_line() {
     let line = desk.fail(&with(&["--labelled", "1000"]), 2);
     assert!(line.contains("1000 labelled subjects"), "{line}");
     desk.fail(&with(&["--device", "cuda"]), 2);
-    desk.fail(&with(&["--weights", "empty"]), 1);
+    desk.fail(&with(&["--weights", "empty"]), 2);
+    desk.fail(&with(&["--set", "seed=3"]), 2);
+    desk.fail(&["train", "--method", "pcl", "--weights", "empty"], 1);
     desk.fail(&["train", "--method", "pcl", "--stage", "finetune"], 2);
     desk.fail(&["train", "--method", "nonsense"], 2);
     desk.trained("run", &["--method", "scratch"]);
