@@ -7,8 +7,8 @@ use ssp::{Error, Result};
 /// The settings of a run.
 #[derive(Debug, Args)]
 pub struct SettingOptions {
-    /// Settings to start from: demo (minutes), small (128 x 128 at 2 mm, for a CPU), paper (the
-    /// study's, for days on a CPU).
+    /// Settings to start from: demo (minutes, for a look at the built-in cohort; the default),
+    /// small (128 x 128 at 2 mm, for real experiments on a CPU), paper (the study's).
     #[arg(long, value_name = "NAME", value_enum)]
     pub preset: Option<PresetName>,
 

@@ -12,8 +12,11 @@ use crate::options::SettingOptions;
 use crate::print;
 use crate::watch::Terminal;
 
-/// Writes a label map for each file: 1 LV, 2 myocardium, 3 RV, on the grid and with the geometry
-/// of the file, for every slice and phase. Opens in any viewer beside the image.
+/// Writes a label map for each file, on the grid and with the geometry of the file, for every slice
+/// and phase. Opens in any viewer beside the image.
+///
+/// Labels are 0 background, 1 LV, 2 myocardium, 3 RV, as in M&Ms, whatever the source numbered
+/// (ACDC's own are 1 RV, 3 LV).
 ///
 /// Weights of a run say what network and grid they are for. Describe those of other files by
 /// --preset and --set network.channels=..., network.size=... and network.spacing=...

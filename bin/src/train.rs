@@ -39,9 +39,9 @@ pub struct Train {
     #[command(flatten)]
     settings: SettingOptions,
 
-    /// Seed of everything that is drawn: weights, order, augmentation, split; 0 if not given.
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    /// Seed of everything that is drawn: weights, order, augmentation, split.
+    #[arg(long, default_value = "0")]
+    seed: u64,
 
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
@@ -92,7 +92,7 @@ impl Train {
             MethodName::Simclr => Method::SimClr,
         };
         let mut settings = self.settings.settings(method, Preset::Demo)?;
-        settings.seed = self.seed.unwrap_or(settings.seed);
+        settings.seed = self.seed;
         settings.labelled = self.labelled.map_or(settings.labelled, |n| n as usize);
         let job = Job {
             settings,

@@ -18,7 +18,7 @@ pub use encoder_mlp::{EncoderMlp, Mlp};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use layers::{BatchNorm, Block, Conv, ConvTranspose, Linear, Mode};
-pub use module::{Layout, Module, Parameter, Slot};
+pub use module::{Layout, Module, Parameter, Part, Slot};
 pub use optimiser::{Sgd, SgdSettings};
 pub use unet::{Decoder, Encoder, UNet};
 

@@ -120,6 +120,25 @@ pub trait Module {
     }
 }
 
+/// The part of a network whose names `which` picks.
+pub struct Part<'a> {
+    /// The whole.
+    pub module: &'a mut dyn Module,
+    /// Picks names.
+    pub which: fn(&str) -> bool,
+}
+
+impl Module for Part<'_> {
+    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
+        let which = self.which;
+        self.module.visit(path, &mut |name, slot| {
+            if which(name) {
+                visitor(name, slot);
+            }
+        });
+    }
+}
+
 /// The name of a part: `path.name`.
 pub(crate) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }

@@ -157,7 +157,7 @@ impl Bench {
         });
         let mut seconds = Vec::new();
         let mut before = 0;
-        for step in 0..self.warmup + self.steps {
+        for step in 0..self.warmup.saturating_add(self.steps) {
             if step == self.warmup {
                 before = memory_use().allocations;
             }

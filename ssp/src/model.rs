@@ -59,6 +59,25 @@ pub fn weights_of(path: &Path) -> Result<PathBuf> {
     })
 }
 
+/// The weights that fine-tuning starts from: a file itself, or what pretraining left in a run
+/// folder; never what fine-tuning left there, which has seen labels.
+///
+/// # Errors
+/// When there are none.
+pub fn pretrained_weights_of(path: &Path) -> Result<PathBuf> {
+    if path.is_file() {
+        return Ok(path.to_path_buf());
+    }
+    if !path.exists() {
+        return Err(Error::file(path, "does not exist; --weights takes a run folder or a file"));
+    }
+    let weights = RunFolder::new(path).stage("pretrain").join("last.safetensors");
+    if weights.is_file() {
+        return Ok(weights);
+    }
+    Err(Error::file(path, "holds no pretrained weights; looked for pretrain/last.safetensors"))
+}
+
 impl Model {
     /// Reads a run folder or weights file. `preset` and `changes`, as [`Settings::apply`] takes
     /// them, describe the network of a file that does not say it itself; of one that does, they

@@ -1,6 +1,6 @@
 //! Who does what in a run: which subjects train, validate and test, and which have labels.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,9 +87,32 @@ impl Roles {
         write_json(&path, self)
     }
 
-    /// Whether a subject had a part in the making of the weights.
-    pub fn made_weights(&self, id: &str) -> bool {
-        self.train.iter().chain(&self.valid).any(|known| known == id)
+    /// The roles in the run that made a file of weights, where it still lies in that run's folder.
+    ///
+    /// # Errors
+    /// When the run's `split.json` cannot be read.
+    pub fn of_weights(file: &Path) -> Result<Option<Self>> {
+        let run = file.parent().and_then(Path::parent).map(RunFolder::new);
+        match run.map(|run| run.split()).filter(|split| split.is_file()) {
+            Some(split) => read_json(&split).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Refuses pretrained weights that have seen a subject that is held out here.
+    ///
+    /// # Errors
+    /// When they have, or their run cannot be read.
+    pub fn refuse_leak(&self, weights: &Path) -> Result<()> {
+        let Some(theirs) = Roles::of_weights(weights)? else { return Ok(()) };
+        match self.test.iter().chain(&self.valid).find(|id| theirs.train.contains(id)) {
+            None => Ok(()),
+            Some(id) => Err(Error::Data(format!(
+                "subject {id} is held out here, and {} was trained on it; give the same --data, \
+                 --test and --seed as that run had",
+                weights.display()
+            ))),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nn::checkpoint;
+use nn::{Part, checkpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
 use crate::data::{Cohort, Moment, cache_folder};
 use crate::evaluate::{Results, evaluate, write_frames, write_slices};
-use crate::model::{Model, metadata, weights_of};
+use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
@@ -70,13 +70,16 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let settings = &job.settings;
     settings.check()?;
     refuse_contradictions(job)?;
-    let weights = job.weights.as_deref().map(weights_of).transpose()?;
+    let weights = job.weights.as_deref().map(pretrained_weights_of).transpose()?;
     let name = format!("{}-{}", settings.method.name(), settings.preset.name());
     let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
     // Before the data are read, which may take long.
     folder.check(settings)?;
     let (cohort, test) = cohorts(job, watcher)?;
     let roles = Roles::draw(settings, &cohort, test.as_ref(), job.parts == Parts::Pretrain)?;
+    if let Some(weights) = &weights {
+        roles.refuse_leak(weights)?;
+    }
     let _held = folder.prepare(settings)?;
     roles.keep(&folder)?;
     keep_job(job, weights.as_deref(), &folder)?;
@@ -109,6 +112,9 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
         (Parts::Pretrain, Method::Scratch, _) => {
             refuse("--stage pretrain with --method scratch: there is nothing to pretrain")
         }
+        (_, Method::Scratch, Some(_)) => refuse(
+            "--method scratch starts from random weights; name the method that made --weights",
+        ),
         (Parts::Pretrain, _, Some(_)) => {
             refuse("--stage pretrain starts from random weights; leave --weights out")
         }
@@ -239,6 +245,7 @@ impl Run<'_> {
         )
     }
 
+    /// Pretrains.
     fn pretrained(&self) -> Result<Pretrained> {
         let mut task = Contrastive::new(self.settings)?;
         let sampler = self.sampler(&self.roles.train, Selection::Everything, Contrastive::VIEWS)?;
@@ -269,9 +276,19 @@ impl Run<'_> {
         let (mut learning_rate, mut learning_rate_key) =
             (finetune.optimisation.learning_rate, "finetune.optimisation.learning_rate");
         if let Some(Pretrained { weights, .. }) = pretrained {
-            let report = checkpoint::load(weights, task.network())?;
-            let text = format!("fine-tuning starts from {}: {report}", weights.display());
-            self.watcher.note(&text);
+            let which = Contrastive::hands_over;
+            let mut encoder = Part { module: task.network(), which };
+            let report = checkpoint::load(weights, &mut encoder)?;
+            self.watcher.note(&format!(
+                "encoder from {}: {} tensors; the decoder starts afresh",
+                weights.display(),
+                report.matched
+            ));
+            if let Some(name) = report.missing.first() {
+                let what =
+                    format!("lacks {} of the encoder's tensors ({name})", report.missing.len());
+                return Err(Error::file(weights, what));
+            }
             (learning_rate, learning_rate_key) =
                 (finetune.pretrained_learning_rate, "finetune.pretrained_learning_rate");
         }
@@ -308,7 +325,7 @@ impl Run<'_> {
         cache: &Arc<Cache>,
         subjects: &[usize],
     ) -> Result<Results> {
-        let frames: usize = subjects.iter().map(|&s| cache.subject(s).frames().len()).sum();
+        let frames: usize = subjects.iter().map(|&s| cache.subject(s).study_frames().len()).sum();
         self.watcher.begin("test", frames as u64);
         let mut done = 0;
         let mut predictor = Predictor::new(task.unet(), self.grid());
@@ -379,7 +396,8 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
         return Err(Error::Data(format!("no subject of {} has labels", cohort.source)));
     }
     note_known_subjects(model, cohort, watcher)?;
-    let frames: usize = subjects.iter().map(|&s| cohort.cache.subject(s).frames().len()).sum();
+    let frames: usize =
+        subjects.iter().map(|&s| cohort.cache.subject(s).study_frames().len()).sum();
     watcher.begin("evaluate", frames as u64);
     let mut done = 0;
     let results = evaluate(&mut model.predictor(), &cohort.cache, &subjects, |_| {
@@ -393,15 +411,10 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
 /// Dice of subjects that a network was trained on says nothing of others, and is not to be
 /// reported by mistake.
 fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) -> Result<()> {
-    let Some(run) = model.path.parent().and_then(Path::parent).map(RunFolder::new) else {
-        return Ok(());
-    };
-    if !run.split().is_file() {
-        return Ok(());
-    }
-    let roles: Roles = read_json(&run.split())?;
+    let Some(roles) = Roles::of_weights(&model.path)? else { return Ok(()) };
     let ids = cohort.labelled_ids();
-    let known: Vec<&String> = ids.iter().filter(|id| roles.made_weights(id)).collect();
+    let made_weights = |id: &&String| roles.train.contains(id) || roles.valid.contains(id);
+    let known: Vec<&String> = ids.iter().filter(made_weights).collect();
     if let Some(first) = known.first() {
         watcher.note(&format!(
             "warning: {} of {} subjects bear names that this run was trained or validated on \

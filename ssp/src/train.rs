@@ -127,7 +127,7 @@ impl Stage<'_> {
         });
         let state = self.resume(task, &mut optimiser, watcher)?;
         if self.is_over(&state) && self.last().exists() {
-            // Rows of later stages stay in the metrics.
+            watcher.note(&format!("{}: finished already", self.name));
             return Ok(state);
         }
         let metrics = Metrics::resume(metrics, self.name, state.steps)?;
@@ -139,6 +139,7 @@ impl Stage<'_> {
             before: state.seconds,
             started: Instant::now(),
             saved: Instant::now(),
+            since: Since::now(),
             state,
             watcher,
         };
@@ -151,10 +152,10 @@ impl Stage<'_> {
         Ok(sitting.state)
     }
 
-    /// Whether a stage that has come so far is at its end, or stops before for lack of progress.
+    /// Whether all epochs are done, or no more are worth it.
     fn is_over(&self, state: &State) -> bool {
-        let stuck = |best: usize| self.patience > 0 && state.epochs >= best + self.patience;
-        state.epochs >= self.optimisation.epochs || state.best_epoch.is_some_and(stuck)
+        let idle = state.best_epoch.map_or(0, |best| state.epochs - best);
+        state.epochs >= self.optimisation.epochs || (self.patience > 0 && idle >= self.patience)
     }
 
     fn resume(
@@ -192,7 +193,22 @@ struct Sitting<'a> {
     before: f64,
     started: Instant,
     saved: Instant,
+    since: Since,
     watcher: &'a dyn Watcher,
+}
+
+/// What has come together since the last row of the books.
+struct Since {
+    losses: f64,
+    steps: u32,
+    images: usize,
+    from: Instant,
+}
+
+impl Since {
+    fn now() -> Self {
+        Since { losses: 0.0, steps: 0, images: 0, from: Instant::now() }
+    }
 }
 
 impl Sitting<'_> {
@@ -220,7 +236,7 @@ impl Sitting<'_> {
         let batches = self.sampler.batches();
         let rate = self.stage.rate(epoch);
         let every = ((self.stage.optimisation.epochs * batches) as u64 / ROWS).max(1);
-        let (mut sum, mut since) = (0.0, (0.0, 0, 0, Instant::now()));
+        let mut sum = 0.0;
         for index in 0..batches {
             let batch = self.sampler.batch(epoch as u32, index)?;
             let loss = task.loss(&batch)?;
@@ -238,20 +254,22 @@ impl Sitting<'_> {
             self.optimiser.step(task.network(), gradients, rate)?;
             self.state.steps += 1;
             sum += value;
-            since = (since.0 + value, since.1 + 1, since.2 + batch.images.dims()[0], since.3);
+            self.since.losses += value;
+            self.since.steps += 1;
+            self.since.images += batch.images.dims()[0];
             if self.state.steps.is_multiple_of(every) {
-                let (total, steps, images, from) = since;
+                let Since { losses, steps, images, from } =
+                    std::mem::replace(&mut self.since, Since::now());
                 self.metrics.append(&Record {
                     stage: self.stage.name.to_owned(),
                     epoch: epoch + 1,
                     step: self.state.steps,
-                    loss: Some(total / f64::from(steps)),
+                    loss: Some(losses / f64::from(steps)),
                     learning_rate: Some(rate),
                     images_per_second: Some(images as f64 / from.elapsed().as_secs_f64()),
                     seconds: self.seconds(),
                     ..Record::default()
                 })?;
-                since = (0.0, 0, 0, Instant::now());
             }
             let text = format!(
                 "epoch {}/{}  loss {:.4}{}",
@@ -279,12 +297,15 @@ impl Sitting<'_> {
             seconds: self.seconds(),
             ..Record::default()
         })?;
-        if self.state.best_loss.is_none_or(|best| loss < best) {
+        if loss.is_finite() && self.state.best_loss.is_none_or(|best| loss < best) {
             self.state.best_loss = Some(loss);
             self.state.best_dice = Some(dice);
             self.state.best_epoch = Some(self.state.epochs);
             checkpoint::save(&self.stage.best(), task.network(), self.stage.metadata.clone())?;
         }
+        let (epochs, of) = (self.state.epochs, self.stage.optimisation.epochs);
+        let text = format!("epoch {epochs}/{of}  valid loss {loss:.4}, Dice {dice:.3}");
+        self.watcher.advance(self.state.steps, &text);
         Ok(())
     }
 

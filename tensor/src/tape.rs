@@ -82,7 +82,13 @@ impl Gradients {
     }
 
     fn accumulate(&mut self, tensor: &Tensor, gradient: Tensor) -> Result<()> {
-        debug_assert_eq!(tensor.shape(), gradient.shape(), "gradient of {tensor:?}");
+        if (tensor.shape(), tensor.dtype()) != (gradient.shape(), gradient.dtype()) {
+            return Err(Error::Backward(format!(
+                "a gradient of {} {} for {tensor:?}",
+                gradient.dtype(),
+                gradient.shape()
+            )));
+        }
         let sum = match self.0.remove(&tensor.id()) {
             None => gradient,
             Some(so_far) => sum(so_far, &gradient)?,
@@ -232,6 +238,15 @@ mod tests {
         assert!(product(&x, &c).wants_gradient());
         let error = product(&c, &c).backward().unwrap_err();
         assert_eq!(error.to_string(), "backward: no parameter led to this result");
+    }
+
+    #[test]
+    fn a_gradient_of_another_shape_is_refused() {
+        let x = parameter(2.0);
+        let wrong = |_, _: &[bool]| Ok(vec![Some(Tensor::zeros::<f64>([3]))]);
+        let y = Tensor::scalar(4.0).recorded("wrong", &[&x], wrong);
+        let error = y.backward().unwrap_err().to_string();
+        assert_eq!(error, "backward: a gradient of f64 [3] for Tensor f64 []");
     }
 
     #[test]

@@ -102,6 +102,9 @@ impl Tensor {
     /// inputs, and `backward` turns the gradient of the result into those of the parents, in
     /// order, leaving out those that `wanted` says nobody asks for.
     ///
+    /// `backward` may keep the parents. It cannot keep a clone of `self`, which must not be shared
+    /// yet (a panic says so); what it needs of the result it computes again.
+    ///
     /// Nothing is recorded when no parent wants a gradient or inside [`without_tape`].
     ///
     /// [`without_tape`]: crate::without_tape
@@ -122,7 +125,10 @@ impl Tensor {
 
     /// Changes a tensor that nobody else holds yet.
     fn rebuilt(mut self, change: impl FnOnce(&mut Inner)) -> Self {
-        let inner = Arc::get_mut(&mut self.0).expect("a new tensor has one owner");
+        let inner = Arc::get_mut(&mut self.0).expect(
+            "a result goes on the tape before it is shared: keep the inputs for backward, not a \
+             clone of the result",
+        );
         change(inner);
         self
     }

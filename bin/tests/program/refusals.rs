@@ -4,6 +4,10 @@ use crate::desk::Desk;
 
 const SCRATCH: [&str; 3] = ["train", "--method", "scratch"];
 
+fn pcl<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["train", "--method", "pcl"], more].concat()
+}
+
 fn scratch<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&SCRATCH, more].concat()
 }
@@ -15,6 +19,7 @@ fn settings_that_make_no_sense() {
     assert!(set("finetune.epoch=3").contains("the nearest is finetune.optimisation.epochs"));
     assert!(set("network.size=100").contains("multiple of 8"));
     assert!(set("method=pcl").contains("use --method"));
+    assert!(set("seed=3").contains("use --seed"));
     assert!(set("finetune.epochs=many").contains("finetune.optimisation.epochs=many"));
     assert!(set("subjects.phantom=100000000000000").contains("takes 1 to 10000"));
     desk.fail(&["train", "--method", "nonsense"], 2);
@@ -22,6 +27,8 @@ fn settings_that_make_no_sense() {
     desk.fail(&scratch(&["--stage", "pretrain"]), 2);
     desk.fail(&scratch(&["--threads", "0"]), 2);
     desk.fail(&scratch(&["--labelled", "0"]), 2);
+    let line = desk.fail(&scratch(&["--weights", "run"]), 2);
+    assert!(line.contains("starts from random weights"), "{line}");
     let line = desk.fail(&scratch(&["--device", "cuda"]), 2);
     assert!(line.contains("no CUDA kernels"), "{line}");
     desk.fail(&["bench", "train", "--size", "33", "--channels", "4,8"], 2);
@@ -51,9 +58,9 @@ fn data_that_are_not_there_or_do_not_fit() {
 fn folders_and_weights_that_cannot_be_used() {
     let desk = Desk::new();
     std::fs::create_dir(desk.path("empty")).unwrap();
-    let line = desk.fail(&scratch(&["--weights", "empty"]), 1);
-    assert!(line.contains("holds no weights"), "{line}");
-    let line = desk.fail(&scratch(&["--weights", "nowhere"]), 1);
+    let line = desk.fail(&pcl(&["--weights", "empty"]), 1);
+    assert!(line.contains("holds no pretrained weights"), "{line}");
+    let line = desk.fail(&pcl(&["--weights", "nowhere"]), 1);
     assert!(line.contains("nowhere: does not exist"), "{line}");
     desk.trained("run", &["--method", "scratch"]);
     let line = desk.fail(&scratch(&["--out", "run", "--seed", "9"]), 1);
@@ -69,8 +76,12 @@ fn folders_and_weights_that_cannot_be_used() {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - damage]).unwrap();
     }
-    let line = desk.fail(&scratch(&["--weights", "run", "--set", "subjects.phantom=8"]), 1);
-    assert!(line.contains("not a whole safetensors file"), "{line}");
+    for weights in ["run", "run/finetune/best.safetensors"] {
+        let line = desk.fail(&["evaluate", "--weights", weights, "--data", "empty"], 1);
+        assert!(line.contains("not a whole safetensors file"), "{line}");
+    }
+    let line = desk.fail(&pcl(&["--weights", "run"]), 1);
+    assert!(line.contains("holds no pretrained weights"), "{line}");
     let resumed = desk.train("run", &["--method", "scratch"]).output().unwrap();
     let errors = String::from_utf8_lossy(&resumed.stderr).into_owned();
     assert_eq!(resumed.status.code(), Some(1), "{errors}");

@@ -79,8 +79,7 @@ fn stages_can_be_run_apart() {
     assert!(weights("second") == weights("whole"));
     assert!(weights("first") == weights("whole"));
     // Once begun, fine-tuning has one beginning.
-    desk.trained("other", &["--method", "simclr", "--stage", "pretrain", "--seed", "1"]);
-    let other = ["--method", "simclr", "--stage", "finetune", "--weights", "other"];
+    let other = ["--method", "simclr", "--stage", "finetune", "--weights", "whole"];
     let output = desk.train("second", &other).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && errors.contains("fine-tuning began from"), "{errors}");
@@ -109,13 +108,24 @@ fn labels_can_be_few_or_none() {
 }
 
 #[test]
-fn a_seed_is_a_seed_however_it_is_given() {
+fn held_out_subjects_stay_out_of_training() {
     let desk = Desk::new();
-    let weights = |out: &str, more: &[&str]| {
-        let arguments = [&["--method", "scratch"], more].concat();
-        bytes(desk.trained(out, &arguments).join("finetune/last.safetensors"))
-    };
-    let seven = weights("seven", &["--seed", "7"]);
-    assert!(seven == weights("set", &["--set", "seed=7"]));
-    assert!(seven != weights("other", &[]));
+    desk.plain_data_set("set", 6);
+    desk.trained("first", &["--method", "pcl", "--data", "set", "--stage", "pretrain"]);
+    // Another seed draws another split, whose test subjects the first run was trained on.
+    for weights in ["first", "first/pretrain/last.safetensors"] {
+        let arguments =
+            ["--method", "pcl", "--data", "set", "--stage", "finetune", "--weights", weights];
+        let refused = (1..5).any(|seed: u32| {
+            let seed = seed.to_string();
+            let more = [&arguments[..], &["--seed", &seed]].concat();
+            let output = desk.train(&format!("{seed}{}", weights.len()), &more).output().unwrap();
+            String::from_utf8_lossy(&output.stderr).contains("was trained on it")
+        });
+        assert!(refused, "{weights}");
+    }
+    // The same folder twice is the same subjects, once.
+    desk.trained("twice", &["--method", "scratch", "--data", "set", "--data", "set/images"]);
+    let count = |part: &str| ids(&desk, "twice", part).len();
+    assert_eq!(count("train") + count("valid") + count("test"), 6);
 }

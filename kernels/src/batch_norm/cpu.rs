@@ -45,10 +45,27 @@ impl<T: Scalar> Vectorised<T> for Apply<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<Scalar = T>>(self) {
         let Activation { mean, scale, shift, slope } = *self.activation;
-        for (x, out) in self.x.chunks_exact(mean.len()).zip(self.out.chunks_exact_mut(mean.len())) {
-            for c in 0..mean.len() {
-                let y = (x[c] - mean[c]) * scale[c] + shift[c];
-                out[c] = if y > T::default() { y } else { y * slope };
+        let channels = mean.len();
+        let (whole, pixels) = (channels - channels % S::LANES, self.x.len() / channels);
+        assert!(self.out.len() == self.x.len() && scale.len().min(shift.len()) >= channels);
+        for c in (0..whole).step_by(S::LANES) {
+            // SAFETY: c + LANES <= channels, and every pixel and vector holds that many values.
+            unsafe {
+                let (zero, slope) = (S::splat(T::default()), S::splat(slope));
+                let [mean, scale, shift] =
+                    [mean, scale, shift].map(|values| S::load(values.as_ptr().add(c)));
+                for at in (0..pixels).map(|pixel| pixel * channels + c) {
+                    let distance = S::sub(S::load(self.x.as_ptr().add(at)), mean);
+                    let y = S::mul_add(distance, scale, shift);
+                    let y = S::select_greater(y, zero, y, S::mul(y, slope));
+                    S::store(self.out.as_mut_ptr().add(at), y);
+                }
+            }
+        }
+        for c in whole..channels {
+            for at in (0..pixels).map(|pixel| pixel * channels + c) {
+                let y = (self.x[at] - mean[c]) * scale[c] + shift[c];
+                self.out[at] = if y > T::default() { y } else { y * slope };
             }
         }
     }
@@ -152,6 +169,7 @@ impl<T: Scalar> Vectorised<T> for GradientSums<'_, T> {
         let Activation { mean, scale, shift, slope } = *self.activation;
         let channels = mean.len();
         let pixels = self.x.len() / channels;
+        assert!(self.gradient.len() == self.x.len() && scale.len().min(shift.len()) >= channels);
         let whole = channels - channels % S::LANES;
         for c in (0..whole).step_by(S::LANES) {
             // SAFETY: c + LANES <= channels, and every pixel and vector holds that many values.
@@ -204,14 +222,34 @@ impl<T: Scalar> Vectorised<T> for InputGradient<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<Scalar = T>>(self) {
         let Activation { mean, scale, shift, slope } = *self.activation;
-        let (towards, constant, n) = (self.towards, self.constant, mean.len());
-        for (x, gradient) in self.x.chunks_exact(n).zip(self.gradient.chunks_exact_mut(n)) {
-            for c in 0..n {
-                let distance = x[c] - mean[c];
+        let (towards, constant, channels) = (self.towards, self.constant, mean.len());
+        let (whole, pixels) = (channels - channels % S::LANES, self.x.len() / channels);
+        assert!(
+            self.gradient.len() == self.x.len() && towards.len().min(constant.len()) >= channels
+        );
+        for c in (0..whole).step_by(S::LANES) {
+            // SAFETY: c + LANES <= channels, and every pixel and vector holds that many values.
+            unsafe {
+                let (zero, slope) = (S::splat(T::default()), S::splat(slope));
+                let [mean, scale, shift, towards, constant] =
+                    [mean, scale, shift, towards, constant].map(|v| S::load(v.as_ptr().add(c)));
+                for at in (0..pixels).map(|pixel| pixel * channels + c) {
+                    let distance = S::sub(S::load(self.x.as_ptr().add(at)), mean);
+                    let y = S::mul_add(distance, scale, shift);
+                    let g = S::load(self.gradient.as_ptr().add(at));
+                    let g = S::select_greater(y, zero, g, S::mul(g, slope));
+                    let moved = S::mul_add(distance, towards, constant);
+                    S::store(self.gradient.as_mut_ptr().add(at), S::mul_add(g, scale, moved));
+                }
+            }
+        }
+        for c in whole..channels {
+            for at in (0..pixels).map(|pixel| pixel * channels + c) {
+                let distance = self.x[at] - mean[c];
                 let y = distance * scale[c] + shift[c];
-                let g = gradient[c];
+                let g = self.gradient[at];
                 let g = if y > T::default() { g } else { g * slope };
-                gradient[c] = g * scale[c] + distance * towards[c] + constant[c];
+                self.gradient[at] = g * scale[c] + distance * towards[c] + constant[c];
             }
         }
     }

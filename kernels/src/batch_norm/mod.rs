@@ -96,6 +96,9 @@ pub fn batch_norm(
         Statistics::Running { mean, variance } => (mean, variance, None),
     };
     let channels = x.shape().last();
+    if x.shape().elements() == 0 {
+        return Err(Error::shape("batch_norm", format!("no values in {}", x.shape())));
+    }
     for (name, vector) in [("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta)]
     {
         if vector.dims() != [channels] || vector.dtype() != x.dtype() {

@@ -87,9 +87,9 @@ impl Convolution {
         }
         let mut channels = 0;
         for input in inputs {
-            let same = inputs[0].dims()[..inputs[0].shape().axes() - 1]
-                == input.dims()[..input.shape().axes() - 1];
-            if input.shape().axes() != 4 || !same || input.shape().elements() == 0 {
+            let pixels = |t: &Tensor| t.shape().as_array::<4>().map(|[n, h, w, _]| [n, h, w]);
+            let same = pixels(input).is_some() && pixels(input) == pixels(inputs[0]);
+            if !same || input.shape().elements() == 0 {
                 let shapes: Vec<_> = inputs.iter().map(|i| i.shape()).collect();
                 return refuse(format!(
                     "inputs are {shapes:?}, not [n, rows, columns, channels] alike but for channels"

@@ -59,7 +59,7 @@ fn term_by_term(
         Some(positions) => {
             let d = (positions[i] - positions[j]).abs();
             let folded = if settings.cyclic { d.min(1.0 - d) } else { d };
-            folded < settings.threshold
+            folded < settings.threshold - 1e-9
         }
     };
     let of_row = |i: usize| {

@@ -28,6 +28,10 @@ impl Default for NtXent {
     }
 }
 
+/// Distances this close to the threshold count as equal to it, and so as no positive: for stacks of
+/// 10 slices, `0.3 - 0.2` is above 0.1 and `0.4 - 0.3` is not, and rounding must not decide.
+const TIE: f64 = 1e-9;
+
 /// The loss of feature rows `[rows, width]`, as a scalar.
 ///
 /// With `s` the cosine similarity of two rows over the temperature, and `P(i)` the positives of
@@ -99,8 +103,9 @@ impl Positives {
             if settings.cyclic && d > 0.5 { (1.0 - d).abs() } else { d }
         };
         let of_row = |(row, &position): (usize, &f64)| {
-            let near =
-                |&j: &usize| j != row && distance(positions[j], position) < settings.threshold;
+            let near = |&j: &usize| {
+                j != row && distance(positions[j], position) < settings.threshold - TIE
+            };
             let positives: Vec<usize> = (0..rows).filter(near).collect();
             if positives.is_empty() {
                 let what = format!(

@@ -2,7 +2,8 @@
 //!
 //! A kernel is written once, generic over [`Simd`], and compiled for each instruction set;
 //! [`run`] picks the best that the processor has. `CINE_SIMD` (`avx512`, `avx2`, `portable`)
-//! lowers the choice, to compare or to rule an instruction set out.
+//! lowers the choice of our own kernels, to compare; matrix products, from the `gemm` crate, choose
+//! for themselves.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -179,20 +180,29 @@ pub fn lanes<T: Scalar>() -> usize {
 /// Runs a kernel with the instruction set in use.
 #[inline]
 pub fn run<T: Scalar, K: Vectorised<T>>(kernel: K) -> K::Output {
-    run_at(level(), kernel)
+    run_checked(level(), kernel)
 }
 
-/// Runs a kernel with a given instruction set, which must be [available](Level::available).
-#[inline]
+/// Runs a kernel with a given instruction set.
+///
+/// # Panics
+/// When the processor does not have it.
 pub fn run_at<T: Scalar, K: Vectorised<T>>(level: Level, kernel: K) -> K::Output {
+    assert!(Level::available().contains(&level), "this processor has no {}", level.name());
+    run_checked(level, kernel)
+}
+
+/// As [`run_at`], for a level that was found available.
+#[inline]
+fn run_checked<T: Scalar, K: Vectorised<T>>(level: Level, kernel: K) -> K::Output {
     match level {
         // SAFETY: portable code needs nothing of the processor.
         Level::Portable => unsafe { kernel.run::<T::Portable>() },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `level` found AVX2 and FMA on this processor.
+        // SAFETY: both callers found AVX2 and FMA on this processor.
         Level::Avx2 => unsafe { in_avx2::<T, K>(kernel) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: `level` found AVX-512 on this processor.
+        // SAFETY: both callers found AVX-512 on this processor.
         Level::Avx512 => unsafe { in_avx512::<T, K>(kernel) },
         #[cfg(not(target_arch = "x86_64"))]
         // SAFETY: as above; no other level is ever chosen here.

@@ -25,7 +25,7 @@ pub fn convolve<T: Scalar>(
 ) -> Option<Moments> {
     let channels = weights.outputs().iter().map(|o| o.len).sum::<usize>();
     let images = output.len() / (plan.output[0] * plan.output[1] * channels);
-    let staged: usize = sources.iter().map(|s| s.channels).sum();
+    let staged = layout.staged_channels();
     let bands = plan.bands(images, staged, size_of::<T>());
     let bias = padded_bias(bias, weights.outputs());
     let mut rest = output;

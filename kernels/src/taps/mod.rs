@@ -153,7 +153,7 @@ impl Plan {
     }
 
     /// Cuts the work into bands: whole images while they are small, rows of one image where they
-    /// are large. `channels` are those that are staged, `element` the bytes of one number.
+    /// are large. `channels` are those staged, in whole blocks, `element` the bytes of one number.
     pub fn bands(&self, images: usize, channels: usize, element: usize) -> Vec<Band> {
         /// What a band's staged input may take: a part of a core's second-level cache.
         const STAGED_BYTES: usize = 256 << 10;

@@ -89,6 +89,7 @@ impl<T: Scalar> Vectorised<T> for ColumnSums<'_, T> {
     unsafe fn run<S: Simd<Scalar = T>>(self) {
         let channels = self.sums.len();
         let pixels = self.values.len() / channels;
+        assert!(self.centre.len() >= channels);
         let whole = channels - channels % S::LANES;
         for c in (0..whole).step_by(S::LANES) {
             // SAFETY: c + LANES <= channels, and every pixel holds that many values.

@@ -89,6 +89,11 @@ impl Layout {
         &self.blocks
     }
 
+    /// Channels as they are staged: whole blocks.
+    pub fn staged_channels(&self) -> usize {
+        self.blocks.len() * BLOCK
+    }
+
     fn staged_rows(&self, rows: usize) -> usize {
         (rows - 1) * self.stride + self.row_reach.len()
     }

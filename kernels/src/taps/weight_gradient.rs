@@ -28,7 +28,7 @@ pub fn weight_gradient<T: Scalar>(
 ) -> Option<Vec<f64>> {
     let images = gradient.len() / (plan.output[0] * plan.output[1] * channels);
     let input_channels: usize = sources.iter().map(|s| s.channels).sum();
-    let bands = plan.bands(images, input_channels, size_of::<T>());
+    let bands = plan.bands(images, layout.staged_channels(), size_of::<T>());
     let positions = weights.len() / (input_channels * channels);
     let padded = channels.next_multiple_of(simd::lanes::<T>());
     let job = Job { plan, layout, sources, channels, padded, input_channels, bias };

@@ -60,8 +60,19 @@ impl Cohort {
         for folder in folders {
             sets.extend(open_all(folder)?);
         }
-        let places: Vec<(usize, usize)> = (0..sets.len())
-            .flat_map(|set| (0..sets[set].subjects().len()).map(move |index| (set, index)))
+        let all = (0..sets.len()).flat_map(|set| {
+            let subjects = sets[set].subjects();
+            (0..subjects.len()).map(move |index| (set, index, subjects[index].files.first()))
+        });
+        // Folders may overlap; a subject is one however often it is found.
+        let mut found = std::collections::BTreeSet::new();
+        let places: Vec<(usize, usize)> = all
+            .filter(|(_, _, file)| {
+                file.is_none_or(|file| {
+                    found.insert(file.canonicalize().unwrap_or_else(|_| file.clone()))
+                })
+            })
+            .map(|(set, index, _)| (set, index))
             .collect();
         let plain = |&(set, index): &(usize, usize)| sets[set].subjects()[index].id.as_str();
         let mut seen = std::collections::BTreeMap::new();

@@ -6,7 +6,6 @@ use rayon::prelude::*;
 use tensor::random::{Purpose, Stream};
 use tensor::{Buffer, Tensor};
 
-use super::Moment;
 use super::cache::{Cache, CachedSubject};
 use crate::augment::{Augmentation, Grid, Key, Renderer, View, draw};
 use crate::{Error, Result};
@@ -243,12 +242,7 @@ fn phases(subject: &CachedSubject, selection: Selection) -> Vec<usize> {
     if selection == Selection::Everything {
         return (0..subject.phases()).collect();
     }
-    let ends = subject.frames().filter(|(_, moment)| *moment != Moment::Other);
-    let ends: Vec<usize> = ends.map(|(phase, _)| phase).collect();
-    if !ends.is_empty() {
-        return ends;
-    }
-    subject.frames().map(|(phase, _)| phase).collect()
+    subject.study_frames().into_iter().map(|(phase, _)| phase).collect()
 }
 
 #[cfg(test)]

@@ -3,13 +3,25 @@
 use std::path::Path;
 
 use super::{FrameRow, Results, dice};
-use crate::data::{CLASSES, Moment, folder, nifti};
+use crate::data::nifti::LabelVolume;
+use crate::data::{ACDC_LABELS, CLASSES, Moment, folder, nifti};
 use crate::{Error, Result};
+
+/// A label map in the study's numbering. ACDC's files, known by their names, have their own.
+fn in_our_numbering(path: &Path) -> Result<LabelVolume> {
+    let mut volume = nifti::read_labels(path, HIGHEST)?;
+    let name = nifti::stem(path);
+    if name.starts_with("patient") && name.contains("_frame") && name.ends_with("_gt") {
+        volume.labels.iter_mut().for_each(|label| *label = ACDC_LABELS[usize::from(*label)] as u8);
+    }
+    Ok(volume)
+}
 
 const HIGHEST: u8 = CLASSES as u8 - 1;
 
 /// Compares every label map in `labels` with that of the same name in `predictions`, in 3D and
-/// phase by phase; phases without any true label are left out.
+/// phase by phase; phases without any true label are left out. Truth named as ACDC names it
+/// (`patient001_frame01_gt`) is taken to be numbered as ACDC numbers it.
 ///
 /// # Errors
 /// When a prediction is missing, or two maps differ in shape.
@@ -31,8 +43,7 @@ pub fn compare_folders(predictions: &Path, labels: &Path) -> Result<Results> {
                 format!("there is no prediction {image}.nii.gz in {}", predictions.display());
             return Err(Error::file(path, what));
         };
-        let (truth, prediction) =
-            (nifti::read_labels(path, HIGHEST)?, nifti::read_labels(found, HIGHEST)?);
+        let (truth, prediction) = (in_our_numbering(path)?, nifti::read_labels(found, HIGHEST)?);
         let (wanted, given) = (truth.header.dims, prediction.header.dims);
         if wanted != given {
             let what = format!("is {given:?} where {} is {wanted:?}", path.display());

@@ -55,7 +55,7 @@ pub fn evaluate(
     for &index in subjects {
         let subject = cache.subject(index);
         let plane = subject.grid().size.iter().product();
-        for (phase, moment) in subject.frames() {
+        for (phase, moment) in subject.study_frames() {
             let Some(truth) = subject.labels(phase) else { continue };
             let labels = predictor.phase(&subject, phase)?;
             let id = subject.id().to_owned();

@@ -98,7 +98,7 @@ fn draw_subject(
     subject: &CachedSubject<'_>,
     path: &Path,
 ) -> Result<()> {
-    let frames: Vec<_> = subject.frames().collect();
+    let frames = subject.study_frames();
     let phases: Vec<usize> = frames.iter().map(|(phase, _)| *phase).collect();
     let stack = stack_of(subject, &phases);
     let predictions = phases

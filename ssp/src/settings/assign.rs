@@ -25,9 +25,8 @@ impl Settings {
         let (key, value) = (key.trim(), value.trim());
         let mut tree = self.to_value()?;
         let key = &resolve(key, &leaves(&tree)).map_err(Error::Setting)?;
-        if ["preset", "method"].contains(&key.as_str()) {
-            let what = format!("--set {assignment}: other settings follow from it; use --{key}");
-            return Err(Error::Setting(what));
+        if let "method" | "preset" | "seed" | "labelled" = key.as_str() {
+            return Err(Error::Setting(format!("{key} is not for --set; use --{key}")));
         }
         let place = key.split('.').try_fold(&mut tree, |node, part| node.get_mut(part));
         let Some(place) = place else {

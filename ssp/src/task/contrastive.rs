@@ -2,7 +2,6 @@
 
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Mode, Module};
-use tensor::random::Purpose;
 use tensor::{DType, Tensor};
 
 use super::Task;
@@ -31,7 +30,7 @@ impl Contrastive {
     /// When the settings make no network.
     pub fn new(settings: &Settings) -> Result<Self> {
         let pretrain = &settings.pretrain;
-        let mut init = Init::new(settings.seed, Purpose::Weights as u32, DType::F32);
+        let mut init = Init::new(settings.seed, 1, DType::F32);
         Ok(Contrastive {
             network: EncoderMlp::new(&mut init, &settings.network.channels, &pretrain.mlp)?,
             loss: NtXent {

@@ -170,7 +170,14 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(folder: &Path) -> Result<Self> {
-        let file = NamedTempFile::new_in(folder).map_err(|e| Error::io(folder, e))?;
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            // A temporary file is private by default; a cache may serve a whole laboratory.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(folder).map_err(|e| Error::io(folder, e))?;
         let mut writer = Writer { file: BufWriter::with_capacity(1 << 20, file), position: 0 };
         writer.write(&[0; HEADER])?;
         Ok(writer)

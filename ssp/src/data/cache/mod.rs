@@ -245,6 +245,13 @@ impl<'a> CachedSubject<'a> {
         self.entry.frames.iter().map(|frame| (frame.phase, moment(frame)))
     }
 
+    /// The labelled phases that training and evaluation use: end-diastole and end-systole; of a
+    /// subject that has neither, whatever is labelled.
+    pub fn study_frames(&self) -> Vec<(usize, Moment)> {
+        let ends: Vec<_> = self.frames().filter(|(_, moment)| *moment != Moment::Other).collect();
+        if ends.is_empty() { self.frames().collect() } else { ends }
+    }
+
     /// Labels of a whole phase, `slices * rows * columns`; none if it carries none.
     pub fn labels(&self, phase: usize) -> Option<&'a [u8]> {
         let frame = self.entry.frames.iter().find(|frame| frame.phase == phase)?;

@@ -1,5 +1,6 @@
 use tempfile::TempDir;
 
+use super::super::Moment;
 use super::*;
 use crate::data::cache;
 use crate::data::{Frame, Stack, Subject};
