@@ -173,6 +173,10 @@ mod tests {
     fn the_published_network_has_its_published_size() {
         let mut net = UNet::new(&mut Init::new(0, 0, DType::F32), &PAPER_CHANNELS, 4, -1).unwrap();
         assert_eq!(net.parameters(), 33_474_840);
+        // And that of `--preset small`, as PyTorch counts it for `tests/peers/reference.py`.
+        let small = [16, 32, 64, 128, 128];
+        let mut net = UNet::new(&mut Init::new(0, 0, DType::F32), &small, 4, -1).unwrap();
+        assert_eq!(net.parameters(), 1_288_592);
     }
 
     #[test]

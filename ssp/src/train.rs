@@ -149,6 +149,8 @@ impl Stage<'_> {
         watcher.end();
         outcome?;
         checkpoint::save(&self.last(), task.network(), self.metadata.clone())?;
+        // The next stage has other shapes; what this one kept for reuse is of no use to it.
+        tensor::release_idle_memory();
         Ok(sitting.state)
     }
 
