@@ -11,8 +11,10 @@ pub mod concat;
 pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod dice_ce;
+pub mod dino_loss;
 pub mod elementwise;
 mod exponential;
+mod inner;
 pub mod intensity;
 pub mod leaky_relu;
 pub mod linear;
@@ -42,6 +44,7 @@ pub fn registry() -> &'static [Operation] {
                 conv_transpose2d::check::random,
             ),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
+            Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
