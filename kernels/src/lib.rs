@@ -18,6 +18,7 @@ mod inner;
 pub mod intensity;
 pub mod leaky_relu;
 pub mod linear;
+pub mod masked_error;
 mod matrix;
 pub mod nt_xent;
 pub mod pool;
@@ -49,6 +50,11 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
             Operation::new("linear", linear::check::awkward, linear::check::random),
+            Operation::new(
+                "masked_error",
+                masked_error::check::awkward,
+                masked_error::check::random,
+            ),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random),
