@@ -14,6 +14,7 @@ pub mod dice_ce;
 pub mod dino_loss;
 pub mod elementwise;
 mod exponential;
+pub mod gelu;
 mod inner;
 pub mod intensity;
 pub mod leaky_relu;
@@ -47,6 +48,7 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
+            Operation::new("gelu", gelu::check::awkward, gelu::check::random),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
             Operation::new("linear", linear::check::awkward, linear::check::random),
