@@ -17,6 +17,7 @@ mod exponential;
 pub mod gelu;
 mod inner;
 pub mod intensity;
+pub mod l2_normalise;
 pub mod leaky_relu;
 pub mod linear;
 pub mod masked_error;
@@ -50,6 +51,11 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
+            Operation::new(
+                "l2_normalise",
+                l2_normalise::check::awkward,
+                l2_normalise::check::random,
+            ),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
             Operation::new("linear", linear::check::awkward, linear::check::random),
             Operation::new(
