@@ -30,6 +30,7 @@ pub mod sgd;
 pub mod simd;
 pub mod softmax;
 mod taps;
+pub mod weight_norm;
 
 use check::Operation;
 
@@ -69,6 +70,7 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("resample", resample::check::awkward, resample::check::random),
             Operation::new("sgd", sgd::check::awkward, sgd::check::random),
             Operation::new("softmax", softmax::check::awkward, softmax::check::random),
+            Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random),
         ]
     }
 }
