@@ -22,6 +22,7 @@ pub mod leaky_relu;
 pub mod linear;
 pub mod masked_error;
 mod matrix;
+pub mod moving_average;
 pub mod nt_xent;
 pub mod pool;
 pub mod reduce;
@@ -63,6 +64,11 @@ pub fn registry() -> &'static [Operation] {
                 "masked_error",
                 masked_error::check::awkward,
                 masked_error::check::random,
+            ),
+            Operation::new(
+                "moving_average",
+                moving_average::check::awkward,
+                moving_average::check::random,
             ),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random),
