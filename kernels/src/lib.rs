@@ -24,6 +24,7 @@ pub mod masked_error;
 mod matrix;
 pub mod moving_average;
 pub mod nt_xent;
+pub mod patch_mask;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
@@ -71,6 +72,7 @@ pub fn registry() -> &'static [Operation] {
                 moving_average::check::random,
             ),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
+            Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random),
             Operation::new("resample", resample::check::awkward, resample::check::random),
