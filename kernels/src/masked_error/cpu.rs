@@ -56,13 +56,22 @@ pub fn backward<T: Float>(
         let chunks = out.par_chunks_mut(length).zip(mask.data::<u8>().par_chunks(CHUNK));
         let chunks = chunks.zip(output.data::<T>().par_chunks(length));
         let chunks = chunks.zip(target.data::<T>().par_chunks(length));
-        chunks.for_each(|(((out, mask), output), target)| {
-            let pixels = out.chunks_mut(channels).zip(output.chunks(channels));
-            for ((out, output), (target, &mask)) in pixels.zip(target.chunks(channels).zip(mask)) {
-                for ((out, &output), &target) in out.iter_mut().zip(output).zip(target) {
-                    *out = if mask == 1 { slope * (output - target) } else { T::default() };
-                }
-            }
+        chunks.for_each(|(((out, mask), output), target)| match channels {
+            1 => differences(out, output, target, slope, |i| mask[i]),
+            _ => differences(out, output, target, slope, |i| mask[i / channels]),
         });
     })
+}
+
+fn differences<T: Float>(
+    out: &mut [T],
+    output: &[T],
+    target: &[T],
+    slope: T,
+    hidden: impl Fn(usize) -> u8,
+) {
+    for (i, (out, (&output, &target))) in out.iter_mut().zip(output.iter().zip(target)).enumerate()
+    {
+        *out = if hidden(i) == 1 { slope * (output - target) } else { T::default() };
+    }
 }

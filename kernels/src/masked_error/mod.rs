@@ -85,6 +85,25 @@ mod tests {
         assert!(error(&[f32::NAN, 2.0], &[1, 0]).unwrap().item().unwrap().is_nan());
     }
 
+    /// More pixels than one task works on, of two channels.
+    #[test]
+    fn the_gradient_is_that_of_hidden_pixels_in_every_chunk() {
+        let (shape, pixels) = ([2, 100, 90, 2], 2 * 100 * 90);
+        let output = Tensor::build::<f64>(shape, |out| {
+            out.iter_mut().enumerate().for_each(|(i, x)| *x = (i % 37) as f64);
+        });
+        let (output, target) = (output.parameter(), Tensor::zeros::<f64>(shape));
+        let mask: Vec<u8> = (0..pixels).map(|pixel| u8::from(pixel % 5 == 0)).collect();
+        let mask = Tensor::from_slice(&mask, [2, 100, 90]).unwrap();
+        let error = masked_error(&output, &target, &mask).unwrap();
+        let gradient = error.backward().unwrap().get(&output).unwrap().to_f64();
+        for (i, found) in gradient.into_iter().enumerate() {
+            let hidden = f64::from(u8::from(i / 2 % 5 == 0));
+            let wanted = 2.0 * hidden * (i % 37) as f64 / (pixels / 5) as f64;
+            assert!((found - wanted).abs() < 1e-15, "at {i}: {found}, not {wanted}");
+        }
+    }
+
     #[test]
     fn nothing_hidden_is_no_error() {
         let shape = [1, 2, 2, 1];
