@@ -12,7 +12,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn network() -> UNet {
-    UNet::new(&mut Init::new(1, 0, DType::F32), &[2, 3], 3, 1).unwrap()
+    UNet::new(&mut Init::new(1, 0, DType::F32), &[2, 3], 4, 1).unwrap()
 }
 
 fn values(net: &mut UNet) -> Vec<(String, Vec<f64>)> {

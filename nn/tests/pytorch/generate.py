@@ -3,7 +3,7 @@
     python nn/tests/pytorch/generate.py
 
 writes them beside this script; it needs torch only. Every file is of one small network (two
-resolutions, 3 classes), named as the published code names it. `twin.safetensors` has its values,
+resolutions, 4 classes), named as the published code names it. `twin.safetensors` has its values,
 which all readable files share: they are multiples of 1/8 below 16, so that float16 and bfloat16
 have them exactly.
 """
@@ -27,7 +27,7 @@ from reference import UNet2d  # noqa: E402
 
 
 def network():
-    net = UNet2d(channels=[2, 3], classes=3, scales=1)
+    net = UNet2d(channels=[2, 3], classes=4, scales=1)
     step = 0
     for value in net.state_dict().values():
         if value.is_floating_point():
