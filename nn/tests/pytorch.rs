@@ -132,7 +132,7 @@ fn changed_bytes_are_an_error_or_other_weights_but_never_more() {
     for name in ["plain.pt", "no_checksums.pt"] {
         let whole = std::fs::read(fixture(name)).unwrap();
         // The pickle comes first and is where a byte means most.
-        for (trials, reach) in [(600, 6000), (400, whole.len())] {
+        for (trials, reach) in [(200, 6000), (150, whole.len())] {
             for _ in 0..trials {
                 let mut bytes = whole.clone();
                 for _ in 0..=random(3) {
@@ -144,6 +144,6 @@ fn changed_bytes_are_an_error_or_other_weights_but_never_more() {
             }
         }
     }
-    assert!(refused > 500, "{refused} of 2000 were refused");
+    assert!(refused > 200, "{refused} of 700 were refused");
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
