@@ -6,6 +6,7 @@ use nn::UNet;
 use nn::checkpoint::{self, Metadata, Report};
 
 use crate::augment::Grid;
+use crate::data::CLASSES;
 use crate::predict::Predictor;
 use crate::run::folder::RunFolder;
 use crate::settings::{Method, Preset, Settings};
@@ -79,9 +80,9 @@ pub fn pretrained_weights_of(path: &Path) -> Result<PathBuf> {
 }
 
 impl Model {
-    /// Reads a run folder or weights file. `preset` and `changes`, as [`Settings::apply`] takes
-    /// them, describe the network of a file that does not say it itself; of one that does, they
-    /// change what it says.
+    /// Reads a run folder or weights file. Of a file without settings, the shapes of its tensors
+    /// tell the network, and size and spacing are those of `preset`, or else the paper's. `changes`,
+    /// as [`Settings::apply`] takes them, come on top.
     ///
     /// # Errors
     /// When there are no weights, or they are not those of a whole segmentation network.
@@ -89,15 +90,15 @@ impl Model {
         let path = weights_of(path)?;
         let metadata = checkpoint::metadata(&path)?;
         let mut settings = match (preset, metadata.get("settings")) {
-            (Some(preset), _) => Settings::preset(preset, Method::Scratch),
+            (Some(preset), Some(_)) => Settings::preset(preset, Method::Scratch),
             (None, Some(text)) => serde_json::from_str(text).map_err(|error| {
                 Error::file(&path, format!("its settings cannot be used: {error}"))
             })?,
-            (None, None) if !changes.is_empty() => Settings::preset(Preset::Paper, Method::Scratch),
-            (None, None) => {
-                let what = "does not say what network it is for; describe it with --preset and \
-                            --set network.channels=...";
-                return Err(Error::file(&path, what));
+            (preset, None) => {
+                let preset = preset.unwrap_or(Preset::Paper);
+                let mut settings = Settings::preset(preset, Method::Scratch);
+                (settings.network.channels, settings.network.heads) = infer(&path)?;
+                settings
             }
         };
         settings.apply(changes)?;
@@ -118,5 +119,112 @@ impl Model {
     /// The network at work.
     pub fn predictor(&mut self) -> Predictor<'_> {
         Predictor::new(&mut self.network, self.grid)
+    }
+}
+
+/// Channels and heads of the U-Net whose tensors a file holds, by their shapes.
+fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
+    let shapes = checkpoint::shapes(path)?;
+    let shape = |name: &str| shapes.get(name).map(Vec::as_slice);
+    let block = |level, part| format!("encoder.enc_blocks.{level}.{part}.weight");
+    let head = |level| format!("decoder.output_convs.{level}.weight");
+    let refuse = |what: String| Err(Error::file(path, what));
+
+    let mut channels = Vec::new();
+    while let Some(&[cout, ..]) = shape(&block(channels.len(), "conv1")) {
+        // Both convolutions are looked at, so that no network is made which the file cannot fill.
+        let level = channels.len();
+        let cin = channels.last().copied().unwrap_or(1);
+        for (part, due) in [("conv1", [cout, cin, 3, 3]), ("conv2", [cout, cout, 3, 3])] {
+            let name = block(level, part);
+            match shape(&name) {
+                Some(found) if found == due => {}
+                Some(found) => return refuse(format!("{name} is {found:?}, not {due:?}")),
+                None => return refuse(format!("lacks {name}; write it again")),
+            }
+        }
+        channels.push(cout);
+    }
+    if channels.is_empty() {
+        let first = shapes.keys().next().map_or("none", String::as_str);
+        let due = block(0, "conv1");
+        return refuse(format!(
+            "is not the study's U-Net: of its tensors ({first}, ...) none is {due}"
+        ));
+    }
+    let heads = (0..channels.len()).take_while(|&level| shape(&head(level)).is_some()).count();
+    if heads == 0 {
+        let decoder = shapes.keys().any(|name| name.starts_with("decoder."));
+        let what = if decoder { "an encoder and decoder without outputs" } else { "an encoder" };
+        return refuse(format!("is pretrained only ({what}); fine-tune it first"));
+    }
+    match shape(&head(heads - 1)) {
+        Some(&[CLASSES, ..]) => Ok((channels, heads as i64)),
+        Some(&[1, ..]) => {
+            let what = "is pretrained only (its one output is an image); fine-tune it first";
+            refuse(what.into())
+        }
+        found => refuse(format!(
+            "tells {} classes apart, not the study's {CLASSES} (background, LV, myocardium, RV)",
+            found.and_then(|shape| shape.first()).unwrap_or(&0)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nn::{Init, Module, Part};
+    use tensor::DType;
+
+    use super::*;
+
+    fn saved(classes: usize, which: fn(&str) -> bool) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let mut init = Init::new(1, 0, DType::F32);
+        let mut network = UNet::new(&mut init, &[2, 3, 4], classes, 2).unwrap();
+        let mut part = Part { module: &mut network, which };
+        checkpoint::save(&path, &mut part, Metadata::new()).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_file_without_settings_tells_its_network_by_its_shapes() {
+        let (_folder, path) = saved(CLASSES, |_| true);
+        let mut model = Model::open(&path, None, &[]).unwrap();
+        assert_eq!(model.grid, Grid::square(256, 1.25));
+        let mut due = UNet::new(&mut Init::new(2, 0, DType::F32), &[2, 3, 4], CLASSES, 2).unwrap();
+        assert_eq!(model.network.parameters(), due.parameters());
+
+        let changes = ["network.spacing=1.5".to_owned()];
+        let model = Model::open(&path, Some(Preset::Small), &changes).unwrap();
+        assert_eq!(model.grid, Grid::square(128, 1.5));
+    }
+
+    #[test]
+    fn a_file_of_pytorch_needs_nothing_beside_it() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nn/tests/pytorch");
+        for name in ["plain.pt", "wrapped.pt", "data_parallel.pt"] {
+            let model = Model::open(&fixtures.join(name), None, &[]).unwrap();
+            assert_eq!(model.report.to_string(), "46 tensors matched", "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_segmentation_network_is_refused_with_what_it_is() {
+        let refusal = |classes, which| {
+            let (_folder, path) = saved(classes, which);
+            Model::open(&path, None, &[]).err().unwrap().to_string()
+        };
+        let encoder = refusal(CLASSES, |name| name.starts_with("encoder."));
+        assert!(encoder.contains("pretrained only (an encoder); fine-tune"), "{encoder}");
+        let decoder = refusal(CLASSES, |name| !name.contains("output_convs"));
+        assert!(decoder.contains("pretrained only (an encoder and decoder"), "{decoder}");
+        let image = refusal(1, |_| true);
+        assert!(image.contains("pretrained only (its one output"), "{image}");
+        let classes = refusal(3, |_| true);
+        assert!(classes.contains("3 classes apart, not the study's 4"), "{classes}");
+        let foreign = refusal(CLASSES, |name| name.starts_with("decoder."));
+        assert!(foreign.contains("is not the study's U-Net"), "{foreign}");
     }
 }

@@ -1,6 +1,9 @@
 //! Checkpoints: safetensors under the published names, in PyTorch's layouts, in the network's own
-//! precision.
+//! precision. State dicts that PyTorch saved (`.pt`, `.pth`) are read as well.
 
+mod file;
+mod found;
+mod pytorch;
 mod stored;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,12 +11,13 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
+use safetensors::serialize;
 use safetensors::tensor::Dtype;
-use safetensors::{SafeTensors, serialize};
-use tensor::DType;
 
 use crate::{Error, Layout, Module, Result, Sgd, Slot};
-use stored::{Stored, file_shape, from_file, tensor_of};
+use file::File;
+use found::Found;
+use stored::{Stored, file_shape};
 
 /// Text kept beside the tensors.
 pub type Metadata = HashMap<String, String>;
@@ -96,13 +100,13 @@ pub fn load_progress(
     module: &mut dyn Module,
     optimiser: &mut Sgd,
 ) -> Result<Metadata> {
-    let (mut found, metadata) = read(path)?;
+    let file = File::open(path)?;
+    let (mut found, metadata) = (file.tensors()?, file.metadata()?);
     let mut momentum = BTreeMap::new();
-    found.retain(|name, stored| match name.strip_prefix(MOMENTUM) {
+    found.retain(|name, found| match name.strip_prefix(MOMENTUM) {
         None => true,
         Some(name) => {
-            let dtype = if stored.dtype == Dtype::F64 { DType::F64 } else { DType::F32 };
-            momentum.insert(name.to_owned(), tensor_of(&stored.values(), &stored.shape, dtype));
+            momentum.insert(name.to_owned(), found.plain());
             false
         }
     });
@@ -126,67 +130,52 @@ const MOMENTUM: &str = "momentum.";
 /// When the file cannot be read, is not whole, fits nowhere, or holds a wanted tensor in another
 /// shape. The network is then as it was.
 pub fn load(path: &Path, module: &mut dyn Module) -> Result<Report> {
-    let (found, _) = read(path)?;
+    let file = File::open(path)?;
+    let found = file.tensors()?;
     let report = compare(path, &found, module)?;
     take_over(&found, module);
     Ok(report)
 }
 
-fn take_over(found: &HashMap<String, Stored>, module: &mut dyn Module) {
+fn take_over(found: &HashMap<String, Found<'_>>, module: &mut dyn Module) {
     module.visit("", &mut |name, slot| {
-        let Some(stored) = found.get(name) else { return };
+        let Some(found) = found.get(name) else { return };
         match slot {
-            Slot::Parameter(p) => p.set(from_file(stored, p.tensor(), p.layout())),
-            Slot::Buffer(b) => *b = from_file(stored, b, Layout::Plain),
-            Slot::Counter(n) => *n = stored.values().first().map_or(0, |&v| v as u64),
+            Slot::Parameter(p) => p.set(found.like(p.tensor(), p.layout())),
+            Slot::Buffer(b) => *b = found.like(b, Layout::Plain),
+            Slot::Counter(n) => *n = found.count(),
         }
     });
 }
 
-/// Everything in a file.
-fn read(path: &Path) -> Result<(HashMap<String, Stored>, Metadata)> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    let mut found = HashMap::new();
-    for (name, view) in parse(path, &bytes)?.tensors() {
-        let stored = Stored::read(path, &name, &view)?;
-        found.insert(name, stored);
-    }
-    Ok((found, metadata_of(path, &bytes)?))
-}
-
-/// The text kept beside the tensors of a file.
+/// The text kept beside the tensors of a file; files of PyTorch have none.
 ///
 /// # Errors
 /// When the file cannot be read or is not whole.
 pub fn metadata(path: &Path) -> Result<Metadata> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
-    parse(path, &bytes)?;
-    metadata_of(path, &bytes)
+    File::open(path)?.metadata()
 }
 
-fn metadata_of(path: &Path, bytes: &[u8]) -> Result<Metadata> {
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|error| Error::checkpoint(path, error.to_string()))?;
-    Ok(header.metadata().clone().unwrap_or_default())
-}
-
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>> {
-    SafeTensors::deserialize(bytes).map_err(|error| {
-        Error::checkpoint(path, format!("not a whole safetensors file ({error}); write it again"))
-    })
+/// Names and shapes of the tensors in a file, in PyTorch's order of axes.
+///
+/// # Errors
+/// When the file cannot be read or is not whole.
+pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
+    File::open(path)?.shapes()
 }
 
 /// What a file holds of what a network wants, without taking it over. A file that does not fit is
 /// an error.
 fn compare(
     path: &Path,
-    found: &HashMap<String, Stored>,
+    found: &HashMap<String, Found<'_>>,
     module: &mut dyn Module,
 ) -> Result<Report> {
     let mut report = Report::default();
     let mut wanted = HashSet::new();
     let mut first = None;
     let mut wrong = Vec::new();
+    let mut not_floats = None;
     module.visit("", &mut |name, slot| {
         first.get_or_insert_with(|| name.to_owned());
         wanted.insert(name.to_owned());
@@ -205,8 +194,13 @@ fn compare(
         };
         if stored.shape != shape {
             wrong.push(format!("{name} is {:?}, the network has {shape:?}", stored.shape));
+        } else if !stored.is_float() {
+            not_floats.get_or_insert(format!("{name} is of type {:?}", stored.dtype));
         }
     });
+    if let Some(what) = not_floats {
+        return Err(Error::checkpoint(path, format!("{what}; weights are floats")));
+    }
     report.unexpected = found.keys().filter(|name| !wanted.contains(*name)).cloned().collect();
     report.unexpected.sort();
     if report.matched == 0 {
@@ -254,7 +248,8 @@ fn write(path: &Path, tensors: &BTreeMap<String, Stored>, metadata: Metadata) ->
 
 #[cfg(test)]
 mod tests {
-    use tensor::Tensor;
+    use safetensors::SafeTensors;
+    use tensor::{DType, Tensor};
 
     use super::stored::places;
     use super::*;
@@ -298,7 +293,7 @@ mod tests {
         assert_eq!(shape("encoder.enc_blocks.0.bn1.num_batches_tracked"), [0; 0]);
         // [rows, columns, in, out] -> [out, in, rows, columns], element by element.
         let dims = [2, 3, 4, 5];
-        let place = places(&dims, [3, 2, 0, 1]).nth(((4 * 4 + 2) * 2 + 1) * 3 + 2).unwrap();
+        let place = places(&dims, Layout::Convolution).nth(((4 * 4 + 2) * 2 + 1) * 3 + 2).unwrap();
         assert_eq!(place, ((3 + 2) * 4 + 2) * 5 + 4);
     }
 

@@ -1,14 +1,11 @@
-//! Tensors as files have them: bytes, and axes in PyTorch's order.
+//! Tensors as files get them: bytes, and axes in PyTorch's order.
 
-use std::path::Path;
+use safetensors::tensor::Dtype;
+use tensor::{DType, Tensor};
 
-use half::{bf16, f16};
-use safetensors::tensor::{Dtype, TensorView};
-use tensor::{DType, Float, Tensor};
+use crate::Layout;
 
-use crate::{Error, Layout, Result};
-
-/// A tensor as a file has it.
+/// A tensor to be written.
 pub struct Stored {
     pub dtype: Dtype,
     pub shape: Vec<usize>,
@@ -17,41 +14,13 @@ pub struct Stored {
 
 impl Stored {
     pub fn of(tensor: &Tensor, layout: Layout) -> Self {
-        let (shape, values) = to_file(tensor, layout);
-        match tensor.dtype() {
-            DType::F64 => Stored {
-                dtype: Dtype::F64,
-                shape,
-                bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            },
-            _ => Stored {
-                dtype: Dtype::F32,
-                shape,
-                bytes: values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect(),
-            },
-        }
-    }
-
-    pub fn read(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Self> {
-        let dtype = view.dtype();
-        if ![Dtype::F16, Dtype::BF16, Dtype::F32, Dtype::F64, Dtype::I64].contains(&dtype) {
-            let what = format!("{name} is of type {dtype:?}; weights are floats");
-            return Err(Error::checkpoint(path, what));
-        }
-        Ok(Stored { dtype, shape: view.shape().to_vec(), bytes: view.data().to_vec() })
-    }
-
-    pub fn values(&self) -> Vec<f64> {
-        let wide = |size| self.bytes.chunks_exact(size);
-        match self.dtype {
-            Dtype::F64 => wide(8).map(|b| b.try_into().map_or(0.0, f64::from_le_bytes)).collect(),
-            Dtype::I64 => {
-                wide(8).map(|b| b.try_into().map_or(0, i64::from_le_bytes) as f64).collect()
-            }
-            Dtype::F16 => wide(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
-            Dtype::BF16 => wide(2).map(|b| bf16::from_le_bytes([b[0], b[1]]).to_f64()).collect(),
-            _ => wide(4).map(|b| f64::from(b.try_into().map_or(0.0, f32::from_le_bytes))).collect(),
-        }
+        let values = tensor.to_f64();
+        let values = places(tensor.dims(), layout).map(|place| values[place]);
+        let (dtype, bytes) = match tensor.dtype() {
+            DType::F64 => (Dtype::F64, values.flat_map(f64::to_le_bytes).collect()),
+            _ => (Dtype::F32, values.flat_map(|v| (v as f32).to_le_bytes()).collect()),
+        };
+        Stored { dtype, shape: file_shape(tensor.dims(), layout), bytes }
     }
 }
 
@@ -79,56 +48,49 @@ fn axes(layout: Layout) -> Option<[usize; 4]> {
     }
 }
 
-pub fn file_shape(dims: &[usize], layout: Layout) -> Vec<usize> {
+/// In the file's order of axes, what is given in the order inside.
+fn in_file(values: &[usize], layout: Layout) -> Vec<usize> {
     match axes(layout) {
-        None => dims.to_vec(),
-        Some(axes) => axes.iter().map(|&axis| dims[axis]).collect(),
+        None => values.to_vec(),
+        Some(axes) => axes.iter().map(|&axis| values[axis]).collect(),
     }
+}
+
+/// The shape in a file of a tensor that has `dims` inside.
+pub fn file_shape(dims: &[usize], layout: Layout) -> Vec<usize> {
+    in_file(dims, layout)
 }
 
 /// For each element of a file, in order, where it lies inside.
-pub fn places(dims: &[usize], axes: [usize; 4]) -> impl Iterator<Item = usize> {
-    let strides = [dims[1] * dims[2] * dims[3], dims[2] * dims[3], dims[3], 1];
-    let (n, s) = (axes.map(|a| dims[a]), axes.map(|a| strides[a]));
-    (0..n.iter().product()).map(move |i| {
-        let (k3, i) = (i % n[3], i / n[3]);
-        let (k2, i) = (i % n[2], i / n[2]);
-        let (k1, k0) = (i % n[1], i / n[1]);
-        k0 * s[0] + k1 * s[1] + k2 * s[2] + k3 * s[3]
-    })
+pub fn places(dims: &[usize], layout: Layout) -> impl Iterator<Item = usize> + use<> {
+    offsets(in_file(dims, layout), in_file(&contiguous(dims), layout))
 }
 
-fn to_file(tensor: &Tensor, layout: Layout) -> (Vec<usize>, Vec<f64>) {
-    let values = tensor.to_f64();
-    let values = match axes(layout) {
-        None => values,
-        Some(axes) => places(tensor.dims(), axes).map(|place| values[place]).collect(),
-    };
-    (file_shape(tensor.dims(), layout), values)
+/// The strides of a tensor in one piece, last axis fastest.
+pub fn contiguous(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1usize; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis].saturating_mul(shape[axis].max(1));
+    }
+    strides
 }
 
-/// A stored tensor with the shape, dtype and layout of `like`.
-pub fn from_file(stored: &Stored, like: &Tensor, layout: Layout) -> Tensor {
-    let read = stored.values();
-    let values = match axes(layout) {
-        None => read,
-        Some(axes) => {
-            let mut values = vec![0.0; read.len()];
-            places(like.dims(), axes).zip(read).for_each(|(place, v)| values[place] = v);
-            values
+/// Where the elements of a tensor lie, last axis fastest.
+pub fn offsets(shape: Vec<usize>, strides: Vec<usize>) -> impl Iterator<Item = usize> {
+    let mut index = vec![0; shape.len()];
+    let mut next = 0;
+    let count = if shape.contains(&0) { 0 } else { shape.iter().product() };
+    (0..count).map(move |_| {
+        let here = next;
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            next += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            next -= strides[axis] * shape[axis];
+            index[axis] = 0;
         }
-    };
-    tensor_of(&values, like.dims(), like.dtype())
-}
-
-pub fn tensor_of(values: &[f64], dims: &[usize], dtype: DType) -> Tensor {
-    fn build<T: Float>(values: &[f64], dims: &[usize]) -> Tensor {
-        Tensor::build::<T>(dims, |out| {
-            out.iter_mut().zip(values).for_each(|(out, &v)| *out = T::from_f64(v));
-        })
-    }
-    match dtype {
-        DType::F64 => build::<f64>(values, dims),
-        _ => build::<f32>(values, dims),
-    }
+        here
+    })
 }
