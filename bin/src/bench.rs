@@ -32,7 +32,7 @@ struct BenchTrain {
     #[arg(long, default_value_t = 256)]
     size: usize,
 
-    /// Images per step; each view counts.
+    /// Images of full size per step; each view counts. DINO has three local ones for each.
     #[arg(long, default_value_t = 4)]
     batch: usize,
 
@@ -59,6 +59,8 @@ enum TaskName {
     Unet,
     Simclr,
     Pcl,
+    Dino,
+    Mim,
 }
 
 impl Bench {
@@ -71,6 +73,8 @@ impl Bench {
                 TaskName::Unet => BenchTask::UNet,
                 TaskName::Simclr => BenchTask::SimClr,
                 TaskName::Pcl => BenchTask::Pcl,
+                TaskName::Dino => BenchTask::Dino,
+                TaskName::Mim => BenchTask::Mim,
             },
             size: options.size,
             batch: options.batch,

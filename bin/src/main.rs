@@ -1,6 +1,7 @@
 //! The command line: parses, calls `ssp`, prints.
 
 mod bench;
+mod config;
 mod data;
 mod evaluate;
 mod options;
@@ -32,6 +33,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   cine train --method pcl                          on the built-in phantom cohort, in minutes
   cine train --method pcl --data ACDC/training --preset small
+  cine train --config mim-config.yaml --config baseline-config.yaml --data MnM
   cine predict --weights runs/pcl-small-1 scan.nii.gz --out labels
   cine evaluate --weights runs/pcl-small-1 --data ACDC/testing
   cine data inspect ACDC/training/patient001
@@ -51,6 +53,8 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Look at data.
     Data(data::Data),
+    /// Look at settings.
+    Config(config::Config),
     /// Measure speed and memory.
     Bench(bench::Bench),
 }
@@ -61,13 +65,14 @@ fn main() -> ExitCode {
         // Fails only if the pool is already running, which nothing before this line can cause.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
     }
-    let outcome = match cli.command {
+    let outcome = within_memory(|| match cli.command {
         Command::Train(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Data(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Bench(command) => command.run(),
-    };
+    });
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -76,6 +81,30 @@ fn main() -> ExitCode {
             ExitCode::from(if matches!(error, Error::Setting(_)) { 2 } else { 1 })
         }
     }
+}
+
+/// Runs a command; memory that the system does not have is a failure like any other.
+fn within_memory(command: impl FnOnce() -> ssp::Result<ExitCode>) -> ssp::Result<ExitCode> {
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !panic.payload().is::<ssp::OutOfMemory>() {
+            quiet(panic);
+        }
+    }));
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(command));
+    outcome.unwrap_or_else(|payload| {
+        let Some(&ssp::OutOfMemory { asked, live }) = payload.downcast_ref() else {
+            std::panic::resume_unwind(payload)
+        };
+        let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
+        Err(Error::Data(format!(
+            "out of memory: {:.1} GiB asked for beside {:.1} in use; lower the batch \
+             (pretrain.optimisation.batch, finetune.optimisation.batch, --batch) or the size of \
+             images (network.size, --size)",
+            gib(asked),
+            gib(live)
+        )))
+    })
 }
 
 /// Prints to standard output; a reader that has gone away is not an error.

@@ -1,21 +1,59 @@
 //! Options that several commands share.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, ValueEnum};
-use ssp::settings::{Method, Preset, Settings};
+use ssp::settings::published::{Configs, Configured};
+use ssp::settings::{Method, Preset};
 use ssp::{Error, Result};
 
 /// The settings of a run.
 #[derive(Debug, Args)]
 pub struct SettingOptions {
+    /// A configuration file: one of the study's (YAML), what cine config show prints, or a run's
+    /// settings.json. Repeatable, as the study has one for pretraining and one for supervised
+    /// training. What it does not say is as in the preset.
+    #[arg(long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+
     /// Settings to start from: demo (minutes, for a look at the built-in cohort; the default),
-    /// small (128 x 128 at 2 mm, for real experiments on a CPU), paper (the study's).
+    /// small (128 x 128 at 2 mm, for real experiments on a CPU), paper (the study's; the default
+    /// with one of its configurations).
     #[arg(long, value_name = "NAME", value_enum)]
     pub preset: Option<PresetName>,
 
     /// Change one setting, such as finetune.epochs=80 or network.channels=16,32,64. Repeatable.
-    /// The settings.json of any run lists all of them.
+    /// cine config keys lists all of them; keys of the study's files will do too.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+}
+
+/// A method by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MethodName {
+    /// No pretraining.
+    Scratch,
+    /// SimCLR: two views of a slice belong together.
+    Simclr,
+    /// Positional contrastive learning: slices at similar heights between base and apex belong
+    /// together.
+    Pcl,
+    /// DINO: a student learns to say of a small view what its teacher says of a large one.
+    Dino,
+    /// Masked image modelling: hidden patches are painted in.
+    Mim,
+}
+
+impl From<MethodName> for Method {
+    fn from(name: MethodName) -> Self {
+        match name {
+            MethodName::Scratch => Method::Scratch,
+            MethodName::Simclr => Method::SimClr,
+            MethodName::Pcl => Method::Pcl,
+            MethodName::Dino => Method::Dino,
+            MethodName::Mim => Method::Mim,
+        }
+    }
 }
 
 /// A preset by name.
@@ -40,11 +78,21 @@ impl From<PresetName> for Preset {
 }
 
 impl SettingOptions {
-    /// The preset with every change made.
-    pub fn settings(&self, method: Method, default: Preset) -> Result<Settings> {
-        let mut settings = Settings::preset(self.preset.map_or(default, Preset::from), method);
-        settings.apply(&self.set)?;
-        Ok(settings)
+    /// The preset with what files, the split and changes say. The method is the files' where none
+    /// is given.
+    pub fn resolve(
+        &self,
+        method: Option<Method>,
+        default: Preset,
+        split: Option<&Path>,
+    ) -> Result<Configured> {
+        let configs = Configs::read(&self.config)?;
+        let mut found = configs.settings(method, self.preset.map(Preset::from), default)?;
+        if let Some(split) = split {
+            found.settings.subjects.split = Some(split.display().to_string());
+        }
+        found.settings.apply(&self.set)?;
+        Ok(found)
     }
 }
 

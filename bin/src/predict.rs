@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use ssp::model::Model;
-use ssp::settings::Preset;
+use ssp::settings::published::{self, Configs};
+use ssp::settings::{Method, Preset};
 use ssp::{Result, predict_files};
 
 use crate::options::SettingOptions;
@@ -18,8 +19,9 @@ use crate::watch::Terminal;
 /// Labels are 0 background, 1 LV, 2 myocardium, 3 RV, as in M&Ms, whatever the source numbered
 /// (ACDC's own are 1 RV, 3 LV).
 ///
-/// Weights of a run say what network and grid they are for. Describe those of other files by
-/// --preset and --set network.channels=..., network.size=... and network.spacing=...
+/// Weights of a run say what network and grid they are for. Of other files, PyTorch's .pt among
+/// them, the tensors tell the network; its grid is the study's, 256 x 256 pixels of 1.25 mm, unless
+/// --preset or --set network.size=... and network.spacing=... say otherwise.
 #[derive(Debug, Args)]
 pub struct Predict {
     /// A run folder or a weights file.
@@ -41,8 +43,13 @@ pub struct Predict {
 impl Predict {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
-        let SettingOptions { preset, set } = &self.settings;
-        let mut model = Model::open(&self.weights, preset.map(Preset::from), set)?;
+        let SettingOptions { config, preset, set } = &self.settings;
+        let mut changes = match config.is_empty() {
+            true => vec![],
+            false => self.network()?,
+        };
+        changes.extend(set.iter().cloned());
+        let mut model = Model::open(&self.weights, preset.map(Preset::from), &changes)?;
         let tally = predict_files(&mut model, &self.inputs, &self.out, &Terminal::new())?;
         let (written, failed) = (tally.written, tally.failed);
         let out = self.out.display();
@@ -51,5 +58,17 @@ impl Predict {
             _ => format!("label maps written to {out}: {written}; files not usable: {failed}\n"),
         });
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// What configuration files say of the network and its grid, as changes of settings.
+    fn network(&self) -> Result<Vec<String>> {
+        let configs = Configs::read(&self.settings.config)?;
+        let method = configs.method()?.unwrap_or(Method::Scratch);
+        let settings = configs.settings(Some(method), None, Preset::Paper)?.settings;
+        ["channels", "heads", "size", "spacing"]
+            .map(|name| format!("network.{name}"))
+            .into_iter()
+            .map(|key| Ok(format!("{key}={}", published::value(&settings, &key)?)))
+            .collect()
     }
 }

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use ssp::settings::{Method, Preset};
 use ssp::study::{Job, Parts};
+use ssp::train::Watcher;
 use ssp::{Result, evaluate, study};
 
-use crate::options::{Device, SettingOptions};
+use crate::options::{Device, MethodName, SettingOptions};
 use crate::print;
 use crate::watch::Terminal;
 
@@ -18,14 +19,19 @@ use crate::watch::Terminal;
 /// result.json and pictures. The same command with the same --out goes on where it was cut off.
 #[derive(Debug, Args)]
 pub struct Train {
-    /// How weights are pretrained before fine-tuning.
+    /// How weights are pretrained before fine-tuning; may be left out where --config says it.
     #[arg(long, value_enum)]
-    method: MethodName,
+    method: Option<MethodName>,
 
     /// A folder of subjects: ACDC, M&Ms, M&Ms-2, or images/ and labels/. Repeatable. The built-in
-    /// phantom cohort if not given.
+    /// phantom cohort if neither this nor --config names one.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
+
+    /// A file (YAML) of the subjects that train, validate and test, by data set (mm1, mm2, acdc,
+    /// folder, phantom); short for --set subjects.split=FILE.
+    #[arg(long, value_name = "FILE")]
+    split: Option<PathBuf>,
 
     /// A folder of test subjects, none of them in --data. Repeatable. A share of the subjects
     /// (subjects.test_share) is held out if not given.
@@ -39,9 +45,10 @@ pub struct Train {
     #[command(flatten)]
     settings: SettingOptions,
 
-    /// Seed of everything that is drawn: weights, order, augmentation, split.
-    #[arg(long, default_value = "0")]
-    seed: u64,
+    /// Seed of everything that is drawn: weights, order, augmentation, split; 0 if neither this nor
+    /// --config says.
+    #[arg(long)]
+    seed: Option<u64>,
 
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
@@ -55,20 +62,10 @@ pub struct Train {
     #[arg(long, value_enum, default_value_t)]
     stage: StageName,
 
-    /// Weights to fine-tune from, instead of pretraining: a run folder or a safetensors file.
+    /// Weights to fine-tune from, instead of pretraining: a run folder, a safetensors file, or a
+    /// state dict that PyTorch saved (.pt).
     #[arg(long, value_name = "RUN|FILE")]
     weights: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum MethodName {
-    /// No pretraining.
-    Scratch,
-    /// Positional contrastive learning: slices at similar heights between base and apex belong
-    /// together.
-    Pcl,
-    /// SimCLR: two views of a slice belong together.
-    Simclr,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -86,27 +83,34 @@ impl Train {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         self.device.check()?;
-        let method = match self.method {
-            MethodName::Scratch => Method::Scratch,
-            MethodName::Pcl => Method::Pcl,
-            MethodName::Simclr => Method::SimClr,
+        let configured = self.settings.resolve(
+            self.method.map(Method::from),
+            Preset::Demo,
+            self.split.as_deref(),
+        )?;
+        let data = match self.data.is_empty() {
+            true => configured.data()?.into_iter().collect(),
+            false => self.data,
         };
-        let mut settings = self.settings.settings(method, Preset::Demo)?;
-        settings.seed = self.seed;
+        let mut settings = configured.settings;
+        let method = settings.method;
+        settings.seed = self.seed.unwrap_or(settings.seed);
         settings.labelled = self.labelled.map_or(settings.labelled, |n| n as usize);
+        let watcher = Terminal::new();
+        configured.notes.iter().for_each(|note| watcher.note(note));
         let job = Job {
             settings,
-            data: self.data,
+            data,
             test: self.test,
             parts: match self.stage {
                 StageName::All => Parts::All,
                 StageName::Pretrain => Parts::Pretrain,
                 StageName::Finetune => Parts::Finetune,
             },
-            weights: self.weights,
+            weights: self.weights.or(configured.weights),
             out: self.out,
         };
-        let outcome = study::run(&job, &Terminal::new())?;
+        let outcome = study::run(&job, &watcher)?;
         if let Some(results) = &outcome.results {
             print(&format!(
                 "\nDice in 3D on the test subjects, mean ± deviation\n{}",

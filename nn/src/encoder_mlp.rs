@@ -1,7 +1,6 @@
 //! Encoder and projection: the network of the contrastive tasks.
 
 use kernels::leaky_relu::leaky_relu;
-use kernels::pool::global_average;
 use tensor::{Result, Tensor};
 
 use crate::module::join;
@@ -72,9 +71,12 @@ impl EncoderMlp {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&mut self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let deepest = self.encoder.forward(x, mode)?.pop();
-        let deepest = deepest.ok_or_else(|| tensor::Error::value("encoder", "no features"))?;
-        self.mlp.forward(&global_average(&deepest)?)
+        self.mlp.forward(&self.encoder.pooled(x, mode)?)
+    }
+
+    /// The encoder.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
     }
 }
 

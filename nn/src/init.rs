@@ -27,9 +27,27 @@ impl Init {
     /// (Kaiming, with `a = sqrt(5)`) and biases of linear and convolution layers.
     pub fn uniform(&mut self, shape: impl Into<Shape>, fan_in: usize) -> Result<Tensor> {
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
-        let mut stream = Stream::new(self.seed, Purpose::Weights, self.drawn, self.network);
-        self.drawn += 1;
+        let mut stream = self.stream();
         self.filled(shape, || stream.uniform(-bound, bound))
+    }
+
+    /// Normal around 0, drawn again where it falls beyond plus or minus 2, as DINO's heads start.
+    pub fn truncated_normal(&mut self, shape: impl Into<Shape>, deviation: f64) -> Result<Tensor> {
+        let mut stream = self.stream();
+        let mut draw = || deviation * stream.normal();
+        self.filled(shape, || {
+            let mut value = draw();
+            while value.abs() > 2.0 {
+                value = draw();
+            }
+            value
+        })
+    }
+
+    /// The stream of the next tensor.
+    fn stream(&mut self) -> Stream {
+        self.drawn += 1;
+        Stream::new(self.seed, Purpose::Weights, self.drawn - 1, self.network)
     }
 
     /// The same value everywhere.

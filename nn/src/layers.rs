@@ -130,6 +130,23 @@ impl Linear {
         })
     }
 
+    /// From `cin` to `cout` features; weights normal with the given deviation, biases 0.
+    ///
+    /// # Errors
+    /// When the dtype is not floating.
+    pub fn truncated_normal(
+        init: &mut Init,
+        cin: usize,
+        cout: usize,
+        deviation: f64,
+    ) -> Result<Self> {
+        let weight = init.truncated_normal([cout, cin], deviation)?;
+        Ok(Linear {
+            weight: Parameter::new(weight, Layout::Plain),
+            bias: Parameter::new(init.constant([cout], 0.0)?, Layout::Plain),
+        })
+    }
+
     /// `[rows, cin]` to `[rows, cout]`.
     ///
     /// # Errors

@@ -5,20 +5,24 @@
 //! files.
 
 pub mod checkpoint;
+mod dino_net;
 mod encoder_mlp;
 mod error;
 mod init;
 mod layers;
 mod module;
+mod moving_average;
 mod optimiser;
 pub mod schedule;
 mod unet;
 
+pub use dino_net::{DinoHead, DinoHeadSettings, DinoNet};
 pub use encoder_mlp::{EncoderMlp, Mlp};
 pub use error::{Error, Result};
 pub use init::Init;
 pub use layers::{BatchNorm, Block, Conv, ConvTranspose, Linear, Mode};
 pub use module::{Layout, Module, Parameter, Part, Slot};
+pub use moving_average::follow;
 pub use optimiser::{Sgd, SgdSettings};
 pub use unet::{Decoder, Encoder, UNet};
 

@@ -125,7 +125,7 @@ pub struct Part<'a> {
     /// The whole.
     pub module: &'a mut dyn Module,
     /// Picks names.
-    pub which: fn(&str) -> bool,
+    pub which: &'a dyn Fn(&str) -> bool,
 }
 
 impl Module for Part<'_> {

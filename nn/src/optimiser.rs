@@ -37,6 +37,11 @@ impl Sgd {
         Sgd { settings, momentum: BTreeMap::new() }
     }
 
+    /// Changes the weight decay of the steps that follow.
+    pub fn set_weight_decay(&mut self, weight_decay: f64) {
+        self.settings.weight_decay = weight_decay;
+    }
+
     /// Updates every parameter of `module` that has a gradient, in place.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The study's 2D U-Net.
 
+use kernels::pool::global_average;
 use tensor::{Error, Result, Tensor};
 
 use crate::layers::visit_list;
@@ -39,6 +40,15 @@ impl Encoder {
             features.push(x);
         }
         Ok(features)
+    }
+
+    /// The global average of the deepest features of `[n, rows, columns, cin]`: `[n, channels]`.
+    ///
+    /// # Errors
+    /// When shapes do not fit.
+    pub fn pooled(&mut self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let deepest = self.forward(x, mode)?.pop();
+        global_average(&deepest.ok_or_else(|| Error::value("encoder", "no features"))?)
     }
 }
 
@@ -153,6 +163,11 @@ impl UNet {
     /// When rows or columns cannot be halved once per resolution.
     pub fn forward(&mut self, x: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
         self.decoder.forward(&self.encoder.forward(x, mode)?, mode)
+    }
+
+    /// The encoder.
+    pub fn encoder(&mut self) -> &mut Encoder {
+        &mut self.encoder
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use kernels::dice_ce::{DiceCe, dice_ce};
-use kernels::nt_xent::{NtXent, nt_xent};
-use nn::{EncoderMlp, Init, Mode, Module, Sgd, SgdSettings, UNet};
+use nn::{Sgd, SgdSettings};
 use serde::Serialize;
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Tensor, memory_use};
+use tensor::{Tensor, memory_use};
 
 use crate::data::CLASSES;
+use crate::data::sampler::Batch;
+use crate::settings::{Method, Preset, Settings};
+use crate::task::{Contrastive, Dino, Mim, Segmentation, Step, Task};
 use crate::{Error, Result};
 
 /// What is trained.
@@ -22,6 +23,10 @@ pub enum BenchTask {
     SimClr,
     /// Contrastive learning by position.
     Pcl,
+    /// Self-distillation of two global and six local views.
+    Dino,
+    /// Masked image modelling.
+    Mim,
 }
 
 /// What to time.
@@ -31,7 +36,7 @@ pub struct Bench {
     pub task: BenchTask,
     /// Rows and columns of the images.
     pub size: usize,
-    /// Images per step, each view counted.
+    /// Images of full size per step, each view counted.
     pub batch: usize,
     /// Channels of each resolution.
     pub channels: Vec<usize>,
@@ -63,65 +68,56 @@ pub struct Timing {
     allocations: usize,
 }
 
-/// A network and the loss of its fixed inputs.
+/// A task on inputs that are already there: the trainer's own, where it has one.
 struct Trained {
-    network: Network,
-    images: Tensor,
-    labels: Tensor,
-    positions: Vec<f64>,
-}
-
-enum Network {
-    Segmentation(Box<UNet>),
-    Contrastive(Box<EncoderMlp>, bool),
+    task: Box<dyn Task>,
+    batch: Vec<Batch>,
 }
 
 impl Trained {
     fn new(bench: &Bench) -> Result<Self> {
-        let Bench { size, batch, ref channels, .. } = *bench;
-        let mut init = Init::new(0, 0, DType::F32);
-        let mut contrastive = |by_position| -> Result<Network> {
-            let network = EncoderMlp::new(&mut init, channels, &[512, 512, 512])?;
-            Ok(Network::Contrastive(Box::new(network), by_position))
+        let Bench { task, size, batch, ref channels, .. } = *bench;
+        let method = match task {
+            BenchTask::UNet => Method::Scratch,
+            BenchTask::SimClr => Method::SimClr,
+            BenchTask::Pcl => Method::Pcl,
+            BenchTask::Dino => Method::Dino,
+            BenchTask::Mim => Method::Mim,
         };
-        let network = match bench.task {
-            BenchTask::SimClr => contrastive(false)?,
-            BenchTask::Pcl => contrastive(true)?,
-            BenchTask::UNet => {
-                Network::Segmentation(Box::new(UNet::new(&mut init, channels, CLASSES, -1)?))
-            }
+        let mut settings = Settings::preset(Preset::Paper, method);
+        settings.network.channels.clone_from(channels);
+        settings.network.size = size;
+        settings.pretrain.dino.local_size = size / 2;
+        settings.pretrain.mim.patch = [(size / 8).max(1); 2];
+        settings.pretrain.validate_every = 0;
+        settings.check()?;
+        let task: Box<dyn Task> = match method {
+            Method::Scratch => Box::new(Segmentation::unvalidated(&settings)?),
+            Method::SimClr | Method::Pcl => Box::new(Contrastive::new(&settings, None)?),
+            Method::Dino => Box::new(Dino::new(&settings)?),
+            Method::Mim => Box::new(Mim::new(&settings, None)?),
         };
-        let mut stream = Stream::new(0, Purpose::Check, 0, 0);
-        let images = Tensor::build::<f32>([batch, size, size, 1], |out| {
+        let batch = match method {
+            // Of eight views of a slice, two are global.
+            Method::Dino => vec![drawn(batch, size), drawn(3 * batch, size / 2)],
+            _ => vec![drawn(batch, size)],
+        };
+        Ok(Trained { task, batch })
+    }
+}
+
+/// Noise with labels, in pairs of neighbouring positions.
+fn drawn(images: usize, size: usize) -> Batch {
+    let mut stream = Stream::new(0, Purpose::Check, 0, 0);
+    Batch {
+        images: Tensor::build::<f32>([images, size, size, 1], |out| {
             out.iter_mut().for_each(|out| *out = stream.normal() as f32);
-        });
-        let labels = Tensor::build::<u8>([batch, size, size], |out| {
+        }),
+        labels: Some(Tensor::build::<u8>([images, size, size], |out| {
             out.iter_mut().for_each(|out| *out = stream.below(CLASSES) as u8);
-        });
-        let positions = (0..batch).map(|row| (row / 2) as f64 / batch as f64).collect();
-        Ok(Trained { network, images, labels, positions })
-    }
-
-    fn module(&mut self) -> &mut dyn Module {
-        match &mut self.network {
-            Network::Segmentation(network) => network.as_mut(),
-            Network::Contrastive(network, _) => network.as_mut(),
-        }
-    }
-
-    fn loss(&mut self) -> Result<Tensor> {
-        match &mut self.network {
-            Network::Segmentation(network) => {
-                let outputs = network.forward(&self.images, Mode::Train)?;
-                let outputs: Vec<&Tensor> = outputs.iter().collect();
-                Ok(dice_ce(&outputs, &self.labels, &DiceCe::default())?.total)
-            }
-            Network::Contrastive(network, by_position) => {
-                let features = network.forward(&self.images, Mode::Train)?;
-                let positions = by_position.then_some(self.positions.as_slice());
-                Ok(nt_xent(&features, positions, &NtXent::default())?)
-            }
-        }
+        })),
+        positions: (0..images).map(|row| (row / 2) as f64 / images as f64).collect(),
+        slices: vec![],
     }
 }
 
@@ -131,22 +127,9 @@ impl Bench {
     /// # Errors
     /// When the sizes make no network, or no step is to be timed.
     pub fn run(&self) -> Result<Timing> {
-        let coarsest = 1usize << (self.channels.len().max(1) - 1).min(30);
-        if self.size == 0 || !self.size.is_multiple_of(coarsest) {
-            return Err(Error::Setting(format!(
-                "--size {}: {} resolutions take a multiple of {coarsest}",
-                self.size,
-                self.channels.len()
-            )));
-        }
-        if self.batch < 2
-            || !self.batch.is_multiple_of(2)
-            || self.steps == 0
-            || self.channels.contains(&0)
-        {
-            return Err(Error::Setting(
-                "--batch takes an even number, --steps and --channels numbers above 0".into(),
-            ));
+        if self.batch < 2 || !self.batch.is_multiple_of(2) || self.steps == 0 {
+            let what = "--batch takes an even number, --steps a number above 0";
+            return Err(Error::Setting(what.into()));
         }
         let mut trained = Trained::new(self)?;
         let mut optimiser = Sgd::new(SgdSettings {
@@ -162,8 +145,11 @@ impl Bench {
                 before = memory_use().allocations;
             }
             let started = Instant::now();
-            let gradients = trained.loss()?.backward()?;
-            optimiser.step(trained.module(), gradients, 1e-3)?;
+            let Trained { task, batch } = &mut trained;
+            let at = Step { epoch: 1, number: step as u64, total: u64::from(u32::MAX) };
+            let gradients = task.loss(batch, at)?.backward()?;
+            optimiser.step(task.network(), gradients, 1e-3)?;
+            task.updated(at)?;
             if step >= self.warmup {
                 seconds.push(started.elapsed().as_secs_f64());
             }

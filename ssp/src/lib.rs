@@ -15,6 +15,8 @@ pub mod settings;
 pub mod study;
 pub mod task;
 pub mod train;
+mod yaml;
 
 pub use error::{Error, Result};
 pub use predict_files::{Tally, predict_files};
+pub use tensor::OutOfMemory;

@@ -91,9 +91,12 @@ impl Model {
         let metadata = checkpoint::metadata(&path)?;
         let mut settings = match (preset, metadata.get("settings")) {
             (Some(preset), Some(_)) => Settings::preset(preset, Method::Scratch),
-            (None, Some(text)) => serde_json::from_str(text).map_err(|error| {
-                Error::file(&path, format!("its settings cannot be used: {error}"))
-            })?,
+            (None, Some(text)) => serde_json::from_str(text)
+                .map_err(|error| Error::Data(error.to_string()))
+                .and_then(|value| Settings::from_value(&value))
+                .map_err(|error| {
+                    Error::file(&path, format!("its settings cannot be used: {error}"))
+                })?,
             (preset, None) => {
                 let preset = preset.unwrap_or(Preset::Paper);
                 let mut settings = Settings::preset(preset, Method::Scratch);
@@ -183,7 +186,7 @@ mod tests {
         let path = folder.path().join("weights.safetensors");
         let mut init = Init::new(1, 0, DType::F32);
         let mut network = UNet::new(&mut init, &[2, 3, 4], classes, 2).unwrap();
-        let mut part = Part { module: &mut network, which };
+        let mut part = Part { module: &mut network, which: &which };
         checkpoint::save(&path, &mut part, Metadata::new()).unwrap();
         (folder, path)
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::Cohort;
 use crate::data::split::{Split, Test};
+use crate::data::split_file::SplitFile;
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -24,9 +25,9 @@ pub struct Roles {
 }
 
 impl Roles {
-    /// Gives every subject of `cohort` its role. Test subjects are all labelled ones of `test`, or
-    /// else held out. Subjects without labels pretrain; where `pretrain_only`, there may be no
-    /// others.
+    /// Gives every subject of `cohort` its role, as the files of the settings say, or else drawn.
+    /// Test subjects are all labelled ones of `test`, or else held out. Subjects without labels
+    /// pretrain; where `pretrain_only`, there may be no others. `note` is told who is left out.
     ///
     /// # Errors
     /// When there are too few subjects with labels, or one would both train and test.
@@ -35,7 +36,12 @@ impl Roles {
         cohort: &Cohort,
         test: Option<&Cohort>,
         pretrain_only: bool,
+        note: &dyn Fn(&str),
     ) -> Result<Self> {
+        if let Some(path) = &settings.subjects.split {
+            let named = Named { settings, cohort, path: Path::new(path), pretrain_only, note };
+            return named.roles(test);
+        }
         let with_labels = cohort.labelled_ids();
         if with_labels.is_empty() {
             if pretrain_only {
@@ -53,7 +59,7 @@ impl Roles {
             None => Test::Share(settings.subjects.test_share),
         };
         let valid_share = settings.subjects.valid_share;
-        let split = Split::draw(&with_labels, test_set, valid_share, settings.seed)?;
+        let split = Split::draw(&with_labels, test_set, valid_share, split_seed(settings))?;
         if split.test.is_empty() && !pretrain_only {
             return Err(Error::Data(format!(
                 "no labelled subject to test on; give some with --test, or set \
@@ -116,6 +122,141 @@ impl Roles {
     }
 }
 
+fn split_seed(settings: &Settings) -> u64 {
+    settings.subjects.split_seed.unwrap_or(settings.seed)
+}
+
+/// Roles as a file names them.
+struct Named<'a> {
+    settings: &'a Settings,
+    cohort: &'a Cohort,
+    path: &'a Path,
+    pretrain_only: bool,
+    note: &'a dyn Fn(&str),
+}
+
+impl Named<'_> {
+    fn roles(&self, test: Option<&Cohort>) -> Result<Roles> {
+        let Named { settings, cohort, path, .. } = *self;
+        let file = SplitFile::read(path)?.among(cohort, self.note)?;
+        let with_labels = cohort.labelled_ids();
+        let mut split = match (file.train, file.valid) {
+            (Some(train), Some(valid)) => Split { train, valid, test: vec![] },
+            _ => self.rest(file.test.as_deref().unwrap_or_default())?,
+        };
+        split.test = match (test, file.test) {
+            (Some(_), Some(ids)) if !ids.is_empty() => {
+                let what = "names test subjects, and --test is given too; leave one out";
+                return Err(Error::file(path, what));
+            }
+            (Some(test), _) => {
+                refuse_overlap(cohort, test)?;
+                test.labelled_ids()
+            }
+            (None, ids) => self.with_labels(ids.unwrap_or_default(), "test", &with_labels),
+        };
+        if !self.pretrain_only {
+            split.valid = self.with_labels(split.valid, "valid", &with_labels);
+        }
+        split.check()?;
+        self.tell_others(&split);
+        let labelled = self.labelled(&split, &with_labels)?;
+        if !self.pretrain_only && (labelled.is_empty() || split.test.is_empty()) {
+            let lacks = if labelled.is_empty() { "train" } else { "test" };
+            let what = format!("no subject of {lacks} has labels in {}", cohort.source);
+            return Err(Error::file(path, what));
+        }
+        let Split { train, valid, test } = split;
+        if train.is_empty() {
+            return Err(Error::file(path, "leaves no subject to train on"));
+        }
+        if settings.labelled == 0 {
+            return Ok(Roles { train, valid, test, labelled });
+        }
+        let those = Split { train: labelled, ..Split::default() };
+        let labelled = those.labelled(settings.labelled, settings.seed)?;
+        Ok(Roles { train, valid, test, labelled })
+    }
+
+    /// Who is left when some test: a share of those with labels validates, the others train.
+    fn rest(&self, test: &[String]) -> Result<Split> {
+        let rest = |ids: Vec<String>| -> Vec<String> {
+            ids.into_iter().filter(|id| !test.contains(id)).collect()
+        };
+        let with_labels = rest(self.cohort.labelled_ids());
+        let share = self.settings.subjects.valid_share;
+        let none = Test::Given(vec![]);
+        let mut split = match with_labels.is_empty() {
+            true => Split::default(),
+            false => Split::draw(&with_labels, none, share, split_seed(self.settings))?,
+        };
+        let others = rest(self.cohort.ids());
+        split.train.extend(others.into_iter().filter(|id| !with_labels.contains(id)));
+        split.train.sort_unstable();
+        Ok(split)
+    }
+
+    fn with_labels(&self, ids: Vec<String>, part: &str, with_labels: &[String]) -> Vec<String> {
+        let (kept, without): (Vec<_>, Vec<_>) =
+            ids.into_iter().partition(|id| with_labels.contains(id));
+        if !without.is_empty() {
+            (self.note)(&format!(
+                "{}: {} subjects of {part} have no labels and are left out",
+                self.path.display(),
+                without.len()
+            ));
+        }
+        kept
+    }
+
+    /// Says how many subjects have no role.
+    fn tell_others(&self, split: &Split) {
+        let named = [&split.train, &split.valid, &split.test];
+        let ids = self.cohort.ids();
+        let others = ids.iter().filter(|id| !named.iter().any(|part| part.contains(id)));
+        match others.count() {
+            0 => {}
+            count => (self.note)(&format!(
+                "{}: {count} of {} subjects are not named in it and are left out",
+                self.path.display(),
+                ids.len()
+            )),
+        }
+    }
+
+    /// Those of the training subjects whose labels are used.
+    fn labelled(&self, split: &Split, with_labels: &[String]) -> Result<Vec<String>> {
+        let Some(path) = &self.settings.subjects.labelled_split else {
+            let train = split.train.iter();
+            return Ok(train.filter(|id| with_labels.contains(id)).cloned().collect());
+        };
+        let file = SplitFile::read(Path::new(path))?.among(self.cohort, self.note)?;
+        let Some(train) = file.train else {
+            return Err(Error::file(path, "names no train: it is to say whose labels are used"));
+        };
+        if let Some(id) = train.iter().find(|id| !split.train.contains(id)) {
+            let what = format!(
+                "subject {id} is in its train, and not in that of {}; labels are used of training \
+                 subjects only",
+                self.path.display()
+            );
+            return Err(Error::file(path, what));
+        }
+        for (part, ids) in [("test", file.test), ("valid", file.valid)] {
+            let ids = ids.unwrap_or_default();
+            if let Some(id) = ids.iter().find(|id| split.train.contains(id)) {
+                let what = format!(
+                    "subject {id} is in its {part}, and {} trains on it; hold out the same \
+                     subjects in both files",
+                    self.path.display()
+                );
+                return Err(Error::file(path, what));
+            }
+        }
+        Ok(self.with_labels(train, "train", with_labels))
+    }
+}
+
 /// Refuses a subject that is to train and to test: one image in both, or one name, as the two
 /// could not be told apart in the results.
 fn refuse_overlap(train: &Cohort, test: &Cohort) -> Result<()> {
@@ -135,3 +276,6 @@ fn refuse_overlap(train: &Cohort, test: &Cohort) -> Result<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,14 +11,14 @@ use serde_json::json;
 use crate::augment::Grid;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
-use crate::data::{Cohort, Moment, cache_folder};
+use crate::data::{Cohort, Moment, PHANTOM, cache_folder};
 use crate::evaluate::{Results, evaluate, write_frames, write_slices};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::settings::{Method, Settings, Subjects};
-use crate::task::{Contrastive, Segmentation, Task};
+use crate::task::{Fed, Segmentation, Source, Task};
 use crate::train::{Stage, State, Watcher};
 use crate::{Error, Result, run};
 
@@ -76,7 +76,9 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     // Before the data are read, which may take long.
     folder.check(settings)?;
     let (cohort, test) = cohorts(job, watcher)?;
-    let roles = Roles::draw(settings, &cohort, test.as_ref(), job.parts == Parts::Pretrain)?;
+    let pretrain_only = job.parts == Parts::Pretrain;
+    let note = |text: &str| watcher.note(text);
+    let roles = Roles::draw(settings, &cohort, test.as_ref(), pretrain_only, &note)?;
     if let Some(weights) = &weights {
         roles.refuse_leak(weights)?;
     }
@@ -118,7 +120,7 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
         (Parts::Pretrain, _, Some(_)) => {
             refuse("--stage pretrain starts from random weights; leave --weights out")
         }
-        (Parts::Finetune, Method::Pcl | Method::SimClr, None) => {
+        (Parts::Finetune, method, None) if method != Method::Scratch => {
             refuse("--stage finetune needs pretrained weights: name a run or a file with --weights")
         }
         _ => Ok(()),
@@ -129,10 +131,17 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
 fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     let cache = cache_folder();
     let cohort = open_cohort("reading", watcher, |progress| {
-        let Subjects { phantom, phantom_seed, .. } = job.settings.subjects;
+        let Subjects { phantom, phantom_seed, ref subsets, .. } = job.settings.subjects;
         match job.data.as_slice() {
+            [] if !subsets.is_empty() && !subsets.iter().any(|name| name == PHANTOM) => {
+                Err(Error::Setting(format!(
+                    "subjects.subsets={}: give their folder with --data, or --set \
+                     subjects.subsets=[] for the built-in cohort",
+                    subsets.join(",")
+                )))
+            }
             [] => Cohort::phantom(phantom, phantom_seed, &cache, progress),
-            folders => Cohort::open(folders, &cache, progress),
+            folders => Cohort::open_subsets(folders, subsets, &cache, progress),
         }
     })?;
     let test = match job.test.as_slice() {
@@ -228,43 +237,35 @@ impl Run<'_> {
         Grid::square(self.settings.network.size, self.settings.network.spacing)
     }
 
-    fn sampler(&self, ids: &[String], selection: Selection, views: usize) -> Result<Sampler> {
-        let settings = self.settings;
-        let optimisation = match selection {
-            Selection::Everything => &settings.pretrain.optimisation,
-            Selection::Labelled => &settings.finetune.optimisation,
-        };
-        Sampler::new(
-            self.cohort.cache.clone(),
-            &self.cohort.places(ids)?,
-            selection,
-            Order::Shuffled,
-            Crops::augmented(self.grid(), settings.augmentation, views),
-            optimisation.batch,
-            settings.seed,
-        )
-    }
-
     /// Pretrains.
     fn pretrained(&self) -> Result<Pretrained> {
-        let mut task = Contrastive::new(self.settings)?;
-        let sampler = self.sampler(&self.roles.train, Selection::Everything, Contrastive::VIEWS)?;
-        let optimisation = &self.settings.pretrain.optimisation;
+        let Run { settings, cohort, roles, .. } = *self;
+        let (train, valid) = (cohort.places(&roles.train)?, cohort.places(&roles.valid)?);
+        let source = Source { settings, cache: &cohort.cache, train: &train, valid: &valid };
+        let Fed { samplers, mut task } = source.pretext()?;
+        run::pictures::draw_views(self.folder, &source, &samplers)?;
+        let pretrain = &settings.pretrain;
         let stage = Stage {
             name: "pretrain",
             folder: self.folder.stage("pretrain"),
-            metadata: metadata(self.settings)?,
-            optimisation,
-            learning_rate: optimisation.learning_rate,
+            metadata: metadata(settings)?,
+            optimisation: &pretrain.optimisation,
+            learning_rate: pretrain.optimisation.base_rate(),
             learning_rate_key: "pretrain.optimisation.learning_rate",
-            validate_every: usize::MAX,
+            validate_every: pretrain.validate_every,
             patience: 0,
-            frozen_epochs: 0,
-            frozen: |_| false,
-            save_every: self.settings.save_every,
+            min_delta: 0.0,
+            keep_every: match settings.method {
+                Method::Dino => pretrain.dino.checkpoint_every,
+                _ => 0,
+            },
+            save_every: settings.save_every,
         };
         let metrics = self.folder.metrics();
-        let state = stage.run(&mut task, &sampler, &metrics, self.watcher)?;
+        let state = stage.run(task.as_mut(), &samplers, &metrics, self.watcher)?;
+        run::pictures::draw_reconstructions(self.folder, &source, task.as_mut())?;
+        run::pictures::draw_neighbours(self.folder, &source, task.as_mut())?;
+        tensor::release_idle_memory();
         Ok(Pretrained { weights: stage.last(), state: Some(state) })
     }
 
@@ -273,26 +274,23 @@ impl Run<'_> {
         let valid = self.cohort.places(&self.roles.valid)?;
         let mut task = Segmentation::new(self.settings, &self.cohort.cache, &valid)?;
         let finetune = &self.settings.finetune;
-        let (mut learning_rate, mut learning_rate_key) =
-            (finetune.optimisation.learning_rate, "finetune.optimisation.learning_rate");
-        if let Some(Pretrained { weights, .. }) = pretrained {
-            let which = Contrastive::hands_over;
-            let mut encoder = Part { module: task.network(), which };
-            let report = checkpoint::load(weights, &mut encoder)?;
-            self.watcher.note(&format!(
-                "encoder from {}: {} tensors; the decoder starts afresh",
-                weights.display(),
-                report.matched
-            ));
-            if let Some(name) = report.missing.first() {
-                let what =
-                    format!("lacks {} of the encoder's tensors ({name})", report.missing.len());
-                return Err(Error::file(weights, what));
+        let (learning_rate, learning_rate_key) = match pretrained {
+            None => (finetune.optimisation.base_rate(), "finetune.optimisation.learning_rate"),
+            Some(Pretrained { weights, .. }) => {
+                self.hand_over(weights, &mut task)?;
+                (finetune.pretrained_learning_rate, "finetune.pretrained_learning_rate")
             }
-            (learning_rate, learning_rate_key) =
-                (finetune.pretrained_learning_rate, "finetune.pretrained_learning_rate");
-        }
-        let sampler = self.sampler(&self.roles.labelled, Selection::Labelled, 1)?;
+        };
+        let sampler = Sampler::new(
+            self.cohort.cache.clone(),
+            &self.cohort.places(&self.roles.labelled)?,
+            Selection::Labelled(finetune.phases),
+            Order::Shuffled,
+            Crops::augmented(self.grid(), finetune.augmentation, 1, finetune.centre),
+            finetune.optimisation.batch,
+            self.settings.seed,
+        )?;
+        let slices = sampler.slices();
         let stage = Stage {
             name: "finetune",
             folder: self.folder.stage("finetune"),
@@ -302,12 +300,12 @@ impl Run<'_> {
             learning_rate_key,
             validate_every: finetune.validate_every,
             patience: finetune.patience,
-            frozen_epochs: if pretrained.is_some() { finetune.frozen_epochs } else { 0 },
-            frozen: Contrastive::hands_over,
+            min_delta: finetune.min_delta,
+            keep_every: 0,
             save_every: self.settings.save_every,
         };
         let metrics = self.folder.metrics();
-        let state = stage.run(&mut task, &sampler, &metrics, self.watcher)?;
+        let state = stage.run(&mut task, &[sampler], &metrics, self.watcher)?;
         if state.best_epoch.is_some() {
             checkpoint::load(&stage.best(), task.network())?;
         }
@@ -315,8 +313,19 @@ impl Run<'_> {
         let started = Instant::now();
         let results = self.test(&mut task, &test.cache, &subjects)?;
         let seconds = started.elapsed().as_secs_f64();
-        self.write_result(&results, pretrained, &state, seconds, sampler.slices())?;
+        self.write_result(&results, pretrained, &state, seconds, slices)?;
         Ok(results)
+    }
+
+    /// Takes over what the method hands to fine-tuning.
+    fn hand_over(&self, weights: &Path, task: &mut Segmentation) -> Result<()> {
+        let method = self.settings.method;
+        let which = |name: &str| method.hands_over(name);
+        let report =
+            checkpoint::load(weights, &mut Part { module: task.network(), which: &which })?;
+        let part = if method == Method::Mim { "encoder and decoder" } else { "encoder" };
+        self.watcher.note(&format!("{part} from {}: {report}", weights.display()));
+        Ok(())
     }
 
     fn test(

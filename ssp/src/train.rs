@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use nn::checkpoint::{self, Metadata};
-use nn::schedule::{cosine, polynomial};
+use nn::schedule::{cosine, polynomial, warmup_cosine};
 use nn::{Sgd, SgdSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::data::sampler::Sampler;
+use crate::data::sampler::{Batch, Sampler};
 use crate::run::metrics::{Metrics, Record};
 use crate::settings::{Decay, Optimisation};
-use crate::task::{Task, Validation};
+use crate::task::{Step, Task, Validation, Whole};
 use crate::{Error, Result};
 
 /// Someone who watches a training: a progress bar, a log.
@@ -43,18 +43,18 @@ pub struct Stage<'a> {
     pub metadata: Metadata,
     /// Epochs, steps and rates.
     pub optimisation: &'a Optimisation,
-    /// Learning rate of the first epoch.
+    /// Highest learning rate.
     pub learning_rate: f64,
     /// The setting that it comes from.
     pub learning_rate_key: &'a str,
-    /// Epochs between validations.
+    /// Epochs between validations; 0: none.
     pub validate_every: usize,
     /// Epochs without a lower validation loss after which to stop; 0: never.
     pub patience: usize,
-    /// Epochs at the start during which what `frozen` names does not change.
-    pub frozen_epochs: usize,
-    /// Names parameters to freeze.
-    pub frozen: fn(&str) -> bool,
+    /// What a validation loss may lie above the lowest without counting against the patience.
+    pub min_delta: f64,
+    /// Epochs between weights that are kept beside the last; 0: none.
+    pub keep_every: usize,
     /// Seconds between files to resume from.
     pub save_every: f64,
 }
@@ -74,6 +74,9 @@ pub struct State {
     pub best_dice: Option<f64>,
     /// Epoch after which that was.
     pub best_epoch: Option<usize>,
+    /// Epochs since then whose validation counts against the patience.
+    #[serde(default)]
+    pub idle: usize,
     /// Time spent, over all sittings.
     pub seconds: f64,
 }
@@ -96,16 +99,32 @@ impl Stage<'_> {
         self.folder.join("progress.safetensors")
     }
 
-    fn rate(&self, epoch: usize) -> f64 {
-        let (base, epochs) = (self.learning_rate, self.optimisation.epochs);
-        match self.optimisation.decay {
+    fn rate(&self, step: Step) -> f64 {
+        let Optimisation { decay, epochs, warmup_epochs, final_learning_rate, power, .. } =
+            *self.optimisation;
+        let base = self.learning_rate;
+        match decay {
             Decay::Constant => base,
-            Decay::Cosine => cosine(base, 0.0, epoch, epochs),
-            Decay::Polynomial => polynomial(base, 0.9, epoch, epochs),
+            Decay::Cosine => cosine(base, final_learning_rate, step.epoch, epochs),
+            Decay::Polynomial => polynomial(base, power, step.epoch, epochs),
+            Decay::WarmupCosine => {
+                let (number, total) = (step.number as usize, step.total as usize);
+                let warmup = total / epochs * warmup_epochs;
+                warmup_cosine(base, final_learning_rate, warmup, number, total)
+            }
         }
     }
 
-    /// Trains `task` on what `sampler` yields, from where an earlier sitting left off if there was
+    fn weight_decay(&self, step: Step) -> f64 {
+        let Optimisation { weight_decay, final_weight_decay, .. } = *self.optimisation;
+        let (number, total) = (step.number as usize, step.total as usize);
+        match final_weight_decay {
+            Some(last) => cosine(weight_decay, last, number, total),
+            None => weight_decay,
+        }
+    }
+
+    /// Trains `task` on what `samplers` yield, views of the same slices, from where an earlier sitting left off if there was
     /// one, and leaves `last` and, where there is validation, `best`.
     ///
     /// # Errors
@@ -114,7 +133,7 @@ impl Stage<'_> {
     pub fn run(
         &self,
         task: &mut dyn Task,
-        sampler: &Sampler,
+        samplers: &[Sampler],
         metrics: &std::path::Path,
         watcher: &dyn Watcher,
     ) -> Result<State> {
@@ -123,8 +142,9 @@ impl Stage<'_> {
             momentum: self.optimisation.momentum,
             nesterov: self.optimisation.nesterov,
             weight_decay: self.optimisation.weight_decay,
-            decay_matrices_only: false,
+            decay_matrices_only: self.optimisation.decay_matrices_only,
         });
+        let batches = samplers.iter().map(Sampler::batches).min().unwrap_or(0);
         let state = self.resume(task, &mut optimiser, watcher)?;
         if self.is_over(&state) && self.last().exists() {
             watcher.note(&format!("{}: finished already", self.name));
@@ -133,7 +153,8 @@ impl Stage<'_> {
         let metrics = Metrics::resume(metrics, self.name, state.steps)?;
         let mut sitting = Sitting {
             stage: self,
-            sampler,
+            samplers,
+            batches,
             optimiser,
             metrics,
             before: state.seconds,
@@ -143,7 +164,7 @@ impl Stage<'_> {
             state,
             watcher,
         };
-        let total = (self.optimisation.epochs * sampler.batches()) as u64;
+        let total = (self.optimisation.epochs * batches) as u64;
         watcher.begin(self.name, total);
         let outcome = sitting.epochs(task);
         watcher.end();
@@ -156,8 +177,8 @@ impl Stage<'_> {
 
     /// Whether all epochs are done, or no more are worth it.
     fn is_over(&self, state: &State) -> bool {
-        let idle = state.best_epoch.map_or(0, |best| state.epochs - best);
-        state.epochs >= self.optimisation.epochs || (self.patience > 0 && idle >= self.patience)
+        let impatient = self.patience > 0 && state.idle >= self.patience;
+        state.epochs >= self.optimisation.epochs || impatient
     }
 
     fn resume(
@@ -170,7 +191,7 @@ impl Stage<'_> {
         if !path.exists() {
             return Ok(State::default());
         }
-        let metadata = checkpoint::load_progress(&path, task.network(), optimiser)?;
+        let metadata = checkpoint::load_progress(&path, &mut Whole(task), optimiser)?;
         let state: State =
             metadata
                 .get("state")
@@ -187,7 +208,8 @@ impl Stage<'_> {
 /// One sitting of a stage: from its start or resumption on.
 struct Sitting<'a> {
     stage: &'a Stage<'a>,
-    sampler: &'a Sampler,
+    samplers: &'a [Sampler],
+    batches: usize,
     optimiser: Sgd,
     metrics: Metrics,
     state: State,
@@ -218,14 +240,18 @@ impl Sitting<'_> {
         let epochs = self.stage.optimisation.epochs;
         while !self.stage.is_over(&self.state) {
             let epoch = self.state.epochs;
-            let frozen = epoch < self.stage.frozen_epochs;
-            let which = self.stage.frozen;
-            task.network().freeze(&|name| frozen && which(name));
+            freeze(task, epoch);
             self.epoch(task, epoch)?;
             self.state.epochs += 1;
-            let last = self.state.epochs == epochs;
-            if last || self.state.epochs.is_multiple_of(self.stage.validate_every.max(1)) {
+            let done = self.state.epochs;
+            let last = done == epochs;
+            let due = |every: usize| every > 0 && done.is_multiple_of(every);
+            if due(self.stage.validate_every) || (last && self.stage.validate_every > 0) {
                 self.validate(task)?;
+            }
+            if due(self.stage.keep_every) && !last {
+                let path = self.stage.folder.join(format!("epoch-{done}.safetensors"));
+                checkpoint::save(&path, task.network(), self.stage.metadata.clone())?;
             }
             if !last && self.saved.elapsed().as_secs_f64() >= self.stage.save_every {
                 self.save(task)?;
@@ -235,13 +261,14 @@ impl Sitting<'_> {
     }
 
     fn epoch(&mut self, task: &mut dyn Task, epoch: usize) -> Result<()> {
-        let batches = self.sampler.batches();
-        let rate = self.stage.rate(epoch);
+        let batches = self.batches;
         let every = ((self.stage.optimisation.epochs * batches) as u64 / ROWS).max(1);
         let mut sum = 0.0;
         for index in 0..batches {
-            let batch = self.sampler.batch(epoch as u32, index)?;
-            let loss = task.loss(&batch)?;
+            let step = self.step(epoch);
+            let rate = self.stage.rate(step);
+            let batch = self.batch(epoch, index)?;
+            let loss = task.loss(&batch, step)?;
             let value = loss.item()?;
             if !value.is_finite() {
                 return Err(Error::Data(format!(
@@ -253,12 +280,14 @@ impl Sitting<'_> {
                 )));
             }
             let gradients = loss.backward()?;
+            self.optimiser.set_weight_decay(self.stage.weight_decay(step));
             self.optimiser.step(task.network(), gradients, rate)?;
+            task.updated(step)?;
             self.state.steps += 1;
             sum += value;
             self.since.losses += value;
             self.since.steps += 1;
-            self.since.images += batch.images.dims()[0];
+            self.since.images += batch.iter().map(|part| part.images.dims()[0]).sum::<usize>();
             if self.state.steps.is_multiple_of(every) {
                 let Since { losses, steps, images, from } =
                     std::mem::replace(&mut self.since, Since::now());
@@ -288,6 +317,15 @@ impl Sitting<'_> {
         Ok(())
     }
 
+    fn step(&self, epoch: usize) -> Step {
+        let total = (self.stage.optimisation.epochs * self.batches) as u64;
+        Step { epoch, number: self.state.steps, total }
+    }
+
+    fn batch(&self, epoch: usize, index: usize) -> Result<Vec<Batch>> {
+        self.samplers.iter().map(|sampler| sampler.batch(epoch as u32, index)).collect()
+    }
+
     fn validate(&mut self, task: &mut dyn Task) -> Result<()> {
         let Some(Validation { loss, dice }) = task.validate()? else { return Ok(()) };
         self.metrics.append(&Record {
@@ -295,18 +333,24 @@ impl Sitting<'_> {
             epoch: self.state.epochs,
             step: self.state.steps,
             validation_loss: Some(loss),
-            validation_dice: Some(dice),
+            validation_dice: dice,
             seconds: self.seconds(),
             ..Record::default()
         })?;
+        let above = |by: f64| self.state.best_loss.is_some_and(|best| loss > best + by);
+        if above(self.stage.min_delta) {
+            self.state.idle += self.stage.validate_every;
+        }
         if loss.is_finite() && self.state.best_loss.is_none_or(|best| loss < best) {
+            self.state.idle = 0;
             self.state.best_loss = Some(loss);
-            self.state.best_dice = Some(dice);
+            self.state.best_dice = dice;
             self.state.best_epoch = Some(self.state.epochs);
             checkpoint::save(&self.stage.best(), task.network(), self.stage.metadata.clone())?;
         }
         let (epochs, of) = (self.state.epochs, self.stage.optimisation.epochs);
-        let text = format!("epoch {epochs}/{of}  valid loss {loss:.4}, Dice {dice:.3}");
+        let dice = dice.map_or(String::new(), |dice| format!(", Dice {dice:.3}"));
+        let text = format!("epoch {epochs}/{of}  valid loss {loss:.4}{dice}");
         self.watcher.advance(self.state.steps, &text);
         Ok(())
     }
@@ -323,8 +367,63 @@ impl Sitting<'_> {
         let state = serde_json::to_string(&self.state);
         metadata.insert("state".into(), state.map_err(|e| Error::Data(e.to_string()))?);
         let path = self.stage.progress();
-        checkpoint::save_progress(&path, task.network(), &self.optimiser, metadata)?;
+        checkpoint::save_progress(&path, &mut Whole(task), &self.optimiser, metadata)?;
         self.saved = Instant::now();
         Ok(())
+    }
+}
+
+/// Freezes what the task leaves as it is in this epoch, and frees the rest.
+fn freeze(task: &mut dyn Task, epoch: usize) {
+    let mut frozen = std::collections::HashSet::new();
+    let mut names = Vec::new();
+    task.network().visit("", &mut |name, _| names.push(name.to_owned()));
+    frozen.extend(names.into_iter().filter(|name| task.is_frozen(name, epoch)));
+    task.network().freeze(&|name| frozen.contains(name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Method, Preset, Settings};
+
+    /// The rates of the first and the last step of each epoch, 10 steps each.
+    fn rates(optimisation: &Optimisation) -> Vec<[f64; 2]> {
+        let stage = Stage {
+            name: "pretrain",
+            folder: PathBuf::new(),
+            metadata: Metadata::new(),
+            optimisation,
+            learning_rate: optimisation.base_rate(),
+            learning_rate_key: "",
+            validate_every: 0,
+            patience: 0,
+            min_delta: 0.0,
+            keep_every: 0,
+            save_every: 0.0,
+        };
+        let total = 10 * optimisation.epochs as u64;
+        let rate = |epoch: usize, number: u64| stage.rate(Step { epoch, number, total });
+        (0..optimisation.epochs)
+            .map(|epoch| [0, 9].map(|step| rate(epoch, 10 * epoch as u64 + step)))
+            .collect()
+    }
+
+    #[test]
+    fn rates_are_those_of_the_study() {
+        let of = |method| Settings::preset(Preset::Paper, method).pretrain.optimisation;
+        let dino = rates(&of(Method::Dino));
+        let highest = 0.03 * 64.0 / 256.0;
+        assert_eq!(dino[0][0], 0.0);
+        assert!((dino[9][1] - highest).abs() < 1e-15, "the last step of the warm-up");
+        assert_eq!(dino[10][0], highest);
+        assert!(dino[99][1] < 2e-6 && dino[99][1] > 1e-6);
+
+        let simclr = rates(&of(Method::SimClr));
+        assert_eq!(simclr[0], [0.1, 0.1]);
+        assert!((simclr[50][0] - 0.05).abs() < 1e-15 && simclr[50][0] == simclr[50][1]);
+        let scratch =
+            rates(&Settings::preset(Preset::Paper, Method::Scratch).finetune.optimisation);
+        assert!((scratch[500][0] - 0.01 * 0.5f64.powf(0.9)).abs() < 1e-15);
     }
 }

@@ -82,6 +82,18 @@ pub struct MemoryUse {
     pub allocations: usize,
 }
 
+/// What a panic carries when the system has no more memory to give.
+///
+/// Every operation allocates, and none could do anything about it: so this is the one failure of
+/// the engine that unwinds. A program that wants to end in order catches it at its top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// Bytes asked for.
+    pub asked: usize,
+    /// Bytes in use by tensors and scratch.
+    pub live: usize,
+}
+
 /// How much memory tensors take, over the whole process.
 pub fn memory_use() -> MemoryUse {
     Pool::lock().usage
@@ -116,7 +128,10 @@ impl Pool {
             return memory;
         }
         self.usage.allocations += 1;
-        bytemuck::allocation::zeroed_vec(lines)
+        bytemuck::allocation::try_zeroed_vec(lines).unwrap_or_else(|()| {
+            self.usage.live -= bytes;
+            std::panic::panic_any(OutOfMemory { asked: bytes, live: self.usage.live })
+        })
     }
 
     fn give_back(&mut self, memory: Vec<Line>) {
@@ -163,6 +178,16 @@ mod tests {
         }
         let usage = memory_use();
         assert!(usage.idle <= 2 * usage.peak, "{usage:?}");
+    }
+
+    #[test]
+    fn memory_that_there_is_not_is_told_from_other_panics() {
+        let before = memory_use().live;
+        let refused = std::panic::catch_unwind(|| Buffer::stale::<u8>(1 << 60));
+        let payload = refused.err().expect("an exbibyte");
+        let found = payload.downcast_ref::<OutOfMemory>().expect("a panic of this kind");
+        assert!(found.asked >= 1 << 60);
+        assert!(memory_use().live < before + (1 << 59), "nothing is counted that is not there");
     }
 
     #[test]

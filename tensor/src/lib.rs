@@ -11,7 +11,7 @@ mod shape;
 mod tape;
 mod tensor;
 
-pub use buffer::{Buffer, MemoryUse, memory_use, release_idle_memory};
+pub use buffer::{Buffer, MemoryUse, OutOfMemory, memory_use, release_idle_memory};
 pub use dtype::{DType, Element, Float};
 pub use error::{Error, Result};
 pub use shape::Shape;

@@ -5,6 +5,9 @@ use std::path::Path;
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Mode, Module, Sgd, SgdSettings, Slot, UNet, checkpoint};
+use ssp::data::sampler::Batch;
+use ssp::settings::{Fill, Masking, Method, Preset, Settings};
+use ssp::task::{Dino, Mim, Step, Task, Whole};
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Tensor};
 
@@ -98,6 +101,55 @@ fn contrastive_learning_gives_the_same_bits_on_any_number_of_threads() {
             sgd.step(&mut net, loss.backward()?, 0.05)?;
         }
         Ok(bits(&mut net))
+    });
+}
+
+/// Steps of a pretext task on noise: views of 3 slices, those of half size if there are any.
+fn pretext_steps(task: &mut dyn Task, parts: &[[usize; 2]]) -> ssp::Result<()> {
+    let mut sgd = sgd();
+    for number in 0..3 {
+        let part = |&[images, size]: &[usize; 2]| {
+            let mut stream = Stream::new(1, Purpose::Check, number as u32, images as u32);
+            let images = Tensor::build::<f32>([images, size, size, 1], |out| {
+                out.fill_with(|| stream.normal() as f32);
+            });
+            Batch { positions: vec![], labels: None, images, slices: vec![] }
+        };
+        let batch: Vec<Batch> = parts.iter().map(part).collect();
+        let step = Step { epoch: 1, number, total: 10 };
+        let gradients = task.loss(&batch, step)?.backward()?;
+        sgd.step(task.network(), gradients, 0.05)?;
+        task.updated(step)?;
+    }
+    Ok(())
+}
+
+fn small(method: Method) -> Settings {
+    let mut settings = Settings::preset(Preset::Demo, method);
+    settings.network.channels = CHANNELS.to_vec();
+    settings.network.size = 48;
+    settings.pretrain.dino.local_size = 24;
+    settings
+}
+
+#[test]
+fn dino_gives_the_same_bits_on_any_number_of_threads() {
+    assert_same_on_any_threads(|| {
+        let mut task = Dino::new(&small(Method::Dino)).unwrap();
+        pretext_steps(&mut task, &[[6, 48], [18, 24]]).unwrap();
+        // Student, teacher and centre.
+        Ok(bits(&mut Whole(&mut task)))
+    });
+}
+
+#[test]
+fn masked_image_modelling_gives_the_same_bits_on_any_number_of_threads() {
+    assert_same_on_any_threads(|| {
+        let mut settings = small(Method::Mim);
+        settings.pretrain.mim.masking = Masking::Drawn(Fill::ShufflePixelsBatch);
+        let mut task = Mim::new(&settings, None).unwrap();
+        pretext_steps(&mut task, &[[6, 48]]).unwrap();
+        Ok(bits(&mut Whole(&mut task)))
     });
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Settings that make every stage a matter of a second.
-pub const TINY: [&str; 12] = [
+pub const TINY: [&str; 18] = [
     "network.size=32",
     "network.spacing=6",
     "network.channels=4,8",
@@ -12,6 +12,12 @@ pub const TINY: [&str; 12] = [
     "pretrain.epochs=1",
     "pretrain.batch=32",
     "pretrain.mlp=8,8",
+    "pretrain.warmup_epochs=0",
+    "pretrain.mim.patch=8,8",
+    "pretrain.dino.local_size=16",
+    "pretrain.dino.hidden=16",
+    "pretrain.dino.bottleneck=8",
+    "pretrain.dino.outputs=32",
     "finetune.epochs=2",
     "finetune.batch=16",
     "finetune.validate_every=1",

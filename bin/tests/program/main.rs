@@ -1,6 +1,8 @@
 //! The built program, run as a user runs it.
 
+mod config;
 mod desk;
+mod pictures;
 mod predict;
 mod real;
 mod refusals;

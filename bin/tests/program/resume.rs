@@ -52,8 +52,18 @@ fn the_number_of_threads_changes_nothing() {
 
 #[test]
 fn a_run_that_is_killed_goes_on_with_the_same_bits() {
+    killed_and_resumed("pcl");
+}
+
+/// DINO keeps more than its network: the teacher and the centre.
+#[test]
+fn dino_that_is_killed_goes_on_with_the_same_bits() {
+    killed_and_resumed("dino");
+}
+
+fn killed_and_resumed(method: &str) {
     let desk = Desk::new();
-    let mut long = vec!["--method", "pcl"];
+    let mut long = vec!["--method", method];
     for setting in ["pretrain.epochs=5", "finetune.epochs=12", "save_every=0"] {
         long.extend(["--set", setting]);
     }

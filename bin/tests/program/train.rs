@@ -129,3 +129,19 @@ fn held_out_subjects_stay_out_of_training() {
     let count = |part: &str| ids(&desk, "twice", part).len();
     assert_eq!(count("train") + count("valid") + count("test"), 6);
 }
+
+#[test]
+fn every_method_pretrains_and_shows_what_it_saw_and_learned() {
+    let desk = Desk::new();
+    for method in ["simclr", "dino", "mim"] {
+        let more = ["--set", "pretrain.epochs=2", "--set", "dino.checkpoint_every=1"];
+        let run = desk.trained(method, &[&["--method", method], &more[..]].concat());
+        let there = |file: &str| run.join(file).is_file();
+        assert!(there("pictures/views.png") && there("pictures/neighbours.png"), "{method}");
+        assert_eq!(there("pictures/reconstructions.png"), method == "mim");
+        // DINO's kept checkpoints are of the student, under its names; it has no validation.
+        assert_eq!(there("pretrain/epoch-1.safetensors"), method == "dino");
+        assert_eq!(there("pretrain/best.safetensors"), method != "dino");
+        assert!(there("finetune/best.safetensors") && there("result.json"), "{method}");
+    }
+}

@@ -1,26 +1,29 @@
-//! Concatenation along channels.
+//! Concatenation along an axis.
 //!
-//! Where a convolution follows, hand it the parts instead: it reads several inputs as one.
+//! Where channels are joined and a convolution follows, hand it the parts instead: it reads several inputs as one.
 
 pub mod check;
 mod cpu;
 
 use tensor::{Error, Result, Shape, Tensor, with_float};
 
-/// Joins tensors along their last axis, all others being equal.
+/// Joins tensors along `axis`, all other extents being equal.
 ///
 /// # Errors
-/// When there is nothing to join, or extents other than the last, or dtypes, differ.
-pub fn concat(parts: &[&Tensor]) -> Result<Tensor> {
+/// When there is nothing to join, there is no such axis, or other extents or dtypes differ.
+pub fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
     let Some(&first) = parts.first() else {
         return Err(Error::shape("concat", "no tensors to join"));
     };
-    let leading = |t: &Tensor| t.dims().split_last().map(|(_, rest)| Shape::from(rest));
+    let others = |t: &Tensor| {
+        let mut dims = t.dims().to_vec();
+        (axis < dims.len()).then(|| dims.remove(axis)).map(|_| dims)
+    };
     for part in parts {
-        let alike = leading(part) == leading(first) && part.dtype() == first.dtype();
-        if part.shape().axes() == 0 || !alike {
+        let alike = others(part) == others(first) && part.dtype() == first.dtype();
+        if axis >= part.shape().axes() || !alike {
             let what = format!(
-                "{} {} cannot be joined to {} {} along the last axis",
+                "{} {} cannot be joined to {} {} along axis {axis}",
                 part.dtype(),
                 part.shape(),
                 first.dtype(),
@@ -29,26 +32,25 @@ pub fn concat(parts: &[&Tensor]) -> Result<Tensor> {
             return Err(Error::shape("concat", what));
         }
     }
-    let widths: Vec<usize> = parts.iter().map(|part| part.shape().last()).collect();
+    // What a part holds for each place of the axes before this one lies in one piece.
+    let widths: Vec<usize> =
+        parts.iter().map(|part| part.dims()[axis..].iter().product()).collect();
     let mut dims = first.dims().to_vec();
-    dims[first.shape().axes() - 1] = widths.iter().sum();
+    dims[axis] = parts.iter().map(|part| part.dims()[axis]).sum();
     let shape = Shape::from(&dims[..]);
     let joined = with_float!("concat", first.dtype(), T => {
         Ok(cpu::join::<T>(parts, &widths, shape))
     })?;
     let shapes: Vec<Shape> = parts.iter().map(|part| part.shape()).collect();
     Ok(joined.recorded("concat", parts, move |gradient, wanted| {
-        let starts = widths.iter().scan(0, |next, width| {
-            *next += width;
-            Some(*next - width)
-        });
-        let parts = wanted.iter().zip(starts).zip(&shapes);
         with_float!("concat", gradient.dtype(), T => {
-            Ok(parts
-                .map(|((wanted, start), &shape)| {
-                    wanted.then(|| cpu::cut::<T>(&gradient, start, shape))
-                })
-                .collect())
+            let mut start = 0;
+            let all: usize = widths.iter().sum();
+            let parts = wanted.iter().zip(&widths).zip(&shapes).map(|((wanted, width), &shape)| {
+                start += width;
+                wanted.then(|| cpu::cut::<T>(&gradient, all, start - width..start, shape))
+            });
+            Ok(parts.collect())
         })
     }))
 }

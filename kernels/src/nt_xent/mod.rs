@@ -28,6 +28,15 @@ impl Default for NtXent {
     }
 }
 
+impl NtXent {
+    /// Whether slices at these relative positions are positives of each other.
+    pub fn are_positives(&self, a: f64, b: f64) -> bool {
+        let distance = (a - b).abs();
+        let wraps = self.cyclic && distance > 0.5;
+        (if wraps { (1.0 - distance).abs() } else { distance }) < self.threshold - TIE
+    }
+}
+
 /// Distances this close to the threshold count as equal to it, and so as no positive: for stacks of
 /// 10 slices, `0.3 - 0.2` is above 0.1 and `0.4 - 0.3` is not, and rounding must not decide.
 const TIE: f64 = 1e-9;
@@ -98,14 +107,8 @@ impl Positives {
         if let Some((row, position)) = positions.iter().enumerate().find(|(_, p)| !p.is_finite()) {
             return Err(Error::value("nt_xent", format!("row {row} is at position {position}")));
         }
-        let distance = |a: f64, b: f64| {
-            let d = (a - b).abs();
-            if settings.cyclic && d > 0.5 { (1.0 - d).abs() } else { d }
-        };
         let of_row = |(row, &position): (usize, &f64)| {
-            let near = |&j: &usize| {
-                j != row && distance(positions[j], position) < settings.threshold - TIE
-            };
+            let near = |&j: &usize| j != row && settings.are_positives(positions[j], position);
             let positives: Vec<usize> = (0..rows).filter(near).collect();
             if positives.is_empty() {
                 let what = format!(

@@ -44,8 +44,8 @@ pub struct View {
     pub shift: f64,
     /// Exponent of contrast.
     pub contrast: Option<f64>,
-    /// Whether values above 0 become the subject's highest minus them.
-    pub solarise: bool,
+    /// Values above this become the subject's highest minus them.
+    pub solarise: Option<f64>,
 }
 
 impl View {
@@ -57,7 +57,7 @@ impl View {
         factor: 1.0,
         shift: 0.0,
         contrast: None,
-        solarise: false,
+        solarise: None,
     };
 }
 
@@ -68,11 +68,15 @@ impl View {
 /// others do to a view as it was.
 pub fn draw(settings: &Augmentation, size: [usize; 2], centre: Option<[f64; 2]>, key: Key) -> View {
     let mut stream = Stream::new(key.seed, Purpose::Augmentation, key.epoch, key.number());
-    let reach = size.map(|n| settings.translation * n as f64 / 256.0);
-    let translation = reach.map(|r| stream.uniform(-r, r));
-    let rotation = stream.uniform(-settings.rotation, settings.rotation);
-    let scale = stream.uniform(settings.scale[0], settings.scale[1]);
-    let flip = [settings.flip; 2].map(|p| stream.chance(p));
+    let happens = stream.chance(settings.translation.probability);
+    let translation = size.map(|n| {
+        let [low, high] = settings.translation.range.map(|pixels| pixels * n as f64 / 256.0);
+        let drawn = stream.uniform(low, high);
+        if happens { drawn } else { 0.0 }
+    });
+    let rotation = sometimes(&mut stream, &settings.rotation).unwrap_or(0.0);
+    let scale = sometimes(&mut stream, &settings.scale).unwrap_or(1.0);
+    let flip = settings.flip.map(|p| stream.chance(p));
     let deviation = sometimes(&mut stream, &settings.noise);
     let rows = sometimes(&mut stream, &settings.blur);
     let columns = stream.uniform(settings.blur.range[0], settings.blur.range[1]);
@@ -91,7 +95,7 @@ pub fn draw(settings: &Augmentation, size: [usize; 2], centre: Option<[f64; 2]>,
         },
         shift: shift.unwrap_or(0.0),
         contrast,
-        solarise,
+        solarise: solarise.then_some(settings.solarise_above),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Every number of the augmentation, with the study's values.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// Something that happens to a view with some probability, and how strongly.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Chance {
     /// From 0 (never) to 1 (always).
@@ -15,7 +16,8 @@ pub struct Chance {
 }
 
 impl Chance {
-    const fn new(probability: f64, low: f64, high: f64) -> Self {
+    /// Happens with `probability`, its strength uniform from `low` to `high`.
+    pub const fn new(probability: f64, low: f64, high: f64) -> Self {
         Chance { probability, range: [low, high] }
     }
 
@@ -24,7 +26,7 @@ impl Chance {
 }
 
 /// What a drawn intensity scale `f` does to a value `v`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IntensityScale {
     /// `v (1 + f)`: as published, so that the range of 0.6 to 1.5 makes values 1.6 to 2.5 times
@@ -36,40 +38,43 @@ pub enum IntensityScale {
 }
 
 /// The augmentation of one view. The default is the study's, for all tasks but DINO.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
-    /// Largest shift per axis, in pixels of a target of 256; it scales with the target's size.
-    pub translation: f64,
-    /// Largest rotation in degrees, either way.
-    pub rotation: f64,
-    /// Range of the scale, the same for both axes; above 1 shows more of the slice.
-    pub scale: [f64; 2],
-    /// Probability of mirroring, for each axis.
-    pub flip: f64,
+    /// Shift, drawn for each axis, in pixels of a target of 256; it scales with the target's size.
+    pub translation: Chance,
+    /// Rotation in degrees.
+    pub rotation: Chance,
+    /// Scale, the same for both axes; above 1 shows more of the slice.
+    pub scale: Chance,
+    /// Probability of mirroring rows and columns.
+    pub flip: [f64; 2],
     /// Gaussian noise: its deviation, after standardisation.
     pub noise: Chance,
     /// Gaussian blur: sigma in pixels, drawn for each axis.
     pub blur: Chance,
-    /// Scaling of intensities; see [`IntensityScale`].
+    /// Scaling of intensities.
     pub intensity_scale: Chance,
-    /// What the drawn scale means.
+    /// What a drawn scale f does to a value v: one-plus-factor, v (1 + f), as published; factor,
+    /// v f, what a range about 1 suggests was meant.
     pub intensity_scale_means: IntensityScale,
     /// Value added to intensities.
     pub intensity_shift: Chance,
     /// Exponent of contrast.
     pub contrast: Chance,
-    /// Probability of solarisation: values above 0 become the subject's highest minus them.
+    /// Probability of solarisation: high values become the subject's highest minus them.
     pub solarise: f64,
+    /// Values above this count as high, for solarisation.
+    pub solarise_above: f64,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
         Augmentation {
-            translation: 40.0,
-            rotation: 180.0,
-            scale: [0.7, 1.4],
-            flip: 0.5,
+            translation: Chance::new(1.0, -40.0, 40.0),
+            rotation: Chance::new(1.0, -180.0, 180.0),
+            scale: Chance::new(1.0, 0.7, 1.4),
+            flip: [0.5, 0.5],
             noise: Chance::new(0.2, 0.0, 0.2),
             blur: Chance::new(0.2, 0.5, 1.5),
             intensity_scale: Chance::new(1.0, 0.6, 1.5),
@@ -77,27 +82,14 @@ impl Default for Augmentation {
             intensity_shift: Chance::new(1.0, -0.4, 0.4),
             contrast: Chance::new(1.0, 0.7, 1.5),
             solarise: 0.0,
+            solarise_above: 0.0,
         }
     }
 }
 
 impl Augmentation {
-    /// DINO's global views: the first always blurred, the second sometimes solarised.
-    pub fn dino_global(second: bool) -> Self {
-        let base = Self { scale: [0.524, 1.4], ..Self::dino() };
-        match second {
-            false => Self { blur: Chance::new(1.0, 0.1, 2.0), ..base },
-            true => Self { solarise: 0.2, ..base },
-        }
-    }
-
-    /// DINO's local views: a small part of the slice, from anywhere.
-    pub fn dino_local() -> Self {
-        // Published as 160 pixels of the local view's own 128, that is 320 of 256.
-        Self { scale: [0.313, 0.524], translation: 320.0, ..Self::dino() }
-    }
-
-    fn dino() -> Self {
+    /// What DINO's views have in common.
+    pub fn dino() -> Self {
         let study = Self::default();
         let with = |probability: f64, chance: Chance| Chance { probability, ..chance };
         Self {
@@ -120,19 +112,24 @@ impl Augmentation {
         let positive = |range: [f64; 2]| range[0] > 0.0;
         let natural = |range: [f64; 2]| range[0] >= 0.0;
         let any = |_: [f64; 2]| true;
-        for (name, value) in [("translation", self.translation), ("rotation", self.rotation)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return refuse(name, format!("takes a number from 0, not {value}"));
-            }
-        }
-        for (name, value) in [("flip", self.flip), ("solarise", self.solarise)] {
+        for (name, value) in
+            [("flip", self.flip[0]), ("flip", self.flip[1]), ("solarise", self.solarise)]
+        {
             if !(0.0..=1.0).contains(&value) {
                 return refuse(name, format!("takes a probability from 0 to 1, not {value}"));
             }
         }
+        if !self.solarise_above.is_finite() {
+            return refuse(
+                "solarise_above",
+                format!("takes a number, not {}", self.solarise_above),
+            );
+        }
         type Holds = fn([f64; 2]) -> bool;
-        let chances: [(&str, Chance, Holds, &str); 6] = [
-            ("scale", Chance { probability: 1.0, range: self.scale }, positive, "above 0"),
+        let chances: [(&str, Chance, Holds, &str); 8] = [
+            ("translation", self.translation, any, ""),
+            ("rotation", self.rotation, any, ""),
+            ("scale", self.scale, positive, "above 0"),
             ("noise", self.noise, natural, "from 0"),
             ("blur", self.blur, natural, "from 0"),
             ("intensity_scale", self.intensity_scale, any, ""),
@@ -161,32 +158,32 @@ mod tests {
     #[test]
     fn settings_survive_json_and_defaults_fill_gaps() {
         let settings: Augmentation =
-            serde_json::from_str(r#"{"intensity_scale_means": "factor", "flip": 0.25}"#).unwrap();
+            serde_json::from_str(r#"{"intensity_scale_means": "factor", "flip": [0.25, 0]}"#)
+                .unwrap();
         let wanted = Augmentation {
             intensity_scale_means: IntensityScale::Factor,
-            flip: 0.25,
+            flip: [0.25, 0.0],
             ..Augmentation::default()
         };
         assert_eq!(settings, wanted);
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<Augmentation>(&text).unwrap(), settings);
-        assert!(serde_json::from_str::<Augmentation>(r#"{"flipp": 0.25}"#).is_err());
+        assert!(serde_json::from_str::<Augmentation>(r#"{"flipp": [0.25, 0]}"#).is_err());
     }
 
     #[test]
     fn nonsense_is_refused_by_name() {
-        for settings in [Augmentation::default(), Augmentation::dino_local()] {
+        for settings in [Augmentation::default(), Augmentation::dino()] {
             settings.check().unwrap();
         }
-        Augmentation::dino_global(false).check().unwrap();
-        Augmentation::dino_global(true).check().unwrap();
-        let wrong = Augmentation { flip: 1.5, ..Augmentation::default() };
+        let wrong = Augmentation { flip: [0.5, 1.5], ..Augmentation::default() };
         let error = wrong.check().unwrap_err().to_string();
         assert_eq!(error, "augmentation.flip: takes a probability from 0 to 1, not 1.5");
-        let wrong = Augmentation { scale: [0.0, 1.0], ..Augmentation::default() };
+        let wrong = Augmentation { scale: Chance::new(1.0, 0.0, 1.0), ..Augmentation::default() };
         let error = wrong.check().unwrap_err().to_string();
         assert!(error.starts_with("augmentation.scale: takes a range"), "{error}");
-        let wrong = Augmentation { rotation: f64::NAN, ..Augmentation::default() };
+        let wrong =
+            Augmentation { rotation: Chance::new(1.0, f64::NAN, 1.0), ..Augmentation::default() };
         assert!(wrong.check().is_err());
     }
 }

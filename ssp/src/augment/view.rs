@@ -99,9 +99,9 @@ impl Renderer {
         if let Some(gamma) = view.contrast {
             intensity::contrast(image, gamma);
         }
-        if view.solarise {
+        if let Some(threshold) = view.solarise {
             let top = scale * slice.highest + offset;
-            intensity::solarise(image, 0.0, top as f32);
+            intensity::solarise(image, threshold as f32, top as f32);
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
                     factor: 1.9,
                     shift: -0.3,
                     contrast: Some(1.2),
-                    solarise: true,
+                    solarise: Some(0.0),
                     ..View::PLAIN
                 };
                 let mut wanted = render(&View::PLAIN);

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::Dataset;
 use super::cache::{Cache, Failure, Key};
+use super::open::open_subsets;
 use super::phantom::{PhantomCohort, PhantomSettings};
-use super::{Dataset, open_all};
 use crate::{Error, Result};
 
 /// Counts up when readers change what they make of the same files.
-const READER_VERSION: u32 = 1;
+const READER_VERSION: u32 = 2;
 
 /// Subjects ready to be sampled from.
 pub struct Cohort {
@@ -21,7 +22,23 @@ pub struct Cohort {
     pub source: String,
     /// The first file of every subject; none of the built-in ones.
     pub images: Vec<PathBuf>,
+    /// Every subject that was found, those that could not be read included.
+    pub members: Vec<Member>,
 }
+
+/// A subject as split files name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id in the cohort.
+    pub id: String,
+    /// Its data set: mm1, mm2, acdc, folder, phantom.
+    pub subset: &'static str,
+    /// Its id in its data set.
+    pub plain: String,
+}
+
+/// The name of the built-in cohort as a data set.
+pub const PHANTOM: &str = "phantom";
 
 impl Cohort {
     /// The built-in cohort.
@@ -42,7 +59,9 @@ impl Cohort {
         let draw = |index| Ok(cohort.subject(index));
         let (cache, failures) = Cache::open_or_build(folder, &key, &ids, draw, progress)?;
         let source = format!("built-in phantom, {subjects} subjects");
-        Ok(Cohort { cache: Arc::new(cache), failures, source, images: Vec::new() })
+        let member = |id: &String| Member { id: id.clone(), subset: PHANTOM, plain: id.clone() };
+        let members = ids.iter().map(member).collect();
+        Ok(Cohort { cache: Arc::new(cache), failures, source, images: Vec::new(), members })
     }
 
     /// Every subject of every data set found in `folders`.
@@ -56,9 +75,31 @@ impl Cohort {
         cache: &Path,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<Self> {
+        Self::open_subsets(folders, &[], cache, progress)
+    }
+
+    /// The same of some data sets only, by their names in split files; none for all.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when there is no such data set.
+    pub fn open_subsets(
+        folders: &[PathBuf],
+        subsets: &[String],
+        cache: &Path,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<Self> {
         let mut sets: Vec<Box<dyn Dataset>> = Vec::new();
         for folder in folders {
-            sets.extend(open_all(folder)?);
+            sets.extend(open_subsets(folder, subsets)?);
+        }
+        if sets.is_empty() {
+            let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+            return Err(Error::Data(format!(
+                "{} holds none of subjects.subsets, {}; give their folder with --data, or use all \
+                 data with --set subjects.subsets=[]",
+                names.join(", "),
+                subsets.join(", ")
+            )));
         }
         let all = (0..sets.len()).flat_map(|set| {
             let subjects = sets[set].subjects();
@@ -84,6 +125,12 @@ impl Cohort {
                 _ => format!("{}-{}", place.0 + 1, plain(place)),
             })
             .collect();
+        let member = |(&(set, index), id): (&(usize, usize), &String)| Member {
+            id: id.clone(),
+            subset: sets[set].layout().subset(),
+            plain: plain(&(set, index)).to_owned(),
+        };
+        let members = places.iter().zip(&ids).map(member).collect();
         let (mut files, mut images) = (Vec::new(), Vec::new());
         for &(set, index) in &places {
             let listing = &sets[set].subjects()[index];
@@ -102,7 +149,8 @@ impl Cohort {
             return Err(Error::Data(format!("no subject could be read: {}", failure.reason)));
         }
         let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
-        Ok(Cohort { cache: Arc::new(cache), failures, source: names.join(", "), images })
+        let source = names.join(", ");
+        Ok(Cohort { cache: Arc::new(cache), failures, source, images, members })
     }
 
     /// Ids of all subjects, in order.

@@ -31,6 +31,16 @@ impl Layout {
             Layout::Folder => "plain folder",
         }
     }
+
+    /// Its name in split files and settings.
+    pub fn subset(self) -> &'static str {
+        match self {
+            Layout::Acdc => "acdc",
+            Layout::Mnms => "mm1",
+            Layout::Mnms2 => "mm2",
+            Layout::Folder => "folder",
+        }
+    }
 }
 
 /// Subjects of one source. Listing reads no voxels; a broken subject fails alone, when it is loaded.

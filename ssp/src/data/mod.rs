@@ -8,12 +8,14 @@ pub mod folder;
 pub mod inspect;
 mod mnms;
 mod mnms2;
+mod motion;
 pub mod nifti;
 mod open;
 mod orient;
 pub mod phantom;
 pub mod sampler;
 pub mod split;
+pub mod split_file;
 mod subject;
 mod table;
 #[cfg(test)]
@@ -22,11 +24,12 @@ mod testing;
 mod tests;
 
 pub use acdc::{ACDC_LABELS, Acdc};
-pub use cohort::{Cohort, cache_folder};
+pub use cohort::{Cohort, Member, PHANTOM, cache_folder};
 pub use dataset::{Dataset, Layout, Listing, Loaded, Source};
 pub use folder::Folder;
 pub use mnms::Mnms;
 pub use mnms2::{Mnms2, may_be_in_mnms};
+pub use motion::centre_of_motion;
 pub use open::{open, open_all};
 pub use orient::{Placement, SliceOrder};
 pub use phantom::{PhantomCohort, PhantomSettings};

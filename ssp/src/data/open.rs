@@ -40,6 +40,18 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Dataset>> {
 /// # Errors
 /// If nothing is found; the line says what was looked for.
 pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Box<dyn Dataset>>> {
+    open_subsets(path, &[])
+}
+
+/// As [`open_all`], of data sets of these names only, such as mm1; none for all. There may be no
+/// such data set in a folder that holds others. M&Ms-2 by itself is whole.
+///
+/// # Errors
+/// As [`open_all`].
+pub(super) fn open_subsets(
+    path: impl AsRef<Path>,
+    subsets: &[String],
+) -> Result<Vec<Box<dyn Dataset>>> {
     let path = path.as_ref();
     if !path.exists() {
         return Err(Error::file(path, "does not exist; name a folder of subjects"));
@@ -53,6 +65,10 @@ pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Box<dyn Dataset>>> {
     };
     let mut found = Vec::new();
     search(&start, 0, &mut found)?;
+    let empty = found.is_empty();
+    found.retain(|(layout, _)| {
+        subsets.is_empty() || subsets.iter().any(|subset| subset == layout.subset())
+    });
     let of = |layout: Layout| -> Vec<PathBuf> {
         found.iter().filter(|(found, _)| *found == layout).map(|(_, path)| path.clone()).collect()
     };
@@ -72,7 +88,7 @@ pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Box<dyn Dataset>>> {
     for folder in of(Layout::Folder) {
         sets.push(Box::new(Folder::new(&folder)?));
     }
-    if sets.is_empty() {
+    if empty {
         return Err(nothing_found(path));
     }
     Ok(sets)

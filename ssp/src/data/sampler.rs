@@ -7,15 +7,17 @@ use tensor::random::{Purpose, Stream};
 use tensor::{Buffer, Tensor};
 
 use super::cache::{Cache, CachedSubject};
+use super::subject::Moment;
 use crate::augment::{Augmentation, Grid, Key, Renderer, View, draw};
+use crate::settings::{Centre, Phases};
 use crate::{Error, Result};
 
 /// Which slices of a subject are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// Every slice of the labelled end-diastolic and end-systolic phases; of a subject whose
-    /// labelled phases are neither, every slice of those. Batches come with labels.
-    Labelled,
+    /// Every slice of the labelled end-diastolic and end-systolic phases, or of one of them; of a
+    /// subject whose labelled phases are neither, every slice of those. Batches come with labels.
+    Labelled(Phases),
     /// Every slice of every phase, without labels.
     Everything,
 }
@@ -36,24 +38,53 @@ pub struct Crops {
     pub target: Grid,
     /// How each view is augmented; none for a plain one.
     pub views: Vec<Option<Augmentation>>,
+    /// What lies in the middle of an augmented view before it is shifted.
+    pub centre: Centre,
     /// Number of the first view, where several samplers share slices: views of different numbers
     /// are augmented independently.
     pub first: u32,
+    /// How the views of a batch lie.
+    pub arrangement: Arrangement,
+}
+
+/// How the views of a batch lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrangement {
+    /// All views of one slice, then all of the next.
+    BySlice,
+    /// The first view of every slice, then the second of every slice.
+    ByView,
+}
+
+impl Arrangement {
+    /// Where a view of a slice lies in a batch of `slices` of `views` each.
+    pub fn place(self, slice: usize, view: usize, [slices, views]: [usize; 2]) -> usize {
+        match self {
+            Arrangement::BySlice => slice * views + view,
+            Arrangement::ByView => view * slices + slice,
+        }
+    }
 }
 
 impl Crops {
     /// `count` views augmented alike.
-    pub fn augmented(target: Grid, augmentation: Augmentation, count: usize) -> Self {
-        Crops { target, views: vec![Some(augmentation); count], first: 0 }
+    pub fn augmented(
+        target: Grid,
+        augmentation: Augmentation,
+        count: usize,
+        centre: Centre,
+    ) -> Self {
+        Crops { views: vec![Some(augmentation); count], centre, ..Self::plain(target) }
     }
 
     /// One view without augmentation.
     pub fn plain(target: Grid) -> Self {
-        Crops { target, views: vec![None], first: 0 }
+        let (centre, arrangement) = (Centre::Slice, Arrangement::BySlice);
+        Crops { target, views: vec![None], centre, first: 0, arrangement }
     }
 }
 
-/// A batch of views: those of one slice follow each other.
+/// A batch of views.
 pub struct Batch {
     /// f32 `[slices * views, rows, columns, 1]`.
     pub images: Tensor,
@@ -61,14 +92,19 @@ pub struct Batch {
     pub labels: Option<Tensor>,
     /// Slice index / number of slices for each of `slices * views`, from 0 at the base.
     pub positions: Vec<f64>,
+    /// The slices themselves.
+    pub slices: Vec<Sample>,
 }
 
 /// A slice by its place in the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sample {
-    subject: usize,
-    phase: usize,
-    slice: usize,
+pub struct Sample {
+    /// Index of the subject in the cache.
+    pub subject: usize,
+    /// Cardiac phase.
+    pub phase: usize,
+    /// Slice of that phase.
+    pub slice: usize,
 }
 
 /// The order of one epoch.
@@ -125,8 +161,13 @@ impl Sampler {
             }
         }
         if samples.is_empty() {
-            let labelled = if selection == Selection::Labelled { " labelled" } else { "" };
-            let what = format!("no{labelled} slice in {} subjects", subjects.len());
+            let kind = match selection {
+                Selection::Everything => "",
+                Selection::Labelled(Phases::All) => " labelled",
+                Selection::Labelled(Phases::Ed) => " labelled end-diastolic",
+                Selection::Labelled(Phases::Es) => " labelled end-systolic",
+            };
+            let what = format!("no{kind} slice in {} subjects", subjects.len());
             return Err(Error::Data(what));
         }
         let visits = Mutex::new(None);
@@ -136,6 +177,11 @@ impl Sampler {
     /// Number of slices.
     pub fn slices(&self) -> usize {
         self.samples.len()
+    }
+
+    /// The views that are made of each slice.
+    pub fn crops(&self) -> &Crops {
+        &self.crops
     }
 
     /// Batches of an epoch.
@@ -160,34 +206,53 @@ impl Sampler {
         let chosen = &visits[start..(start + self.batch).min(visits.len())];
         let [rows, columns] = self.crops.target.size;
         let views = self.crops.views.len();
-        let (count, size) = (chosen.len() * views, views * rows * columns);
-        let mut images = Buffer::stale::<f32>(chosen.len() * size);
-        let with_labels = self.selection == Selection::Labelled;
-        let mut labels = with_labels.then(|| Buffer::stale::<u8>(chosen.len() * size));
-        let label_parts: Vec<Option<&mut [u8]>> = match &mut labels {
-            Some(labels) => labels.as_mut_slice().chunks_mut(size).map(Some).collect(),
-            None => chosen.iter().map(|_| None).collect(),
+        let (count, size) = (chosen.len() * views, rows * columns);
+        let mut images = Buffer::stale::<f32>(count * size);
+        let with_labels = matches!(self.selection, Selection::Labelled(_));
+        let mut labels = with_labels.then(|| Buffer::stale::<u8>(count * size));
+        let image_parts = self.arranged(images.as_mut_slice::<f32>(), chosen.len());
+        let label_parts = match &mut labels {
+            Some(labels) => self.arranged(labels.as_mut_slice::<u8>(), chosen.len()),
+            None => chosen.iter().map(|_| Vec::new()).collect(),
         };
-        images
-            .as_mut_slice::<f32>()
-            .par_chunks_mut(size)
-            .zip(label_parts)
-            .zip(chosen)
-            .for_each_init(Renderer::default, |renderer, ((images, labels), &sample)| {
+        image_parts.into_par_iter().zip(label_parts).zip(chosen).for_each_init(
+            Renderer::default,
+            |renderer, ((images, labels), &sample)| {
                 self.render(renderer, epoch, sample, images, labels);
-            });
+            },
+        );
         let position = |&sample: &u32| {
             let Sample { subject, slice, .. } = self.samples[sample as usize];
             slice as f64 / self.cache.subject(subject).slices() as f64
         };
+        let slices: Vec<f64> = chosen.iter().map(position).collect();
+        let samples = chosen.iter().map(|&sample| self.samples[sample as usize]).collect();
         Ok(Batch {
             images: Tensor::from_buffer::<f32>(images, [count, rows, columns, 1]),
             labels: labels.map(|l| Tensor::from_buffer::<u8>(l, [count, rows, columns])),
-            positions: chosen
-                .iter()
-                .flat_map(|s| std::iter::repeat_n(position(s), views))
+            positions: (0..count)
+                .map(|place| match self.crops.arrangement {
+                    Arrangement::BySlice => slices[place / views],
+                    Arrangement::ByView => slices[place % slices.len()],
+                })
                 .collect(),
+            slices: samples,
         })
+    }
+
+    /// The pictures of a batch of `count` slices, for each slice those of its views.
+    fn arranged<'a, T>(&self, pictures: &'a mut [T], count: usize) -> Vec<Vec<&'a mut [T]>> {
+        let [rows, columns] = self.crops.target.size;
+        let views = self.crops.views.len();
+        let mut slices: Vec<Vec<&mut [T]>> = (0..count).map(|_| Vec::new()).collect();
+        for (place, picture) in pictures.chunks_mut(rows * columns).enumerate() {
+            let slice = match self.crops.arrangement {
+                Arrangement::BySlice => place / views,
+                Arrangement::ByView => place % count,
+            };
+            slices[slice].push(picture);
+        }
+        slices
     }
 
     /// Makes all views of one slice.
@@ -196,24 +261,29 @@ impl Sampler {
         renderer: &mut Renderer,
         epoch: u32,
         sample: u32,
-        images: &mut [f32],
-        mut labels: Option<&mut [u8]>,
+        images: Vec<&mut [f32]>,
+        labels: Vec<&mut [u8]>,
     ) {
         let Sample { subject, phase, slice } = self.samples[sample as usize];
-        let slice = self.cache.subject(subject).slice(phase, slice);
+        let cached = self.cache.subject(subject);
+        let slice = cached.slice(phase, slice);
         let target = &self.crops.target;
-        let size = target.size[0] * target.size[1];
+        let centre = match self.crops.centre {
+            Centre::Labels => slice.centre,
+            Centre::Motion => cached.motion_centre(),
+            Centre::Slice => None,
+        };
         renderer.load(&slice);
-        for (i, augmentation) in self.crops.views.iter().enumerate() {
+        let mut labels = labels.into_iter();
+        for (i, (augmentation, image)) in self.crops.views.iter().zip(images).enumerate() {
             let key = Key { seed: self.seed, epoch, sample, view: self.crops.first + i as u32 };
             let view = match augmentation {
-                Some(settings) => draw(settings, target.size, slice.centre, key),
+                Some(settings) => draw(settings, target.size, centre, key),
                 None => View::PLAIN,
             };
-            let part = i * size..(i + 1) * size;
-            renderer.image(&slice, target, &view, &mut images[part.clone()]);
-            if let (Some(out), Some(labels)) = (labels.as_deref_mut(), slice.labels) {
-                Renderer::labels(labels, &slice.grid, target, &view, &mut out[part]);
+            renderer.image(&slice, target, &view, image);
+            if let (Some(out), Some(labels)) = (labels.next(), slice.labels) {
+                Renderer::labels(labels, &slice.grid, target, &view, out);
             }
         }
     }
@@ -239,10 +309,15 @@ impl Sampler {
 
 /// The phases of a subject that are used.
 fn phases(subject: &CachedSubject, selection: Selection) -> Vec<usize> {
-    if selection == Selection::Everything {
-        return (0..subject.phases()).collect();
-    }
-    subject.study_frames().into_iter().map(|(phase, _)| phase).collect()
+    let wanted = match selection {
+        Selection::Everything => return (0..subject.phases()).collect(),
+        Selection::Labelled(Phases::All) => None,
+        Selection::Labelled(Phases::Ed) => Some(Moment::EndDiastole),
+        Selection::Labelled(Phases::Es) => Some(Moment::EndSystole),
+    };
+    let frames = subject.study_frames().into_iter();
+    let chosen = frames.filter(|(_, moment)| wanted.is_none_or(|wanted| wanted == *moment));
+    chosen.map(|(phase, _)| phase).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Which subjects train, validate and test, and which of the training subjects have labels.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
-use serde::{Deserialize, Serialize};
 use tensor::random::{Purpose, Stream};
 
 use crate::{Error, Result};
@@ -12,8 +10,7 @@ use crate::{Error, Result};
 pub const VALID_SHARE: f64 = 0.2;
 
 /// Subjects by use, as ids; each list is sorted, and no subject is in two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Split {
     /// To train on.
     pub train: Vec<String>,
@@ -79,29 +76,11 @@ impl Split {
         Ok(sorted(chosen))
     }
 
-    /// Reads a split from a JSON file.
+    /// Refuses a subject that is there twice.
     ///
     /// # Errors
-    /// When the file cannot be read, is not a split, or has a subject twice.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
-        let split: Split = serde_json::from_str(&text)
-            .map_err(|e| Error::file(path, format!("not a split: {e}")))?;
-        split.check().map_err(|e| Error::file(path, e.to_string()))?;
-        Ok(split)
-    }
-
-    /// Writes the split to a JSON file.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self);
-        let text = text.map_err(|e| Error::file(path, e.to_string()))?;
-        std::fs::write(path, text + "\n").map_err(|e| Error::io(path, e))
-    }
-
-    fn check(&self) -> Result<()> {
+    /// When one is.
+    pub fn check(&self) -> Result<()> {
         let mut seen = BTreeSet::new();
         let all = self.train.iter().chain(&self.valid).chain(&self.test);
         match all.into_iter().find(|id| !seen.insert(id.as_str())) {
@@ -197,18 +176,5 @@ mod tests {
         assert!(Split::draw(&ids(9), Test::Share(0.1), f64::NAN, 0).is_err());
         let all = Split::draw(&ids(4), Test::Share(0.0), 0.0, 0).unwrap();
         assert_eq!(all.train, ids(4));
-    }
-
-    #[test]
-    fn a_split_survives_its_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("split.json");
-        let split = Split::draw(&ids(20), Test::Share(0.3), VALID_SHARE, 1).unwrap();
-        split.save(&path).unwrap();
-        assert_eq!(Split::load(&path).unwrap(), split);
-        let twice = r#"{"train": ["A", "B"], "valid": [], "test": ["A"]}"#;
-        std::fs::write(&path, twice).unwrap();
-        let error = Split::load(&path).unwrap_err().to_string();
-        assert!(error.ends_with("split.json: subject A is in the split twice"), "{error}");
     }
 }

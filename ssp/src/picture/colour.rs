@@ -27,6 +27,13 @@ const SERIES: [Colour; 7] = [
     [0, 0, 0],
 ];
 
+/// Around images, so that no white border blinds the eye to what is dark in them.
+pub(super) const PANEL: Colour = [20, 20, 22];
+/// Text on a panel.
+pub(super) const LIGHT_INK: Colour = [222, 222, 226];
+/// Outlines on grey images: the orange of the palette.
+pub(super) const MARK: Colour = [230, 159, 0];
+
 /// Colour of the line number `index`; they repeat after seven.
 pub fn series_colour(index: usize) -> Colour {
     SERIES[index % SERIES.len()]

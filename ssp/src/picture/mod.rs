@@ -5,9 +5,11 @@ mod colour;
 mod curves;
 mod figure;
 mod grey;
+mod lanes;
 mod montage;
 mod overlay;
 mod regions;
+mod sheet;
 mod slice;
 mod ticks;
 
@@ -17,3 +19,4 @@ pub use curves::{Curves, Series};
 pub use grey::Window;
 pub use montage::{Tile, montage};
 pub use overlay::{Segmented, overlay};
+pub use sheet::{Column, Sheet, Shown, Strip};

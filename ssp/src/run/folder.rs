@@ -84,7 +84,9 @@ impl RunFolder {
     /// When there is a run with other settings, or something that is no run.
     pub fn check(&self, settings: &Settings) -> Result<()> {
         if self.settings().exists() {
-            let there: Settings = read_json(&self.settings())?;
+            let there = Settings::from_value(&read_json(&self.settings())?).map_err(|error| {
+                Error::file(self.settings(), format!("cannot be used: {error}"))
+            })?;
             if let Some(difference) = difference(&there, settings)? {
                 return Err(Error::file(
                     &self.path,

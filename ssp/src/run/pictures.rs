@@ -1,15 +1,26 @@
-//! The pictures of a run: how training went, and predictions beside the truth.
+//! The pictures of a run: what a pretext task shows and what it taught, how training went, and
+//! predictions beside the truth.
+
+mod neighbours;
+mod reconstructions;
+mod similarity;
+mod views;
 
 use std::path::Path;
 
 use super::folder::RunFolder;
 use super::metrics::{self, Record};
-use crate::data::Stack;
 use crate::data::cache::{Cache, CachedSubject};
+use crate::data::sampler::Sample;
+use crate::data::{Moment, Stack};
 use crate::evaluate::{FrameRow, Results};
 use crate::picture::{Curves, Segmented, Series, overlay};
 use crate::predict::Predictor;
 use crate::{Error, Result};
+
+pub use neighbours::draw_neighbours;
+pub use reconstructions::draw_reconstructions;
+pub use views::draw_views;
 
 /// Draws losses and validation Dice against steps, for the stages that there are.
 ///
@@ -130,6 +141,29 @@ fn stack_of(subject: &CachedSubject<'_>, phases: &[usize]) -> Stack {
     }
     let spacing = subject.spacing();
     Stack { voxels, phases: phases.len(), slices: subject.slices(), rows, columns, spacing }
+}
+
+/// What stands beside a slice: its subject, the moment or number of its phase, and its number.
+fn names(cache: &Cache, sample: &Sample) -> [String; 3] {
+    let subject = cache.subject(sample.subject);
+    let named =
+        |&(phase, moment): &(usize, Moment)| phase == sample.phase && moment != Moment::Other;
+    let phase = match subject.frames().find(named) {
+        Some((_, moment)) => moment.name().to_owned(),
+        None => format!("phase {}", sample.phase),
+    };
+    [subject.id().to_owned(), phase, format!("slice {}", sample.slice)]
+}
+
+/// Slice index / number of slices.
+fn position(cache: &Cache, sample: &Sample) -> f64 {
+    sample.slice as f64 / cache.subject(sample.subject).slices() as f64
+}
+
+/// A picture that is not there yet; none if it is. A run that goes on keeps those it has.
+fn missing(folder: &RunFolder, name: &str) -> Result<Option<std::path::PathBuf>> {
+    let path = make(folder)?.join(name);
+    Ok((!path.exists()).then_some(path))
 }
 
 fn make(folder: &RunFolder) -> Result<std::path::PathBuf> {

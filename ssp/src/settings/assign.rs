@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Settings;
+use super::{Method, Settings, keys, published};
 use crate::{Error, Result};
 
 impl Settings {
@@ -24,7 +24,17 @@ impl Settings {
         };
         let (key, value) = (key.trim(), value.trim());
         let mut tree = self.to_value()?;
-        let key = &resolve(key, &leaves(&tree)).map_err(Error::Setting)?;
+        let leaves = leaves(&tree);
+        // A chance with its range can be set as a whole.
+        let whole = keys().iter().any(|whole| whole.path == key);
+        let resolved = if whole { Ok(key.to_owned()) } else { resolve(key, &leaves) };
+        let (key, parsed) = &match resolved {
+            Ok(key) => (key, parse(value)),
+            Err(unknown) => match published::assign(self.method, &tree, key, value)? {
+                Some(found) => found,
+                None => return Err(Error::Setting(unknown.told(key, &leaves, self.method))),
+            },
+        };
         if let "method" | "preset" | "seed" | "labelled" = key.as_str() {
             return Err(Error::Setting(format!("{key} is not for --set; use --{key}")));
         }
@@ -32,11 +42,22 @@ impl Settings {
         let Some(place) = place else {
             return Err(Error::Setting(format!("there is no setting {key}")));
         };
-        *place = parse(value);
-        *self = serde_json::from_value(tree)
-            .map_err(|error| Error::Setting(format!("{key}={value}: {error}")))?;
+        // A list of one needs no brackets.
+        let one = place.is_array() && !parsed.is_array() && !parsed.is_null();
+        *place = if one { Value::Array(vec![parsed.clone()]) } else { parsed.clone() };
+        *self = serde_json::from_value(tree).map_err(|error| {
+            let meaning = meaning(key).map_or(String::new(), |m| format!(" ({m})"));
+            Error::Setting(format!("{key}={value}: {error}{meaning}"))
+        })?;
         Ok(())
     }
+}
+
+/// What a key means.
+pub(super) fn meaning(key: &str) -> Option<String> {
+    let covers =
+        |path: &str| key.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+    keys().into_iter().find(|k| covers(&k.path)).map(|k| k.meaning)
 }
 
 /// A value as written on the command line: JSON where it is, else text.
@@ -44,15 +65,22 @@ fn parse(text: &str) -> Value {
     if let Ok(value) = serde_json::from_str(text) {
         return value;
     }
-    // A list without brackets: 16,32,64.
-    if let (true, Ok(value)) = (text.contains(','), serde_json::from_str(&format!("[{text}]"))) {
-        return value;
+    // A list without brackets: 16,32,64 or mm1,mm2.
+    if text.contains(',') {
+        return Value::Array(text.split(',').map(|item| parse(item.trim())).collect());
     }
-    Value::String(text.to_owned())
+    match text {
+        "none" | "None" => Value::Null,
+        // Numbers that JSON spells otherwise: .5, 1., +1e-4.
+        text => match text.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text.to_owned()),
+        },
+    }
 }
 
 /// The paths of all values of a tree; lists are values.
-fn leaves(tree: &Value) -> Vec<String> {
+pub(super) fn leaves(tree: &Value) -> Vec<String> {
     let Value::Object(map) = tree else { return vec![String::new()] };
     let mut paths = Vec::new();
     for (key, value) in map {
@@ -65,7 +93,7 @@ fn leaves(tree: &Value) -> Vec<String> {
 
 /// The full path of a key, of which parts may be left out where no other key fits:
 /// `finetune.epochs` for `finetune.optimisation.epochs`.
-fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, String> {
+fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, Unresolved> {
     if keys.iter().any(|k| k == key) {
         return Ok(key.to_owned());
     }
@@ -76,22 +104,38 @@ fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, String> {
     };
     match keys.iter().filter(fits).collect::<Vec<_>>().as_slice() {
         [one] => Ok((*one).clone()),
-        [first, second, ..] => Err(format!("{key} could be {first} or {second}; name one")),
-        [] => {
-            let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-            // The first and the last part say what is meant; what lies between may be left out.
-            let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
-            let distance = |k: &&String| {
-                2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
-            };
-            let nearest = keys.iter().min_by_key(distance).map_or("", String::as_str);
-            Err(format!("there is no setting {key}; the nearest is {nearest}"))
+        [first, second, ..] => Err(Unresolved::Two((*first).clone(), (*second).clone())),
+        [] => Err(Unresolved::None),
+    }
+}
+
+/// Why a key is none of the house's.
+enum Unresolved {
+    None,
+    Two(String, String),
+}
+
+impl Unresolved {
+    /// What to say of a key that is no published one either.
+    fn told(self, key: &str, keys: &[String], method: Method) -> String {
+        if let Unresolved::Two(first, second) = self {
+            return format!("{key} could be {first} or {second}; name one");
         }
+        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+        // The first and the last part say what is meant; what lies between may be left out.
+        let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+        let distance = |k: &&str| {
+            2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
+        };
+        let published = published::all_keys(method);
+        let all = keys.iter().map(String::as_str).chain(published);
+        let nearest = all.min_by_key(distance).unwrap_or_default();
+        format!("there is no setting {key}; the nearest is {nearest}")
     }
 }
 
 /// Levenshtein's distance.
-fn edit_distance(a: &str, b: &str) -> usize {
+pub(super) fn edit_distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {
@@ -107,22 +151,30 @@ fn edit_distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Decay, Method, Preset};
+    use super::super::pretraining::Fill;
+    use super::super::{Decay, Masking, Method, Preset};
     use super::*;
+    use crate::augment::Chance;
 
     #[test]
     fn a_value_is_set_by_its_path() {
         let mut settings = Settings::preset(Preset::Small, Method::Pcl);
         let changes = [
             "finetune.epochs=7",
+            "finetune.momentum=.5",
             "network.channels = 8,16",
             "pretrain.cyclic=true",
+            "pretrain.masking=replace_patches",
+            "dino.local.scale.range=0.2,0.4",
+            "finetune.final_weight_decay=none",
             "finetune.optimisation.decay=cosine",
         ];
         settings.apply(&changes.map(str::to_owned)).unwrap();
         assert_eq!(settings.finetune.optimisation.epochs, 7);
         assert_eq!(settings.network.channels, [8, 16]);
-        assert!(settings.pretrain.cyclic);
+        assert!(settings.pretrain.contrastive.cyclic);
+        assert_eq!(settings.pretrain.mim.masking, Masking::Drawn(Fill::ReplacePatches));
+        assert_eq!(settings.pretrain.dino.local.scale, Some(Chance::new(1.0, 0.2, 0.4)));
         assert_eq!(settings.finetune.optimisation.decay, Decay::Cosine);
     }
 
@@ -158,9 +210,12 @@ mod tests {
         assert!(refusal("network.size=100").contains("multiple of 16"));
         assert!(refusal("network.channels=8").contains("network.channels"));
         assert!(refusal("method=scratch").contains("use --method"));
-        for text in
-            ["pretrain.mlp=8,0", "pretrain.threshold=0", "subjects.phantom=0", "save_every=-1"]
-        {
+        for text in [
+            "pretrain.contrastive.mlp=8,0",
+            "pretrain.contrastive.threshold=0",
+            "subjects.phantom=0",
+            "save_every=-1",
+        ] {
             assert!(refusal(text).starts_with(text.split('=').next().unwrap()), "{text}");
         }
     }

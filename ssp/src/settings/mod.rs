@@ -1,45 +1,84 @@
 //! Every setting of a run, with the presets and `--set key=value`.
 //!
-//! Keys are paths such as `finetune.epochs`. A run folder holds its settings resolved, so that
-//! they can be read back.
+//! Keys are paths such as `finetune.optimisation.epochs`; the comment of a field here is what the
+//! program says of its key. A run folder holds its settings resolved, so that they can be read
+//! back.
 
 mod assign;
 mod check;
+mod finetuning;
+mod keys;
+mod presets;
+mod pretraining;
+pub mod published;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::augment;
 use crate::{Error, Result};
 
-/// How the encoder gets its weights before fine-tuning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub use finetuning::{Finetuning, Loss, Phases};
+pub use keys::{Key, keys};
+pub use pretraining::{
+    AugmentationChange, Contrastive, Dino, Fill, Masking, Mim, Pretraining, TeacherStart,
+};
+
+/// How a network gets its weights before fine-tuning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
     /// No pretraining.
     Scratch,
-    /// Positional contrastive learning (Zeng et al., MICCAI 2021).
-    Pcl,
     /// Contrastive learning of two views (Chen et al., ICML 2020).
     SimClr,
+    /// Positional contrastive learning (Zeng et al., MICCAI 2021).
+    Pcl,
+    /// Self-distillation of global and local views (Caron et al., ICCV 2021).
+    Dino,
+    /// Masked image modelling: hidden patches are painted in (Xie et al., CVPR 2022).
+    Mim,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Method; 3] = [Method::Scratch, Method::Pcl, Method::SimClr];
+    pub const ALL: [Method; 5] =
+        [Method::Scratch, Method::SimClr, Method::Pcl, Method::Dino, Method::Mim];
 
     /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Method::Scratch => "scratch",
-            Method::Pcl => "pcl",
             Method::SimClr => "simclr",
+            Method::Pcl => "pcl",
+            Method::Dino => "dino",
+            Method::Mim => "mim",
         }
+    }
+
+    /// Name as it stands in text and pictures.
+    pub fn title(self) -> &'static str {
+        match self {
+            Method::Scratch => "No pretraining",
+            Method::SimClr => "SimCLR",
+            Method::Pcl => "PCL",
+            Method::Dino => "DINO",
+            Method::Mim => "Masked image modelling",
+        }
+    }
+
+    /// Whether fine-tuning takes over a pretrained tensor of this name: all but the outputs of
+    /// masked image modelling, the encoder of the others.
+    pub fn hands_over(self, name: &str) -> bool {
+        let decoder = self == Method::Mim
+            && name.starts_with("decoder.")
+            && !name.starts_with("decoder.output_convs.");
+        self != Method::Scratch && (name.starts_with("encoder.") || decoder)
     }
 }
 
 /// A set of settings to start from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// Minutes on two cores: to see the program at work.
@@ -64,72 +103,75 @@ impl Preset {
     }
 }
 
-/// Learning rate over the epochs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// Learning rate over time.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Decay {
-    /// Half a cosine, to 0.
+    /// Half a cosine to `final_learning_rate`, epoch by epoch.
     Cosine,
-    /// `(1 - epoch / epochs)` to the power of 0.9.
+    /// From 0 to the rate over `warmup_epochs`, then half a cosine; step by step.
+    WarmupCosine,
+    /// `(1 - epoch / epochs)` to the power of `power`.
     Polynomial,
     /// None.
     Constant,
 }
 
 /// Stochastic gradient descent, as both stages use it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Optimisation {
     /// Passes over the data.
     pub epochs: usize,
-    /// Images per step, before views are made of them.
+    /// Slices per step, before views are made of them.
     pub batch: usize,
-    /// Learning rate of the first epoch.
+    /// Highest learning rate.
     pub learning_rate: f64,
-    /// How it falls.
+    /// The learning rate is for a batch of 256 slices and scales with the batch.
+    pub rate_per_256: bool,
+    /// How the learning rate changes: cosine, warmup-cosine, polynomial, constant.
     pub decay: Decay,
+    /// Epochs over which the rate rises from 0; for decay warmup-cosine.
+    pub warmup_epochs: usize,
+    /// Where a cosine ends.
+    pub final_learning_rate: f64,
+    /// Exponent of the polynomial decay.
+    pub power: f64,
     /// Momentum.
     pub momentum: f64,
     /// Nesterov's momentum instead of Polyak's.
     pub nesterov: bool,
     /// Factor of the weights that is added to their gradient.
     pub weight_decay: f64,
+    /// Weight decay at the end, approached by half a cosine, step by step; none for no change.
+    pub final_weight_decay: Option<f64>,
+    /// Biases and the vectors of batch norm do not decay.
+    pub decay_matrices_only: bool,
 }
 
-/// Pretraining.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pretraining {
-    /// Steps and rates.
-    pub optimisation: Optimisation,
-    /// Temperature of the contrastive loss.
-    pub temperature: f64,
-    /// PCL: slices whose relative positions differ by less than this are positives.
-    pub threshold: f64,
-    /// PCL: relative positions wrap around, as phases do.
-    pub cyclic: bool,
-    /// Widths of the projection's linear layers.
-    pub mlp: Vec<usize>,
+impl Optimisation {
+    /// The highest learning rate, as steps take it.
+    pub fn base_rate(&self) -> f64 {
+        self.learning_rate * if self.rate_per_256 { self.batch as f64 / 256.0 } else { 1.0 }
+    }
 }
 
-/// Supervised training, from scratch or fine-tuning.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Finetuning {
-    /// Steps and rates; `learning_rate` is that from scratch.
-    pub optimisation: Optimisation,
-    /// Learning rate of the first epoch where weights were pretrained.
-    pub pretrained_learning_rate: f64,
-    /// Epochs at the start during which pretrained weights stay as they are.
-    pub frozen_epochs: usize,
-    /// Epochs between looks at the validation subjects.
-    pub validate_every: usize,
-    /// Stop after this many epochs without a lower validation loss; 0: never.
-    pub patience: usize,
+/// What lies in the middle of a training view, before random shifts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Centre {
+    /// The smallest circle around all labels of the subject; the middle of the slice where it has
+    /// none. As published, also for pretraining, which so knows where the heart is.
+    Labels,
+    /// Where the heart moves across the phases: no label is needed. The middle of the slice where
+    /// there is one phase only.
+    Motion,
+    /// The middle of the slice.
+    Slice,
 }
 
 /// The network and what it sees.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Channels of each resolution, finest first.
@@ -143,13 +185,22 @@ pub struct Network {
 }
 
 /// Who is trained on and who is not.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subjects {
+    /// A file of subjects that train, validate and test (YAML); none to draw them.
+    pub split: Option<String>,
+    /// A second such file for fine-tuning: only those of its training subjects have labels.
+    pub labelled_split: Option<String>,
+    /// Data sets to use, of mm1 (M&Ms), mm2 (M&Ms-2), acdc, folder, phantom; none for all that are
+    /// found.
+    pub subsets: Vec<String>,
     /// Share of subjects held out for testing where no test set is given.
     pub test_share: f64,
     /// Share of the remaining subjects that validate.
     pub valid_share: f64,
+    /// Seed that the split is drawn from; none for that of the run.
+    pub split_seed: Option<u64>,
     /// Subjects of the built-in cohort.
     pub phantom: usize,
     /// Seed that the built-in cohort is drawn from, whatever the seed of the run.
@@ -157,23 +208,21 @@ pub struct Subjects {
 }
 
 /// All settings of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What they started from.
+    /// What they started from; set by --preset.
     pub preset: Preset,
-    /// How weights are pretrained.
+    /// How weights are pretrained; set by --method.
     pub method: Method,
-    /// Seed of everything that is drawn.
+    /// Seed of everything that is drawn; set by --seed.
     pub seed: u64,
-    /// Labelled training subjects; 0: all.
+    /// Labelled training subjects, 0 for all; set by --labelled.
     pub labelled: usize,
     /// Who is trained on.
     pub subjects: Subjects,
     /// The network.
     pub network: Network,
-    /// Views of images.
-    pub augmentation: augment::Augmentation,
     /// Pretraining, unless the method is scratch.
     pub pretrain: Pretraining,
     /// Supervised training.
@@ -183,103 +232,39 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings of a preset.
-    pub fn preset(preset: Preset, method: Method) -> Self {
-        let paper = Self::paper(method);
-        match preset {
-            Preset::Paper => paper,
-            Preset::Small => paper.small(),
-            Preset::Demo => paper.small().demo(),
-        }
-    }
-
-    /// The published study's.
-    fn paper(method: Method) -> Self {
-        let contrastive = Optimisation {
-            epochs: 100,
-            batch: if method == Method::SimClr { 224 } else { 64 },
-            learning_rate: 0.1,
-            decay: Decay::Cosine,
-            momentum: 0.9,
-            nesterov: false,
-            weight_decay: if method == Method::SimClr { 1e-4 } else { 1e-5 },
-        };
-        Settings {
-            preset: Preset::Paper,
-            method,
-            seed: 0,
-            labelled: 0,
-            subjects: Subjects { test_share: 0.25, valid_share: 0.2, phantom: 60, phantom_seed: 0 },
-            network: Network {
-                channels: vec![32, 64, 128, 256, 512, 512, 512],
-                size: 256,
-                spacing: 1.25,
-                heads: -1,
-            },
-            augmentation: augment::Augmentation::default(),
-            pretrain: Pretraining {
-                optimisation: contrastive,
-                temperature: 0.1,
-                threshold: 0.1,
-                cyclic: false,
-                mlp: vec![512, 512, 512],
-            },
-            finetune: Finetuning {
-                optimisation: Optimisation {
-                    epochs: 1000,
-                    batch: 32,
-                    learning_rate: 0.01,
-                    decay: Decay::Polynomial,
-                    momentum: 0.99,
-                    nesterov: true,
-                    weight_decay: 3e-5,
-                },
-                pretrained_learning_rate: 0.005,
-                frozen_epochs: 0,
-                validate_every: 1,
-                patience: 0,
-            },
-            save_every: 30.0,
-        }
-    }
-
-    fn small(mut self) -> Self {
-        self.preset = Preset::Small;
-        self.network.channels = vec![16, 32, 64, 128, 128];
-        self.network.size = 128;
-        self.network.spacing = 2.0;
-        self.pretrain.mlp = vec![128, 128, 128];
-        self.pretrain.optimisation.batch = 32;
-        self.pretrain.optimisation.epochs = 40;
-        self.finetune.optimisation.batch = 16;
-        self.finetune.optimisation.epochs = 80;
-        self.finetune.validate_every = 5;
-        self
-    }
-
-    fn demo(mut self) -> Self {
-        self.preset = Preset::Demo;
-        self.subjects.phantom = 32;
-        self.network.size = 96;
-        self.network.spacing = 2.5;
-        self.network.channels = vec![16, 32, 64, 64];
-        self.pretrain.optimisation.epochs = 3;
-        // A momentum of 0.99 takes hundreds of steps to get going, which the demo does not have.
-        self.finetune.optimisation.epochs = 14;
-        self.finetune.optimisation.batch = 8;
-        self.finetune.optimisation.momentum = 0.9;
-        self.finetune.optimisation.learning_rate = 0.1;
-        self.finetune.pretrained_learning_rate = 0.1;
-        self.finetune.validate_every = 2;
-        self
-    }
-
     /// The settings as a tree of JSON.
     ///
     /// # Errors
     /// None that a user can cause.
     pub fn to_value(&self) -> Result<Value> {
         serde_json::to_value(self).map_err(|error| Error::Setting(error.to_string()))
+    }
+
+    /// Settings from a tree of JSON, such as a run's `settings.json`. What an older version did
+    /// not have yet is as in the preset.
+    ///
+    /// # Errors
+    /// When a key is unknown or a value does not fit.
+    pub fn from_value(value: &Value) -> Result<Self> {
+        let part = |key: &str| value.get(key).cloned().unwrap_or(Value::Null);
+        let fail = |error: serde_json::Error| Error::Setting(error.to_string());
+        let preset = serde_json::from_value(part("preset")).map_err(fail)?;
+        let method = serde_json::from_value(part("method")).map_err(fail)?;
+        let mut tree = Settings::preset(preset, method).to_value()?;
+        merge(&mut tree, value);
+        serde_json::from_value(tree).map_err(fail)
+    }
+}
+
+/// Lays `over` over `under`, key by key; lists and other values are replaced whole.
+fn merge(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(under.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over.clone(),
     }
 }
 
@@ -293,9 +278,31 @@ mod tests {
             for method in Method::ALL {
                 let settings = Settings::preset(preset, method);
                 settings.check().unwrap();
-                let back: Settings = serde_json::from_value(settings.to_value().unwrap()).unwrap();
+                let back = Settings::from_value(&settings.to_value().unwrap()).unwrap();
                 assert_eq!(back, settings);
             }
         }
+    }
+
+    #[test]
+    fn what_an_older_version_did_not_have_is_as_in_the_preset() {
+        let settings = Settings::preset(Preset::Small, Method::Dino);
+        let mut value = settings.to_value().unwrap();
+        value["pretrain"].as_object_mut().unwrap().remove("dino");
+        assert_eq!(Settings::from_value(&value).unwrap(), settings);
+        value["pretrain"]["dinosaur"] = true.into();
+        assert!(Settings::from_value(&value).unwrap_err().to_string().contains("dinosaur"));
+    }
+
+    #[test]
+    fn what_is_handed_over() {
+        let takes = |method: Method, name: &str| method.hands_over(name);
+        for method in [Method::SimClr, Method::Pcl, Method::Dino, Method::Mim] {
+            assert!(takes(method, "encoder.enc_blocks.0.conv1.weight"));
+            assert_eq!(takes(method, "decoder.upconvs.0.weight"), method == Method::Mim);
+            assert!(!takes(method, "decoder.output_convs.0.weight"));
+            assert!(!takes(method, "mlp.mlp.0.weight") && !takes(method, "head.mlp.0.weight"));
+        }
+        assert!(!takes(Method::Scratch, "encoder.enc_blocks.0.conv1.weight"));
     }
 }

@@ -1,50 +1,63 @@
 //! Contrastive pretext tasks: SimCLR and positional contrastive learning.
 
 use kernels::nt_xent::{NtXent, nt_xent};
-use nn::{EncoderMlp, Init, Mode, Module};
-use tensor::{DType, Tensor};
+use nn::{Encoder, EncoderMlp, Init, Mode, Module};
+use tensor::Tensor;
 
-use super::Task;
+use super::{DTYPE, Pretext, Step, Task, Validation, mean_loss, network};
 use crate::Result;
-use crate::data::sampler::Batch;
-use crate::settings::{Method, Settings};
+use crate::augment::Grid;
+use crate::data::sampler::{Batch, Crops, Sampler};
+use crate::settings::{self, Method, Settings};
 
 /// Encoder and projection, trained so that views that belong together lie together.
 ///
 /// SimCLR: two views of the same slice. PCL: all views of slices at a similar position between
 /// base and apex, of any subject and phase.
-#[derive(Debug)]
 pub struct Contrastive {
     network: EncoderMlp,
     loss: NtXent,
     by_position: bool,
+    validation: Option<Sampler>,
 }
 
 impl Contrastive {
     /// Views of each slice.
-    pub const VIEWS: usize = 2;
+    const VIEWS: usize = 2;
 
-    /// A new network, drawn from the run's seed.
+    /// Two views of each slice, augmented alike.
+    pub fn crops(settings: &Settings) -> Crops {
+        let grid = Grid::square(settings.network.size, settings.network.spacing);
+        let pretrain = &settings.pretrain;
+        Crops::augmented(grid, pretrain.augmentation, Self::VIEWS, pretrain.centre)
+    }
+
+    /// A new network, drawn from the run's seed, validated on views of other slices.
     ///
     /// # Errors
     /// When the settings make no network.
-    pub fn new(settings: &Settings) -> Result<Self> {
-        let pretrain = &settings.pretrain;
-        let mut init = Init::new(settings.seed, 1, DType::F32);
+    pub fn new(settings: &Settings, validation: Option<Sampler>) -> Result<Self> {
+        let contrastive = &settings.pretrain.contrastive;
+        let mut init = Init::new(settings.seed, network::PRETEXT, DTYPE);
         Ok(Contrastive {
-            network: EncoderMlp::new(&mut init, &settings.network.channels, &pretrain.mlp)?,
-            loss: NtXent {
-                temperature: pretrain.temperature,
-                threshold: pretrain.threshold,
-                cyclic: pretrain.cyclic,
-            },
+            network: EncoderMlp::new(&mut init, &settings.network.channels, &contrastive.mlp)?,
+            loss: contrastive.loss(),
             by_position: settings.method == Method::Pcl,
+            validation,
         })
     }
 
-    /// Whether fine-tuning takes over a tensor of this name.
-    pub fn hands_over(name: &str) -> bool {
-        name.starts_with("encoder.")
+    fn batch_loss(&mut self, batch: &Batch, mode: Mode) -> Result<Tensor> {
+        let features = self.network.forward(&batch.images, mode)?;
+        let positions = self.by_position.then_some(batch.positions.as_slice());
+        Ok(nt_xent(&features, positions, &self.loss)?)
+    }
+}
+
+impl settings::Contrastive {
+    /// The loss.
+    pub fn loss(&self) -> NtXent {
+        NtXent { temperature: self.temperature, threshold: self.threshold, cyclic: self.cyclic }
     }
 }
 
@@ -53,9 +66,20 @@ impl Task for Contrastive {
         &mut self.network
     }
 
-    fn loss(&mut self, batch: &Batch) -> Result<Tensor> {
-        let features = self.network.forward(&batch.images, Mode::Train)?;
-        let positions = self.by_position.then_some(batch.positions.as_slice());
-        Ok(nt_xent(&features, positions, &self.loss)?)
+    fn loss(&mut self, batch: &[Batch], _: Step) -> Result<Tensor> {
+        self.batch_loss(&batch[0], Mode::Train)
+    }
+
+    fn validate(&mut self) -> Result<Option<Validation>> {
+        let Some(sampler) = self.validation.take() else { return Ok(None) };
+        let found = mean_loss(&sampler, |batch, _| self.batch_loss(batch, Mode::Evaluate));
+        self.validation = Some(sampler);
+        found.map(Some)
+    }
+}
+
+impl Pretext for Contrastive {
+    fn encoder(&mut self) -> &mut Encoder {
+        self.network.encoder()
     }
 }

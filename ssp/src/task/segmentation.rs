@@ -4,30 +4,23 @@ use std::sync::Arc;
 
 use kernels::dice_ce::{DiceCe, dice_ce};
 use nn::{Init, Mode, Module, UNet};
-use tensor::{DType, Tensor, without_tape};
+use tensor::{Tensor, without_tape};
 
-use super::Task;
+use super::{DTYPE, Step, Task, Validation, network};
 use crate::augment::Grid;
 use crate::data::CLASSES;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Batch, Crops, Order, Sampler, Selection};
 use crate::predict::Predictor;
-use crate::settings::{Network, Settings};
+use crate::settings::{Loss, Method, Network, Phases, Settings};
 use crate::{Error, Result, evaluate};
-
-/// How a network does on subjects that it is not trained on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Validation {
-    /// The training loss, on views without augmentation.
-    pub loss: f64,
-    /// Mean 3D Dice over structures, frames and subjects, on the source grid.
-    pub dice: f64,
-}
 
 /// A U-Net, trained on labelled slices.
 pub struct Segmentation {
     network: UNet,
     loss: DiceCe,
+    /// What pretraining handed over, and the epochs for which it is left as it is.
+    handed_over: (Method, usize),
     validation: Option<(Arc<Cache>, Vec<usize>, Sampler)>,
     grid: Grid,
 }
@@ -36,9 +29,9 @@ pub struct Segmentation {
 ///
 /// # Errors
 /// When they make none.
-pub fn unet(network: &Network, seed: u64) -> Result<UNet> {
-    let mut init = Init::new(seed, 0, DType::F32);
-    Ok(UNet::new(&mut init, &network.channels, CLASSES, network.heads)?)
+pub fn unet(settings: &Network, seed: u64) -> Result<UNet> {
+    let mut init = Init::new(seed, network::SEGMENTATION, DTYPE);
+    Ok(UNet::new(&mut init, &settings.channels, CLASSES, settings.heads)?)
 }
 
 impl Segmentation {
@@ -47,23 +40,40 @@ impl Segmentation {
     /// # Errors
     /// When the settings make no network, or no validation subject has labels.
     pub fn new(settings: &Settings, cache: &Arc<Cache>, subjects: &[usize]) -> Result<Self> {
-        let grid = Grid::square(settings.network.size, settings.network.spacing);
-        let validation = if subjects.is_empty() {
-            None
-        } else {
+        let mut task = Self::unvalidated(settings)?;
+        if !subjects.is_empty() {
             let sampler = Sampler::new(
                 cache.clone(),
                 subjects,
-                Selection::Labelled,
+                Selection::Labelled(Phases::All),
                 Order::Sequential,
-                Crops::plain(grid),
+                Crops::plain(task.grid),
                 settings.finetune.optimisation.batch,
                 settings.seed,
             )?;
-            Some((cache.clone(), subjects.to_vec(), sampler))
-        };
-        let network = unet(&settings.network, settings.seed)?;
-        Ok(Segmentation { network, loss: DiceCe::default(), validation, grid })
+            task.validation = Some((cache.clone(), subjects.to_vec(), sampler));
+        }
+        Ok(task)
+    }
+
+    /// The same without validation.
+    ///
+    /// # Errors
+    /// When the settings make no network.
+    pub fn unvalidated(settings: &Settings) -> Result<Self> {
+        let Loss { cross_entropy, dice, class_weights } = settings.finetune.loss;
+        Ok(Segmentation {
+            network: unet(&settings.network, settings.seed)?,
+            loss: DiceCe {
+                class_weights: class_weights.to_vec(),
+                cross_entropy_weight: cross_entropy,
+                dice_weight: dice,
+                ..DiceCe::default()
+            },
+            handed_over: (settings.method, settings.finetune.frozen_epochs),
+            validation: None,
+            grid: Grid::square(settings.network.size, settings.network.spacing),
+        })
     }
 
     /// The network.
@@ -85,8 +95,13 @@ impl Task for Segmentation {
         &mut self.network
     }
 
-    fn loss(&mut self, batch: &Batch) -> Result<Tensor> {
-        self.batch_loss(batch, Mode::Train)
+    fn is_frozen(&self, name: &str, epoch: usize) -> bool {
+        let (method, epochs) = self.handed_over;
+        epoch < epochs && method.hands_over(name)
+    }
+
+    fn loss(&mut self, batch: &[Batch], _: Step) -> Result<Tensor> {
+        self.batch_loss(&batch[0], Mode::Train)
     }
 
     fn validate(&mut self) -> Result<Option<Validation>> {
@@ -101,7 +116,7 @@ impl Task for Segmentation {
             }
             let mut predictor = Predictor::new(&mut self.network, self.grid);
             let results = evaluate::evaluate(&mut predictor, &cache, &subjects, |_| {})?;
-            Ok(Validation { loss: loss / slices as f64, dice: results.mean() })
+            Ok(Validation { loss: loss / slices as f64, dice: Some(results.mean()) })
         });
         self.validation = Some((cache, subjects, sampler));
         found.map(Some)

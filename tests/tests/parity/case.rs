@@ -81,6 +81,13 @@ impl Case {
         self.tensors.get(name)
     }
 
+    /// How far a parameter of this published name moves over the steps of the case, at most.
+    pub fn moved(&self, name: &str) -> Option<f64> {
+        let [before, after] = ["param", "after"].map(|k| self.tensors.get(&format!("{k}.{name}")));
+        let pairs = before?.values.iter().zip(&after?.values);
+        Some(pairs.fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())))
+    }
+
     /// Everything that the engine must find.
     pub fn results(&self) -> impl Iterator<Item = (&String, &Golden)> {
         let given = |name: &str| name.starts_with("in.") || name.starts_with("param.");
@@ -96,7 +103,8 @@ impl Case {
         let mut stream = Stream::new(0, Purpose::Check, 3, draw);
         let mut tensors = self.tensors.clone();
         for (name, tensor) in &mut tensors {
-            let real = ["in.image", "in.features"].contains(&name.as_str());
+            let real =
+                ["in.image", "in.features", "in.global", "in.local"].contains(&name.as_str());
             let parameter = name.starts_with("param.") && !name.ends_with("num_batches_tracked");
             if real || parameter {
                 tensor.values.iter_mut().for_each(|v| *v *= 1.0 + stream.uniform(-SIZE, SIZE));
@@ -170,6 +178,15 @@ impl Golden {
             }
         }
         Golden { shape: extents.to_vec(), values }
+    }
+
+    /// Images that come `views` to a slice, reordered so that the first of all slices come first.
+    pub fn by_view(&self, views: usize) -> Self {
+        let size = self.values.len() / self.shape[0];
+        let images: Vec<&[f64]> = self.values.chunks(size).collect();
+        let ordered = (0..views).flat_map(|view| images.iter().skip(view).step_by(views));
+        let values = ordered.flat_map(|image| image.iter().copied()).collect();
+        Golden { shape: self.shape.clone(), values }
     }
 
     /// `[n, channels, rows, columns]` as `[n, rows, columns, channels]`.

@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use kernels::dice_ce::{DiceCe, dice_ce};
+use kernels::masked_error::masked_error;
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Layout, Mode, Module, Sgd, SgdSettings, Slot, UNet, checkpoint};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
-use tensor::{DType, Tensor, without_tape};
+use ssp::settings::{self, Method, Preset, Settings};
+use ssp::task::{Comparison, Dino, Task};
+use tensor::{DType, Gradients, Tensor, without_tape};
 
 use crate::Outcome;
 use crate::case::{Case, Golden, Goldens};
@@ -100,6 +103,131 @@ pub fn contrastive(case: &Case, dtype: DType) -> Outcome {
     })
 }
 
+#[derive(Deserialize)]
+struct MimConfig {
+    channels: Vec<usize>,
+    fill: f64,
+    optimizer: Optimizer,
+    learning_rates: Vec<f64>,
+}
+
+/// U-Net under the error of hidden pixels.
+pub fn mim(case: &Case, dtype: DType) -> Outcome {
+    let config: MimConfig = case.settings();
+    let mut net = UNet::new(&mut Init::new(0, 0, dtype), &config.channels, 1, 1)?;
+    start(case, &mut net)?;
+    let (image, hidden) = (case.input("image").channels_last(), case.input("mask").channels_last());
+    let seen = image.values.iter().zip(&hidden.values);
+    let seen = seen.map(|(&v, &hidden)| if hidden == 1.0 { config.fill } else { v }).collect();
+    let seen = Golden { shape: image.shape.clone(), values: seen }.tensor(dtype)?;
+    let image = image.tensor(dtype)?;
+    let bytes: Vec<u8> = hidden.values.iter().map(|&v| v as u8).collect();
+    let mask = Tensor::from_slice(&bytes, &hidden.shape[..3])?;
+
+    let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
+    steps.run(&mut net, |net, found| {
+        let output = net.forward(&seen, Mode::Train)?.swap_remove(0);
+        let loss = masked_error(&output, &image, &mask)?;
+        found.insert("out.reconstruction".into(), Golden::of(&output).channels_first());
+        found.insert("out.loss".into(), Golden::scalar(loss.item()?));
+        Ok(loss)
+    })
+}
+
+#[derive(Deserialize)]
+struct DinoConfig {
+    channels: Vec<usize>,
+    local: usize,
+    out: usize,
+    hidden: usize,
+    bottleneck: usize,
+    student_temp: f64,
+    teacher_temps: Vec<f64>,
+    center_momentum: f64,
+    learning_rates: Vec<f64>,
+    teacher_momenta: Vec<f64>,
+    frozen_last_layer_steps: usize,
+    sgd_momentum: f64,
+    weight_decay: f64,
+}
+
+impl DinoConfig {
+    fn task(&self, dtype: DType) -> ssp::Result<Dino> {
+        let study = Settings::preset(Preset::Paper, Method::Dino).pretrain.dino;
+        let settings = settings::Dino {
+            local_views: self.local,
+            hidden: self.hidden,
+            bottleneck: self.bottleneck,
+            outputs: self.out,
+            student_temperature: self.student_temp,
+            centre_momentum: self.center_momentum,
+            ..study
+        };
+        Dino::of(&settings, &self.channels, 0, dtype)
+    }
+}
+
+/// The task itself over a few steps: student, teacher and centre.
+pub fn dino(case: &Case, dtype: DType) -> Outcome {
+    let config: DinoConfig = case.settings();
+    let mut task = config.task(dtype)?;
+    start(case, &mut Published(&mut task))?;
+    let globals = case.input("global").channels_last().tensor(dtype)?;
+    let locals = case.input("local").by_view(config.local).channels_last().tensor(dtype)?;
+    let mut sgd = Sgd::new(SgdSettings {
+        momentum: config.sgd_momentum,
+        nesterov: false,
+        weight_decay: config.weight_decay,
+        decay_matrices_only: true,
+    });
+    let (mut found, mut losses) = (Goldens::new(), Vec::new());
+    for (step, &rate) in config.learning_rates.iter().enumerate() {
+        let Comparison { student, teacher, loss } =
+            task.compare(&[&globals, &locals], config.teacher_temps[step])?;
+        losses.push(loss.item()?);
+        let gradients = loss.backward()?;
+        if step == 0 {
+            found.insert("out.student".into(), Golden::of(&student));
+            found.insert("out.teacher".into(), Golden::of(&teacher));
+            note_gradients(task.network(), &gradients, &mut found);
+            Published(&mut task).visit("", &mut |name, slot| {
+                if let (Slot::Buffer(centre), "center") = (slot, name) {
+                    found.insert("out.center".into(), Golden::of(centre));
+                }
+            });
+        }
+        // The gradients of frozen parameters are dropped, as PyTorch's `p.grad = None` does.
+        let frozen = step < config.frozen_last_layer_steps;
+        task.network().freeze(&|name| frozen && name.contains("last_layer"));
+        sgd.step(task.network(), gradients, rate)?;
+        task.network().freeze(&|_| false);
+        task.teach(config.teacher_momenta[step])?;
+    }
+    found.insert("out.losses".into(), Golden::list(losses));
+    note_state(&mut Published(&mut task), &mut found);
+    // PyTorch's centre is a matrix of one row.
+    for name in ["out.center", "after.center"] {
+        if let Some(centre) = found.get_mut(name) {
+            centre.shape.insert(0, 1);
+        }
+    }
+    Ok(found)
+}
+
+/// Student, teacher and centre under the names that the cases have for them.
+struct Published<'a>(&'a mut Dino);
+
+impl Module for Published<'_> {
+    fn visit(&mut self, _: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
+        self.0.network().visit("student", visitor);
+        let Some(companion) = self.0.companion() else { return };
+        companion.visit("", &mut |name, slot| match name {
+            "centre" => visitor("center", slot),
+            name => visitor(name, slot),
+        });
+    }
+}
+
 /// Optimiser steps on the same batch.
 struct Steps<'a> {
     sgd: Sgd,
@@ -122,26 +250,35 @@ impl Steps<'_> {
             let gradients = loss.backward()?;
             if step == 0 {
                 found = outputs;
-                net.visit("", &mut |name, slot| {
-                    let Slot::Parameter(parameter) = slot else { return };
-                    let Some(gradient) = gradients.get(parameter.tensor()) else { return };
-                    let gradient = published(gradient, parameter.layout());
-                    found.insert(format!("grad.{name}"), gradient);
-                });
+                note_gradients(net, &gradients, &mut found);
             }
             self.sgd.step(net, gradients, rate)?;
         }
         found.insert("out.losses".into(), Golden::list(losses));
-        net.visit("", &mut |name, slot| {
-            let value = match slot {
-                Slot::Parameter(parameter) => published(parameter.tensor(), parameter.layout()),
-                Slot::Buffer(buffer) => Golden::of(buffer),
-                Slot::Counter(count) => Golden::scalar(*count as f64),
-            };
-            found.insert(format!("after.{name}"), value);
-        });
+        note_state(net, &mut found);
         Ok(found)
     }
+}
+
+/// The gradient of every parameter that has one.
+fn note_gradients(net: &mut dyn Module, gradients: &Gradients, found: &mut Goldens) {
+    net.visit("", &mut |name, slot| {
+        let Slot::Parameter(parameter) = slot else { return };
+        let Some(gradient) = gradients.get(parameter.tensor()) else { return };
+        found.insert(format!("grad.{name}"), published(gradient, parameter.layout()));
+    });
+}
+
+/// Every parameter and buffer as it is now.
+fn note_state(net: &mut dyn Module, found: &mut Goldens) {
+    net.visit("", &mut |name, slot| {
+        let value = match slot {
+            Slot::Parameter(parameter) => published(parameter.tensor(), parameter.layout()),
+            Slot::Buffer(buffer) => Golden::of(buffer),
+            Slot::Counter(count) => Golden::scalar(*count as f64),
+        };
+        found.insert(format!("after.{name}"), value);
+    });
 }
 
 /// A tensor in the layout that PyTorch has for it, `[rows, columns, in, out]` being the engine's.
@@ -165,7 +302,13 @@ fn start(case: &Case, net: &mut dyn Module) -> Result<(), Box<dyn Error>> {
         };
         (name.to_owned(), (dtype, golden.shape.clone(), bytes))
     };
-    let stored: HashMap<_, _> = case.parameters().map(stored).collect();
+    let mut stored: HashMap<_, _> = case.parameters().map(stored).collect();
+    if case.has_input("center") {
+        // Given as an input, and as a matrix of one row.
+        let bytes: Vec<u8> =
+            case.input("center").values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        stored.insert("center".into(), (Dtype::F64, vec![bytes.len() / 8], bytes));
+    }
     let views: Result<HashMap<_, _>, _> = stored
         .iter()
         .map(|(name, (dtype, shape, bytes))| {

@@ -27,7 +27,7 @@ use super::{Failure, Statistics};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"CINECACH";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const BYTE_ORDER: u32 = 0x0102_0304;
 const HEADER: usize = 64;
 const ALIGNMENT: u64 = 64;
@@ -55,6 +55,7 @@ pub(super) struct Entry {
     pub extents: [usize; 4],
     pub spacing: [f32; 3],
     pub centre: Option<[f64; 2]>,
+    pub motion_centre: Option<[f64; 2]>,
     pub statistics: Statistics,
     pub encoding: Encoding,
     /// Where the voxels begin.

@@ -240,6 +240,13 @@ impl<'a> CachedSubject<'a> {
         self.entry.centre
     }
 
+    /// Centre of what moves over the phases, (row, column) in pixels, found without labels by
+    /// [`centre_of_motion`](crate::data::centre_of_motion); none of a single phase, or where
+    /// nothing moves.
+    pub fn motion_centre(&self) -> Option<[f64; 2]> {
+        self.entry.motion_centre
+    }
+
     /// The phases that carry labels, rising, and the moment that each is.
     pub fn frames(&self) -> impl ExactSizeIterator<Item = (usize, Moment)> + use<'a> {
         self.entry.frames.iter().map(|frame| (frame.phase, moment(frame)))

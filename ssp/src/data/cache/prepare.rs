@@ -3,7 +3,7 @@
 use super::Statistics;
 use super::file::{Encoding, Entry, FrameEntry};
 use crate::augment::enclosing_circle;
-use crate::data::{CLASSES, Stack, Subject};
+use crate::data::{CLASSES, Stack, Subject, centre_of_motion};
 use crate::{Error, Result};
 
 /// A subject as it will be written.
@@ -50,6 +50,7 @@ impl Prepared {
         let all: Vec<u8> = frames.iter().flat_map(|frame| &frame.labels).copied().collect();
         let centre = enclosing_circle(&all, [rows, columns]).map(|circle| circle.centre);
         drop(all);
+        let motion_centre = centre_of_motion(&stack);
         let extents = [stack.phases, stack.slices, rows, columns];
         let spacing = stack.spacing;
         let (voxels, statistics) = shift(stack.voxels);
@@ -64,6 +65,7 @@ impl Prepared {
             extents,
             spacing,
             centre,
+            motion_centre,
             statistics,
             encoding: voxels.encoding(),
             voxels: 0,

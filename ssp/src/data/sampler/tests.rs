@@ -34,7 +34,7 @@ fn cohort(folder: &TempDir) -> Arc<Cache> {
 
 fn sampler(cache: &Arc<Cache>, selection: Selection, order: Order, batch: usize) -> Sampler {
     let crops = match order {
-        Order::Shuffled => Crops::augmented(TARGET, Augmentation::default(), 2),
+        Order::Shuffled => Crops::augmented(TARGET, Augmentation::default(), 2, Centre::Labels),
         Order::Sequential => Crops::plain(TARGET),
     };
     Sampler::new(cache.clone(), &[0, 1, 2], selection, order, crops, batch, 7).unwrap()
@@ -49,10 +49,10 @@ fn slices_are_those_of_the_selection() {
     let folder = TempDir::new().unwrap();
     let cache = cohort(&folder);
     assert_eq!(sampler(&cache, Selection::Everything, Order::Shuffled, 5).slices(), 36);
-    let labelled = sampler(&cache, Selection::Labelled, Order::Shuffled, 5);
+    let labelled = sampler(&cache, Selection::Labelled(Phases::All), Order::Shuffled, 5);
     assert_eq!((labelled.slices(), labelled.batches()), (12, 2));
-    assert_eq!(sampler(&cache, Selection::Labelled, Order::Shuffled, 50).batches(), 1);
-    let sequential = sampler(&cache, Selection::Labelled, Order::Sequential, 5);
+    assert_eq!(sampler(&cache, Selection::Labelled(Phases::All), Order::Shuffled, 50).batches(), 1);
+    let sequential = sampler(&cache, Selection::Labelled(Phases::All), Order::Sequential, 5);
     assert_eq!(sequential.batches(), 3);
     assert_eq!(sequential.batch(0, 2).unwrap().images.dims(), [2, 16, 16, 1]);
     assert!(sequential.batch(0, 3).is_err());
@@ -74,7 +74,8 @@ fn an_epoch_visits_every_slice_once_in_an_order_of_its_own() {
 fn a_batch_has_shapes_labels_and_positions() {
     let folder = TempDir::new().unwrap();
     let cache = cohort(&folder);
-    let batch = sampler(&cache, Selection::Labelled, Order::Shuffled, 5).batch(3, 1).unwrap();
+    let batch =
+        sampler(&cache, Selection::Labelled(Phases::All), Order::Shuffled, 5).batch(3, 1).unwrap();
     assert_eq!(batch.images.dims(), [10, 16, 16, 1]);
     let labels = batch.labels.unwrap();
     assert_eq!(labels.dims(), [10, 16, 16]);
@@ -130,7 +131,7 @@ fn what_makes_no_sense_is_refused() {
             Err(error) => error.to_string(),
         }
     };
-    assert_eq!(new(&[2], Selection::Labelled, 4), "no labelled slice in 1 subjects");
+    assert_eq!(new(&[2], Selection::Labelled(Phases::All), 4), "no labelled slice in 1 subjects");
     assert_eq!(new(&[3], Selection::Everything, 4), "subject 3 of a cache of 3");
     assert!(new(&[0], Selection::Everything, 0).starts_with("a batch of 0 slices"));
     assert_eq!(new(&[2], Selection::Everything, 4), "");

@@ -1,0 +1,88 @@
+//! A network that follows another: the teacher of self-distillation.
+
+use kernels::moving_average::{Pair, moving_average};
+use tensor::{Buffer, DType, Float, Shape, Tensor, with_float};
+
+use crate::{Module, Result, Slot};
+
+/// Moves every parameter of `average` towards that of `module`, a network of the same make:
+/// `average = momentum average + (1 - momentum) value`. Buffers stay as they are. A momentum of 0
+/// copies.
+///
+/// # Errors
+/// When the networks differ.
+pub fn follow(average: &mut dyn Module, module: &mut dyn Module, momentum: f64) -> Result<()> {
+    let mut values = Vec::new();
+    module.visit("", &mut |_, slot| {
+        if let Slot::Parameter(parameter) = slot {
+            values.push(parameter.tensor().detached());
+        }
+    });
+    let dtype = values.first().map_or(DType::F32, Tensor::dtype);
+    with_float!("moving_average", dtype, T => follow_of::<T>(average, &values, momentum))?;
+    Ok(())
+}
+
+fn follow_of<T: Float>(
+    average: &mut dyn Module,
+    values: &[Tensor],
+    momentum: f64,
+) -> tensor::Result<()> {
+    let mut taken: Vec<(Shape, Buffer)> = Vec::new();
+    average.visit("", &mut |_, slot| {
+        if let Slot::Parameter(parameter) = slot {
+            taken.push((parameter.tensor().shape(), parameter.take::<T>()));
+        }
+    });
+    let alike = taken.len() == values.len()
+        && taken.iter().zip(values).all(|((shape, _), value)| *shape == value.shape());
+    let outcome = if alike {
+        let pairs = taken.iter_mut().zip(values);
+        let pairs = pairs.map(|((_, average), value)| Pair {
+            average: average.as_mut_slice::<T>(),
+            value: value.data(),
+        });
+        moving_average(pairs.collect(), momentum)
+    } else {
+        Err(tensor::Error::shape("moving_average", "two networks of different parameters"))
+    };
+    let mut taken = taken.into_iter();
+    average.visit("", &mut |_, slot| {
+        let Slot::Parameter(parameter) = slot else { return };
+        if let Some((shape, memory)) = taken.next() {
+            parameter.give_back::<T>(memory, shape);
+        }
+    });
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Encoder, Init};
+
+    fn parameters(module: &mut dyn Module) -> Vec<f64> {
+        let mut all = Vec::new();
+        module.visit("", &mut |_, slot| {
+            if let Slot::Parameter(parameter) = slot {
+                all.extend(parameter.tensor().to_f64());
+            }
+        });
+        all
+    }
+
+    #[test]
+    fn a_teacher_moves_towards_its_student() {
+        let net = |seed| Encoder::new(&mut Init::new(seed, 0, DType::F64), 1, &[3, 4]).unwrap();
+        let (mut teacher, mut student) = (net(1), net(2));
+        let (before, goal) = (parameters(&mut teacher), parameters(&mut student));
+        follow(&mut teacher, &mut student, 0.75).unwrap();
+        for ((found, before), goal) in parameters(&mut teacher).iter().zip(before).zip(&goal) {
+            assert!((found - (0.75 * before + 0.25 * goal)).abs() < 1e-15);
+        }
+        follow(&mut teacher, &mut student, 0.0).unwrap();
+        assert_eq!(parameters(&mut teacher), goal);
+        let mut other = Encoder::new(&mut Init::new(1, 0, DType::F64), 1, &[3, 5]).unwrap();
+        assert!(follow(&mut other, &mut student, 0.5).is_err());
+    }
+}
