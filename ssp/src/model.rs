@@ -93,7 +93,7 @@ impl Model {
             (Some(preset), Some(_)) => Settings::preset(preset, Method::Scratch),
             (None, Some(text)) => serde_json::from_str(text)
                 .map_err(|error| Error::Data(error.to_string()))
-                .and_then(|value| Settings::from_value(&value))
+                .and_then(|value| network_of(&value))
                 .map_err(|error| {
                     Error::file(&path, format!("its settings cannot be used: {error}"))
                 })?,
@@ -123,6 +123,15 @@ impl Model {
     pub fn predictor(&mut self) -> Predictor<'_> {
         Predictor::new(&mut self.network, self.grid)
     }
+}
+
+/// The settings that a file's network was made by. Only what is said of the network counts, so that
+/// files of other versions, whose other settings differ, stay readable.
+fn network_of(value: &serde_json::Value) -> Result<Settings> {
+    let mut settings = Settings::preset(Preset::Paper, Method::Scratch);
+    settings.network = serde_json::from_value(value["network"].clone())
+        .map_err(|error| Error::Data(format!("network: {error}")))?;
+    Ok(settings)
 }
 
 /// Channels and heads of the U-Net whose tensors a file holds, by their shapes.

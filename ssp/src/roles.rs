@@ -98,6 +98,7 @@ impl Roles {
     /// # Errors
     /// When the run's `split.json` cannot be read.
     pub fn of_weights(file: &Path) -> Result<Option<Self>> {
+        let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
         let run = file.parent().and_then(Path::parent).map(RunFolder::new);
         match run.map(|run| run.split()).filter(|split| split.is_file()) {
             Some(split) => read_json(&split).map(Some),
@@ -111,10 +112,15 @@ impl Roles {
     /// When they have, or their run cannot be read.
     pub fn refuse_leak(&self, weights: &Path) -> Result<()> {
         let Some(theirs) = Roles::of_weights(weights)? else { return Ok(()) };
-        match self.test.iter().chain(&self.valid).find(|id| theirs.train.contains(id)) {
+        let held_out = self.test.iter().chain(&self.valid);
+        let trained = held_out.map(|id| (id, "trained")).find(|(id, _)| theirs.train.contains(id));
+        // Validation subjects may have chosen the weights, and so cannot test them.
+        let chosen = self.test.iter().map(|id| (id, "validated"));
+        let chosen = || chosen.clone().find(|(id, _)| theirs.valid.contains(id));
+        match trained.or_else(chosen) {
             None => Ok(()),
-            Some(id) => Err(Error::Data(format!(
-                "subject {id} is held out here, and {} was trained on it; give the same --data, \
+            Some((id, how)) => Err(Error::Data(format!(
+                "subject {id} is held out here, and {} was {how} on it; give the same --data, \
                  --test and --seed as that run had",
                 weights.display()
             ))),
@@ -158,9 +164,9 @@ impl Named<'_> {
         if !self.pretrain_only {
             split.valid = self.with_labels(split.valid, "valid", &with_labels);
         }
-        split.check()?;
         self.tell_others(&split);
-        let labelled = self.labelled(&split, &with_labels)?;
+        let labelled = self.labelled(&mut split, test.is_none(), &with_labels)?;
+        split.check()?;
         if !self.pretrain_only && (labelled.is_empty() || split.test.is_empty()) {
             let lacks = if labelled.is_empty() { "train" } else { "test" };
             let what = format!("no subject of {lacks} has labels in {}", cohort.source);
@@ -224,8 +230,14 @@ impl Named<'_> {
         }
     }
 
-    /// Those of the training subjects whose labels are used.
-    fn labelled(&self, split: &Split, with_labels: &[String]) -> Result<Vec<String>> {
+    /// Those of the training subjects whose labels are used. Where the file that says so holds out
+    /// subjects of its own, supervised training validates and tests on those.
+    fn labelled(
+        &self,
+        split: &mut Split,
+        own_test: bool,
+        with_labels: &[String],
+    ) -> Result<Vec<String>> {
         let Some(path) = &self.settings.subjects.labelled_split else {
             let train = split.train.iter();
             return Ok(train.filter(|id| with_labels.contains(id)).cloned().collect());
@@ -242,8 +254,10 @@ impl Named<'_> {
             );
             return Err(Error::file(path, what));
         }
-        for (part, ids) in [("test", file.test), ("valid", file.valid)] {
-            let ids = ids.unwrap_or_default();
+        for (part, ids, held) in
+            [("test", file.test, &mut split.test), ("valid", file.valid, &mut split.valid)]
+        {
+            let Some(ids) = ids else { continue };
             if let Some(id) = ids.iter().find(|id| split.train.contains(id)) {
                 let what = format!(
                     "subject {id} is in its {part}, and {} trains on it; hold out the same \
@@ -251,6 +265,9 @@ impl Named<'_> {
                     self.path.display()
                 );
                 return Err(Error::file(path, what));
+            }
+            if part == "valid" || own_test {
+                *held = self.with_labels(ids, part, with_labels);
             }
         }
         Ok(self.with_labels(train, "train", with_labels))

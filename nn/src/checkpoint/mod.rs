@@ -218,7 +218,8 @@ fn compare(
         [one, more @ ..] => Err(Error::checkpoint(
             path,
             format!(
-                "{one}{}; was it trained with other channels?",
+                "{one}{}; was it trained with other channels \
+                 (network.channels, --preset)?",
                 if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) }
             ),
         )),
@@ -305,7 +306,7 @@ mod tests {
         let mut other = net(2, &[3, 5]);
         let before = outputs(&mut other);
         let error = load(&path, &mut other).unwrap_err().to_string();
-        assert!(error.contains("was it trained with other channels?"), "{error}");
+        assert!(error.contains("was it trained with other channels"), "{error}");
         assert_eq!(outputs(&mut other), before);
 
         let bytes = std::fs::read(&path).unwrap();

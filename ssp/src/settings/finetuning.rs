@@ -19,11 +19,11 @@ pub struct Finetuning {
     /// What lies in the middle of a view before random shifts: labels (as published), motion,
     /// slice.
     pub centre: Centre,
-    /// Labelled phases that are trained on: all, ed, es.
+    /// Labelled phases that are trained on, and that the validation loss is of: all, ed, es.
     pub phases: Phases,
     /// The loss.
     pub loss: Loss,
-    /// Epochs at the start during which pretrained weights stay as they are.
+    /// Epochs at the start during which a pretrained encoder stays as it is.
     pub frozen_epochs: usize,
     /// Epochs between looks at the validation subjects.
     pub validate_every: usize,

@@ -119,7 +119,7 @@ pub struct Dino {
     pub outputs: usize,
     /// Batch norm in the head.
     pub batch_norm: bool,
-    /// The magnitude of the student's last layer is fixed at 1; the teacher's always is.
+    /// The magnitude of the last layer is fixed at 1.
     pub fixed_magnitude: bool,
     /// What the student's outputs are divided by.
     pub student_temperature: f64,

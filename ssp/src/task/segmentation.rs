@@ -12,15 +12,15 @@ use crate::data::CLASSES;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Batch, Crops, Order, Sampler, Selection};
 use crate::predict::Predictor;
-use crate::settings::{Loss, Method, Network, Phases, Settings};
+use crate::settings::{Loss, Method, Network, Settings};
 use crate::{Error, Result, evaluate};
 
 /// A U-Net, trained on labelled slices.
 pub struct Segmentation {
     network: UNet,
     loss: DiceCe,
-    /// What pretraining handed over, and the epochs for which it is left as it is.
-    handed_over: (Method, usize),
+    /// Epochs at the start for which a pretrained encoder is left as it is.
+    frozen_epochs: usize,
     validation: Option<(Arc<Cache>, Vec<usize>, Sampler)>,
     grid: Grid,
 }
@@ -45,7 +45,7 @@ impl Segmentation {
             let sampler = Sampler::new(
                 cache.clone(),
                 subjects,
-                Selection::Labelled(Phases::All),
+                Selection::Labelled(settings.finetune.phases),
                 Order::Sequential,
                 Crops::plain(task.grid),
                 settings.finetune.optimisation.batch,
@@ -70,7 +70,10 @@ impl Segmentation {
                 dice_weight: dice,
                 ..DiceCe::default()
             },
-            handed_over: (settings.method, settings.finetune.frozen_epochs),
+            frozen_epochs: match settings.method {
+                Method::Scratch => 0,
+                _ => settings.finetune.frozen_epochs,
+            },
             validation: None,
             grid: Grid::square(settings.network.size, settings.network.spacing),
         })
@@ -96,8 +99,7 @@ impl Task for Segmentation {
     }
 
     fn is_frozen(&self, name: &str, epoch: usize) -> bool {
-        let (method, epochs) = self.handed_over;
-        epoch < epochs && method.hands_over(name)
+        epoch < self.frozen_epochs && name.starts_with("encoder.")
     }
 
     fn loss(&mut self, batch: &[Batch], _: Step) -> Result<Tensor> {
