@@ -7,6 +7,7 @@ use clap::Args;
 use ssp::data::{Cohort, cache_folder};
 use ssp::evaluate::{self, frame_table, mean_table, write_frames, write_slices};
 use ssp::model::Model;
+use ssp::train::Watcher;
 use ssp::{Error, Result, study};
 
 use crate::print;
@@ -45,6 +46,7 @@ impl Evaluate {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
                 let mut model = Model::open(weights, None, &[])?;
+                watcher.note(&model.described());
                 let cohort = study::open_cohort("reading", &watcher, |progress| {
                     Cohort::open(&self.data, &cache_folder(), progress)
                 })?;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use ssp::settings::published::{Configs, Configured};
 use ssp::settings::{Method, Preset};
 use ssp::{Error, Result};
@@ -87,12 +88,11 @@ impl SettingOptions {
         split: Option<&Path>,
     ) -> Result<Configured> {
         let configs = Configs::read(&self.config)?;
-        let mut found = configs.settings(method, self.preset.map(Preset::from), default)?;
-        if let Some(split) = split {
-            found.settings.subjects.split = Some(split.display().to_string());
-        }
-        found.settings.apply(&self.set)?;
-        Ok(found)
+        // Quoted, so that a name is taken as it is.
+        let split = split.map(|path| json!(path.display().to_string()));
+        let split = split.map(|path| format!("subjects.split={path}"));
+        let changes: Vec<String> = split.into_iter().chain(self.set.iter().cloned()).collect();
+        configs.settings(method, self.preset.map(Preset::from), default, &changes)
     }
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use ssp::model::Model;
 use ssp::settings::published::{self, Configs};
 use ssp::settings::{Method, Preset};
+use ssp::train::Watcher;
 use ssp::{Result, predict_files};
 
 use crate::options::SettingOptions;
@@ -50,7 +51,9 @@ impl Predict {
         };
         changes.extend(set.iter().cloned());
         let mut model = Model::open(&self.weights, preset.map(Preset::from), &changes)?;
-        let tally = predict_files(&mut model, &self.inputs, &self.out, &Terminal::new())?;
+        let watcher = Terminal::new();
+        watcher.note(&model.described());
+        let tally = predict_files(&mut model, &self.inputs, &self.out, &watcher)?;
         let (written, failed) = (tally.written, tally.failed);
         let out = self.out.display();
         print(&match failed {
@@ -64,7 +67,7 @@ impl Predict {
     fn network(&self) -> Result<Vec<String>> {
         let configs = Configs::read(&self.settings.config)?;
         let method = configs.method()?.unwrap_or(Method::Scratch);
-        let settings = configs.settings(Some(method), None, Preset::Paper)?.settings;
+        let settings = configs.settings(Some(method), None, Preset::Paper, &[])?.settings;
         ["channels", "heads", "size", "spacing"]
             .map(|name| format!("network.{name}"))
             .into_iter()

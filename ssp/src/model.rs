@@ -119,6 +119,11 @@ impl Model {
         Ok(Model { network, grid, path, report })
     }
 
+    /// What was read, in one line for people.
+    pub fn described(&self) -> String {
+        format!("weights from {}: {}", self.path.display(), self.report)
+    }
+
     /// The network at work.
     pub fn predictor(&mut self) -> Predictor<'_> {
         Predictor::new(&mut self.network, self.grid)

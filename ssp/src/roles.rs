@@ -184,18 +184,17 @@ impl Named<'_> {
         Ok(Roles { train, valid, test, labelled })
     }
 
-    /// Who is left when some test: a share of those with labels validates, the others train.
+    /// Who is left when some test: a share of those with labels validates, drawn as the study does,
+    /// and the others train.
     fn rest(&self, test: &[String]) -> Result<Split> {
         let rest = |ids: Vec<String>| -> Vec<String> {
             ids.into_iter().filter(|id| !test.contains(id)).collect()
         };
         let with_labels = rest(self.cohort.labelled_ids());
         let share = self.settings.subjects.valid_share;
-        let none = Test::Given(vec![]);
-        let mut split = match with_labels.is_empty() {
-            true => Split::default(),
-            false => Split::draw(&with_labels, none, share, split_seed(self.settings))?,
-        };
+        let members = self.cohort.members.iter().filter(|member| with_labels.contains(&member.id));
+        let named = members.map(|m| (format!("{}-{}", m.subset, m.plain), m.id.clone())).collect();
+        let mut split = Split::as_published(named, share, split_seed(self.settings))?;
         let others = rest(self.cohort.ids());
         split.train.extend(others.into_iter().filter(|id| !with_labels.contains(id)));
         split.train.sort_unstable();

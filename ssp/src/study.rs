@@ -18,7 +18,7 @@ use crate::predict::Predictor;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::settings::{Method, Settings, Subjects};
-use crate::task::{Fed, Segmentation, Source, Task};
+use crate::task::{Fed, Segmentation, Source, Task, unet};
 use crate::train::{Stage, State, Watcher};
 use crate::{Error, Result, run};
 
@@ -75,6 +75,11 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
     // Before the data are read, which may take long.
     folder.check(settings)?;
+    if let Some(weights) = &weights {
+        let mut network = unet(&settings.network, settings.seed)?;
+        let which = |name: &str| settings.method.hands_over(name);
+        checkpoint::check(weights, &mut Part { module: &mut network, which: &which })?;
+    }
     let (cohort, test) = cohorts(job, watcher)?;
     let pretrain_only = job.parts == Parts::Pretrain;
     let note = |text: &str| watcher.note(text);
@@ -130,6 +135,7 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
 /// The subjects to train on, and those to test on where they are given apart.
 fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     let cache = cache_folder();
+    let all: &[String] = &[];
     let cohort = open_cohort("reading", watcher, |progress| {
         let Subjects { phantom, phantom_seed, ref subsets, .. } = job.settings.subjects;
         match job.data.as_slice() {
@@ -141,13 +147,14 @@ fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)>
                 )))
             }
             [] => Cohort::phantom(phantom, phantom_seed, &cache, progress),
-            folders => Cohort::open_subsets(folders, subsets, &cache, progress),
+            folders => Cohort::open_beside(folders, subsets, (&job.test, all), &cache, progress),
         }
     })?;
     let test = match job.test.as_slice() {
         [] => None,
         folders => Some(open_cohort("reading test subjects", watcher, |progress| {
-            Cohort::open(folders, &cache, progress)
+            let beside = (job.data.as_slice(), job.settings.subjects.subsets.as_slice());
+            Cohort::open_beside(folders, all, beside, &cache, progress)
         })?),
     };
     Ok((cohort, test))
@@ -175,6 +182,12 @@ pub fn open_cohort(
     let cohort = cohort?;
     for failure in &cohort.failures {
         watcher.note(&format!("left out {}: {}", failure.id, failure.reason));
+    }
+    match cohort.left_out.len() {
+        0 => {}
+        count => watcher.note(&format!(
+            "left out {count} subjects of M&Ms-2 (pathology NOR, HCM or LV), who may be in M&Ms too"
+        )),
     }
     Ok(cohort)
 }

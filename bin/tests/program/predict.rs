@@ -27,8 +27,11 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     let desk = Desk::new();
     let data = desk.plain_data_set("set", 6);
     desk.trained("run", &[&["--method", "scratch", "--data", "set"], &LEARN[..]].concat());
-    let told = desk.succeed(&["predict", "--weights", "run", "set/images", "--out", "labels"]);
-    assert_eq!(told, "label maps written to labels: 6\n");
+    let output = desk.run(&["predict", "--weights", "run", "set/images", "--out", "labels"]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "label maps written to labels: 6\n");
+    let notes = String::from_utf8(output.stderr).unwrap();
+    let matched = notes.contains("weights from run/finetune/");
+    assert!(matched && notes.contains(" tensors matched\n"), "{notes}");
     for file in std::fs::read_dir(data.join("images")).unwrap() {
         same_grid(&file.unwrap().path(), &desk.path("labels"));
     }
@@ -36,6 +39,7 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     let output = desk.run(&evaluate);
     let notes = String::from_utf8(output.stderr).unwrap();
     assert!(notes.contains("warning: 4 of 6 subjects"), "who was trained on is said: {notes}");
+    assert!(notes.contains(" tensors matched\n"), "{notes}");
     let compare = ["evaluate", "--predictions", "labels", "--labels", "set/labels"];
     desk.succeed(&[&compare[..], &["--csv", "files.csv"]].concat());
     let [model, files] = ["model.csv", "files.csv"].map(|csv| read_frames(desk.path(csv)).unwrap());

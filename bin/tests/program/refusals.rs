@@ -68,6 +68,11 @@ fn folders_and_weights_that_cannot_be_used() {
     std::fs::write(desk.path("file"), "").unwrap();
     let line = desk.fail(&scratch(&["--out", "file/run", "--set", "subjects.phantom=8"]), 1);
     assert!(line.starts_with("error: file/run"), "{line}");
+    // Weights of another network are told before the data are read and a folder is begun.
+    let other = ["--weights", "run/finetune/best.safetensors", "--data", "empty", "--out", "new"];
+    let line = desk.fail(&pcl(&other), 1);
+    assert!(line.contains("was it trained with other channels"), "{line}");
+    assert!(!desk.path("new").exists());
     std::fs::write(desk.path("empty/thesis.txt"), "years of work").unwrap();
     let line = desk.fail(&scratch(&["--out", "empty"]), 1);
     assert!(line.contains("is not empty and holds no run"), "{line}");

@@ -124,6 +124,14 @@ pub fn load_progress(
 /// Names of the optimiser's tensors start with this.
 const MOMENTUM: &str = "momentum.";
 
+/// What [`load`] would say, without taking anything over.
+///
+/// # Errors
+/// As [`load`].
+pub fn check(path: &Path, module: &mut dyn Module) -> Result<Report> {
+    compare(path, &File::open(path)?.tensors()?, module)
+}
+
 /// Takes over what the file holds of the parameters and buffers of `module`.
 ///
 /// # Errors

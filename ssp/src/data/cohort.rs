@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Dataset;
 use super::cache::{Cache, Failure, Key};
-use super::open::open_subsets;
+use super::open::{Found, find, holds_mnms, list};
 use super::phantom::{PhantomCohort, PhantomSettings};
 use crate::{Error, Result};
 
@@ -24,6 +24,8 @@ pub struct Cohort {
     pub images: Vec<PathBuf>,
     /// Every subject that was found, those that could not be read included.
     pub members: Vec<Member>,
+    /// Subjects of M&Ms-2 that may be in M&Ms as well, and are left out.
+    pub left_out: Vec<Member>,
 }
 
 /// A subject as split files name it.
@@ -61,7 +63,8 @@ impl Cohort {
         let source = format!("built-in phantom, {subjects} subjects");
         let member = |id: &String| Member { id: id.clone(), subset: PHANTOM, plain: id.clone() };
         let members = ids.iter().map(member).collect();
-        Ok(Cohort { cache: Arc::new(cache), failures, source, images: Vec::new(), members })
+        let (images, left_out) = (vec![], vec![]);
+        Ok(Cohort { cache: Arc::new(cache), failures, source, images, members, left_out })
     }
 
     /// Every subject of every data set found in `folders`.
@@ -75,23 +78,35 @@ impl Cohort {
         cache: &Path,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<Self> {
-        Self::open_subsets(folders, &[], cache, progress)
+        Self::open_beside(folders, &[], (&[], &[]), cache, progress)
     }
 
-    /// The same of some data sets only, by their names in split files; none for all.
+    /// The same of some data sets only, by their names in split files; none for all. Where M&Ms is
+    /// among them, or among those `beside` them in the same run (folders and names), M&Ms-2's
+    /// subjects that may be in both are left out.
     ///
     /// # Errors
     /// As [`open`](Self::open), and when there is no such data set.
-    pub fn open_subsets(
+    pub fn open_beside(
         folders: &[PathBuf],
         subsets: &[String],
+        beside: (&[PathBuf], &[String]),
         cache: &Path,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<Self> {
-        let mut sets: Vec<Box<dyn Dataset>> = Vec::new();
-        for folder in folders {
-            sets.extend(open_subsets(folder, subsets)?);
-        }
+        let search = |folders: &[PathBuf], subsets: &[String]| -> Result<Vec<Found>> {
+            folders.iter().map(|folder| find(folder, subsets)).collect()
+        };
+        let found = search(folders, subsets)?;
+        let mnms =
+            found.iter().any(holds_mnms) || search(beside.0, beside.1)?.iter().any(holds_mnms);
+        let sets: Vec<Box<dyn Dataset>> = found
+            .into_iter()
+            .map(|found| list(found, mnms))
+            .collect::<Result<Vec<_>>>()?
+            .into_iter()
+            .flatten()
+            .collect();
         if sets.is_empty() {
             let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
             return Err(Error::Data(format!(
@@ -131,6 +146,15 @@ impl Cohort {
             plain: plain(&(set, index)).to_owned(),
         };
         let members = places.iter().zip(&ids).map(member).collect();
+        let left_out = sets.iter().flat_map(|set| {
+            let subset = set.layout().subset();
+            set.left_out().iter().map(move |l| Member {
+                id: l.id.clone(),
+                subset,
+                plain: l.id.clone(),
+            })
+        });
+        let left_out = left_out.collect();
         let (mut files, mut images) = (Vec::new(), Vec::new());
         for &(set, index) in &places {
             let listing = &sets[set].subjects()[index];
@@ -150,7 +174,7 @@ impl Cohort {
         }
         let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
         let source = names.join(", ");
-        Ok(Cohort { cache: Arc::new(cache), failures, source, images, members })
+        Ok(Cohort { cache: Arc::new(cache), failures, source, images, members, left_out })
     }
 
     /// Ids of all subjects, in order.

@@ -51,6 +51,11 @@ pub trait Dataset: Send + Sync {
     /// Who is in it, in a fixed order; IDs are unique.
     fn subjects(&self) -> &[Listing];
 
+    /// Who would be in it, and is in another data set as well that is used beside it.
+    fn left_out(&self) -> &[Listing] {
+        &[]
+    }
+
     /// Reads one subject, by its place in [`subjects`](Dataset::subjects).
     ///
     /// # Errors

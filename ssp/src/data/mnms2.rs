@@ -27,6 +27,7 @@ const MOMENTS: [(Moment, &str); 2] = [(Moment::EndDiastole, "ED"), (Moment::EndS
 pub struct Mnms2 {
     listings: Vec<Listing>,
     cases: Vec<Case>,
+    shared: Vec<Listing>,
 }
 
 struct Case {
@@ -65,14 +66,15 @@ impl Mnms2 {
             cases.push(Case { cine, frames });
         }
         check_unique(&listings)?;
-        Ok(Mnms2 { listings, cases })
+        Ok(Mnms2 { listings, cases, shared: vec![] })
     }
 
     /// Leaves out the subjects that may also be in M&Ms.
     pub fn without_shared(self) -> Mnms2 {
-        let kept = self.listings.into_iter().zip(self.cases);
-        let (listings, cases) = kept.filter(|(listing, _)| !may_be_in_mnms(listing)).unzip();
-        Mnms2 { listings, cases }
+        let all = self.listings.into_iter().zip(self.cases);
+        let (shared, kept): (Vec<_>, Vec<_>) = all.partition(|(l, _)| may_be_in_mnms(l));
+        let (listings, cases) = kept.into_iter().unzip();
+        Mnms2 { listings, cases, shared: shared.into_iter().map(|(listing, _)| listing).collect() }
     }
 }
 
@@ -88,6 +90,10 @@ impl Dataset for Mnms2 {
 
     fn subjects(&self) -> &[Listing] {
         &self.listings
+    }
+
+    fn left_out(&self) -> &[Listing] {
+        &self.shared
     }
 
     fn load(&self, index: usize) -> Result<Loaded> {

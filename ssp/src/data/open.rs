@@ -40,19 +40,26 @@ pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Dataset>> {
 /// # Errors
 /// If nothing is found; the line says what was looked for.
 pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Box<dyn Dataset>>> {
-    open_subsets(path, &[])
+    let found = find(path.as_ref(), &[])?;
+    let mnms = holds_mnms(&found);
+    list(found, mnms)
 }
 
-/// As [`open_all`], of data sets of these names only, such as mm1; none for all. There may be no
-/// such data set in a folder that holds others. M&Ms-2 by itself is whole.
+/// Folders of subjects (or plain folders), by layout.
+pub(super) type Found = Vec<(Layout, PathBuf)>;
+
+/// Whether M&Ms is among what was found, so that M&Ms-2's subjects that may be in both are to be
+/// left out.
+pub(super) fn holds_mnms(found: &Found) -> bool {
+    found.iter().any(|(layout, _)| *layout == Layout::Mnms)
+}
+
+/// What lies in a folder, of data sets of these names only, such as mm1; none for all. There may be
+/// no such data set in a folder that holds others.
 ///
 /// # Errors
 /// As [`open_all`].
-pub(super) fn open_subsets(
-    path: impl AsRef<Path>,
-    subsets: &[String],
-) -> Result<Vec<Box<dyn Dataset>>> {
-    let path = path.as_ref();
+pub(super) fn find(path: &Path, subsets: &[String]) -> Result<Found> {
     if !path.exists() {
         return Err(Error::file(path, "does not exist; name a folder of subjects"));
     }
@@ -65,10 +72,20 @@ pub(super) fn open_subsets(
     };
     let mut found = Vec::new();
     search(&start, 0, &mut found)?;
-    let empty = found.is_empty();
+    if found.is_empty() {
+        return Err(nothing_found(path));
+    }
     found.retain(|(layout, _)| {
         subsets.is_empty() || subsets.iter().any(|subset| subset == layout.subset())
     });
+    Ok(found)
+}
+
+/// The data sets of what was found. M&Ms-2 by itself is whole.
+///
+/// # Errors
+/// When a data set cannot be listed.
+pub(super) fn list(found: Found, with_mnms: bool) -> Result<Vec<Box<dyn Dataset>>> {
     let of = |layout: Layout| -> Vec<PathBuf> {
         found.iter().filter(|(found, _)| *found == layout).map(|(_, path)| path.clone()).collect()
     };
@@ -77,19 +94,15 @@ pub(super) fn open_subsets(
     if !acdc.is_empty() {
         sets.push(Box::new(Acdc::new(acdc)?));
     }
-    let both = !mnms.is_empty() && !mnms2.is_empty();
     if !mnms.is_empty() {
         sets.push(Box::new(Mnms::new(mnms)?));
     }
     if !mnms2.is_empty() {
         let all = Mnms2::new(mnms2)?;
-        sets.push(Box::new(if both { all.without_shared() } else { all }));
+        sets.push(Box::new(if with_mnms { all.without_shared() } else { all }));
     }
     for folder in of(Layout::Folder) {
         sets.push(Box::new(Folder::new(&folder)?));
-    }
-    if empty {
-        return Err(nothing_found(path));
     }
     Ok(sets)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rand_mt::Mt;
 use tensor::random::{Purpose, Stream};
 
 use crate::{Error, Result};
@@ -41,10 +42,7 @@ impl Split {
             Test::Share(share) => Some(("test", share)),
             Test::Given(_) => None,
         }) {
-            if !(0.0..1.0).contains(&share) {
-                let what = format!("the {name} share is {share}; takes a number from 0 up to 1");
-                return Err(Error::Setting(what));
-            }
+            check_share(name, share)?;
         }
         let mut rest = shuffled(ids, seed, Part::Test);
         let test = match test {
@@ -57,6 +55,28 @@ impl Split {
         let split = Split { train: sorted(rest), valid: sorted(valid), test: sorted(test) };
         split.check()?;
         Ok(split)
+    }
+
+    /// Splits into training and validation as the study does where its file names test subjects
+    /// only: by the shuffle of NumPy's `RandomState` (the low 32 bits of `seed`), of names such as
+    /// `mm1-A0S9V9`, the first `valid` of which validate. `named` holds names and ids.
+    ///
+    /// # Errors
+    /// When the share is not from 0 up to 1.
+    pub fn as_published(mut named: Vec<(String, String)>, valid: f64, seed: u64) -> Result<Self> {
+        check_share("validation", valid)?;
+        named.sort_unstable();
+        let mut random = Mt::new(seed as u32);
+        for last in (1..named.len()).rev() {
+            // Drawn until it is within reach, of as many bits as the reach has.
+            let mask = u32::MAX >> (last as u32).leading_zeros();
+            let within = |drawn: &usize| *drawn <= last;
+            let place = std::iter::repeat_with(|| (random.next_u32() & mask) as usize).find(within);
+            named.swap(last, place.unwrap_or(last));
+        }
+        let ids: Vec<String> = named.into_iter().map(|(_, id)| id).collect();
+        let (valid, train) = ids.split_at((valid * ids.len() as f64).round_ties_even() as usize);
+        Ok(Split { train: sorted(train.to_vec()), valid: sorted(valid.to_vec()), test: vec![] })
     }
 
     /// The `count` training subjects that have labels. Subsets of one seed are nested: the five
@@ -102,6 +122,15 @@ fn shuffled(ids: &[String], seed: u64, part: Part) -> Vec<String> {
     let mut ids = sorted(ids.to_vec());
     Stream::new(seed, Purpose::Split, 0, part as u32).shuffle(&mut ids);
     ids
+}
+
+fn check_share(name: &str, share: f64) -> Result<()> {
+    match (0.0..1.0).contains(&share) {
+        true => Ok(()),
+        false => Err(Error::Setting(format!(
+            "the {name} share is {share}; takes a number from 0 up to 1"
+        ))),
+    }
 }
 
 fn sorted(mut ids: Vec<String>) -> Vec<String> {
@@ -152,6 +181,30 @@ mod tests {
         let given = Test::Given(vec!["S003".into()]);
         let error = Split::draw(&ids(11), given, VALID_SHARE, 1).unwrap_err();
         assert_eq!(error.to_string(), "subject S003 is in the split twice");
+    }
+
+    #[test]
+    fn the_studys_shuffle_is_that_of_numpy() {
+        // np.random.seed(seed); np.random.shuffle(names); sorted(names[:round(0.3 * 23)])
+        let cases = [
+            (0, "mm1-002 mm1-020 mm1-022 mm2-003 mm2-005 mm2-017 mm2-019"),
+            (7, "mm1-002 mm1-004 mm1-010 mm1-022 mm2-001 mm2-017 mm2-021"),
+            (u64::from(u32::MAX), "mm1-008 mm1-016 mm1-018 mm2-005 mm2-011 mm2-019 mm2-021"),
+        ];
+        let names: Vec<String> = (0..23).map(|i| format!("mm{}-{i:03}", 1 + i % 2)).collect();
+        for (seed, valid) in cases {
+            let named = names.iter().map(|name| (name.clone(), name.clone())).rev().collect();
+            let split = Split::as_published(named, 0.3, seed).unwrap();
+            assert_eq!(split.valid.join(" "), valid);
+            assert_eq!(sorted([split.train, split.valid].concat()), sorted(names.clone()));
+        }
+        // Python rounds halves to even.
+        let valid = |n: usize| {
+            let named = ids(n).into_iter().map(|id| (id.clone(), id)).collect();
+            Split::as_published(named, 0.25, 0).unwrap().valid.len()
+        };
+        assert_eq!((valid(10), valid(14), valid(0)), (2, 4, 0));
+        assert!(Split::as_published(vec![], 1.0, 0).is_err());
     }
 
     #[test]

@@ -132,6 +132,15 @@ impl SplitFile {
                 self.path.display()
             ));
         }
+        let shared = |subject: &&Named| cohort.left_out.iter().any(|member| subject.is(member));
+        match self.parts.values().flatten().filter(shared).count() {
+            0 => {}
+            count => note(&format!(
+                "{}: {count} of its M&Ms-2 subjects may be in M&Ms as well and are left out",
+                self.path.display()
+            )),
+        }
+        let absent = |subject: &&Named| absent(subject) || shared(subject);
         self.refuse_missing(cohort, &absent)?;
         let part = |name: &str| -> Result<Option<Vec<String>>> {
             let Some(subjects) = self.parts.get(name) else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! Every layout, in folders made for the test and in real ones.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::testing::{Draft, blobs, ramp, real};
 use super::*;
@@ -167,6 +167,25 @@ fn mnms2_finds_its_frames_in_the_cine() {
     assert!(refusal(root.path()).contains("several data sets (M&Ms, M&Ms-2)"));
     let sets = open_all(root.path()).unwrap();
     assert_eq!(sets[1].subjects().len(), 2, "the subject of pathology LV is left out");
+    assert_eq!(sets[1].left_out()[0].id, "001");
+
+    // As two folders, of one cohort or of two that are used together, and not by themselves.
+    let [mnms, mnms2] = ["MnM", "MnM2"].map(|name| [root.path().join(name)]);
+    let cache = tempfile::tempdir().unwrap();
+    let all: &[String] = &[];
+    let left_out = |folders: &[PathBuf], subsets: &[String], beside: (&[PathBuf], &[String])| {
+        let cohort =
+            Cohort::open_beside(folders, subsets, beside, cache.path(), |_, _| {}).unwrap();
+        assert!(cohort.left_out.iter().all(|member| cohort.cache.find(&member.id).is_none()));
+        cohort.left_out.len()
+    };
+    let none: (&[PathBuf], &[String]) = (&[], &[]);
+    assert_eq!(left_out(&[&mnms2[..], &mnms].concat(), all, none), 1);
+    assert_eq!(left_out(&mnms2, all, (&mnms, &[])), 1);
+    assert_eq!(left_out(&mnms2, all, none), 0);
+    let mm2 = ["mm2".to_owned()];
+    assert_eq!(left_out(&[root.path().into()], &mm2, none), 0);
+    assert_eq!(left_out(&mnms2, all, (&mnms, &mm2)), 0);
 }
 
 #[test]

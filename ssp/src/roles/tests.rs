@@ -103,6 +103,19 @@ fn a_file_of_test_subjects_leaves_the_rest_to_be_drawn() {
 }
 
 #[test]
+fn subjects_that_are_in_both_sets_are_left_out_of_a_file() {
+    let mut desk = desk();
+    let shared = Member { id: "005".into(), subset: "mm2", plain: "005".into() };
+    desk.cohort.left_out = vec![shared];
+    let text = WHOLE.replace("004]", "004, 005]");
+    let (roles, notes) = desk.roles(&text, None).unwrap();
+    assert_eq!(roles.test, ids(&[7, 8]));
+    assert!(notes.contains("1 of its M&Ms-2 subjects may be in M&Ms as well"), "{notes}");
+    let line = desk.refusal(&WHOLE.replace("004]", "004, 006]"), None);
+    assert!(line.contains("1 of its subjects are not in"), "{line}");
+}
+
+#[test]
 fn a_second_file_says_whose_labels_are_used() {
     let desk = desk();
     let few = "train: {mm1: [A1, A3], mm2: ['001']}\nvalid: {mm1: [A4]}\ntest: {mm2: ['003']}";

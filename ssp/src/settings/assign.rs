@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Method, Settings, keys, published};
+use super::{Method, Settings, keys, published, views};
 use crate::{Error, Result};
 
 impl Settings {
@@ -12,8 +12,13 @@ impl Settings {
     /// # Errors
     /// When there is no such key (the nearest is named), or a value does not fit it or the others.
     pub fn apply(&mut self, assignments: &[String]) -> Result<()> {
-        assignments.iter().try_for_each(|assignment| self.set(assignment))?;
+        self.change(assignments)?;
         self.check()
+    }
+
+    /// The same, unchecked.
+    pub(super) fn change(&mut self, assignments: &[String]) -> Result<()> {
+        assignments.iter().try_for_each(|assignment| self.set(assignment))
     }
 
     fn set(&mut self, assignment: &str) -> Result<()> {
@@ -24,6 +29,7 @@ impl Settings {
         };
         let (key, value) = (key.trim(), value.trim());
         let mut tree = self.to_value()?;
+        views::begin(&mut tree, key);
         let leaves = leaves(&tree);
         // A chance with its range can be set as a whole.
         let whole = keys().iter().any(|whole| whole.path == key);

@@ -11,6 +11,8 @@ mod keys;
 mod presets;
 mod pretraining;
 pub mod published;
+mod tree;
+mod views;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

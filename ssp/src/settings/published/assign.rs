@@ -28,10 +28,11 @@ pub(in crate::settings) fn assign(
     let found: Vec<(Kind, &Row)> =
         documents(method).filter_map(|kind| row(key, kind).map(|row| (kind, row))).collect();
     let mut houses: Vec<String> =
-        found.iter().filter_map(|(kind, row)| row.setting(*kind)).collect();
+        found.iter().filter_map(|(kind, row)| row.setting(*kind, method)).collect();
     houses.dedup();
     let refuse = |what: String| Err(Error::Setting(what));
-    let Some((_, row)) = found.iter().find(|(kind, row)| row.setting(*kind).is_some()) else {
+    let Some((_, row)) = found.iter().find(|(kind, row)| row.setting(*kind, method).is_some())
+    else {
         let named = |(_, row): &&(Kind, &Row)| matches!(row.means, Means::Weights | Means::Data);
         let Some((_, row)) = found.iter().find(named).or(found.first()) else { return Ok(None) };
         return match &row.means {
@@ -41,7 +42,10 @@ pub(in crate::settings) fn assign(
             Means::Only(takes) => {
                 refuse(format!("{key}={text}: takes {takes}; nothing else is done here"))
             }
-            Means::Nothing(why, _) => refuse(format!("{key}={text}: is of no effect here; {why}")),
+            Means::Nothing(why, _) => {
+                let why = why.map_or(String::new(), |why| format!("; {why}"));
+                refuse(format!("{key}={text}: is of no effect here{why}"))
+            }
             Means::Weights => refuse(format!("{key} is not for --set; use --weights")),
             _ => refuse(format!("{key} is not for --set; use --data")),
         };
@@ -69,16 +73,15 @@ pub(in crate::settings) fn all_keys(method: Method) -> Vec<&'static str> {
 /// method, or of any.
 pub fn published_keys(house: &str, method: Option<Method>) -> Vec<&'static str> {
     let below = format!("{house}.");
-    let kinds: Vec<Kind> = match method {
-        Some(method) => documents(method).collect(),
-        None => Method::ALL.into_iter().filter_map(Kind::of_method).collect(),
-    };
+    let methods = method.map_or(Method::ALL.to_vec(), |method| vec![method]);
     let mut found = Vec::new();
-    for kind in kinds.into_iter().chain([Kind::Supervised]) {
-        for row in ROWS.iter().filter(|row| row.of.contains(&kind)) {
-            let is = |setting: String| setting == house || setting.starts_with(&below);
-            if row.setting(kind).is_some_and(is) && !found.contains(&row.key.as_str()) {
-                found.push(row.key.as_str());
+    for method in methods {
+        for kind in documents(method) {
+            for row in ROWS.iter().filter(|row| row.of.contains(&kind)) {
+                let is = |setting: String| setting == house || setting.starts_with(&below);
+                if row.setting(kind, method).is_some_and(is) && !found.contains(&row.key.as_str()) {
+                    found.push(row.key.as_str());
+                }
             }
         }
     }

@@ -12,12 +12,12 @@ mod read;
 mod table;
 #[cfg(test)]
 mod tests;
-mod tree;
+
 mod write;
 
 use std::path::{Path, PathBuf};
 
-use super::{Method, Preset, Settings};
+use super::{Method, Preset, Settings, tree};
 use crate::yaml::Place;
 use crate::{Error, Result, yaml};
 use document::{Document, Form};
@@ -135,6 +135,7 @@ impl Configs {
 
     /// The settings that they come to, for a method, from a preset: that which is given, or else
     /// the files', or else the paper's where a published file is among them, or else `default`.
+    /// `changes`, as [`Settings::apply`] takes them, come on top.
     ///
     /// # Errors
     /// When a key is unknown, a value cannot be taken, or two places say different things.
@@ -143,6 +144,7 @@ impl Configs {
         method: Option<Method>,
         preset: Option<Preset>,
         default: Preset,
+        changes: &[String],
     ) -> Result<Configured> {
         let said = self.method()?;
         let method = match (method, said) {
@@ -170,7 +172,7 @@ impl Configs {
         for document in &self.documents {
             reader.own(document.own())?;
         }
-        reader.finish()
+        reader.finish(changes)
     }
 
     /// Whether all that there is is supervised training without weights to start from.

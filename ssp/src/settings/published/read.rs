@@ -1,15 +1,15 @@
 //! From documents to settings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::document::nearest;
 use super::form::{Context, literal};
-use super::table::{Means, ROWS, Row, VIEWS};
+use super::table::{Means, RATE_AFTER_PRETRAINING, ROWS, Row, VIEWS};
 use super::{Configured, Kind, tree};
-use crate::settings::{Settings, keys, merge};
+use crate::settings::{AugmentationChange, Method, Settings, keys, merge, views};
 use crate::yaml::{Content, Node, Place};
 use crate::{Error, Result};
 
@@ -26,6 +26,7 @@ struct Given {
 
 /// Settings that take up one document after the other.
 pub(super) struct Reader {
+    method: Method,
     tree: Value,
     published: Vec<Given>,
     own: Vec<Given>,
@@ -39,10 +40,12 @@ pub(super) struct Reader {
 
 const SPLIT: &str = "subjects.split";
 const LABELLED_SPLIT: &str = "subjects.labelled_split";
+const LOCAL_SHIFT: &str = "pretrain.dino.local.translation";
 
 impl Reader {
     pub(super) fn new(base: &Settings) -> Result<Self> {
         Ok(Reader {
+            method: base.method,
             tree: base.to_value()?,
             published: vec![],
             own: vec![],
@@ -60,7 +63,14 @@ impl Reader {
         leaves(document, "", kind, &mut found)?;
         // In the order of the table: some values depend on those of other keys.
         found.sort_by_key(|(row, ..)| *row);
-        let mut views = BTreeSet::new();
+        let views: Vec<&str> = VIEWS
+            .into_iter()
+            .filter(|(section, _)| document.get(section).is_some())
+            .map(|(_, view)| view)
+            .collect();
+        for view in &views {
+            tree::put(&mut self.tree, view, json!(AugmentationChange::default()));
+        }
         for (at, node) in found {
             let row = &ROWS[at];
             let given = |house: String, value: Value| Given {
@@ -72,7 +82,8 @@ impl Reader {
             };
             match &row.means {
                 Means::Only(takes) => refuse_other(node, row, takes)?,
-                Means::Nothing(why, _) => {
+                Means::Nothing(None, _) => {}
+                Means::Nothing(Some(why), _) => {
                     let keys = self.idle.entry(why).or_default();
                     if !keys.contains(&row.key) {
                         keys.push(row.key.clone());
@@ -91,33 +102,54 @@ impl Reader {
                     let Some(value) = form.read(node.value(), &at).map_err(refuse)? else {
                         continue;
                     };
-                    let given = given(setting(row, kind, document), value);
+                    let house = row.setting(kind, self.method).unwrap_or_default();
+                    let given = given(house, value);
                     if given.house == SPLIT {
                         let part = usize::from(kind == Kind::Supervised && pretrains);
                         agree(self.splits[part].iter(), &given)?;
                         self.splits[part] = Some(given);
                     } else {
-                        self.begin_view(&given.house, &mut views);
+                        self.begin_view(&given.house);
                         self.put(given)?;
                     }
                 }
             }
         }
+        self.end_views(&views);
         Ok(())
     }
 
-    /// A view's change begins as what it changes, the first time that a document speaks of it.
-    fn begin_view(&mut self, house: &str, begun: &mut BTreeSet<String>) {
-        for (_, view) in VIEWS {
-            let part = house.strip_prefix(view).and_then(|rest| rest.strip_prefix('.'));
-            let Some((chance, _)) = part.and_then(|part| part.split_once('.')) else { continue };
-            let path = format!("{view}.{chance}");
-            if begun.insert(path.clone()) {
-                let base = tree::get(&self.tree, &format!("pretrain.augmentation.{chance}"));
-                let base = base.cloned().unwrap_or_default();
-                tree::put(&mut self.tree, &path, base);
-            }
+    /// What a document says of a part of a view's chance comes on top of what all views have.
+    fn begin_view(&mut self, house: &str) {
+        if views::begin(&mut self.tree, house) && house.starts_with(LOCAL_SHIFT) {
+            self.shift_by_pixels();
         }
+    }
+
+    /// A section of local views that says nothing of their shift leaves it what all views have, in
+    /// pixels, which are fewer in a local view.
+    fn end_views(&mut self, views: &[&str]) {
+        let local = LOCAL_SHIFT.rsplit_once('.').unwrap_or_default().0;
+        if views.contains(&local)
+            && self.number("network.size") != self.number("pretrain.dino.local_size")
+            && views::begin(&mut self.tree, &format!("{LOCAL_SHIFT}.range"))
+        {
+            self.shift_by_pixels();
+        }
+    }
+
+    /// Pixels of the first view become as many of a local one.
+    fn shift_by_pixels(&mut self) {
+        let factor = self.number("network.size") / self.number("pretrain.dino.local_size");
+        let path = format!("{LOCAL_SHIFT}.range");
+        let range = tree::get(&self.tree, &path).and_then(Value::as_array);
+        let scaled: Vec<f64> =
+            range.into_iter().flatten().filter_map(Value::as_f64).map(|x| x * factor).collect();
+        tree::put(&mut self.tree, &path, json!(scaled));
+    }
+
+    fn number(&self, path: &str) -> f64 {
+        tree::get(&self.tree, path).and_then(Value::as_f64).unwrap_or_default()
     }
 
     fn put(&mut self, given: Given) -> Result<()> {
@@ -166,8 +198,8 @@ impl Reader {
         Ok(())
     }
 
-    /// The settings, once every document has been taken up.
-    pub(super) fn finish(mut self) -> Result<Configured> {
+    /// The settings, once every document has been taken up, with `changes` on top.
+    pub(super) fn finish(mut self, changes: &[String]) -> Result<Configured> {
         let data = self.data.take();
         let folder = data.as_ref().map(|data| text(&data.value));
         let [split, mut labelled] = std::mem::take(&mut self.splits);
@@ -191,49 +223,60 @@ impl Reader {
                 self.assign(&Given { house: house.into(), value, ..given })?;
             }
         }
-        let settings: Settings = serde_json::from_value(self.tree.clone())
+        let mut settings: Settings = serde_json::from_value(self.tree.clone())
             .map_err(|error| Error::Setting(error.to_string()))?;
-        settings.check().map_err(|error| self.placed(error))?;
+        settings.change(changes)?;
+        let tree = settings.to_value()?;
+        settings.check().map_err(|error| self.placed(error, &tree))?;
         let weights = match self.weights.take() {
             Some(given) => Some(find_weights(&given)?),
             None => None,
         };
         Ok(Configured {
+            notes: self.notes(&settings),
             settings,
             weights,
-            notes: self.notes(),
             data: data.map(|data| (PathBuf::from(text(&data.value)), data.place)),
         })
     }
 
-    /// An error about a setting, with the place that gave it.
-    fn placed(&self, error: Error) -> Error {
+    /// An error about a setting, with the place that gave it what it is in `tree`.
+    fn placed(&self, error: Error, tree: &Value) -> Error {
         let what = error.to_string();
-        let about = |given: &&Given| what.starts_with(&given.house);
+        let about = |given: &&Given| {
+            what.starts_with(&given.house) && tree::get(tree, &given.house) == Some(&given.value)
+        };
         match self.own.iter().chain(&self.published).find(about) {
             Some(given) => given.place.refuse(format!("{}: {what}", given.key)),
             None => error,
         }
     }
 
-    fn notes(&self) -> Vec<String> {
+    fn notes(&self, settings: &Settings) -> Vec<String> {
         let reasons: Vec<String> =
             self.idle.iter().map(|(why, keys)| format!("{} ({why})", keys.join(", "))).collect();
-        match reasons.is_empty() {
-            true => vec![],
-            false => vec![format!("of no effect here: {}", reasons.join("; "))],
-        }
+        let idle =
+            (!reasons.is_empty()).then(|| format!("of no effect here: {}", reasons.join("; ")));
+        idle.into_iter().chain(self.rate_note(settings)).collect()
     }
-}
 
-/// The setting that a row is; the learning rate of a document with weights is that of fine-tuning.
-fn setting(row: &Row, kind: Kind, document: &Node) -> String {
-    let weights = document.get("unet.weights_path").is_some_and(|path| !path.value().is_null());
-    match row.setting(kind) {
-        Some(house) if house == "finetune.optimisation.learning_rate" && weights => {
-            "finetune.pretrained_learning_rate".into()
-        }
-        house => house.unwrap_or_default(),
+    /// The study lowers the rate of its supervised configuration when it fine-tunes. A file with
+    /// the rate from scratch may have been meant so, or forgotten.
+    fn rate_note(&self, settings: &Settings) -> Option<String> {
+        let is_rate = |given: &&Given| given.house == RATE_AFTER_PRETRAINING;
+        let given = self.published.iter().find(is_rate)?;
+        let study = Settings::preset(settings.preset, self.method).finetune;
+        let from_scratch =
+            study.optimisation.learning_rate == settings.finetune.pretrained_learning_rate;
+        (from_scratch && study.pretrained_learning_rate != study.optimisation.learning_rate).then(
+            || {
+                format!(
+                    "{}: fine-tuning takes {} {}, the rate from scratch; the study has {} after \
+                     pretraining",
+                    given.place, given.key, given.found, study.pretrained_learning_rate
+                )
+            },
+        )
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use super::form::Form::{self, *};
 use super::{Kind, Kind::*};
+use crate::settings::Method;
 
 /// A published key.
 #[derive(Clone, Debug)]
@@ -25,8 +26,8 @@ pub(super) enum Means {
     Setting(String, Form),
     /// What is done here whatever it says, so that it has to say so.
     Only(&'static str),
-    /// Nothing: why, and what is written.
-    Nothing(&'static str, &'static str),
+    /// Nothing: why, if a result may depend on it, and what is written.
+    Nothing(Why, &'static str),
     /// The weights to fine-tune from.
     Weights,
     /// The folder of data.
@@ -34,17 +35,26 @@ pub(super) enum Means {
 }
 
 impl Row {
-    /// The row's setting in a document, if it is one.
-    pub(super) fn setting(&self, kind: Kind) -> Option<String> {
-        match &self.means {
-            Means::Setting(house, _) => Some(match house.strip_prefix("*.") {
-                Some(rest) => format!("{}.{rest}", kind.stage()),
-                None => house.clone(),
-            }),
-            _ => None,
-        }
+    /// The row's setting in a document of a method's run, if it is one.
+    pub(super) fn setting(&self, kind: Kind, method: Method) -> Option<String> {
+        let Means::Setting(house, _) = &self.means else { return None };
+        let house = match house.strip_prefix("*.") {
+            Some(rest) => format!("{}.{rest}", kind.stage()),
+            None => house.clone(),
+        };
+        // The house keeps the rate from scratch and that after pretraining apart; a published file
+        // has one rate, that of its run.
+        Some(match house.as_str() {
+            RATE_FROM_SCRATCH if method != Method::Scratch => RATE_AFTER_PRETRAINING.into(),
+            _ => house,
+        })
     }
 }
+
+/// The learning rate of supervised training from scratch.
+pub(super) const RATE_FROM_SCRATCH: &str = "finetune.optimisation.learning_rate";
+/// The learning rate of fine-tuning.
+pub(super) const RATE_AFTER_PRETRAINING: &str = "finetune.pretrained_learning_rate";
 
 /// The row of a key in a document.
 pub(super) fn row(key: &str, kind: Kind) -> Option<&'static Row> {
@@ -58,10 +68,16 @@ const CONTRASTIVE: &[Kind] = &[SimClr, Pcl];
 const UNETS: &[Kind] = &[Supervised, Mim];
 const ENCODERS: &[Kind] = &[SimClr, Pcl, Dino];
 
-const FLOAT32: &str = "everything is computed in float32";
-const INACTIVE: &str = "what it belongs to is off";
-const VALIDATION: &str = "validation takes every slice, in batches of its own";
-const LOGGING: &str = "it says how the published program logs and loads";
+/// Why a key is of no effect here; none where it has none on results anywhere.
+pub(super) type Why = Option<&'static str>;
+
+const FLOAT32: Why = Some("everything is computed in float32");
+const VALIDATION: Why = Some("validation takes every slice, one subject after the other");
+const LOOKS: Why = Some("validation of pretraining takes batches of the training's size");
+/// Of no effect in the published program either, as what it belongs to is off.
+const INACTIVE: Why = None;
+/// How the published program logs and loads, on which no result depends.
+const LOGGING: Why = None;
 
 /// Every published key, in the order of the published files.
 pub(super) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
@@ -88,7 +104,7 @@ fn only(key: &str, of: &'static [Kind], takes: &'static str) -> Row {
     means(key, of, Means::Only(takes))
 }
 
-fn nothing(key: &str, of: &'static [Kind], why: &'static str, written: &'static str) -> Row {
+fn nothing(key: &str, of: &'static [Kind], why: Why, written: &'static str) -> Row {
     means(key, of, Means::Nothing(why, written))
 }
 
@@ -208,7 +224,7 @@ fn dataset() -> Vec<Row> {
         nothing(
             "dataset.meta_only_labels",
             PRETRAINING,
-            "pretraining takes of labels no more than where the heart is",
+            Some("pretraining takes of labels no more than where the heart is"),
             "True",
         ),
         set(
@@ -226,13 +242,13 @@ fn dataset() -> Vec<Row> {
         only("dataloader.train.shuffle", ALL, "True"),
         only("dataloader.train.augmentation", ALL, "True"),
         nothing("dataloader.valid.batch_size", &[Supervised], VALIDATION, "128"),
-        nothing("dataloader.valid.batch_size", &[SimClr], VALIDATION, "224"),
-        nothing("dataloader.valid.batch_size", &[Pcl], VALIDATION, "64"),
-        nothing("dataloader.valid.batch_size", &[Mim], VALIDATION, "256"),
+        nothing("dataloader.valid.batch_size", &[SimClr], LOOKS, "224"),
+        nothing("dataloader.valid.batch_size", &[Pcl], LOOKS, "64"),
+        nothing("dataloader.valid.batch_size", &[Mim], LOOKS, "256"),
         nothing("dataloader.valid.drop_last", &[Supervised], VALIDATION, "False"),
-        nothing("dataloader.valid.drop_last", BUT_SUPERVISED_AND_DINO, VALIDATION, "True"),
+        nothing("dataloader.valid.drop_last", BUT_SUPERVISED_AND_DINO, LOOKS, "True"),
         nothing("dataloader.valid.shuffle", &[Supervised], VALIDATION, "False"),
-        nothing("dataloader.valid.shuffle", BUT_SUPERVISED_AND_DINO, VALIDATION, "True"),
+        nothing("dataloader.valid.shuffle", BUT_SUPERVISED_AND_DINO, LOOKS, "True"),
         only("dataloader.valid.augmentation", &[Supervised], "False"),
         only("dataloader.valid.augmentation", BUT_SUPERVISED_AND_DINO, "True"),
     ]

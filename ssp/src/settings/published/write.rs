@@ -18,7 +18,8 @@ pub(super) fn write(settings: &Settings) -> Result<String> {
     let wanted = settings.to_value()?;
     let kinds: Vec<Kind> =
         Kind::of_method(settings.method).into_iter().chain([Kind::Supervised]).collect();
-    let mut documents: Vec<Value> = kinds.iter().map(|&kind| document(&wanted, kind)).collect();
+    let mut documents: Vec<Value> =
+        kinds.iter().map(|&kind| document(&wanted, kind, settings.method)).collect();
     for document in &mut documents {
         // They are not looked for while they are written.
         tree::put(document, "cine.subjects.split", Value::Null);
@@ -26,7 +27,7 @@ pub(super) fn write(settings: &Settings) -> Result<String> {
         start(document, settings);
     }
     let plain = Configs::parse(&text(&documents), Path::new("settings"))?;
-    let plain = plain.settings(Some(settings.method), None, settings.preset)?;
+    let plain = plain.settings(Some(settings.method), None, settings.preset, &[])?;
     let plain = plain.settings.to_value()?;
     for (document, &kind) in documents.iter_mut().zip(&kinds) {
         document["cine"] = Value::Object(Map::new());
@@ -80,27 +81,27 @@ fn text(documents: &[Value]) -> String {
 }
 
 /// One document, all published keys in their order.
-fn document(wanted: &Value, kind: Kind) -> Value {
+fn document(wanted: &Value, kind: Kind, method: Method) -> Value {
     let mut document = Value::Object(Map::new());
     for row in ROWS.iter().filter(|row| row.of.contains(&kind)) {
-        if let Some(value) = value(row, wanted, kind) {
+        if let Some(value) = value(row, wanted, kind, method) {
             tree::put(&mut document, &row.key, value);
         }
     }
     let labelled = tree::get(wanted, LABELLED_SPLIT).filter(|split| !split.is_null());
     if let (Kind::Supervised, Some(split)) = (kind, labelled)
-        && tree::get(wanted, "method") != Some(&Method::Scratch.name().into())
+        && method != Method::Scratch
     {
         tree::put(&mut document, "dataset.split_file", split.clone());
     }
     document
 }
 
-fn value(row: &Row, wanted: &Value, kind: Kind) -> Option<Value> {
+fn value(row: &Row, wanted: &Value, kind: Kind, method: Method) -> Option<Value> {
     let at = Context { document: None, tree: wanted };
     match &row.means {
         Means::Setting(_, form) => {
-            let house = row.setting(kind)?;
+            let house = row.setting(kind, method)?;
             let value = match row.written {
                 true => tree::get(wanted, &house).cloned()?,
                 false => changed(row, &house, wanted)?,
