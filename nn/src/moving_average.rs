@@ -15,7 +15,7 @@ pub fn follow(average: &mut dyn Module, module: &mut dyn Module, momentum: f64) 
     let mut values = Vec::new();
     module.visit("", &mut |_, slot| {
         if let Slot::Parameter(parameter) = slot {
-            values.push(parameter.tensor().detached());
+            values.push(parameter.tensor().clone());
         }
     });
     let dtype = values.first().map_or(DType::F32, Tensor::dtype);

@@ -1,4 +1,5 @@
-//! Host memory: cache-line aligned, recycled rather than returned to the system.
+//! Memory of tensors. That of the host is cache-line aligned, and recycled rather than returned to
+//! the system.
 //!
 //! A training step asks for the same sizes again and again. A dropped [`Buffer`] goes back to a
 //! free list of its size class, so that after the first step nothing new is allocated and no page
@@ -7,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
-use crate::Element;
+use crate::gpu::{Address, Memory};
+use crate::{DType, Device, Element, Result};
 
 /// One cache line; aligned so that a full vector load never straddles two.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -18,21 +20,39 @@ impl Line {
     const BYTES: usize = 64;
 }
 
-/// Aligned host memory of a fixed length in bytes.
-pub struct Buffer {
-    lines: Vec<Line>,
-    bytes: usize,
+/// Memory of a fixed length in bytes, on the host or on a device.
+pub struct Buffer(Place);
+
+enum Place {
+    Host { lines: Vec<Line>, bytes: usize },
+    Device(Memory),
 }
 
 impl Buffer {
-    /// Memory for `len` elements, holding whatever was there before: every element must be
+    /// Host memory for `len` elements, holding whatever was there before: every element must be
     /// written before it is read. (It is initialised memory: stale, not undefined.)
     pub fn stale<T: Element>(len: usize) -> Self {
-        let bytes = len * size_of::<T>();
-        Buffer { lines: Pool::lock().take(size_class(bytes.div_ceil(Line::BYTES))), bytes }
+        Self::host(len * size_of::<T>())
     }
 
-    /// Memory for `len` elements, all zero.
+    fn host(bytes: usize) -> Self {
+        let lines = Pool::lock().take(size_class(bytes.div_ceil(Line::BYTES)));
+        Buffer(Place::Host { lines, bytes })
+    }
+
+    /// Memory on a device for `len` elements, holding anything.
+    ///
+    /// # Errors
+    /// When the device has not so much left.
+    pub fn stale_on(device: &Device, dtype: DType, len: usize) -> Result<Self> {
+        let bytes = len * dtype.bytes();
+        match device {
+            Device::Cpu => Ok(Self::host(bytes)),
+            Device::Gpu(gpu) => Ok(Buffer(Place::Device(Memory::stale(gpu, bytes)?))),
+        }
+    }
+
+    /// Host memory for `len` elements, all zero.
     pub fn zeroed<T: Element>(len: usize) -> Self {
         let mut buffer = Self::stale::<T>(len);
         buffer.as_mut_slice::<T>().fill(T::zeroed());
@@ -40,22 +60,96 @@ impl Buffer {
     }
 
     /// The elements.
+    ///
+    /// # Panics
+    /// When they lie on a device: operations look where tensors lie at their door.
     pub fn as_slice<T: Element>(&self) -> &[T] {
-        bytemuck::cast_slice(&bytemuck::cast_slice::<Line, u8>(&self.lines)[..self.bytes])
+        match &self.0 {
+            Place::Host { lines, bytes } => {
+                bytemuck::cast_slice(&bytemuck::cast_slice::<Line, u8>(lines)[..*bytes])
+            }
+            Place::Device(memory) => panic!("memory of {} read by the host", memory.gpu().name()),
+        }
     }
 
     /// The elements, to be written.
+    ///
+    /// # Panics
+    /// When they lie on a device.
     pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
-        let bytes = self.bytes;
-        bytemuck::cast_slice_mut(
-            &mut bytemuck::cast_slice_mut::<Line, u8>(&mut self.lines)[..bytes],
-        )
+        match &mut self.0 {
+            Place::Host { lines, bytes } => {
+                bytemuck::cast_slice_mut(&mut bytemuck::cast_slice_mut::<Line, u8>(lines)[..*bytes])
+            }
+            Place::Device(memory) => {
+                panic!("memory of {} written by the host", memory.gpu().name())
+            }
+        }
+    }
+
+    /// How long it is.
+    pub fn bytes(&self) -> usize {
+        match &self.0 {
+            Place::Host { bytes, .. } => *bytes,
+            Place::Device(memory) => memory.bytes(),
+        }
+    }
+
+    /// Where it lies.
+    pub fn device(&self) -> Device {
+        match &self.0 {
+            Place::Host { .. } => Device::Cpu,
+            Place::Device(memory) => Device::Gpu(memory.gpu().clone()),
+        }
+    }
+
+    /// Where it begins in the memory of its device; for kernels.
+    ///
+    /// # Panics
+    /// When it lies on the host.
+    pub fn address(&self) -> Address {
+        match &self.0 {
+            Place::Device(memory) => memory.address(),
+            Place::Host { .. } => panic!("memory of the host given to a kernel"),
+        }
+    }
+
+    /// A copy on `device`.
+    ///
+    /// # Errors
+    /// When it has not so much memory left, or fails.
+    pub fn copied_to(&self, device: &Device) -> Result<Self> {
+        match (&self.0, device) {
+            (Place::Host { .. }, Device::Gpu(gpu)) => {
+                Ok(Buffer(Place::Device(Memory::from_host(gpu, self.as_slice())?)))
+            }
+            (Place::Device(memory), Device::Gpu(gpu))
+                if std::sync::Arc::ptr_eq(memory.gpu(), gpu) =>
+            {
+                Ok(Buffer(Place::Device(memory.copied()?)))
+            }
+            (from, to) => {
+                let mut host = Self::host(self.bytes());
+                match from {
+                    Place::Host { .. } => {
+                        host.as_mut_slice().copy_from_slice(self.as_slice::<u8>())
+                    }
+                    Place::Device(memory) => memory.read(host.as_mut_slice())?,
+                }
+                match to {
+                    Device::Cpu => Ok(host),
+                    other => host.copied_to(other),
+                }
+            }
+        }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        Pool::lock().give_back(std::mem::take(&mut self.lines));
+        if let Place::Host { lines, .. } = &mut self.0 {
+            Pool::lock().give_back(std::mem::take(lines));
+        }
     }
 }
 

@@ -39,6 +39,38 @@ pub enum Error {
         /// What was found and what was wanted.
         what: String,
     },
+    /// Tensors that lie on different devices.
+    #[error("{operation}: a tensor on {found} beside one on {wanted}")]
+    Devices {
+        /// The operation that refused.
+        operation: &'static str,
+        /// Where one lies.
+        found: String,
+        /// Where another lies.
+        wanted: String,
+    },
+    /// A device without the memory that was asked for.
+    #[error(
+        "out of memory: {device} was asked for {:.1} MiB and has {:.1} MiB left",
+        *asked as f64 / 1048576.0,
+        *left as f64 / 1048576.0
+    )]
+    DeviceMemory {
+        /// What it is.
+        device: String,
+        /// Bytes asked for.
+        asked: usize,
+        /// Bytes that are left.
+        left: usize,
+    },
+    /// A failure of a device: a kernel that does not compile, or stopped.
+    #[error("{device}: {what}")]
+    Device {
+        /// What it is.
+        device: String,
+        /// What happened.
+        what: String,
+    },
     /// The gradient of something that is not one number, or that no parameter led to.
     #[error("backward: {0}")]
     Backward(String),

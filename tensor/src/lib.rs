@@ -1,4 +1,4 @@
-//! Memory: shapes, dtypes, storage, the tape and random streams.
+//! Memory: shapes, dtypes, devices, storage, the tape and random streams.
 //!
 //! A [`Tensor`] is an immutable array with an optional place on the tape. Operations live in the
 //! `kernels` crate; here is only what they all stand on.
@@ -6,6 +6,7 @@
 mod buffer;
 mod dtype;
 mod error;
+pub mod gpu;
 pub mod random;
 mod shape;
 mod tape;
@@ -14,6 +15,7 @@ mod tensor;
 pub use buffer::{Buffer, MemoryUse, OutOfMemory, memory_use, release_idle_memory};
 pub use dtype::{DType, Element, Float};
 pub use error::{Error, Result};
+pub use gpu::{Device, Gpu};
 pub use shape::Shape;
 pub use tape::{Gradients, without_tape};
 pub use tensor::{Deferred, Tensor};

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use crate::gpu::{Gpu, Launch, Program};
 use crate::{DType, Error, Float, Result, Tensor, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
@@ -116,6 +117,7 @@ impl Tensor {
             DType::F64 => Tensor::build::<f64>(self.shape(), |one| one[0] = 1.0),
             _ => Tensor::build::<f32>(self.shape(), |one| one[0] = 1.0),
         };
+        let seed = seed.to(&self.device())?;
         self.backward_from(seed)
     }
 
@@ -187,7 +189,20 @@ fn children_after_parents(result: Tensor) -> Vec<Tensor> {
 
 /// The sum of two gradients, in the memory of the first where nobody else holds it.
 fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
-    with_float!("backward", a.dtype(), T => Ok(sum_of::<T>(a, b)))
+    match a.gpu() {
+        Some(gpu) => sum_on(&*gpu, a, b),
+        None => with_float!("backward", a.dtype(), T => Ok(sum_of::<T>(a, b))),
+    }
+}
+
+fn sum_on(gpu: &dyn Gpu, a: Tensor, b: &Tensor) -> Result<Tensor> {
+    let program = Program::new("tensor/src/gpu/sum.cu", include_str!("gpu/sum.cu"), a.dtype());
+    let (shape, dtype, count) = (a.shape(), a.dtype(), a.shape().elements());
+    let sum = a.into_memory()?;
+    let arguments = [sum.address().into(), b.address()?.into(), count.into()];
+    // SAFETY: both have `count` elements of the dtype, and each thread has one of its own.
+    unsafe { gpu.launch(&program, "sum", Launch::over(count), &arguments)? };
+    Ok(Tensor::over(sum, shape, dtype))
 }
 
 fn sum_of<T: Float>(a: Tensor, b: &Tensor) -> Tensor {

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::gpu::{Address, Gpu};
 use crate::tape::{self, Node};
-use crate::{Buffer, DType, Element, Error, Result, Shape};
+use crate::{Buffer, DType, Device, Element, Error, Result, Shape};
 
 /// An immutable array of numbers, cheap to clone.
 ///
@@ -36,8 +37,14 @@ enum Value {
 /// never exists in memory (a convolution does so with normalisation and activation). Any other
 /// consumer reads the tensor as usual, and gets it computed once.
 pub trait Deferred: Any + Send + Sync {
-    /// Computes the whole value.
-    fn compute(&self) -> Buffer;
+    /// Computes the whole value, where its inputs lie.
+    ///
+    /// # Errors
+    /// When a device fails.
+    fn compute(&self) -> Result<Buffer>;
+
+    /// Where that is.
+    fn device(&self) -> Device;
 }
 
 impl Tensor {
@@ -75,9 +82,15 @@ impl Tensor {
 
     /// A tensor over memory that is already filled; the buffer's length must be the shape's.
     pub fn from_buffer<T: Element>(buffer: Buffer, shape: impl Into<Shape>) -> Self {
+        Self::over(buffer, shape.into(), T::DTYPE)
+    }
+
+    /// The same, of a dtype that is known only now; for memory of devices.
+    pub fn over(buffer: Buffer, shape: impl Into<Shape>, dtype: DType) -> Self {
         let shape = shape.into();
-        assert_eq!(buffer.as_slice::<T>().len(), shape.elements(), "buffer and shape {shape}");
-        Self::new(shape, T::DTYPE, Value::Dense(buffer))
+        let due = shape.elements() * dtype.bytes();
+        assert_eq!(buffer.bytes(), due, "buffer and shape {shape} of {dtype}");
+        Self::new(shape, dtype, Value::Dense(buffer))
     }
 
     /// A tensor that is computed where it is read.
@@ -153,18 +166,65 @@ impl Tensor {
         self.0.wants_gradient
     }
 
+    /// Where it lies.
+    pub fn device(&self) -> Device {
+        match &self.0.value {
+            Value::Dense(buffer) => buffer.device(),
+            Value::Deferred { recipe, .. } => recipe.device(),
+        }
+    }
+
+    /// The device that it lies on, if that is another than the host.
+    pub fn gpu(&self) -> Option<Arc<dyn Gpu>> {
+        match self.device() {
+            Device::Cpu => None,
+            Device::Gpu(gpu) => Some(gpu),
+        }
+    }
+
+    /// The same values on `device`, off the tape.
+    ///
+    /// # Errors
+    /// When it has not so much memory left, or fails.
+    pub fn to(&self, device: &Device) -> Result<Self> {
+        let copy = self.value()?.copied_to(device)?;
+        Ok(Self::over(copy, self.0.shape, self.0.dtype))
+    }
+
+    /// The memory of its values. A deferred value is computed now, and kept.
+    fn value(&self) -> Result<&Buffer> {
+        match &self.0.value {
+            Value::Dense(buffer) => Ok(buffer),
+            Value::Deferred { computed, .. } if computed.get().is_some() => {
+                Ok(computed.get_or_init(|| unreachable!("it is there")))
+            }
+            Value::Deferred { recipe, computed } => {
+                let buffer = recipe.compute()?;
+                Ok(computed.get_or_init(|| buffer))
+            }
+        }
+    }
+
+    /// Where its values begin in the memory of its device; for kernels. A deferred value is computed
+    /// now, and kept.
+    ///
+    /// # Errors
+    /// When it is deferred and the device fails.
+    ///
+    /// # Panics
+    /// When it lies on the host.
+    pub fn address(&self) -> Result<Address> {
+        Ok(self.value()?.address())
+    }
+
     /// The elements, outermost axis first. A deferred value is computed now, and kept.
     ///
     /// # Panics
-    /// When `T` is not the tensor's dtype: operations check dtypes at their door.
+    /// When `T` is not the tensor's dtype, or it lies on a device: operations look at their door.
     pub fn data<T: Element>(&self) -> &[T] {
         assert_eq!(T::DTYPE, self.0.dtype, "a tensor of {} read as {}", self.0.dtype, T::DTYPE);
-        match &self.0.value {
-            Value::Dense(buffer) => buffer.as_slice(),
-            Value::Deferred { recipe, computed } => {
-                computed.get_or_init(|| recipe.compute()).as_slice()
-            }
-        }
+        // The host computes without fail.
+        self.value().expect("values of the host").as_slice()
     }
 
     /// How to compute the value while reading, if it is deferred in the way `R` knows and has not
@@ -179,6 +239,9 @@ impl Tensor {
     }
 
     /// The elements as `f64`, whatever the dtype.
+    ///
+    /// # Panics
+    /// When it lies on a device: [`to`](Self::to) the host first.
     pub fn to_f64(&self) -> Vec<f64> {
         match self.0.dtype {
             DType::U8 => self.data::<u8>().iter().map(|&x| f64::from(x)).collect(),
@@ -193,40 +256,40 @@ impl Tensor {
     /// When there are more, or none.
     pub fn item(&self) -> Result<f64> {
         match self.shape().elements() {
+            1 if self.device() != Device::Cpu => self.to(&Device::Cpu)?.item(),
             1 => Ok(self.to_f64()[0]),
             n => Err(Error::shape("item", format!("{} holds {n} elements, not 1", self.shape()))),
         }
     }
 
-    /// The memory itself if nobody else holds it, to be written over; else a copy.
+    /// The memory itself if nobody else holds it, to be written over; else a copy, on the same
+    /// device.
     ///
     /// The result is off the tape.
-    pub fn into_buffer<T: Element>(self) -> Buffer {
+    ///
+    /// # Errors
+    /// When the device has no more memory, or fails.
+    pub fn into_memory(self) -> Result<Buffer> {
         match Arc::try_unwrap(self.0) {
-            Ok(Inner { value: Value::Dense(buffer), .. }) => buffer,
-            Ok(inner) => Tensor(Arc::new(inner)).copied::<T>(),
-            Err(shared) => Tensor(shared).copied::<T>(),
+            Ok(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
+            Ok(inner) => Tensor(Arc::new(inner)).copied(),
+            Err(shared) => Tensor(shared).copied(),
         }
     }
 
-    fn copied<T: Element>(&self) -> Buffer {
-        let values = self.data::<T>();
-        let mut buffer = Buffer::stale::<T>(values.len());
-        buffer.as_mut_slice().copy_from_slice(values);
-        buffer
+    fn copied(&self) -> Result<Buffer> {
+        let value = self.value()?;
+        value.copied_to(&value.device())
     }
 
-    /// The same elements, off the tape.
-    pub fn detached(&self) -> Self {
-        if self.0.node.is_none() && !self.0.wants_gradient {
-            return self.clone();
-        }
-        let buffer = match self.0.dtype {
-            DType::U8 => self.copied::<u8>(),
-            DType::F32 => self.copied::<f32>(),
-            DType::F64 => self.copied::<f64>(),
-        };
-        Self::new(self.0.shape, self.0.dtype, Value::Dense(buffer))
+    /// As [`into_memory`](Self::into_memory), of a tensor on the host, where nothing can fail.
+    ///
+    /// # Panics
+    /// When `T` is not the tensor's dtype, or it lies on a device.
+    pub fn into_buffer<T: Element>(self) -> Buffer {
+        assert_eq!(T::DTYPE, self.0.dtype, "a tensor of {} taken as {}", self.0.dtype, T::DTYPE);
+        assert!(self.device() == Device::Cpu, "a tensor of {} taken by the host", self.device());
+        self.into_memory().expect("memory of the host")
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -255,11 +318,15 @@ mod tests {
     struct Counting(Arc<AtomicU64>);
 
     impl Deferred for Counting {
-        fn compute(&self) -> Buffer {
+        fn compute(&self) -> Result<Buffer> {
             self.0.fetch_add(1, Ordering::Relaxed);
             let mut buffer = Buffer::stale::<f32>(3);
             buffer.as_mut_slice::<f32>().copy_from_slice(&[1.0, 2.0, 3.0]);
-            buffer
+            Ok(buffer)
+        }
+
+        fn device(&self) -> Device {
+            Device::Cpu
         }
     }
 

@@ -17,7 +17,7 @@
 pub mod check;
 mod cpu;
 
-use tensor::{Buffer, DType, Deferred, Error, Float, Result, Tensor, with_float};
+use tensor::{Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, with_float};
 
 use crate::simd::Scalar;
 use crate::taps::moments as measured;
@@ -185,11 +185,15 @@ impl Normalised {
 }
 
 impl Deferred for Normalised {
-    fn compute(&self) -> Buffer {
-        match self.x.dtype() {
+    fn compute(&self) -> Result<Buffer> {
+        Ok(match self.x.dtype() {
             DType::F64 => cpu::apply::<f64>(self.x.data(), &self.activation()),
             _ => cpu::apply::<f32>(self.x.data(), &self.activation()),
-        }
+        })
+    }
+
+    fn device(&self) -> Device {
+        self.x.device()
     }
 }
 

@@ -203,8 +203,8 @@ mod tests {
                     terms.fold((0.0, 0.0), |(sum, squares), t| (sum + t, squares + t * t))
                 };
                 for (moved, part, v) in [
-                    (conv(&other_x, &w.detached()), gradients.get(&x).unwrap(), &other_x),
-                    (conv(&x.detached(), &other_w), gradients.get(&w).unwrap(), &other_w),
+                    (conv(&other_x, &w), gradients.get(&x).unwrap(), &other_x),
+                    (conv(&x, &other_w), gradients.get(&w).unwrap(), &other_w),
                 ] {
                     let ((wanted, squares), (found, _)) =
                         (product(&gradient, &moved), product(part, v));

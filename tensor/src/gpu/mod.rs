@@ -1,0 +1,185 @@
+//! Graphics processors: memory of their own, and kernels that run there.
+//!
+//! [`Gpu`] is all that the engine asks of one, so that the same kernel sources, launched by the same
+//! code, run on hardware and on an emulator that looks for mistakes.
+
+mod memory;
+mod program;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Result;
+
+pub use memory::Memory;
+pub use program::{PRELUDE, Program};
+
+/// A place in the memory of a [`Gpu`], as its kernels see it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// Where there is nothing.
+    pub const NULL: Address = Address(0);
+}
+
+/// How many blocks and threads a kernel runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// Blocks along x, y and z.
+    pub blocks: [u32; 3],
+    /// Threads of a block along x, y and z; 1024 at most together.
+    pub threads: [u32; 3],
+    /// Bytes of shared memory beside what the kernel declares.
+    pub shared: u32,
+}
+
+impl Launch {
+    /// Threads of a block where nothing speaks for another number.
+    pub const THREADS: u32 = 256;
+
+    /// A thread for each of `items`, in blocks of [`THREADS`](Self::THREADS). The last block has some
+    /// too many.
+    pub fn over(items: usize) -> Self {
+        Self::blocks(items.div_ceil(Self::THREADS as usize), Self::THREADS)
+    }
+
+    /// So many blocks in a row, at least one.
+    pub fn blocks(blocks: usize, threads: u32) -> Self {
+        let blocks = u32::try_from(blocks.max(1)).unwrap_or(u32::MAX);
+        Launch { blocks: [blocks, 1, 1], threads: [threads, 1, 1], shared: 0 }
+    }
+}
+
+/// An argument of a kernel. Kernels take pointers, `long long` and `double`, nothing else.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Argument {
+    /// A pointer, or [`Address::NULL`].
+    Address(Address),
+    /// `long long`.
+    Integer(i64),
+    /// `double`.
+    Number(f64),
+}
+
+impl From<Address> for Argument {
+    fn from(address: Address) -> Self {
+        Argument::Address(address)
+    }
+}
+
+impl From<usize> for Argument {
+    fn from(count: usize) -> Self {
+        Argument::Integer(count as i64)
+    }
+}
+
+impl From<f64> for Argument {
+    fn from(number: f64) -> Self {
+        Argument::Number(number)
+    }
+}
+
+/// A processor with memory of its own, which runs kernels in the order in which they are launched.
+pub trait Gpu: Send + Sync {
+    /// What it is, for people.
+    fn name(&self) -> String;
+
+    /// Memory for so many bytes (above 0), aligned to 256, holding anything.
+    ///
+    /// # Errors
+    /// When there is not so much left.
+    fn allocate(&self, bytes: usize) -> Result<Address>;
+
+    /// Takes memory back, once every kernel launched before is done with it.
+    ///
+    /// # Safety
+    /// It is what [`allocate`](Self::allocate) gave for as many bytes, and nobody uses it any more.
+    unsafe fn release(&self, address: Address, bytes: usize);
+
+    /// Copies from the host.
+    ///
+    /// # Errors
+    /// When the device fails.
+    ///
+    /// # Safety
+    /// From `to` on there is allocated memory for all of `bytes`.
+    unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()>;
+
+    /// Copies to the host, after everything launched before.
+    ///
+    /// # Errors
+    /// When the device fails, or a kernel launched before did.
+    ///
+    /// # Safety
+    /// From `from` on there is allocated memory for all of `bytes`.
+    unsafe fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
+
+    /// Copies within the device's memory.
+    ///
+    /// # Errors
+    /// When the device fails.
+    ///
+    /// # Safety
+    /// Both are allocated memory of so many bytes, and do not overlap.
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()>;
+
+    /// Runs a kernel of a program, which is compiled the first time.
+    ///
+    /// # Errors
+    /// When it does not compile, takes other arguments, or cannot be launched.
+    ///
+    /// # Safety
+    /// With these arguments the kernel stays within the memory that it is given, and its blocks do
+    /// not race.
+    unsafe fn launch(
+        &self,
+        program: &Program,
+        kernel: &str,
+        launch: Launch,
+        arguments: &[Argument],
+    ) -> Result<()>;
+
+    /// Waits until everything that was launched is done.
+    ///
+    /// # Errors
+    /// When some of it failed.
+    fn synchronise(&self) -> Result<()>;
+}
+
+/// Where tensors lie and are computed with.
+#[derive(Clone, Default)]
+pub enum Device {
+    /// The processor that runs the program.
+    #[default]
+    Cpu,
+    /// Another.
+    Gpu(Arc<dyn Gpu>),
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Device::Cpu, Device::Cpu) => true,
+            (Device::Gpu(one), Device::Gpu(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Device {}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => f.write_str("the CPU"),
+            Device::Gpu(gpu) => f.write_str(&gpu.name()),
+        }
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,36 @@
+// What every kernel starts with. REAL says how many bits a stored number has.
+//
+// Tensors hold `real`; kernels compute in `wide`. Nothing is included, so that the compiler needs
+// no headers: bf16 is the upper half of a float.
+
+#if REAL == 64
+typedef double real;
+typedef double wide;
+#elif REAL == 32
+typedef float real;
+typedef float wide;
+#elif REAL == 16
+struct real { unsigned short bits; };
+typedef float wide;
+#endif
+
+#if REAL == 16
+__device__ __forceinline__ wide widen(real x) { return __uint_as_float((unsigned)x.bits << 16); }
+
+// To the nearest, halves to even; what is no number stays none.
+__device__ __forceinline__ real narrow(wide x) {
+    unsigned bits = __float_as_uint(x);
+    bool number = (bits & 0x7fffffffu) <= 0x7f800000u;
+    real result;
+    result.bits = number ? (bits + 0x7fffu + (bits >> 16 & 1)) >> 16 : 0x7fff;
+    return result;
+}
+#else
+__device__ __forceinline__ wide widen(real x) { return x; }
+__device__ __forceinline__ real narrow(wide x) { return x; }
+#endif
+
+// The item that this thread works on, where there is one thread for each.
+__device__ __forceinline__ long long item() {
+    return (long long)blockIdx.x * blockDim.x + threadIdx.x;
+}
