@@ -4,6 +4,8 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use crate::{Result, with_float};
+
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
@@ -23,6 +25,17 @@ impl DType {
             DType::F32 => 4,
             DType::F64 => 8,
         }
+    }
+
+    /// Refuses dtypes that are not floating, on behalf of `operation`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn floating(self, operation: &'static str) -> Result<()> {
+        with_float!(operation, self, T => {
+            let _ = size_of::<T>();
+            Ok(())
+        })
     }
 
     /// Name in messages: `u8`, `f32`, `f64`.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::gpu::{Gpu, Launch, Program};
+use crate::gpu::{Gpu, Launch, Program, Source};
 use crate::{DType, Error, Float, Result, Tensor, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
@@ -195,8 +195,12 @@ fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// Gradients that meet, added on a device.
+pub(crate) const SUM: &[Source] =
+    &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("gpu/sum.cu") }];
+
 fn sum_on(gpu: &dyn Gpu, a: Tensor, b: &Tensor) -> Result<Tensor> {
-    let program = Program::new("tensor/src/gpu/sum.cu", include_str!("gpu/sum.cu"), a.dtype());
+    let program = Program::new(SUM, a.dtype());
     let (shape, dtype, count) = (a.shape(), a.dtype(), a.shape().elements());
     let sum = a.into_memory()?;
     let arguments = [sum.address().into(), b.address()?.into(), count.into()];
