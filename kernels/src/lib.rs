@@ -15,6 +15,7 @@ pub mod dino_loss;
 pub mod elementwise;
 mod exponential;
 pub mod gelu;
+mod gpu;
 mod inner;
 pub mod intensity;
 pub mod l2_normalise;
@@ -35,6 +36,8 @@ mod taps;
 pub mod weight_norm;
 
 use check::Operation;
+use tensor::DType;
+use tensor::gpu::Program;
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
@@ -51,15 +54,19 @@ pub fn registry() -> &'static [Operation] {
             ),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
-            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
-            Operation::new("gelu", gelu::check::awkward, gelu::check::random),
+            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
+                .on_gpu(elementwise::cuda::programs),
+            Operation::new("gelu", gelu::check::awkward, gelu::check::random)
+                .on_gpu(gelu::cuda::programs),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new(
                 "l2_normalise",
                 l2_normalise::check::awkward,
                 l2_normalise::check::random,
-            ),
-            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
+            )
+            .on_gpu(l2_normalise::cuda::programs),
+            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
+                .on_gpu(leaky_relu::cuda::programs),
             Operation::new("linear", linear::check::awkward, linear::check::random),
             Operation::new(
                 "masked_error",
@@ -77,8 +84,17 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("reduce", reduce::check::awkward, reduce::check::random),
             Operation::new("resample", resample::check::awkward, resample::check::random),
             Operation::new("sgd", sgd::check::awkward, sgd::check::random),
-            Operation::new("softmax", softmax::check::awkward, softmax::check::random),
+            Operation::new("softmax", softmax::check::awkward, softmax::check::random)
+                .on_gpu(softmax::cuda::programs),
             Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random),
         ]
     }
+}
+
+/// Every program for GPUs that is launched on tensors of a dtype, the tape's own included.
+pub fn programs(dtype: DType) -> Vec<Program> {
+    let of_rooms = registry().iter().filter_map(|operation| operation.programs);
+    let mut programs = vec![Program::new(tensor::gpu::SUM, dtype)];
+    programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
+    programs
 }

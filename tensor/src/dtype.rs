@@ -192,3 +192,33 @@ macro_rules! with_float {
         }
     };
 }
+
+/// Runs one expression where a tensor lies on a GPU, which `$gpu` then stands for, and another where
+/// it lies on the host, with `$T` standing for the Rust type of its dtype. A dtype that is not
+/// floating is an error of the operation named.
+///
+/// ```
+/// # use tensor::{Float, Result, Tensor, with_device};
+/// fn doubled(x: &Tensor) -> Result<Tensor> {
+///     with_device!("doubled", x, gpu => Ok(doubled_on(gpu)), T => {
+///         Ok(Tensor::build::<T>(x.shape(), |out| {
+///             out.iter_mut().zip(x.data::<T>()).for_each(|(out, &x)| *out = x + x);
+///         }))
+///     })
+/// }
+/// # fn doubled_on(_: &dyn tensor::Gpu) -> Tensor { unreachable!() }
+/// assert_eq!(doubled(&Tensor::scalar(2.0f32)).unwrap().item().unwrap(), 4.0);
+/// ```
+#[macro_export]
+macro_rules! with_device {
+    ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {
+        match $tensor.gpu() {
+            Some(gpu) => {
+                $tensor.dtype().floating($operation)?;
+                let $gpu = &*gpu;
+                $on_gpu
+            }
+            None => $crate::with_float!($operation, $tensor.dtype(), $T => $on_host),
+        }
+    };
+}

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::gpu::{Gpu, Launch, Program, Source};
+use crate::gpu::{Gpu, Launch, Program, SUM};
 use crate::{DType, Error, Float, Result, Tensor, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
@@ -194,10 +194,6 @@ fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
         None => with_float!("backward", a.dtype(), T => Ok(sum_of::<T>(a, b))),
     }
 }
-
-/// Gradients that meet, added on a device.
-pub(crate) const SUM: &[Source] =
-    &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("gpu/sum.cu") }];
 
 fn sum_on(gpu: &dyn Gpu, a: Tensor, b: &Tensor) -> Result<Tensor> {
     let program = Program::new(SUM, a.dtype());

@@ -7,6 +7,10 @@ use crate::DType;
 /// What every program starts with: the types `real` and `wide`, and the traffic between them.
 pub const PRELUDE: &str = include_str!("prelude.cuh");
 
+/// How the tape adds gradients that meet.
+pub const SUM: &[Source] =
+    &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
+
 /// A file of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
