@@ -44,8 +44,10 @@ pub fn registry() -> &'static [Operation] {
     const {
         &[
             Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random),
-            Operation::new("cast", cast::check::awkward, cast::check::random),
-            Operation::new("concat", concat::check::awkward, concat::check::random),
+            Operation::new("cast", cast::check::awkward, cast::check::random)
+                .on_gpu(cast::cuda::programs),
+            Operation::new("concat", concat::check::awkward, concat::check::random)
+                .on_gpu(concat::cuda::programs),
             Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random),
             Operation::new(
                 "conv_transpose2d",
@@ -80,13 +82,16 @@ pub fn registry() -> &'static [Operation] {
             ),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
-            Operation::new("pool", pool::check::awkward, pool::check::random),
-            Operation::new("reduce", reduce::check::awkward, reduce::check::random),
+            Operation::new("pool", pool::check::awkward, pool::check::random)
+                .on_gpu(pool::cuda::programs),
+            Operation::new("reduce", reduce::check::awkward, reduce::check::random)
+                .on_gpu(reduce::cuda::programs),
             Operation::new("resample", resample::check::awkward, resample::check::random),
             Operation::new("sgd", sgd::check::awkward, sgd::check::random),
             Operation::new("softmax", softmax::check::awkward, softmax::check::random)
                 .on_gpu(softmax::cuda::programs),
-            Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random),
+            Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random)
+                .on_gpu(weight_norm::cuda::programs),
         ]
     }
 }
