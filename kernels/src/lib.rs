@@ -69,7 +69,8 @@ pub fn registry() -> &'static [Operation] {
             .on_gpu(l2_normalise::cuda::programs),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
                 .on_gpu(leaky_relu::cuda::programs),
-            Operation::new("linear", linear::check::awkward, linear::check::random),
+            Operation::new("linear", linear::check::awkward, linear::check::random)
+                .on_gpu(linear::cuda::programs),
             Operation::new(
                 "masked_error",
                 masked_error::check::awkward,

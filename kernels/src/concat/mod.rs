@@ -4,7 +4,7 @@
 
 pub mod check;
 mod cpu;
-pub mod cuda;
+pub(crate) mod cuda;
 
 use std::ops::Range;
 

@@ -5,7 +5,7 @@
 
 pub mod check;
 mod cpu;
-pub mod cuda;
+pub(crate) mod cuda;
 
 use tensor::{Result, Tensor, with_device};
 

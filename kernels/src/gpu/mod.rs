@@ -1,5 +1,7 @@
 //! What rooms share on graphics processors.
 
+pub(crate) mod matrix;
+
 use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
 use tensor::{Buffer, Device, Result, Shape, Tensor};
 

@@ -2,7 +2,7 @@
 
 pub mod check;
 mod cpu;
-pub mod cuda;
+pub(crate) mod cuda;
 
 use tensor::{Error, Result, Tensor, with_device};
 
