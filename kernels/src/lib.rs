@@ -75,13 +75,15 @@ pub fn registry() -> &'static [Operation] {
                 "masked_error",
                 masked_error::check::awkward,
                 masked_error::check::random,
-            ),
+            )
+            .on_gpu(masked_error::cuda::programs),
             Operation::new(
                 "moving_average",
                 moving_average::check::awkward,
                 moving_average::check::random,
             ),
-            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
+            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
+                .on_gpu(nt_xent::cuda::programs),
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random)
                 .on_gpu(pool::cuda::programs),

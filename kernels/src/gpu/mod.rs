@@ -2,12 +2,26 @@
 
 pub(crate) mod matrix;
 
+use std::sync::Arc;
+
 use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, Device, Result, Shape, Tensor};
+use tensor::{Buffer, Device, Error, Result, Shape, Tensor};
 
 /// Sums and maxima over warps and blocks.
 pub(crate) const ROWS: Source =
     Source { path: "kernels/src/gpu/rows.cuh", text: include_str!("rows.cuh") };
+
+/// The device of a tensor that an operation has put on one.
+///
+/// # Errors
+/// When it lies on the host.
+pub(crate) fn gpu_of(operation: &'static str, tensor: &Tensor) -> Result<Arc<dyn Gpu>> {
+    tensor.gpu().ok_or_else(|| Error::Devices {
+        operation,
+        found: Device::Cpu.to_string(),
+        wanted: "a GPU".into(),
+    })
+}
 
 /// Threads of a warp.
 const WARP: usize = 32;

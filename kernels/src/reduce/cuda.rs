@@ -30,10 +30,15 @@ pub fn sum(gpu: &dyn Gpu, x: &Tensor, scale: f64) -> Result<Tensor> {
     let arguments = [x.address()?.into(), sums.address().into(), count.into()];
     // SAFETY: `x` has `count` elements, and each block has a sum of its own.
     unsafe { gpu.launch(&program, "reduce_spans", launch, &arguments)? };
-    let sums = Tensor::over(sums, [spans], DType::F64);
-    let (launch, rest) = (Launch::blocks(1, Launch::THREADS), [scale.into(), spans.into()]);
+    total(gpu, &Tensor::over(sums, [spans], DType::F64), x.dtype(), scale)
+}
+
+/// `scale` times the sum of numbers in float64, as a scalar of a dtype.
+pub(crate) fn total(gpu: &dyn Gpu, sums: &Tensor, dtype: DType, scale: f64) -> Result<Tensor> {
+    let (program, count) = (program(dtype), sums.shape().elements());
+    let (launch, rest) = (Launch::blocks(1, Launch::THREADS), [scale.into(), count.into()]);
     // SAFETY: there are so many sums, and one element of the result.
-    unsafe { filled(gpu, &program, "reduce_total", launch, &[&sums], Shape::SCALAR, &rest) }
+    unsafe { filled(gpu, &program, "reduce_total", launch, &[sums], Shape::SCALAR, &rest) }
 }
 
 /// Every element's share of the gradient of the sum.
