@@ -43,17 +43,20 @@ use tensor::gpu::Program;
 pub fn registry() -> &'static [Operation] {
     const {
         &[
-            Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random),
+            Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random)
+                .on_gpu(batch_norm::cuda::programs),
             Operation::new("cast", cast::check::awkward, cast::check::random)
                 .on_gpu(cast::cuda::programs),
             Operation::new("concat", concat::check::awkward, concat::check::random)
                 .on_gpu(concat::cuda::programs),
-            Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random),
+            Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random)
+                .on_gpu(conv2d::cuda::programs),
             Operation::new(
                 "conv_transpose2d",
                 conv_transpose2d::check::awkward,
                 conv_transpose2d::check::random,
-            ),
+            )
+            .on_gpu(conv_transpose2d::cuda::programs),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)

@@ -4,8 +4,10 @@ use tensor::gpu::{Address, Gpu, Launch, Program, Source};
 use tensor::{DType, Result};
 
 /// The kernels.
-pub(crate) const MATRIX: &[Source] =
-    &[Source { path: "kernels/src/gpu/matrix.cu", text: include_str!("matrix.cu") }];
+pub(crate) const MATRIX: &[Source] = &[
+    Source { path: "kernels/src/gpu/tile.cuh", text: include_str!("tile.cuh") },
+    Source { path: "kernels/src/gpu/matrix.cu", text: include_str!("matrix.cu") },
+];
 
 /// Rows and columns of the result that a block computes.
 const TILE: usize = 64;
