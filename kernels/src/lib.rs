@@ -84,7 +84,8 @@ pub fn registry() -> &'static [Operation] {
                 "moving_average",
                 moving_average::check::awkward,
                 moving_average::check::random,
-            ),
+            )
+            .on_gpu(moving_average::cuda::programs),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
                 .on_gpu(nt_xent::cuda::programs),
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
@@ -93,7 +94,8 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("reduce", reduce::check::awkward, reduce::check::random)
                 .on_gpu(reduce::cuda::programs),
             Operation::new("resample", resample::check::awkward, resample::check::random),
-            Operation::new("sgd", sgd::check::awkward, sgd::check::random),
+            Operation::new("sgd", sgd::check::awkward, sgd::check::random)
+                .on_gpu(sgd::cuda::programs),
             Operation::new("softmax", softmax::check::awkward, softmax::check::random)
                 .on_gpu(softmax::cuda::programs),
             Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random)

@@ -1,4 +1,5 @@
 //! Shared helpers of the checks that span crates.
 
+pub mod cases;
 pub mod gradients;
 pub mod projection;
