@@ -58,7 +58,8 @@ pub fn registry() -> &'static [Operation] {
             )
             .on_gpu(conv_transpose2d::cuda::programs),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
-            Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
+            Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random)
+                .on_gpu(dino_loss::cuda::programs),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
                 .on_gpu(elementwise::cuda::programs),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random)
