@@ -57,7 +57,8 @@ pub fn registry() -> &'static [Operation] {
                 conv_transpose2d::check::random,
             )
             .on_gpu(conv_transpose2d::cuda::programs),
-            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
+            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random)
+                .on_gpu(dice_ce::cuda::programs),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random)
                 .on_gpu(dino_loss::cuda::programs),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
