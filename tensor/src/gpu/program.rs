@@ -43,3 +43,8 @@ impl Program {
         whole
     }
 }
+
+/// The program whose kernel `sum` adds gradients that meet on the tape.
+pub fn sum_program(dtype: DType) -> Program {
+    Program::new("tensor/src/gpu/sum.cu", include_str!("sum.cu"), dtype)
+}
