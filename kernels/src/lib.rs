@@ -35,6 +35,8 @@ mod taps;
 pub mod weight_norm;
 
 use check::Operation;
+use tensor::DType;
+use tensor::gpu::{Program, sum_program};
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
@@ -81,4 +83,10 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random),
         ]
     }
+}
+
+/// Every program that runs on a graphics processor, in the specialisations that the paper's networks
+/// ask for. The suite `compile` of `cine-tests` compiles them all.
+pub fn programs() -> Vec<Program> {
+    [DType::F32, DType::F64].map(sum_program).to_vec()
 }

@@ -2,3 +2,4 @@
 
 pub mod gradients;
 pub mod projection;
+pub mod suites;

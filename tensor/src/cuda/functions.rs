@@ -9,10 +9,13 @@ use cudarc::driver::sys;
 
 use crate::gpu::Program;
 
+/// The most arguments that a kernel may take.
+pub const ARGUMENTS: usize = 64;
+
 /// A kernel that can be launched. Its module stays loaded as long as the program runs.
 pub struct Function {
     /// The driver's.
-    pub handle: Handle,
+    pub handle: Handle<sys::CUfunction>,
     /// The source it comes from.
     pub program: Program,
     /// The kernel's name.
@@ -21,14 +24,24 @@ pub struct Function {
     pub parameters: Option<usize>,
 }
 
-/// The driver's name of a function.
+/// A program that is loaded.
+pub struct Module {
+    /// The driver's.
+    pub handle: Handle<sys::CUmodule>,
+    /// What it was compiled from.
+    pub program: Program,
+    /// The names of its kernels, for messages.
+    pub kernels: Vec<String>,
+}
+
+/// What the driver calls something of its own.
 #[derive(Clone, Copy)]
-pub struct Handle(pub sys::CUfunction);
+pub struct Handle<T>(pub T);
 
 // SAFETY: the driver's handles are plain names, good in any thread that has the context.
-unsafe impl Send for Handle {}
+unsafe impl<T> Send for Handle<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Handle {}
+unsafe impl<T> Sync for Handle<T> {}
 
 /// All kernels loaded so far.
 ///
@@ -46,10 +59,12 @@ impl Functions {
     }
 
     /// Keeps a kernel.
-    pub fn add(&self, function: Function) {
-        let mut functions = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    pub fn add(&self, function: Function) -> Arc<Function> {
         let key = key(&function.program, &function.kernel);
-        functions.entry(key).or_default().push(Arc::new(function));
+        let function = Arc::new(function);
+        let mut functions = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        functions.entry(key).or_default().push(function.clone());
+        function
     }
 }
 

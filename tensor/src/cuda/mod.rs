@@ -19,8 +19,9 @@
 
 mod cache;
 mod compiler;
-mod cuda;
+mod driver;
 mod functions;
+mod hardware;
 mod nvrtc;
 mod pool;
 mod staging;
@@ -32,7 +33,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 pub use compiler::{Compiled, Compiler};
-pub use cuda::Cuda;
+pub use driver::Cuda;
 pub use usage::Usage;
 
 /// What is missing for CUDA, in one line.
@@ -58,7 +59,7 @@ pub fn open() -> Result<Arc<Cuda>, Absent> {
 }
 
 fn look() -> Result<Arc<Cuda>, Absent> {
-    let missing = match (cuda::Hardware::find(), nvrtc::Nvrtc::find()) {
+    let missing = match (hardware::Hardware::find(), nvrtc::Nvrtc::find()) {
         (Ok(hardware), Ok(_)) => {
             return Compiler::find().map(|compiler| Arc::new(Cuda::new(hardware, compiler)));
         }

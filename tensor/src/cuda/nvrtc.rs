@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_place_without_the_library_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let why = locate(Some(folder.path().as_os_str())).err().expect("an empty folder");
+        let why = locate(Some(folder.path().as_os_str())).expect_err("an empty folder");
         assert!(why.contains(VARIABLE) && why.contains(&folder.path().display().to_string()));
         assert!(why.contains(NAMES[0]) && !why.contains('\n'), "{why}");
     }

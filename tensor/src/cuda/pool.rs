@@ -129,7 +129,7 @@ mod tests {
         let sizes = (1..20_000).chain((0..4000).map(|i| 30_011 * i + 7));
         for bytes in sizes {
             let class = size_class(bytes);
-            assert!(class >= bytes && class % 256 == 0, "{bytes} -> {class}");
+            assert!(class >= bytes && class.is_multiple_of(256), "{bytes} -> {class}");
             assert_eq!(size_class(class), class, "{bytes}");
             let page = if bytes > 2 << 20 { 2 << 20 } else { 256 };
             assert!(class - bytes < page.max(bytes / 8 + 1), "{bytes} -> {class}");

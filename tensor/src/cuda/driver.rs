@@ -1,84 +1,20 @@
-//! A GPU behind the driver.
+//! A GPU with its memory and its kernels, as the engine asks for it.
 
-use std::ffi::{CString, c_int, c_void};
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
-use cudarc::driver::{CudaContext, CudaStream};
 
 use super::cache::Cache;
-use super::compiler::{Compiled, Compiler};
-use super::functions::{Function, Functions, Handle};
+use super::compiler::Compiler;
+use super::functions::{ARGUMENTS, Function, Functions, Module};
+use super::hardware::{Hardware, breaks, explained};
 use super::pool::{Pool, Source};
 use super::staging::Staging;
 use crate::gpu::{Address, Argument, Launch, Program};
 use crate::{Error, Gpu, MemoryUse, Result};
-
-/// The most arguments that a kernel may take.
-const ARGUMENTS: usize = 64;
-
-/// A device that the driver has shown.
-pub struct Hardware {
-    context: Arc<CudaContext>,
-    stream: Arc<CudaStream>,
-    name: String,
-    /// Compute capability.
-    capability: (i32, i32),
-    /// What the driver can do, as 1000 times the major version of CUDA and 10 times the minor.
-    driver: i32,
-}
-
-impl Hardware {
-    /// The oldest compute capability that kernels are written for: tensor cores that take bf16.
-    const OLDEST: (i32, i32) = (8, 0);
-
-    /// The first device, or one clause that says why there is none.
-    pub fn find() -> std::result::Result<Self, String> {
-        // SAFETY: the driver's library does nothing when loaded but set itself up.
-        if !unsafe { sys::is_culib_present() } {
-            return Err(
-                "libcuda.so.1 (the driver of NVIDIA's GPUs) was not found by the system's \
-                        loader"
-                    .to_owned(),
-            );
-        }
-        let found = Self::first().map_err(|error| {
-            let why = explained(error);
-            format!("libcuda.so.1 (the driver of NVIDIA's GPUs) has no device: {why}")
-        })?;
-        let (major, minor) = found.capability;
-        if found.capability < Self::OLDEST {
-            return Err(format!(
-                "{} has compute capability {major}.{minor}, and 8.0 or later is needed",
-                found.name
-            ));
-        }
-        Ok(found)
-    }
-
-    fn first() -> std::result::Result<Self, DriverError> {
-        let context = CudaContext::new(0)?;
-        // SAFETY: memory and order are looked after here, on one stream.
-        unsafe { context.disable_event_tracking() };
-        let stream = context.new_stream()?;
-        let name = context.name()?;
-        let capability = context.compute_capability()?;
-        let mut driver = 0;
-        // SAFETY: the number is there to be written.
-        unsafe { sys::cuDriverGetVersion(&mut driver) }.result()?;
-        Ok(Hardware { context, stream, name, capability, driver })
-    }
-
-    /// What kernels are compiled for. On Hopper it is the architecture whose tensor cores have
-    /// instructions of their own.
-    fn architecture(&self) -> String {
-        let (major, minor) = self.capability;
-        let own = if self.capability == (9, 0) { "a" } else { "" };
-        format!("sm_{major}{minor}{own}")
-    }
-}
 
 /// An NVIDIA GPU, with kernels compiled for it.
 pub struct Cuda {
@@ -87,8 +23,8 @@ pub struct Cuda {
     compiler: Compiler,
     cache: Cache,
     functions: Functions,
-    /// Held while a program is loaded, so that it happens once.
-    loading: Mutex<()>,
+    /// Held while one is added, so that it happens once.
+    modules: Mutex<Vec<Module>>,
     pool: Mutex<Pool>,
     staging: Mutex<Staging>,
     /// What was launched last, to be named when something fails.
@@ -106,7 +42,7 @@ impl Cuda {
             compiler,
             cache: Cache::of_user(),
             functions: Functions::default(),
-            loading: Mutex::default(),
+            modules: Mutex::default(),
             pool: Mutex::default(),
             staging: Mutex::new(Staging::new()),
             last: RwLock::default(),
@@ -123,8 +59,8 @@ impl Cuda {
 
     /// The versions that matter: `CUDA 13.0, NVRTC 13.0, sm_90a`.
     pub fn versions(&self) -> String {
-        let (major, minor) = (self.hardware.driver / 1000, self.hardware.driver % 1000 / 10);
-        format!("CUDA {major}.{minor}, {}, {}", self.compiler.version(), self.architecture)
+        let (cuda, compiler) = (self.hardware.driver_version(), self.compiler.version());
+        format!("CUDA {cuda}, {compiler}, {}", self.architecture)
     }
 
     /// How much of the device's memory tensors take.
@@ -181,85 +117,42 @@ impl Cuda {
         if let Some(function) = self.functions.find(program, kernel) {
             return Ok(function);
         }
-        let _one_at_a_time = locked(&self.loading);
-        if let Some(function) = self.functions.find(program, kernel) {
-            return Ok(function);
-        }
-        let compiled = self.compiler.cached(&self.cache, program, &self.architecture)?;
-        self.load(program, &compiled)?;
-        self.functions.find(program, kernel).ok_or_else(|| {
-            let names: Vec<&str> = compiled.kernels.iter().map(|k| k.name.as_str()).collect();
-            let (path, names) = (program.path, names.join(", "));
-            self.refusal(format!("{path} has no kernel {kernel}; it has {names}"))
-        })
-    }
-
-    /// Loads all kernels of a program that are not loaded yet.
-    fn load(&self, program: &Program, compiled: &Compiled) -> Result<()> {
-        let path = program.path;
-        let failed = |error| {
-            let doing = format!("kernels of {path} cannot be loaded ({})", self.versions());
-            self.failed(&doing, error)
-        };
-        // SAFETY: a whole cubin, as the compiler gave it.
-        let module = unsafe { result::module::load_data(compiled.cubin.as_ptr().cast()) };
-        let module = module.map_err(failed)?;
-        // What is no entry takes no registers of its own, and cannot be launched.
-        for usage in compiled.kernels.iter().filter(|usage| usage.registers > 0) {
-            if self.functions.find(program, &usage.name).is_some() {
-                continue;
+        let mut modules = locked(&self.modules);
+        let known = modules.iter().position(|module| module.program == *program);
+        let index = known.map_or_else(
+            || {
+                modules.push(self.load(program)?);
+                Ok(modules.len() - 1)
+            },
+            Ok,
+        )?;
+        let function = self.hardware.function(&modules[index], kernel);
+        let function = function.map_err(|error| match error.0 {
+            CUresult::CUDA_ERROR_NOT_FOUND => {
+                let (path, names) = (program.path, modules[index].kernels.join(", "));
+                self.refusal(format!("{path} has no kernel {kernel}; it has {names}"))
             }
-            let name = CString::new(usage.name.as_str()).map_err(|_| {
-                self.refusal(format!("{path}: a kernel's name with a zero byte in it"))
-            })?;
-            // SAFETY: the module was loaded above, and is never unloaded.
-            let handle = unsafe { result::module::get_function(module, name) }.map_err(failed)?;
-            self.allow_shared(handle).map_err(failed)?;
-            self.functions.add(Function {
-                handle: Handle(handle),
-                program: program.clone(),
-                kernel: usage.name.clone(),
-                parameters: self.parameters(handle),
-            });
-        }
-        Ok(())
+            _ => self.failed(&format!("kernel {kernel} of {}", program.path), error),
+        })?;
+        Ok(self.functions.add(function))
     }
 
-    /// Lets launches of a kernel ask for all the shared memory that the device has, beyond the
-    /// customary 48 KiB. What a launch does not ask for is not taken.
-    fn allow_shared(&self, function: sys::CUfunction) -> std::result::Result<(), DriverError> {
-        use sys::{CUdevice_attribute as Device, CUfunction_attribute as Kernel};
-        let most = Device::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-        let most = self.hardware.context.attribute(most)?;
-        // SAFETY: the function is loaded.
-        unsafe {
-            let own = Kernel::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
-            let own = result::function::get_function_attribute(function, own)?;
-            let dynamic = Kernel::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            result::function::set_function_attribute(function, dynamic, most - own)
-        }
-    }
-
-    /// How many arguments a kernel takes; drivers before CUDA 12.4 cannot tell.
-    fn parameters(&self, function: sys::CUfunction) -> Option<usize> {
-        if self.hardware.driver < 12_040 {
-            return None;
-        }
-        let (mut offset, mut size) = (0, 0);
-        // SAFETY: the function is loaded; past the last parameter the driver says so.
-        let mut is = |index| unsafe {
-            sys::cuFuncGetParamInfo(function, index, &mut offset, &mut size)
-                == CUresult::CUDA_SUCCESS
-        };
-        Some((0..=ARGUMENTS).take_while(|&index| is(index)).count())
+    fn load(&self, program: &Program) -> Result<Module> {
+        let compiled = self.compiler.cached(&self.cache, program, &self.architecture)?;
+        let module = self.hardware.module(program, &compiled);
+        module.map_err(|error| {
+            let (path, versions) = (program.path, self.versions());
+            self.failed(&format!("kernels of {path} cannot be loaded ({versions})"), error)
+        })
     }
 
     /// Refuses numbers of arguments that a kernel does not take.
     fn check(&self, function: &Function, given: usize) -> Result<()> {
-        let takes = function.parameters.unwrap_or(given);
-        if takes == given && given <= ARGUMENTS {
-            return Ok(());
-        }
+        let takes = match function.parameters {
+            Some(takes) if takes != given => takes.to_string(),
+            None if given > ARGUMENTS => format!("{ARGUMENTS} at most"),
+            _ => return Ok(()),
+        };
         let (kernel, path) = (&function.kernel, function.program.path);
         Err(self.refusal(format!("kernel {kernel} of {path} takes {takes} arguments, not {given}")))
     }
@@ -378,32 +271,4 @@ impl Source for Cuda {
 /// A panic elsewhere leaves nothing half-changed that these locks guard.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether the device is of no more use after an error: one of a kernel, or of the hardware.
-fn breaks(error: DriverError) -> bool {
-    use CUresult::*;
-    matches!(
-        error.0,
-        CUDA_ERROR_ECC_UNCORRECTABLE
-            | CUDA_ERROR_NVLINK_UNCORRECTABLE
-            | CUDA_ERROR_ILLEGAL_ADDRESS
-            | CUDA_ERROR_LAUNCH_TIMEOUT
-            | CUDA_ERROR_ASSERT
-            | CUDA_ERROR_HARDWARE_STACK_ERROR
-            | CUDA_ERROR_ILLEGAL_INSTRUCTION
-            | CUDA_ERROR_MISALIGNED_ADDRESS
-            | CUDA_ERROR_INVALID_ADDRESS_SPACE
-            | CUDA_ERROR_INVALID_PC
-            | CUDA_ERROR_LAUNCH_FAILED
-            | CUDA_ERROR_UNKNOWN
-    )
-}
-
-/// An error in the driver's words, with the name under which it is documented.
-fn explained(error: DriverError) -> String {
-    match (error.error_string(), error.error_name()) {
-        (Ok(text), Ok(name)) => format!("{} ({})", text.to_string_lossy(), name.to_string_lossy()),
-        _ => format!("error {} of the driver", error.0 as c_int),
-    }
 }
