@@ -1,20 +1,26 @@
 //! Every kernel compiles for the GPUs that are meant, has registers enough, and on Hopper keeps its
 //! matrix products going. Needs CUDA's run-time compiler, and no GPU.
 
+use std::sync::OnceLock;
+
 use cine_tests::suites::{left_out, say};
 use rayon::prelude::*;
 use tensor::DType;
-use tensor::cuda::{Compiled, Compiler, Usage};
+use tensor::cuda::{Absent, Compiled, Compiler, Usage};
 use tensor::gpu::Program;
 
 /// Ampere, which has all that the portable kernels use, and Hopper with its own instructions.
 const ARCHITECTURES: [&str; 2] = ["sm_80", "sm_90a"];
 
+/// The compiler; where there is none, that is told once.
 fn compiler() -> Option<Compiler> {
+    static FOUND: OnceLock<Option<Compiler>> = OnceLock::new();
     let remedy = "Unpack the wheel of `pip download --no-deps 'nvidia-cuda-nvrtc==13.0.*'`, and \
                   set CINE_NVRTC to that folder";
-    let found = Compiler::find();
-    found.map_err(|absent| left_out("compilation of kernels", &absent.to_string(), remedy)).ok()
+    *FOUND.get_or_init(|| {
+        let tell = |absent: Absent| left_out("compilation of kernels", &absent.to_string(), remedy);
+        Compiler::find().map_err(tell).ok()
+    })
 }
 
 /// What is wrong with a program that compiled.

@@ -13,10 +13,11 @@ use crate::{Error, Result};
 /// How every kernel is compiled, beside the architecture.
 ///
 /// Nothing here trades accuracy for speed: division and roots are rounded to the nearest and small
-/// numbers kept, so that float32 agrees with the CPU. A product and a sum become one operation, as
-/// they do on the CPU. The assembler tells what each kernel takes; line numbers serve profilers.
-const OPTIONS: [&str; 6] = [
+/// numbers kept, so that float32 agrees with the CPU. A product and a sum may become one operation,
+/// rounded once. The assembler tells what each kernel takes; line numbers serve profilers.
+const OPTIONS: [&str; 7] = [
     "--std=c++17",
+    "--ftz=false",
     "--fmad=true",
     "--prec-div=true",
     "--prec-sqrt=true",

@@ -118,14 +118,13 @@ impl Cuda {
             return Ok(function);
         }
         let mut modules = locked(&self.modules);
-        let known = modules.iter().position(|module| module.program == *program);
-        let index = known.map_or_else(
-            || {
+        let index = match modules.iter().position(|module| module.program == *program) {
+            Some(index) => index,
+            None => {
                 modules.push(self.load(program)?);
-                Ok(modules.len() - 1)
-            },
-            Ok,
-        )?;
+                modules.len() - 1
+            }
+        };
         let function = self.hardware.function(&modules[index], kernel);
         let function = function.map_err(|error| match error.0 {
             CUresult::CUDA_ERROR_NOT_FOUND => {
@@ -149,12 +148,14 @@ impl Cuda {
     /// Refuses numbers of arguments that a kernel does not take.
     fn check(&self, function: &Function, given: usize) -> Result<()> {
         let takes = match function.parameters {
+            _ if given > ARGUMENTS => format!("{ARGUMENTS} at most"),
             Some(takes) if takes != given => takes.to_string(),
-            None if given > ARGUMENTS => format!("{ARGUMENTS} at most"),
             _ => return Ok(()),
         };
         let (kernel, path) = (&function.kernel, function.program.path);
-        Err(self.refusal(format!("kernel {kernel} of {path} takes {takes} arguments, not {given}")))
+        Err(self.refusal(format!(
+            "kernel {kernel} of {path} takes other arguments: {takes}, not {given}"
+        )))
     }
 }
 
@@ -220,12 +221,14 @@ impl Gpu for Cuda {
             };
         }
         let mut pointers = values.each_mut().map(|value| ptr::from_mut(value).cast::<c_void>());
+        let handle = function.handle.0;
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(function);
         let ([x, y, z], [across, down, deep]) = (launch.blocks, launch.threads);
         // SAFETY: the function is loaded, each pointer leads to a value of eight bytes, and the rest
         // is the caller's.
         let launched = unsafe {
             result::launch_kernel(
-                function.handle.0,
+                handle,
                 (x, y, z),
                 (across, down, deep),
                 launch.shared,
@@ -238,7 +241,6 @@ impl Gpu for Cuda {
             let doing = format!("kernel {kernel} of {path} cannot be launched as {launch:?}");
             return Err(self.failed(&doing, error));
         }
-        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(function);
         if self.waits { self.synchronise() } else { Ok(()) }
     }
 

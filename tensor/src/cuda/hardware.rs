@@ -11,6 +11,19 @@ use super::compiler::Compiled;
 use super::functions::{ARGUMENTS, Function, Handle, Module};
 use crate::gpu::Program;
 
+/// What is looked for first.
+const DRIVER: &str = if cfg!(windows) {
+    "nvcuda.dll (the driver of NVIDIA's GPUs)"
+} else {
+    "libcuda.so.1 (the driver of NVIDIA's GPUs)"
+};
+
+/// The oldest driver that takes what the compiler makes, and has all that is called.
+const OLDEST_DRIVER: i32 = 12_000;
+
+/// The oldest compute capability that kernels are written for: tensor cores that take bf16.
+const OLDEST_CAPABILITY: (i32, i32) = (8, 0);
+
 /// A device that the driver has shown.
 pub struct Hardware {
     pub context: Arc<CudaContext>,
@@ -23,25 +36,24 @@ pub struct Hardware {
 }
 
 impl Hardware {
-    /// The oldest compute capability that kernels are written for: tensor cores that take bf16.
-    const OLDEST: (i32, i32) = (8, 0);
-
     /// The first device, or one clause that says why there is none.
     pub fn find() -> std::result::Result<Self, String> {
         // SAFETY: the driver's library does nothing when loaded but set itself up.
         if !unsafe { sys::is_culib_present() } {
-            return Err(
-                "libcuda.so.1 (the driver of NVIDIA's GPUs) was not found by the system's \
-                        loader"
-                    .to_owned(),
-            );
+            return Err(format!("{DRIVER} was not found by the system's loader"));
         }
-        let found = Self::first().map_err(|error| {
-            let why = explained(error);
-            format!("libcuda.so.1 (the driver of NVIDIA's GPUs) has no device: {why}")
-        })?;
+        let version = driver_version();
+        if version < OLDEST_DRIVER {
+            return Err(format!(
+                "{DRIVER} knows CUDA {}, and {} or later is needed",
+                dotted(version),
+                dotted(OLDEST_DRIVER)
+            ));
+        }
+        let found = Self::first(version)
+            .map_err(|error| format!("{DRIVER} has no device: {}", explained(error)))?;
         let (major, minor) = found.capability;
-        if found.capability < Self::OLDEST {
+        if found.capability < OLDEST_CAPABILITY {
             return Err(format!(
                 "{} has compute capability {major}.{minor}, and 8.0 or later is needed",
                 found.name
@@ -50,16 +62,13 @@ impl Hardware {
         Ok(found)
     }
 
-    fn first() -> std::result::Result<Self, DriverError> {
+    fn first(driver: i32) -> std::result::Result<Self, DriverError> {
         let context = CudaContext::new(0)?;
         // SAFETY: memory and order are looked after here, on one stream.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream()?;
         let name = context.name()?;
         let capability = context.compute_capability()?;
-        let mut driver = 0;
-        // SAFETY: the number is there to be written.
-        unsafe { sys::cuDriverGetVersion(&mut driver) }.result()?;
         Ok(Hardware { context, stream, name, capability, driver })
     }
 
@@ -73,7 +82,7 @@ impl Hardware {
 
     /// What the driver can do, as a version of CUDA: `13.0`.
     pub fn driver_version(&self) -> String {
-        format!("{}.{}", self.driver / 1000, self.driver % 1000 / 10)
+        dotted(self.driver)
     }
 
     /// Loads a program, for as long as this one runs.
@@ -136,6 +145,21 @@ impl Hardware {
         };
         Some((0..=ARGUMENTS).take_while(|&index| is(index)).count())
     }
+}
+
+/// The driver's version, as 1000 times the major version of CUDA and 10 times the minor; 0 where it
+/// will not tell.
+fn driver_version() -> i32 {
+    let mut version = 0;
+    // SAFETY: the library is there, and the number to be written too.
+    match unsafe { sys::cuDriverGetVersion(&mut version) } {
+        CUresult::CUDA_SUCCESS => version,
+        _ => 0,
+    }
+}
+
+fn dotted(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
 /// Whether the device is of no more use after an error: one of a kernel, or of the hardware.
