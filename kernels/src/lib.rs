@@ -37,7 +37,7 @@ pub mod weight_norm;
 
 use check::Operation;
 use tensor::DType;
-use tensor::gpu::Program;
+use tensor::gpu::{Program, sum_program};
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
@@ -109,7 +109,7 @@ pub fn registry() -> &'static [Operation] {
 /// Every program for GPUs that is launched on tensors of a dtype, the tape's own included.
 pub fn programs(dtype: DType) -> Vec<Program> {
     let of_rooms = registry().iter().filter_map(|operation| operation.programs);
-    let mut programs = vec![Program::new(tensor::gpu::SUM, dtype)];
+    let mut programs = vec![sum_program(dtype)];
     programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
     programs
 }

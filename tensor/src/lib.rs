@@ -4,6 +4,7 @@
 //! `kernels` crate; here is only what they all stand on.
 
 mod buffer;
+pub mod cuda;
 mod dtype;
 mod error;
 pub mod gpu;

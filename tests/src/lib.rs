@@ -3,3 +3,4 @@
 pub mod cases;
 pub mod gradients;
 pub mod projection;
+pub mod suites;

@@ -3,14 +3,17 @@
 //!
 //! ```no_run
 //! use emulator::{Emulator, Mode};
-//! use tensor::gpu::{Argument, Gpu, Launch, Memory, Program};
+//! use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source};
 //!
 //! # fn main() -> tensor::Result<()> {
 //! let gpu: std::sync::Arc<dyn Gpu> = Emulator::new(Mode::Check)?;
-//! let text = r#"extern "C" __global__ void one(float* x, long long count) {
-//!     if (item() < count) x[item()] = 1;
-//! }"#;
-//! let program = Program::new("one.cu", text, tensor::DType::F32);
+//! const ONE: &[Source] = &[Source {
+//!     path: "one.cu",
+//!     text: r#"extern "C" __global__ void one(float* x, long long count) {
+//!         if (item() < count) x[item()] = 1;
+//!     }"#,
+//! }];
+//! let program = Program::new(ONE, tensor::DType::F32);
 //! let memory = Memory::stale(&gpu, 4 * 1000)?;
 //! let arguments = [memory.address().into(), 1000.into()];
 //! // SAFETY: the kernel stays within the memory.

@@ -58,7 +58,7 @@ impl Loaded {
     }
 
     fn load(program: &Program, mode: Mode) -> Result<Self, String> {
-        let source = program.path;
+        let source = program.path();
         let failed = |what: String| format!("{source} {what}");
         let rewritten =
             source::rewrite(&program.whole()).map_err(|what| format!("{source}: {what}"))?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Gpu, Launch, Memory, Program};
+use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
 
 /// Numbers that every kernel reads and writes.
 const COUNT: usize = 256;
@@ -180,8 +180,8 @@ const PLANTED: &[Planted] = &[
 ];
 
 fn run(gpu: &Arc<dyn Gpu>, planted: &Planted, broken: usize) -> tensor::Result<Vec<f32>> {
-    let program =
-        Program::new(planted.path, planted.text, DType::F32).with("BROKEN", broken as i64);
+    let sources = Vec::leak(vec![Source { path: planted.path, text: planted.text }]);
+    let program = Program::new(sources, DType::F32).with("BROKEN", broken as i64);
     let numbers: Vec<u8> = (0..COUNT).flat_map(|i| (i as f32).to_ne_bytes()).collect();
     let x = Memory::from_host(gpu, &numbers)?;
     let y = if planted.cleared {

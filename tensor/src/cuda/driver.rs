@@ -1,0 +1,276 @@
+//! A GPU with its memory and its kernels, as the engine asks for it.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use cudarc::driver::result::{self, DriverError};
+use cudarc::driver::sys::{self, CUresult};
+
+use super::cache::Cache;
+use super::compiler::Compiler;
+use super::functions::{ARGUMENTS, Function, Functions, Module};
+use super::hardware::{Hardware, breaks, explained};
+use super::pool::{Pool, Source};
+use super::staging::Staging;
+use crate::gpu::{Address, Argument, Launch, Program};
+use crate::{Error, Gpu, MemoryUse, Result};
+
+/// An NVIDIA GPU, with kernels compiled for it.
+pub struct Cuda {
+    hardware: Hardware,
+    architecture: String,
+    compiler: Compiler,
+    cache: Cache,
+    functions: Functions,
+    /// Held while one is added, so that it happens once.
+    modules: Mutex<Vec<Module>>,
+    pool: Mutex<Pool>,
+    staging: Mutex<Staging>,
+    /// What was launched last, to be named when something fails.
+    last: RwLock<Option<Arc<Function>>>,
+    /// Wait for every kernel, so that the one that fails is known.
+    waits: bool,
+    /// What broke the device. After that nothing runs any more.
+    failure: OnceLock<String>,
+}
+
+impl Cuda {
+    pub(super) fn new(hardware: Hardware, compiler: Compiler) -> Self {
+        Cuda {
+            architecture: hardware.architecture(),
+            compiler,
+            cache: Cache::of_user(),
+            functions: Functions::default(),
+            modules: Mutex::default(),
+            pool: Mutex::default(),
+            staging: Mutex::new(Staging::new()),
+            last: RwLock::default(),
+            waits: std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value == "1"),
+            failure: OnceLock::new(),
+            hardware,
+        }
+    }
+
+    /// What kernels are compiled for: `sm_90a`.
+    pub fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// The versions that matter: `CUDA 13.0, NVRTC 13.0, sm_90a`.
+    pub fn versions(&self) -> String {
+        let (cuda, compiler) = (self.hardware.driver_version(), self.compiler.version());
+        format!("CUDA {cuda}, {compiler}, {}", self.architecture)
+    }
+
+    /// How much of the device's memory tensors take.
+    pub fn memory_use(&self) -> MemoryUse {
+        locked(&self.pool).usage()
+    }
+
+    /// Returns idle memory to the driver: between stages whose shapes differ.
+    pub fn release_idle_memory(&self) {
+        if self.bind().is_ok() {
+            locked(&self.pool).release_idle(self);
+        }
+    }
+
+    fn stream(&self) -> sys::CUstream {
+        self.hardware.stream.cu_stream()
+    }
+
+    /// Makes the device that of this thread; what broke it before is told again.
+    fn bind(&self) -> Result<()> {
+        if let Some(what) = self.failure.get() {
+            return Err(self.refusal(what.clone()));
+        }
+        self.hardware.context.bind_to_thread().map_err(|error| self.failed("the device", error))
+    }
+
+    fn refusal(&self, what: String) -> Error {
+        Error::Device { device: self.hardware.name.clone(), what }
+    }
+
+    /// An error of the driver, while something was done. One that breaks the device is kept.
+    fn failed(&self, doing: &str, error: DriverError) -> Error {
+        let mut what = format!("{doing}: {}", explained(error));
+        if breaks(error) {
+            let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(function) = &*last {
+                let (kernel, path) = (&function.kernel, function.program.path());
+                what = match self.waits {
+                    true => format!("kernel {kernel} of {path} failed: {}", explained(error)),
+                    false => format!(
+                        "a kernel failed, {kernel} of {path} or one launched before it: {} \
+                         (CUDA_LAUNCH_BLOCKING=1 tells which)",
+                        explained(error)
+                    ),
+                };
+            }
+            what = self.failure.get_or_init(|| what).clone();
+        }
+        self.refusal(what)
+    }
+
+    /// A kernel, compiled and loaded if need be.
+    fn function(&self, program: &Program, kernel: &str) -> Result<Arc<Function>> {
+        if let Some(function) = self.functions.find(program, kernel) {
+            return Ok(function);
+        }
+        let mut modules = locked(&self.modules);
+        let index = match modules.iter().position(|module| module.program == *program) {
+            Some(index) => index,
+            None => {
+                modules.push(self.load(program)?);
+                modules.len() - 1
+            }
+        };
+        let function = self.hardware.function(&modules[index], kernel);
+        let function = function.map_err(|error| match error.0 {
+            CUresult::CUDA_ERROR_NOT_FOUND => {
+                let (path, names) = (program.path(), modules[index].kernels.join(", "));
+                self.refusal(format!("{path} has no kernel {kernel}; it has {names}"))
+            }
+            _ => self.failed(&format!("kernel {kernel} of {}", program.path()), error),
+        })?;
+        Ok(self.functions.add(function))
+    }
+
+    fn load(&self, program: &Program) -> Result<Module> {
+        let compiled = self.compiler.cached(&self.cache, program, &self.architecture)?;
+        let module = self.hardware.module(program, &compiled);
+        module.map_err(|error| {
+            let (path, versions) = (program.path(), self.versions());
+            self.failed(&format!("kernels of {path} cannot be loaded ({versions})"), error)
+        })
+    }
+
+    /// Refuses numbers of arguments that a kernel does not take.
+    fn check(&self, function: &Function, given: usize) -> Result<()> {
+        let takes = match function.parameters {
+            _ if given > ARGUMENTS => format!("{ARGUMENTS} at most"),
+            Some(takes) if takes != given => takes.to_string(),
+            _ => return Ok(()),
+        };
+        let (kernel, path) = (&function.kernel, function.program.path());
+        Err(self.refusal(format!(
+            "kernel {kernel} of {path} takes other arguments: {takes}, not {given}"
+        )))
+    }
+}
+
+impl Gpu for Cuda {
+    fn name(&self) -> String {
+        self.hardware.name.clone()
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address> {
+        self.bind()?;
+        let mut pool = locked(&self.pool);
+        if let Some(address) = pool.take(bytes, self)? {
+            return Ok(address);
+        }
+        let left = result::mem_get_info().map_or(0, |(free, _)| free);
+        Err(Error::DeviceMemory { device: self.name(), asked: bytes, left })
+    }
+
+    unsafe fn release(&self, address: Address, bytes: usize) {
+        locked(&self.pool).give_back(address, bytes);
+    }
+
+    unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the caller's.
+        let copied = unsafe { locked(&self.staging).write(to.0, bytes, self.stream()) };
+        copied.map_err(|error| self.failed("a copy from the host", error))
+    }
+
+    unsafe fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the caller's; the host's bytes are waited for below, while they are borrowed.
+        let copied = unsafe { result::memcpy_dtoh_async(bytes, from.0, self.stream()) };
+        copied.map_err(|error| self.failed("a copy to the host", error))?;
+        self.synchronise()
+    }
+
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the caller's.
+        let copied = unsafe { result::memcpy_dtod_async(to.0, from.0, bytes, self.stream()) };
+        copied.map_err(|error| self.failed("a copy on the device", error))
+    }
+
+    unsafe fn launch(
+        &self,
+        program: &Program,
+        kernel: &str,
+        launch: Launch,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        self.bind()?;
+        let function = self.function(program, kernel)?;
+        self.check(&function, arguments.len())?;
+        // The driver reads as many pointers as the kernel has parameters. Those beyond what was given
+        // lead to zeros, where no driver could tell how many that are.
+        let mut values = [0u64; ARGUMENTS];
+        for (value, argument) in values.iter_mut().zip(arguments) {
+            *value = match *argument {
+                Argument::Address(address) => address.0,
+                Argument::Integer(integer) => integer as u64,
+                Argument::Number(number) => number.to_bits(),
+            };
+        }
+        let mut pointers = values.each_mut().map(|value| ptr::from_mut(value).cast::<c_void>());
+        let handle = function.handle.0;
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(function);
+        let ([x, y, z], [across, down, deep]) = (launch.blocks, launch.threads);
+        // SAFETY: the function is loaded, each pointer leads to a value of eight bytes, and the rest
+        // is the caller's.
+        let launched = unsafe {
+            result::launch_kernel(
+                handle,
+                (x, y, z),
+                (across, down, deep),
+                launch.shared,
+                self.stream(),
+                &mut pointers,
+            )
+        };
+        if let Err(error) = launched {
+            let path = program.path();
+            let doing = format!("kernel {kernel} of {path} cannot be launched as {launch:?}");
+            return Err(self.failed(&doing, error));
+        }
+        if self.waits { self.synchronise() } else { Ok(()) }
+    }
+
+    fn synchronise(&self) -> Result<()> {
+        self.bind()?;
+        // SAFETY: the stream lives as long as the device.
+        let done = unsafe { result::stream::synchronize(self.stream()) };
+        done.map_err(|error| self.failed("waiting for the device", error))
+    }
+}
+
+/// The driver's memory, taken and given back while the context is current.
+impl Source for Cuda {
+    fn allocate(&self, bytes: usize) -> Result<Option<Address>> {
+        // SAFETY: what is written there is tensors' business.
+        match unsafe { result::malloc_sync(bytes) } {
+            Ok(address) => Ok(Some(Address(address))),
+            Err(DriverError(CUresult::CUDA_ERROR_OUT_OF_MEMORY)) => Ok(None),
+            Err(error) => Err(self.failed("allocating memory", error)),
+        }
+    }
+
+    fn free(&self, address: Address) {
+        // SAFETY: the pool's: it was allocated above, and nobody uses it. The driver waits for kernels
+        // that still do. A failure is one of an earlier kernel, which the next call tells.
+        let _ = unsafe { result::free_sync(address.0) };
+    }
+}
+
+/// A panic elsewhere leaves nothing half-changed that these locks guard.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,128 @@
+//! The GPU as a whole: what is told where there is none, and what it does where there is one.
+
+use std::sync::Arc;
+
+use super::{Cuda, open};
+use crate::gpu::{Address, Launch, Memory, Program, Source, sum_program};
+use crate::{DType, Gpu, Result};
+
+/// Runs a test where there is a GPU.
+fn with_gpu(test: impl FnOnce(Arc<Cuda>)) {
+    match open() {
+        Ok(gpu) => test(gpu),
+        Err(absent) => eprintln!("left out: {absent}"),
+    }
+}
+
+#[test]
+fn what_is_missing_is_told_in_one_line_and_always_the_same() {
+    let Err(absent) = open() else { return };
+    let line = absent.to_string();
+    assert!(line.starts_with("no GPU through CUDA: "), "{line}");
+    // SAFETY: the driver's library does nothing when loaded but set itself up.
+    let driver = unsafe { cudarc::driver::sys::is_culib_present() };
+    assert!(driver || line.contains("the driver of NVIDIA's GPUs) was not found"), "{line}");
+    assert!(!line.contains('\n'), "{line}");
+    assert_eq!(open().err(), Some(absent));
+}
+
+#[test]
+fn bytes_go_there_and_back() {
+    with_gpu(|gpu| {
+        let gpu: Arc<dyn Gpu> = gpu;
+        for len in [1, 4, 65_536, 65_537, 4 << 20, (20 << 20) + 3] {
+            let bytes: Vec<u8> = (0..len).map(|i: usize| ((i * 31) >> 3) as u8).collect();
+            let copy = Memory::from_host(&gpu, &bytes).unwrap().copied().unwrap();
+            assert_eq!(copy.address().0 % 256, 0);
+            let mut back = vec![0; len];
+            copy.read(&mut back).unwrap();
+            assert!(back == bytes, "{len} bytes");
+        }
+    });
+}
+
+fn add(gpu: &dyn Gpu, a: &Memory, b: &Memory, count: usize) -> Result<()> {
+    let arguments = [a.address().into(), b.address().into(), count.into()];
+    // SAFETY: the memory holds `count` numbers.
+    unsafe { gpu.launch(&sum_program(DType::F64), "sum", Launch::over(count), &arguments) }
+}
+
+#[test]
+fn a_kernel_runs_and_its_memory_is_recycled() {
+    with_gpu(|gpu| {
+        let device: Arc<dyn Gpu> = gpu.clone();
+        let count = 100_001;
+        let numbers: Vec<f64> = (0..count).map(|i| i as f64).collect();
+        let step = || {
+            let a = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
+            let b = a.copied().unwrap();
+            add(&*device, &a, &b, count).unwrap();
+            add(&*device, &a, &b, count).unwrap();
+            let mut sum = vec![0f64; count];
+            a.read(bytemuck::cast_slice_mut(&mut sum)).unwrap();
+            assert!(sum.iter().zip(&numbers).all(|(sum, x)| *sum == 3.0 * x));
+        };
+        step();
+        step();
+        assert!(gpu.memory_use().peak >= 2 * 8 * count);
+        gpu.release_idle_memory();
+        step();
+    });
+}
+
+#[test]
+fn what_a_kernel_does_not_take_is_refused() {
+    with_gpu(|gpu| {
+        let program = sum_program(DType::F32);
+        let launch = |kernel, launch, arguments: &[_]| {
+            // SAFETY: no item is worked on.
+            unsafe { gpu.launch(&program, kernel, launch, arguments) }
+        };
+        let nothing = [Address::NULL.into(), Address::NULL.into(), 0usize.into()];
+        launch("sum", Launch::over(1), &nothing).unwrap();
+        let error = launch("difference", Launch::over(1), &nothing).unwrap_err().to_string();
+        assert!(error.contains("no kernel difference") && error.contains("sum"), "{error}");
+        let error = launch("sum", Launch::over(1), &[nothing[0]; 65]).unwrap_err().to_string();
+        assert!(error.contains("other arguments: 64 at most, not 65"), "{error}");
+        let error = launch("sum", Launch::blocks(1, 4096), &nothing).unwrap_err().to_string();
+        assert!(error.contains("kernel sum of tensor/src/gpu/sum.cu"), "{error}");
+        launch("sum", Launch::over(1), &nothing).expect("a refused launch breaks nothing");
+        gpu.synchronise().unwrap();
+    });
+}
+
+/// A row turned round, all of it at once in shared memory.
+const TURNED: &[Source] = &[Source {
+    path: "turned.cu",
+    text: r#"extern "C" __global__ void turned(float* a) {
+        extern __shared__ float row[];
+        for (int i = threadIdx.x; i < 20000; i += blockDim.x) row[i] = a[i];
+        __syncthreads();
+        for (int i = threadIdx.x; i < 20000; i += blockDim.x) a[i] = row[19999 - i];
+    }"#,
+}];
+
+#[test]
+fn a_kernel_may_have_more_shared_memory_than_is_customary() {
+    with_gpu(|gpu| {
+        let program = Program::new(TURNED, DType::F32);
+        let device: Arc<dyn Gpu> = gpu.clone();
+        let numbers: Vec<f32> = (0..20_000).map(|i| i as f32).collect();
+        let memory = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
+        let launch = Launch { shared: 80_000, ..Launch::blocks(1, 256) };
+        // SAFETY: the memory holds as many numbers as the kernel turns.
+        unsafe { gpu.launch(&program, "turned", launch, &[memory.address().into()]) }.unwrap();
+        let mut turned = vec![0f32; 20_000];
+        memory.read(bytemuck::cast_slice_mut(&mut turned)).unwrap();
+        assert!(turned.iter().rev().eq(&numbers));
+    });
+}
+
+#[test]
+fn more_memory_than_there_is_is_an_error_that_says_so() {
+    with_gpu(|gpu| {
+        let error = gpu.allocate(1 << 46).unwrap_err().to_string();
+        assert!(error.contains("out of memory") && error.contains("67108864.0 MiB"), "{error}");
+        gpu.synchronise().expect("a refusal breaks nothing");
+    });
+}

@@ -1,0 +1,151 @@
+//! What a kernel takes of the hardware, read off the assembler's log.
+
+/// What a kernel takes of the hardware, as the assembler tells it (`--ptxas-options=-v`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The kernel's name; the linker's name of a function that was not inlined.
+    pub name: String,
+    /// Registers of a thread; 0 for a function, whose callers count them.
+    pub registers: usize,
+    /// Bytes that a thread stores to memory for want of registers.
+    pub spill_stores: usize,
+    /// Bytes that it loads again.
+    pub spill_loads: usize,
+    /// Bytes of a thread's own memory: spills, and arrays that are indexed at run time.
+    pub stack: usize,
+    /// Bytes of shared memory that the kernel declares.
+    pub shared: usize,
+    /// Bytes of constant memory, arguments included.
+    pub constant: usize,
+    /// Hopper's asynchronous matrix products wait for one another, at a large part of their speed
+    /// (the assembler's C7510 and its neighbours).
+    pub serialised: bool,
+}
+
+impl Usage {
+    /// Everything that a log tells, kernel by kernel.
+    ///
+    /// A function that a kernel calls has an entry of its own: it can spill as well.
+    pub fn of_log(log: &str) -> Vec<Usage> {
+        let mut all: Vec<Usage> = Vec::new();
+        for line in log.lines().filter_map(of_assembler) {
+            if let Some(name) = line.strip_prefix("Function properties for ") {
+                all.push(Usage { name: name.trim().to_owned(), ..Usage::default() });
+            } else if let Some(last) = all.last_mut() {
+                last.read(line);
+            }
+        }
+        // The warning comes before the kernel's own lines.
+        for line in
+            log.lines().filter(|line| line.contains("wgmma.mma_async instructions are serialized"))
+        {
+            for usage in all.iter_mut().filter(|u| line.contains(&format!("'{}'", u.name))) {
+                usage.serialised = true;
+            }
+        }
+        all
+    }
+
+    /// Takes in a line such as `Used 32 registers, used 1 barriers, 4000 bytes smem`.
+    fn read(&mut self, line: &str) {
+        for part in line.split(',') {
+            let part = part.trim().trim_start_matches("Used ");
+            let Some((number, what)) = part.split_once(' ') else { continue };
+            let Ok(number) = number.parse::<usize>() else { continue };
+            match what {
+                "registers" => self.registers = number,
+                "bytes stack frame" => self.stack = number,
+                "bytes spill stores" => self.spill_stores = number,
+                "bytes spill loads" => self.spill_loads = number,
+                "bytes smem" => self.shared = number,
+                _ if what.starts_with("bytes cmem") => self.constant += number,
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether a thread has too few registers.
+    pub fn spills(&self) -> bool {
+        self.spill_stores + self.spill_loads > 0
+    }
+}
+
+/// What the assembler says in a line: `ptxas info    : ...`, `ptxas         .     ...`.
+fn of_assembler(line: &str) -> Option<&str> {
+    let said = line.strip_prefix("ptxas")?;
+    let (_, said) = said.split_once([':', '.'])?;
+    Some(said.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As NVRTC 13.0 wrote it, of a kernel that spills, one with a table in constant memory, and one
+    /// that calls a function.
+    const AMPERE: &str = "\
+ptxas info    : 0 bytes gmem, 40 bytes cmem[3]
+ptxas info    : Compiling entry function 'tabled' for 'sm_80'
+ptxas info    : Function properties for tabled
+ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 8 registers, used 0 barriers, 368 bytes cmem[0], 40 bytes cmem[2]
+ptxas info    : Compile time = 1.350 ms
+ptxas info    : Compiling entry function 'heavy' for 'sm_80'
+ptxas info    : Function properties for heavy
+ptxas         .     432 bytes stack frame, 728 bytes spill stores, 776 bytes spill loads
+ptxas info    : Used 32 registers, used 1 barriers, 432 bytes cumulative stack size, 4000 bytes smem, 376 bytes cmem[0]
+ptxas info    : Compile time = 43.147 ms
+ptxas info    : Function properties for _Z1ffi
+ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+";
+
+    /// The same of a Hopper kernel whose accumulators are touched too early.
+    const HOPPER: &str = "\
+ptxas info    : (C7519) warpgroup.arrive is injected in around line 216 by compiler to allow use of registers in GMMA in function 'product'
+ptxas info    : (C7511) Potential Performance Loss: wgmma.mma_async instructions are serialized due to insufficient register resources for the wgmma pipeline in the function 'product'
+ptxas info    : 0 bytes gmem
+ptxas info    : Compiling entry function 'product' for 'sm_90a'
+ptxas info    : Function properties for product
+ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 58 registers, used 1 barriers, 1024 bytes smem
+ptxas info    : Compile time = 37.504 ms
+ptxas info    : Compiling entry function 'product_of_two' for 'sm_90a'
+ptxas info    : Function properties for product_of_two
+ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 8 registers, used 0 barriers
+";
+
+    #[test]
+    fn registers_spills_and_memory_are_read_per_kernel() {
+        let usage = Usage::of_log(AMPERE);
+        let names: Vec<&str> = usage.iter().map(|u| u.name.as_str()).collect();
+        assert_eq!(names, ["tabled", "heavy", "_Z1ffi"]);
+        assert_eq!((usage[0].registers, usage[0].constant, usage[0].shared), (8, 408, 0));
+        assert!(!usage[0].spills() && usage[1].spills() && !usage[2].spills());
+        let heavy = Usage {
+            name: "heavy".into(),
+            registers: 32,
+            spill_stores: 728,
+            spill_loads: 776,
+            stack: 432,
+            shared: 4000,
+            constant: 376,
+            serialised: false,
+        };
+        assert_eq!(usage[1], heavy);
+    }
+
+    #[test]
+    fn products_that_wait_for_one_another_are_recognised() {
+        let usage = Usage::of_log(HOPPER);
+        assert_eq!(usage.len(), 2);
+        assert!(usage[0].serialised && usage[0].shared == 1024);
+        assert!(!usage[1].serialised, "another kernel of the same file");
+    }
+
+    #[test]
+    fn a_log_of_nothing_tells_nothing() {
+        assert!(Usage::of_log("").is_empty());
+        assert!(Usage::of_log("tensor/src/gpu/sum.cu(4): error: no\nptxas fatal").is_empty());
+    }
+}
