@@ -4,14 +4,16 @@
 //! barriers, accesses out of bounds and reads of what nobody wrote.
 
 use cine_tests::cases::for_every_case;
-use emulator::{Emulator, Mode};
-use kernels::check::Case;
+use emulator::Emulator;
+use kernels::check::{Argument, Case};
+use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
+use nn::{Init, Mode, Module, Sgd, SgdSettings, Slot, UNet};
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Result, Tensor};
 
-/// Results on a GPU against those of the CPU, relative to the largest value: the same sums in
-/// another order, of some thousand terms at most.
+/// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
+/// at most.
 const AGREEMENT: [(DType, f64); 2] = [(DType::F64, 1e-9), (DType::F32, 1e-5)];
 
 /// Results of a case on a device, and the gradients of all its arguments for given cotangents.
@@ -28,7 +30,7 @@ fn run(case: &Case, arguments: &[Tensor], device: &Device) -> Result<Vec<Vec<f64
     }
     for (index, result) in results.into_iter().enumerate().filter(|(_, r)| r.wants_gradient()) {
         let mut stream = Stream::new(7, Purpose::Check, 1, index as u32);
-        let cotangent = kernels::check::Argument::normal(result.shape());
+        let cotangent = Argument::normal(result.shape());
         let cotangent = cotangent.draw(result.dtype(), &mut stream)?.to(device)?;
         let gradients = result.backward_from(cotangent)?;
         for argument in there.iter().filter(|argument| argument.wants_gradient()) {
@@ -40,15 +42,28 @@ fn run(case: &Case, arguments: &[Tensor], device: &Device) -> Result<Vec<Vec<f64
     Ok(found)
 }
 
-fn relative_difference(found: &[f64], wanted: &[f64]) -> f64 {
-    assert_eq!(found.len(), wanted.len(), "number of elements");
-    let largest = wanted.iter().fold(f64::MIN_POSITIVE, |largest: f64, x| largest.max(x.abs()));
-    let differences = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
-    let worst = differences.fold(0.0f64, |worst, d| if d.is_nan() { d } else { worst.max(d) });
-    if worst.is_nan() { f64::INFINITY } else { worst / largest }
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(f64::MIN_POSITIVE, |largest: f64, x| largest.max(x.abs()))
 }
 
-fn agrees(mode: Mode) {
+/// The largest difference of two lists, relative to `scale`; infinite where it is not a number.
+fn difference(found: &[f64], wanted: &[f64], scale: f64) -> f64 {
+    assert_eq!(found.len(), wanted.len(), "number of elements");
+    let differences = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / scale);
+    differences.fold(0.0, |worst: f64, d| if d.is_nan() { f64::INFINITY } else { worst.max(d) })
+}
+
+/// Differences of results and gradients, each relative to its largest value. Some gradients are sums
+/// that cancel, such as that of a bias before batch norm: what is left is rounding, and is held
+/// against a tenth of the largest value that the case has at all.
+fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>]) -> f64 {
+    assert_eq!(found.len(), wanted.len(), "results and gradients");
+    let floor = 0.1 * wanted.iter().map(|values| largest(values)).fold(0.0, f64::max);
+    let each = found.iter().zip(wanted).map(|(f, w)| difference(f, w, largest(w).max(floor)));
+    each.fold(0.0, f64::max)
+}
+
+fn agrees(mode: emulator::Mode) {
     let Some(gpu) = Emulator::for_test("GPU against CPU", mode) else { return };
     let device = Device::Gpu(gpu);
     let (mut wrong, mut without) = (Vec::new(), Vec::new());
@@ -63,15 +78,12 @@ fn agrees(mode: Mode) {
                 let arguments = case.draw(dtype, seed)?;
                 let wanted = run(case, &arguments, &Device::Cpu)?;
                 let found = run(case, &arguments, &device)?;
-                assert_eq!(found.len(), wanted.len(), "{}, {}", operation.name, case.name);
-                for (found, wanted) in found.iter().zip(&wanted) {
-                    let error = relative_difference(found, wanted);
-                    if error > tolerance {
-                        let name = format!("{}, {}", operation.name, case.name);
-                        wrong.push(format!("{name}, {dtype}: off by {error:.1e}"));
-                    }
-                    *worst = worst.max(error);
+                let error = differences(&found, &wanted);
+                if error > tolerance {
+                    let name = format!("{}, {}", operation.name, case.name);
+                    wrong.push(format!("{name}, {dtype}: off by {error:.1e}"));
                 }
+                *worst = worst.max(error);
             }
             Ok(())
         });
@@ -85,10 +97,56 @@ fn agrees(mode: Mode) {
 
 #[test]
 fn every_operation_agrees_with_the_cpu() {
-    agrees(Mode::Fast);
+    agrees(emulator::Mode::Fast);
 }
 
 #[test]
 fn every_kernel_is_free_of_races_and_stays_in_bounds() {
-    agrees(Mode::Check);
+    agrees(emulator::Mode::Check);
+}
+
+/// A U-Net's loss over three steps of training, and its parameters after them.
+fn trained(device: &Device) -> nn::Result<(Vec<f64>, Vec<Vec<f64>>)> {
+    let mut init = Init::new(3, 0, DType::F64);
+    let mut network = UNet::new(&mut init, &[3, 5, 6], 4, 2)?;
+    let mut stream = Stream::new(3, Purpose::Check, 1, 0);
+    let images = Argument::normal([2, 8, 12, 1]).draw(DType::F64, &mut stream)?.to(device)?;
+    let labels = Argument::classes([2, 8, 12], 4).draw(DType::F64, &mut stream)?.to(device)?;
+    network.move_to(device)?;
+    let mut sgd = Sgd::new(SgdSettings {
+        momentum: 0.9,
+        nesterov: true,
+        weight_decay: 1e-4,
+        decay_matrices_only: false,
+    });
+    let mut losses = Vec::new();
+    for _ in 0..3 {
+        let outputs = network.forward(&images, Mode::Train)?;
+        let outputs: Vec<&Tensor> = outputs.iter().collect();
+        let loss = dice_ce(&outputs, &labels, &DiceCe::default())?.total;
+        losses.push(loss.item()?);
+        sgd.step(&mut network, loss.backward()?, 0.1)?;
+    }
+    // What runs on batch statistics while it trains runs on its own afterwards.
+    let outputs = network.forward(&images, Mode::Evaluate)?;
+    let mut values = vec![outputs[0].to(&Device::Cpu)?.to_f64()];
+    network.move_to(&Device::Cpu)?;
+    network.visit("", &mut |_, slot| match slot {
+        Slot::Parameter(parameter) => values.push(parameter.tensor().to_f64()),
+        Slot::Buffer(buffer) => values.push(buffer.to_f64()),
+        Slot::Counter(_) => {}
+    });
+    Ok((losses, values))
+}
+
+#[test]
+fn a_network_learns_the_same_on_both() {
+    let Some(gpu) = Emulator::for_test("training on a GPU", emulator::Mode::Fast) else { return };
+    let (wanted_losses, wanted) = trained(&Device::Cpu).unwrap();
+    let (losses, found) = trained(&Device::Gpu(gpu)).unwrap();
+    let of_losses = difference(&losses, &wanted_losses, 1.0);
+    let of_values = differences(&found, &wanted);
+    println!("losses {losses:?}: off by {of_losses:.1e}, parameters by {of_values:.1e}");
+    assert!(losses[2] < losses[0], "it learns: {losses:?}");
+    assert!(of_losses < 1e-9 && of_values < 1e-9);
 }
