@@ -49,10 +49,12 @@ struct Publication {
 
 // Lanes that meet for a warp operation.
 struct Party {
-    unsigned mask, arrived;
+    Party(unsigned mask, Together what, int line) : mask(mask), what(what), line(line) {}
+
+    unsigned mask, arrived = 0;
     Together what;
     int line;
-    const void* in[WARP];
+    const void* in[WARP];   // of those that have arrived
     void* out[WARP];
 };
 

@@ -69,10 +69,23 @@ const PLANTED: &[Planted] = &[
         cleared: true,
         result: |i| if i == 0 { 4.0 } else { 0.0 },
         found: &[(
-            7,
+            5,
             "block (1, 0, 0), thread (0, 0, 0): race between blocks: reads byte 0 of y \
                       (1024 bytes of global memory), which block (0, 0, 0) wrote",
         )],
+    },
+    Planted {
+        path: "histogram.cu",
+        text: text!("histogram.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| if i % 4 == 0 { 128.0 } else { 64.0 - (i % 4 == 2) as usize as f32 * 64.0 },
+        found: &[
+            (16, "uninitialised: updates byte 0 of counts"),
+            (16, "race: updates byte 0 of counts"),
+            (14, "race: reads byte 0 of counts"),
+        ],
     },
     Planted {
         path: "last_block.cu",
