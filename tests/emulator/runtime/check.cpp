@@ -1,7 +1,7 @@
 // Check mode: every access of a kernel is held against what is remembered of the byte.
 
 #include <algorithm>
-#include <cstdio>
+#include <cstring>
 
 #include "device.h"
 
@@ -61,21 +61,33 @@ void Device::touch(const void* at, const void* address, size_t bytes, Access acc
     Piece* piece = locate(at, address, bytes, access);
     if (!piece) return;
     if (access == Access::Atomic && !piece->name) publish(address);
-    size_t first = static_cast<size_t>(static_cast<const char*>(address) - piece->base);
-    for (size_t offset = first; offset < first + bytes; offset++) {
-        Place place = {piece, offset};
-        Record& record = place.record();
-        // Shared memory holds nothing of earlier blocks.
-        if (piece->name && record.write.interval < block_start) record.write = {};
-        if (piece->name && record.reads.interval < block_start) record.reads = {};
-        check_initialised(at, place, access);
-        check_against_write(at, place, access);
-        if (access == Access::Read) {
-            remember_read(record);
+    size_t offset = static_cast<size_t>(static_cast<const char*>(address) - piece->base);
+    // Bytes of a word mostly have one past: what holds for one then holds for the next.
+    Record before = piece->records[offset];
+    touch_byte(at, {piece, offset}, access);
+    Record after = piece->records[offset];
+    for (size_t next = offset + 1; next < offset + bytes; next++) {
+        Record& record = piece->records[next];
+        if (memcmp(&record, &before, sizeof record) == 0) {
+            record = after;
         } else {
-            check_against_reads(at, place, access);
-            remember_write(record, access);
+            touch_byte(at, {piece, next}, access);
         }
+    }
+}
+
+void Device::touch_byte(const void* at, const Place& place, Access access) {
+    Record& record = place.record();
+    bool shared_memory = place.piece->name != nullptr;   // which holds nothing of earlier blocks
+    if (shared_memory && record.write.interval < block_start) record.write = {};
+    if (shared_memory && record.reads.interval < block_start) record.reads = {};
+    check_initialised(at, place, access);
+    check_against_write(at, place, access);
+    if (access == Access::Read) {
+        remember_read(record);
+    } else {
+        check_against_reads(at, place, access);
+        remember_write(record, access);
     }
 }
 

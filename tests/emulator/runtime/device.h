@@ -137,6 +137,7 @@ struct Device {
 
     // check.cpp
     void touch(const void* at, const void* address, size_t bytes, Access access);
+    void touch_byte(const void* at, const Place& place, Access access);
     Piece* locate(const void* at, const void* address, size_t bytes, Access access);
     std::string describe(const Piece& piece) const;
     void check_initialised(const void* at, const Place& place, Access access);

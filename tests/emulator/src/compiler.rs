@@ -101,7 +101,7 @@ impl Compiler {
             publish(&path, |temporary| {
                 let mut command = Command::new(&self.path);
                 command.args(FLAGS).args(flags).arg("-I").arg(headers).arg("-").arg("-o");
-                command.arg(temporary).args(libraries).current_dir(&self.folder);
+                command.arg(temporary).args(libraries).current_dir(&self.folder).env("LC_ALL", "C");
                 run(command, text)
             })?;
         }

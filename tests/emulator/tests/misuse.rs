@@ -60,7 +60,7 @@ fn sources_that_do_not_compile() {
     };
     says(
         "extern \"C\" __global__ void run(float* x) {\n    /* two\n    lines */ y[0] = 1;\n}",
-        &["broken.cu does not compile", "broken.cu:3:", "‘y’ was not declared"],
+        &["broken.cu does not compile", "broken.cu:3:", "'y' was not declared"],
     );
     says(
         "extern \"C\" __global__ void run(int n) {}",
