@@ -80,7 +80,7 @@ use runtime::{RawDevice, RawKernel, Runtime};
 pub enum Mode {
     /// Results only.
     Fast,
-    /// Every access of every kernel. Takes about five times as long.
+    /// Every access of every kernel. Takes two to four times as long.
     Check,
 }
 
