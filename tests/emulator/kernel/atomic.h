@@ -1,24 +1,30 @@
 // Atomic operations. Threads take turns only where they wait, so that plain code is atomic; check
-// mode is told, for it allows what would otherwise be a race.
+// mode is told, for it allows what would otherwise be a race. Inlined, so that messages name the line
+// of the kernel.
 #pragma once
 
 namespace emulated {
 
 template <class T, class Operation>
-EMULATED_UNWATCHED static inline T atomic(T* address, Operation operation) {
-#ifdef EMULATED_CHECK
-    emulated_touch(address, sizeof(T), Access::Atomic);
-#endif
+EMULATED_UNWATCHED static inline T update(T* address, Operation operation) {
     T old = *address;
     *address = operation(old);
     return old;
+}
+
+template <class T, class Operation>
+static __forceinline__ T atomic(T* address, Operation operation) {
+#ifdef EMULATED_CHECK
+    emulated_touch(address, sizeof(T), Access::Atomic);
+#endif
+    return update(address, operation);
 }
 
 }  // namespace emulated
 
 // `value` and `old` may stand in the expression of the new value.
 #define EMULATED_ATOMIC(function, type, expression)                                                \
-    static inline type function(type* address, type value) {                                       \
+    static __forceinline__ type function(type* address, type value) {                              \
         return emulated::atomic(address, [=](type old) -> type { return expression; });            \
     }
 #define EMULATED_ATOMICS(function, expression)                                                     \
@@ -45,7 +51,7 @@ EMULATED_ATOMIC(atomicInc, unsigned, old >= value ? 0 : old + 1)
 #undef EMULATED_ATOMIC
 
 #define EMULATED_COMPARE_AND_SWAP(type)                                                            \
-    static inline type atomicCAS(type* address, type expected, type value) {                       \
+    static __forceinline__ type atomicCAS(type* address, type expected, type value) {              \
         return emulated::atomic(address,                                                           \
                                 [=](type old) -> type { return old == expected ? value : old; });  \
     }

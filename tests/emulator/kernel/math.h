@@ -131,15 +131,16 @@ static inline unsigned long long __umul64hi(unsigned long long x, unsigned long 
     return static_cast<unsigned long long>(static_cast<unsigned __int128>(x) * y >> 64);
 }
 
+// Inlined, so that messages name the line of the kernel.
 template <class T>
-static inline T __ldg(const T* address) {
+static __forceinline__ T __ldg(const T* address) {
     return *address;
 }
 template <class T>
-static inline T __ldcs(const T* address) {
+static __forceinline__ T __ldcs(const T* address) {
     return *address;
 }
 template <class T>
-static inline void __stcs(T* address, T value) {
+static __forceinline__ void __stcs(T* address, T value) {
     *address = value;
 }

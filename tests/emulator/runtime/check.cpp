@@ -1,7 +1,7 @@
 // Check mode: every access of a kernel is held against what is remembered of the byte.
 
 #include <algorithm>
-#include <cstdio>
+#include <cstring>
 
 #include "device.h"
 
@@ -48,9 +48,8 @@ Piece* Device::locate(const void* at, const void* address, size_t bytes, Access 
         fail(at, "out of bounds: %s %zu bytes at byte %zu of %s", verb(access), bytes, offset,
              describe(*piece).c_str());
     }
-    if (stacks.hold(address)) {
-        const char* top = stacks.top(current->stack);
-        if (place < top && place >= top - Stacks::BYTES) return nullptr;
+    if (stacks.holds(current->stack, address)) return nullptr;
+    if (stacks.hold_any(address)) {
         fail(at, "%s %zu bytes of another thread's local memory", verb(access), bytes);
     }
     if (address >= kernel->image_begin && address < kernel->image_end) return nullptr;   // constants
@@ -62,21 +61,33 @@ void Device::touch(const void* at, const void* address, size_t bytes, Access acc
     Piece* piece = locate(at, address, bytes, access);
     if (!piece) return;
     if (access == Access::Atomic && !piece->name) publish(address);
-    size_t first = static_cast<size_t>(static_cast<const char*>(address) - piece->base);
-    for (size_t offset = first; offset < first + bytes; offset++) {
-        Place place = {piece, offset};
-        Record& record = place.record();
-        // Shared memory holds nothing of earlier blocks.
-        if (piece->name && record.write.interval < block_start) record.write = {};
-        if (piece->name && record.reads.interval < block_start) record.reads = {};
-        check_initialised(at, place, access);
-        check_against_write(at, place, access);
-        if (access == Access::Read) {
-            remember_read(record);
+    size_t offset = static_cast<size_t>(static_cast<const char*>(address) - piece->base);
+    // Bytes of a word mostly have one past: what holds for one then holds for the next.
+    Record before = piece->records[offset];
+    touch_byte(at, {piece, offset}, access);
+    Record after = piece->records[offset];
+    for (size_t next = offset + 1; next < offset + bytes; next++) {
+        Record& record = piece->records[next];
+        if (memcmp(&record, &before, sizeof record) == 0) {
+            record = after;
         } else {
-            check_against_reads(at, place, access);
-            remember_write(record, access);
+            touch_byte(at, {piece, next}, access);
         }
+    }
+}
+
+void Device::touch_byte(const void* at, const Place& place, Access access) {
+    Record& record = place.record();
+    bool shared_memory = place.piece->name != nullptr;   // which holds nothing of earlier blocks
+    if (shared_memory && record.write.interval < block_start) record.write = {};
+    if (shared_memory && record.reads.interval < block_start) record.reads = {};
+    check_initialised(at, place, access);
+    check_against_write(at, place, access);
+    if (access == Access::Read) {
+        remember_read(record);
+    } else {
+        check_against_reads(at, place, access);
+        remember_write(record, access);
     }
 }
 
@@ -99,17 +110,19 @@ void Device::check_against_write(const void* at, const Place& place, Access acce
         if (!acquired) fail_race(at, place, access, "wrote", write.interval, "");
         return;
     }
-    if (write.interval != interval || write.thread == current->linear) return;
+    if (write.interval != interval) return;
+    if (write.warps) fail_race(at, place, access, "wrote", interval, "several threads");
     bool synced = write.thread / WARP == current->warp &&
                   write.syncs != (warps[current->warp].syncs & SYNCS_MASK);
-    if (!synced) fail_race(at, place, access, "wrote", interval, thread_name(write.thread));
+    if (synced || write.thread == current->linear) return;
+    fail_race(at, place, access, "wrote", interval, "thread " + thread_name(write.thread));
 }
 
 void Device::check_against_reads(const void* at, const Place& place, Access access) {
     const LastReads& reads = place.record().reads;
     if (reads.interval < launch_start) return;
     if (reads.interval < block_start || reads.other_blocks) {
-        if (!acquired) fail_race(at, place, access, "reads", reads.interval, "");
+        if (!acquired) fail_race(at, place, access, "read", reads.interval, "");
         return;
     }
     if (reads.interval != interval) return;
@@ -119,8 +132,7 @@ void Device::check_against_reads(const void* at, const Place& place, Access acce
         std::string whom = reads.warps || reads.lanes
                                ? "several threads"
                                : "thread " + thread_name(reads.warp * WARP + reads.lane);
-        fail(at, "race: writes byte %zu of %s, which %s read since the last barrier", place.offset,
-             describe(*place.piece).c_str(), whom.c_str());
+        fail_race(at, place, access, "read", interval, whom);
     }
 }
 
@@ -129,7 +141,7 @@ void Device::fail_race(const void* at, const Place& place, Access access, const 
                        uint32_t when, const std::string& whom) {
     std::string what = describe(*place.piece);
     if (!whom.empty()) {
-        fail(at, "race: %s byte %zu of %s, which thread %s %s since the last barrier", verb(access),
+        fail(at, "race: %s byte %zu of %s, which %s %s since the last barrier", verb(access),
              place.offset, what.c_str(), whom.c_str(), did);
     }
     std::string other = "another block";
@@ -147,11 +159,14 @@ void Device::remember_write(Record& record, Access access) {
     const LastWrite before = record.write;
     bool others = access == Access::Atomic && before.interval >= launch_start &&
                   (before.interval < block_start || before.other_blocks);
+    bool several = access == Access::Atomic && before.interval == interval &&
+                   (before.warps || before.thread / WARP != current->warp);
     LastWrite& write = record.write;
     write.interval = interval;
     write.thread = current->linear;
     write.syncs = warps[current->warp].syncs & SYNCS_MASK;
     write.atomic = access == Access::Atomic;
+    write.warps = several;
     write.initialised = 1;
     write.other_blocks = others;
     write.in_flight = 0;

@@ -49,10 +49,12 @@ struct Publication {
 
 // Lanes that meet for a warp operation.
 struct Party {
-    unsigned mask, arrived;
+    Party(unsigned mask, Together what, int line) : mask(mask), what(what), line(line) {}
+
+    unsigned mask, arrived = 0;
     Together what;
     int line;
-    const void* in[WARP];
+    const void* in[WARP];   // of those that have arrived
     void* out[WARP];
 };
 
@@ -135,6 +137,7 @@ struct Device {
 
     // check.cpp
     void touch(const void* at, const void* address, size_t bytes, Access access);
+    void touch_byte(const void* at, const Place& place, Access access);
     Piece* locate(const void* at, const void* address, size_t bytes, Access access);
     std::string describe(const Piece& piece) const;
     void check_initialised(const void* at, const Place& place, Access access);

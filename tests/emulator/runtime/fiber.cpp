@@ -74,7 +74,7 @@ Stacks::~Stacks() {
     if (base_) munmap(base_, COUNT * (BYTES + GUARD));
 }
 
-bool Stacks::hold(const void* address) const {
+bool Stacks::hold_any(const void* address) const {
     const char* place = static_cast<const char*>(address);
     return place >= base_ && place < base_ + COUNT * (BYTES + GUARD);
 }

@@ -37,10 +37,18 @@ class Stacks {
 
     // Whether there was memory for them.
     explicit operator bool() const { return base_ != nullptr; }
-    // Where a stack ends, which grows downwards.
-    char* top(size_t stack) const { return base_ + (stack + 1) * (BYTES + GUARD); }
+    // Where a stack begins, which grows downwards. Neighbours begin at different places of a page,
+    // so that they do not share the same few lines of the cache.
+    char* top(size_t stack) const {
+        return base_ + (stack + 1) * (BYTES + GUARD) - stack % 16 * 256;
+    }
+    // Whether an address lies on a stack.
+    bool holds(size_t stack, const void* address) const {
+        const char* bottom = base_ + stack * (BYTES + GUARD) + GUARD;
+        return address >= bottom && address < bottom + BYTES;
+    }
     // Whether an address lies on any of them.
-    bool hold(const void* address) const;
+    bool hold_any(const void* address) const;
 
   private:
     char* base_;

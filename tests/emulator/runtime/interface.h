@@ -60,7 +60,7 @@ struct Kernel {
 
 // `line` is that of the call in the source: threads that meet should have come from the same line.
 extern "C" {
-extern __thread emulated::Here emulated_here __attribute__((tls_model("initial-exec")));
+extern __thread emulated::Here emulated_here;
 
 // __syncthreads: the number of threads whose predicate was not 0.
 int emulated_barrier(int predicate, int line);

@@ -47,7 +47,8 @@ void Device::resume(Thread& thread) {
         if (idle_stacks.empty()) {
             idle_stacks.push_back(contexts.size());
             contexts.emplace_back();
-            prepare(contexts.back(), stacks.top(idle_stacks.back()), Stacks::BYTES, run_threads);
+            char* top = stacks.top(idle_stacks.back());
+            prepare(contexts.back(), top, Stacks::BYTES - Stacks::GUARD, run_threads);
         }
         thread.stack = idle_stacks.back();
         idle_stacks.pop_back();

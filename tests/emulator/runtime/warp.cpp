@@ -34,7 +34,7 @@ void Device::together(Together what, unsigned mask, const void* in, void* out, i
 
     size_t index = 0;
     while (index < warp.parties.size() && warp.parties[index].mask != mask) index++;
-    if (index == warp.parties.size()) warp.parties.push_back({mask, 0, what, line, {}, {}});
+    if (index == warp.parties.size()) warp.parties.emplace_back(mask, what, line);
     Party& party = warp.parties[index];
     if (party.what != what || party.line != line) {
         fail_in_line(line, "divergent warp: comes to %s of line %d while lanes wait at %s of line %d",

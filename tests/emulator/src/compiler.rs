@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What every compilation has in common. Contraction is off so that a product and a sum are two
 /// roundings unless the source says fma.
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "-std=gnu++17",
     "-x",
     "c++",
     "-fPIC",
     "-shared",
+    "-ftls-model=initial-exec",
     "-fno-exceptions",
     "-fno-strict-aliasing",
     "-ffp-contract=off",
@@ -100,7 +101,7 @@ impl Compiler {
             publish(&path, |temporary| {
                 let mut command = Command::new(&self.path);
                 command.args(FLAGS).args(flags).arg("-I").arg(headers).arg("-").arg("-o");
-                command.arg(temporary).args(libraries).current_dir(&self.folder);
+                command.arg(temporary).args(libraries).current_dir(&self.folder).env("LC_ALL", "C");
                 run(command, text)
             })?;
         }

@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use libloading::Library;
 use tensor::gpu::Program;
 
 use crate::Mode;
 use crate::compiler::Compiler;
-use crate::runtime::{RawKernel, Runtime};
+use crate::runtime::{self, RawKernel, Runtime, Visible};
 use crate::source;
 
-/// Flags for kernels. What runs on a device of 1024 fibers runs for minutes if it is not optimised,
-/// and much of the time of a test is compilation: -O1 is the middle.
-const FAST: &[&str] = &["-O1", "-g1", "-DEMULATED"];
+/// Flags for kernels.
+const FAST: &[&str] = &["-O2", "-DEMULATED"];
 
 /// Every access calls the runtime, and so do misaligned pointers and indices outside of an array.
+/// Higher optimisation would merge accesses to neighbours before they are seen.
 const CHECK: &[&str] = &[
     "-O1",
     "-g1",
@@ -68,9 +68,8 @@ impl Loaded {
         let name = source.rsplit('/').next().unwrap_or(source).trim_end_matches(".cu");
         let compiler = Compiler::of_this_machine()?;
         let path = compiler.library(name, &text, headers, flags, LIBRARIES).map_err(failed)?;
-        // SAFETY: nothing runs when it is loaded; what it calls, the runtime has.
-        let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
-        let library = library.map_err(|error| failed(format!("cannot be loaded: {error}")))?;
+        let library = runtime::open(&path, Visible::ToOwner)
+            .map_err(|error| failed(format!("cannot be loaded: {error}")))?;
         Ok(Loaded { library, path, source, kernels: rewritten.kernels })
     }
 
@@ -83,7 +82,7 @@ impl Loaded {
             format!("{} has no kernel `{name}`, but {}", self.source, self.kernels.join(", "))
         })?;
         // SAFETY: as above; the library is not unloaded before `self` is.
-        Ok(unsafe { &*found.into_raw().cast::<RawKernel>() })
+        Ok(unsafe { &**found })
     }
 
     /// Where its source lies in the repository.

@@ -2,10 +2,10 @@
 //! and loaded into this process.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use libloading::Library;
 
 use crate::compiler::Compiler;
 
@@ -132,9 +132,7 @@ impl Runtime {
         let path =
             compiler.library("runtime", &one_text(), &headers, &["-O2", "-g1"], &["-ldl"])?;
         let failed = |error: libloading::Error| format!("{}: {error}", path.display());
-        // SAFETY: nothing runs when it is loaded. Its functions are global, for kernels to call.
-        let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
-        let library = library.map_err(failed)?;
+        let library = open(&path, Visible::ToAll).map_err(failed)?;
         macro_rules! function {
             ($name:literal) => {
                 // SAFETY: it has the type that `runtime/host.cpp` gives it.
@@ -154,6 +152,33 @@ impl Runtime {
             headers,
             _library: library,
         })
+    }
+}
+
+/// Who may call the functions of a library.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Visible {
+    /// Libraries that are loaded later, as kernels call the runtime.
+    ToAll,
+    /// Who has the library: many have kernels of the same names.
+    ToOwner,
+}
+
+/// Loads a library that was compiled here.
+pub fn open(path: &Path, visible: Visible) -> Result<Library, libloading::Error> {
+    #[cfg(unix)]
+    {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LOCAL, RTLD_NOW};
+        let scope = if visible == Visible::ToAll { RTLD_GLOBAL } else { RTLD_LOCAL };
+        // SAFETY: nothing runs when the runtime, or a kernel, is loaded.
+        unsafe { Library::open(Some(path), RTLD_NOW | scope) }.map(Into::into)
+    }
+    #[cfg(not(unix))]
+    {
+        // Never reached: there is no compiler for such a system.
+        let _ = visible;
+        // SAFETY: as above.
+        unsafe { Library::new(path) }
     }
 }
 

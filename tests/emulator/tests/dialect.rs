@@ -1,0 +1,180 @@
+//! What kernels are written in does what CUDA says, in either mode.
+
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use emulator::{Emulator, Mode};
+use tensor::DType;
+use tensor::gpu::{Argument, Gpu, Launch, Memory, Program};
+
+const PATH: &str = "tests/emulator/tests/dialect.cu";
+
+fn program() -> Program {
+    Program::new(PATH, include_str!("dialect.cu"), DType::F32)
+}
+
+/// Runs a test on a device of each mode; not at all where there is none.
+fn in_either_mode(test: &str, run: impl Fn(&Arc<dyn Gpu>)) {
+    for mode in [Mode::Fast, Mode::Check] {
+        let Some(gpu) = Emulator::for_test(test, mode) else { return };
+        let gpu: Arc<dyn Gpu> = gpu;
+        run(&gpu);
+    }
+}
+
+fn upload<T: Pod>(gpu: &Arc<dyn Gpu>, values: &[T]) -> Memory {
+    Memory::from_host(gpu, bytemuck::cast_slice(values)).unwrap()
+}
+
+fn download<T: Pod>(memory: &Memory) -> Vec<T> {
+    let mut bytes = vec![0; memory.bytes()];
+    memory.read(&mut bytes).unwrap();
+    bytemuck::pod_collect_to_vec(&bytes)
+}
+
+fn launch(gpu: &Arc<dyn Gpu>, kernel: &str, launch: Launch, arguments: &[Argument]) {
+    // SAFETY: the tests give the kernels memory for what they write.
+    unsafe { gpu.launch(&program(), kernel, launch, arguments) }.unwrap();
+}
+
+#[test]
+fn kernels_of_the_engine_in_either_precision() {
+    let text = include_str!("../../../tensor/src/gpu/sum.cu");
+    in_either_mode("kernels of the engine", |gpu| {
+        for dtype in [DType::F32, DType::F64] {
+            let program = Program::new("tensor/src/gpu/sum.cu", text, dtype);
+            let upload = |values: [f64; 3]| match dtype {
+                DType::F32 => upload(gpu, &values.map(|value| value as f32)),
+                _ => upload(gpu, &values),
+            };
+            let (a, b) = (upload([1.0, 2.0, 3.0]), upload([0.5, 0.25, 0.125]));
+            let arguments = [a.address().into(), b.address().into(), 3.into()];
+            // SAFETY: both have three numbers.
+            unsafe { gpu.launch(&program, "sum", Launch::over(3), &arguments) }.unwrap();
+            let sum: Vec<f64> = match dtype {
+                DType::F32 => download::<f32>(&a).into_iter().map(f64::from).collect(),
+                _ => download(&a),
+            };
+            assert_eq!(sum, [1.5, 2.25, 3.125]);
+        }
+    });
+}
+
+#[test]
+fn sums_of_blocks() {
+    in_either_mode("sums of blocks", |gpu| {
+        let x: Vec<f32> = (0..256).map(|i| i as f32).collect();
+        let sum: f32 = x.iter().sum();
+        let x = upload(gpu, &x);
+        let outputs = [4, 8, 8].map(|bytes| Memory::stale(gpu, 256 * bytes).unwrap());
+        let arguments: Vec<Argument> =
+            [&x].into_iter().chain(&outputs).map(|memory| memory.address().into()).collect();
+        launch(gpu, "sums", Launch::blocks(1, 256), &arguments);
+        assert_eq!(download::<f32>(&outputs[0]), [sum; 256]);
+        assert_eq!(download::<f64>(&outputs[1]), [f64::from(sum) * 0.5; 256]);
+        assert_eq!(download::<i64>(&outputs[2]), [(sum as i64) << 33; 256]);
+    });
+}
+
+#[test]
+fn shuffles_votes_and_counting_barriers() {
+    in_either_mode("shuffles", |gpu| {
+        let out = Memory::stale(gpu, 64 * 12 * 4).unwrap();
+        launch(gpu, "shuffles", Launch::blocks(1, 64), &[out.address().into()]);
+        let found = download::<i32>(&out);
+        for (thread, found) in (0..64).zip(found.chunks(12)) {
+            let lane = thread % 32;
+            let up = if lane < 2 { lane } else { lane - 2 };
+            let down = if lane % 8 < 6 { lane + 2 } else { lane };
+            let ballot =
+                (0..32).filter(|lane| lane % 3 == 0).fold(0u32, |all, lane| all | 1 << lane);
+            let expected =
+                [5, lane ^ 3, up, down, ballot as i32, 2, 496, 0, 16 + (lane ^ 1), 6, 1, 97];
+            assert_eq!(found, expected, "thread {thread}");
+        }
+    });
+}
+
+#[test]
+fn atomic_operations() {
+    in_either_mode("atomic operations", |gpu| {
+        let ints = upload(gpu, &[0i32, -1, 1000]);
+        let words = upload(gpu, &[0u32, 0, 0]);
+        let (longs, floats) = (upload(gpu, &[0u64]), upload(gpu, &[0f32]));
+        let doubles = upload(gpu, &[0f64]);
+        let arguments =
+            [&ints, &words, &longs, &floats, &doubles].map(|memory| memory.address().into());
+        launch(gpu, "atomics", Launch::blocks(4, 64), &arguments);
+        assert_eq!(download::<i32>(&ints), [255 * 128, 100, -3]);
+        assert_eq!(download::<u32>(&words), [256, u32::MAX, 512]);
+        assert_eq!(download::<u64>(&longs), [256 << 40]);
+        assert_eq!(download::<f32>(&floats), [128.0]);
+        assert_eq!(download::<f64>(&doubles), [64.0]);
+    });
+}
+
+#[test]
+fn mathematics_templates_and_constants() {
+    in_either_mode("mathematics", |gpu| {
+        let x: Vec<f32> = (0..1000).map(|i| i as f32 * 1e-3).collect();
+        let y = Memory::stale(gpu, 4000).unwrap();
+        let input = upload(gpu, &x);
+        let arguments = [
+            input.address().into(),
+            y.address().into(),
+            Argument::Number(1.5),
+            Argument::Integer(1000),
+        ];
+        launch(gpu, "mathematics", Launch::over(1000), &arguments);
+        for (i, (x, y)) in x.iter().zip(download::<f32>(&y)).enumerate() {
+            let a = x * 1.5;
+            let erf = libm::erff(a);
+            let expected = a.exp()
+                + (1.0 + a).ln()
+                + (1.0 + a).sqrt().recip()
+                + a.tanh()
+                + (a * a + 1.0)
+                + a.max(0.5)
+                + a.min(0.25)
+                + (1 << (i % 4)) as f32
+                - a
+                + erf;
+            assert!((y - expected).abs() < 1e-5, "{i}: {y} for {expected}");
+        }
+    });
+}
+
+#[test]
+fn short_vectors() {
+    in_either_mode("short vectors", |gpu| {
+        let words: Vec<[u32; 4]> = (0..32).map(|i| [i << 27, i, i, i]).collect();
+        let pairs: Vec<[f64; 2]> = (0..32).map(|i| [f64::from(i), 2.0]).collect();
+        let (words_in, pairs_in) = (upload(gpu, &words), upload(gpu, &pairs));
+        let outputs = [32 * 16; 2].map(|bytes| Memory::stale(gpu, bytes).unwrap());
+        let arguments =
+            [&words_in, &outputs[0], &pairs_in, &outputs[1]].map(|memory| memory.address().into());
+        launch(gpu, "vectors", Launch::blocks(1, 32), &arguments);
+        let expected: Vec<[u32; 4]> = words
+            .iter()
+            .map(|&[x, y, z, w]| {
+                let high = (u64::from(x) * 0xD251_1F53) >> 32;
+                [high as u32, y.count_ones(), z.leading_zeros(), w.reverse_bits()]
+            })
+            .collect();
+        assert_eq!(download::<[u32; 4]>(&outputs[0]), expected);
+        let expected: Vec<[f64; 2]> = pairs.iter().map(|&[x, y]| [y, x * y + 1.0]).collect();
+        assert_eq!(download::<[f64; 2]>(&outputs[1]), expected);
+    });
+}
+
+#[test]
+fn blocks_and_threads_in_three_dimensions() {
+    in_either_mode("three dimensions", |gpu| {
+        let out = Memory::stale(gpu, 2 * 3 * 4 * 5 * 3 * 2 * 4).unwrap();
+        let size = Launch { blocks: [2, 3, 4], threads: [5, 3, 2], shared: 0 };
+        launch(gpu, "grid", size, &[out.address().into()]);
+        let expected: Vec<i32> =
+            (0..24).flat_map(|block| (0..30).map(move |thread| block * 1000 + thread)).collect();
+        assert_eq!(download::<i32>(&out), expected);
+    });
+}

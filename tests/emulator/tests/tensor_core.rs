@@ -1,0 +1,68 @@
+//! A product of bf16 matrices through `tensor_core.cuh`, against one by three loops.
+
+use std::sync::Arc;
+
+use emulator::{Emulator, Mode};
+use half::bf16;
+use tensor::DType;
+use tensor::gpu::{Gpu, Launch, Memory, Program};
+
+const TEXT: &str = concat!(
+    include_str!("../../../kernels/src/gpu/tensor_core.cuh"),
+    "\n#line 1 \"tensor_core.cu\"\n",
+    include_str!("tensor_core.cu")
+);
+
+/// Rows beyond the last multiple of a tile are zeros that no memory is read for.
+const ROWS: usize = 75;
+const COLUMNS: usize = 64;
+const K: usize = 80;
+
+/// Small multiples of 1/8 are exact, and so are their products and sums.
+fn numbers(count: usize, step: usize) -> Vec<bf16> {
+    (0..count).map(|i| bf16::from_f32((i * step % 37) as f32 / 8.0 - 2.0)).collect()
+}
+
+fn upload(gpu: &Arc<dyn Gpu>, values: &[bf16]) -> Memory {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_ne_bytes()).collect();
+    Memory::from_host(gpu, &bytes).unwrap()
+}
+
+fn product(gpu: &Arc<dyn Gpu>, a: &[bf16], b: &[bf16], b_rows: bool) -> Vec<f32> {
+    let program = Program::new("tensor_core.cuh", TEXT, DType::F32)
+        .with("ROWS", ROWS as i64)
+        .with("COLUMNS", COLUMNS as i64)
+        .with("K", K as i64)
+        .with("B_ROWS", b_rows.into());
+    let (a, b) = (upload(gpu, a), upload(gpu, b));
+    let sum = Memory::stale(gpu, 4 * ROWS * COLUMNS).unwrap();
+    let blocks = [COLUMNS.div_ceil(32) as u32, ROWS.div_ceil(32) as u32, 1];
+    let launch = Launch { blocks, threads: [128, 1, 1], shared: 0 };
+    let arguments = [&a, &b, &sum].map(|memory| memory.address().into());
+    // SAFETY: the kernel reads and writes matrices of these sizes.
+    unsafe { gpu.launch(&program, "product", launch, &arguments) }.unwrap();
+    let mut bytes = vec![0; sum.bytes()];
+    sum.read(&mut bytes).unwrap();
+    bytemuck::pod_collect_to_vec(&bytes)
+}
+
+#[test]
+fn products_are_those_of_three_loops_in_either_mode_and_any_order() {
+    let (a, b) = (numbers(ROWS * K, 7), numbers(K * COLUMNS, 5));
+    for (mode, seed) in [(Mode::Fast, 0), (Mode::Fast, 1), (Mode::Check, 0), (Mode::Check, 1)] {
+        if Emulator::for_test("products of matrices", mode).is_none() {
+            return;
+        }
+        let gpu: Arc<dyn Gpu> = Emulator::seeded(mode, seed).unwrap();
+        for b_rows in [false, true] {
+            let found = product(&gpu, &a, &b, b_rows);
+            for (i, found) in found.into_iter().enumerate() {
+                let (row, column) = (i / COLUMNS, i % COLUMNS);
+                let at = |k| if b_rows { k * COLUMNS + column } else { column * K + k };
+                let expected: f32 =
+                    (0..K).map(|k| a[row * K + k].to_f32() * b[at(k)].to_f32()).sum();
+                assert_eq!(found, expected, "{mode:?}, b by rows: {b_rows}, {row}, {column}");
+            }
+        }
+    }
+}
