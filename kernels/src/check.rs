@@ -3,6 +3,7 @@
 //! An operation's own shapes live in its room, in `check.rs`; the suites (gradients against finite
 //! differences, device agreement, benchmarks) walk [`registry`](crate::registry) and run on them.
 
+use tensor::gpu::Program;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Shape, Tensor, with_float};
 
@@ -162,6 +163,8 @@ pub struct Operation {
     pub awkward: fn() -> Vec<Case>,
     /// A case of random shape and settings, small enough for finite differences.
     pub random: fn(&mut Stream) -> Case,
+    /// Its kernels for GPUs, specialised for a dtype; none if there are none yet.
+    pub programs: Option<fn(DType) -> Vec<Program>>,
 }
 
 impl Operation {
@@ -171,6 +174,11 @@ impl Operation {
         awkward: fn() -> Vec<Case>,
         random: fn(&mut Stream) -> Case,
     ) -> Self {
-        Operation { name, awkward, random }
+        Operation { name, awkward, random, programs: None }
+    }
+
+    /// The same with kernels for GPUs.
+    pub const fn on_gpu(self, programs: fn(DType) -> Vec<Program>) -> Self {
+        Operation { programs: Some(programs), ..self }
     }
 }

@@ -15,6 +15,7 @@ pub mod dino_loss;
 pub mod elementwise;
 mod exponential;
 pub mod gelu;
+mod gpu;
 mod inner;
 pub mod intensity;
 pub mod l2_normalise;
@@ -36,57 +37,77 @@ pub mod weight_norm;
 
 use check::Operation;
 use tensor::DType;
-use tensor::gpu::{Program, sum_program};
+use tensor::gpu::Program;
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
     const {
         &[
-            Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random),
-            Operation::new("cast", cast::check::awkward, cast::check::random),
-            Operation::new("concat", concat::check::awkward, concat::check::random),
-            Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random),
+            Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random)
+                .on_gpu(batch_norm::cuda::programs),
+            Operation::new("cast", cast::check::awkward, cast::check::random)
+                .on_gpu(cast::cuda::programs),
+            Operation::new("concat", concat::check::awkward, concat::check::random)
+                .on_gpu(concat::cuda::programs),
+            Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random)
+                .on_gpu(conv2d::cuda::programs),
             Operation::new(
                 "conv_transpose2d",
                 conv_transpose2d::check::awkward,
                 conv_transpose2d::check::random,
-            ),
+            )
+            .on_gpu(conv_transpose2d::cuda::programs),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
-            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random),
-            Operation::new("gelu", gelu::check::awkward, gelu::check::random),
+            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
+                .on_gpu(elementwise::cuda::programs),
+            Operation::new("gelu", gelu::check::awkward, gelu::check::random)
+                .on_gpu(gelu::cuda::programs),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new(
                 "l2_normalise",
                 l2_normalise::check::awkward,
                 l2_normalise::check::random,
-            ),
-            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random),
-            Operation::new("linear", linear::check::awkward, linear::check::random),
+            )
+            .on_gpu(l2_normalise::cuda::programs),
+            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
+                .on_gpu(leaky_relu::cuda::programs),
+            Operation::new("linear", linear::check::awkward, linear::check::random)
+                .on_gpu(linear::cuda::programs),
             Operation::new(
                 "masked_error",
                 masked_error::check::awkward,
                 masked_error::check::random,
-            ),
+            )
+            .on_gpu(masked_error::cuda::programs),
             Operation::new(
                 "moving_average",
                 moving_average::check::awkward,
                 moving_average::check::random,
-            ),
-            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random),
+            )
+            .on_gpu(moving_average::cuda::programs),
+            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
+                .on_gpu(nt_xent::cuda::programs),
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
-            Operation::new("pool", pool::check::awkward, pool::check::random),
-            Operation::new("reduce", reduce::check::awkward, reduce::check::random),
+            Operation::new("pool", pool::check::awkward, pool::check::random)
+                .on_gpu(pool::cuda::programs),
+            Operation::new("reduce", reduce::check::awkward, reduce::check::random)
+                .on_gpu(reduce::cuda::programs),
             Operation::new("resample", resample::check::awkward, resample::check::random),
-            Operation::new("sgd", sgd::check::awkward, sgd::check::random),
-            Operation::new("softmax", softmax::check::awkward, softmax::check::random),
-            Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random),
+            Operation::new("sgd", sgd::check::awkward, sgd::check::random)
+                .on_gpu(sgd::cuda::programs),
+            Operation::new("softmax", softmax::check::awkward, softmax::check::random)
+                .on_gpu(softmax::cuda::programs),
+            Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random)
+                .on_gpu(weight_norm::cuda::programs),
         ]
     }
 }
 
-/// Every program that runs on a graphics processor, in the specialisations that the paper's networks
-/// ask for. The suite `compile` of `cine-tests` compiles them all.
-pub fn programs() -> Vec<Program> {
-    [DType::F32, DType::F64].map(sum_program).to_vec()
+/// Every program for GPUs that is launched on tensors of a dtype, the tape's own included.
+pub fn programs(dtype: DType) -> Vec<Program> {
+    let of_rooms = registry().iter().filter_map(|operation| operation.programs);
+    let mut programs = vec![Program::new(tensor::gpu::SUM, dtype)];
+    programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
+    programs
 }

@@ -1,6 +1,6 @@
 //! What a network is made of: named parameters and buffers.
 
-use tensor::{Buffer, DType, Float, Shape, Tensor};
+use tensor::{Buffer, DType, Shape, Tensor};
 
 /// How a tensor is laid out in PyTorch's files, against `[rows, columns, in, out]` inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,26 +60,23 @@ impl Parameter {
     }
 
     fn rebuild(&mut self) {
-        match self.value.dtype() {
-            DType::F64 => self.rebuild_of::<f64>(),
-            _ => self.rebuild_of::<f32>(),
-        }
-    }
-
-    fn rebuild_of<T: Float>(&mut self) {
-        let shape = self.value.shape();
-        let memory = self.take::<T>();
-        self.give_back::<T>(memory, shape);
+        let (shape, dtype) = (self.value.shape(), self.value.dtype());
+        let memory = self.take();
+        self.give_back(memory, shape, dtype);
     }
 
     /// Takes the memory out to be written over: without a copy, unless something else still holds
     /// the value. It must be [given back](Self::give_back).
-    pub(crate) fn take<T: Float>(&mut self) -> Buffer {
-        std::mem::replace(&mut self.value, Tensor::scalar(T::default())).into_buffer::<T>()
+    ///
+    /// # Panics
+    /// When something else holds a value on a device that has no memory for a copy.
+    pub(crate) fn take(&mut self) -> Buffer {
+        let value = std::mem::replace(&mut self.value, Tensor::zeros::<f32>([0]));
+        value.into_memory().expect("memory for a copy of a parameter that is shared")
     }
 
-    pub(crate) fn give_back<T: Float>(&mut self, memory: Buffer, shape: Shape) {
-        let value = Tensor::from_buffer::<T>(memory, shape);
+    pub(crate) fn give_back(&mut self, memory: Buffer, shape: Shape, dtype: DType) {
+        let value = Tensor::over(memory, shape, dtype);
         self.value = if self.frozen { value } else { value.parameter() };
     }
 }

@@ -1,9 +1,9 @@
 //! A network that follows another: the teacher of self-distillation.
 
 use kernels::moving_average::{Pair, moving_average};
-use tensor::{Buffer, DType, Float, Shape, Tensor, with_float};
+use tensor::{Buffer, DType, Shape};
 
-use crate::{Module, Result, Slot};
+use crate::{Error, Module, Result, Slot};
 
 /// Moves every parameter of `average` towards that of `module`, a network of the same make:
 /// `average = momentum average + (1 - momentum) value`. Buffers stay as they are. A momentum of 0
@@ -18,30 +18,21 @@ pub fn follow(average: &mut dyn Module, module: &mut dyn Module, momentum: f64) 
             values.push(parameter.tensor().clone());
         }
     });
-    let dtype = values.first().map_or(DType::F32, Tensor::dtype);
-    with_float!("moving_average", dtype, T => follow_of::<T>(average, &values, momentum))?;
-    Ok(())
-}
-
-fn follow_of<T: Float>(
-    average: &mut dyn Module,
-    values: &[Tensor],
-    momentum: f64,
-) -> tensor::Result<()> {
-    let mut taken: Vec<(Shape, Buffer)> = Vec::new();
+    let mut taken: Vec<(Shape, DType, Buffer)> = Vec::new();
     average.visit("", &mut |_, slot| {
         if let Slot::Parameter(parameter) = slot {
-            taken.push((parameter.tensor().shape(), parameter.take::<T>()));
+            let (shape, dtype) = (parameter.tensor().shape(), parameter.tensor().dtype());
+            taken.push((shape, dtype, parameter.take()));
         }
     });
     let alike = taken.len() == values.len()
-        && taken.iter().zip(values).all(|((shape, _), value)| *shape == value.shape());
+        && taken
+            .iter()
+            .zip(&values)
+            .all(|((shape, dtype, _), value)| (*shape, *dtype) == (value.shape(), value.dtype()));
     let outcome = if alike {
-        let pairs = taken.iter_mut().zip(values);
-        let pairs = pairs.map(|((_, average), value)| Pair {
-            average: average.as_mut_slice::<T>(),
-            value: value.data(),
-        });
+        let pairs = taken.iter_mut().zip(&values);
+        let pairs = pairs.map(|((.., average), value)| Pair { average, value });
         moving_average(pairs.collect(), momentum)
     } else {
         Err(tensor::Error::shape("moving_average", "two networks of different parameters"))
@@ -49,11 +40,11 @@ fn follow_of<T: Float>(
     let mut taken = taken.into_iter();
     average.visit("", &mut |_, slot| {
         let Slot::Parameter(parameter) = slot else { return };
-        if let Some((shape, memory)) = taken.next() {
-            parameter.give_back::<T>(memory, shape);
+        if let Some((shape, dtype, memory)) = taken.next() {
+            parameter.give_back(memory, shape, dtype);
         }
     });
-    outcome
+    outcome.map_err(Error::Tensor)
 }
 
 #[cfg(test)]

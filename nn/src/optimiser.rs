@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kernels::sgd::{self, sgd};
-use tensor::{Buffer, DType, Float, Gradients, Tensor, with_float};
+use tensor::{Buffer, Gradients, Tensor};
 
 use crate::{Error, Module, Result, Slot};
 
@@ -49,25 +49,9 @@ impl Sgd {
     pub fn step(
         &mut self,
         module: &mut dyn Module,
-        gradients: Gradients,
-        learning_rate: f64,
-    ) -> Result<()> {
-        let mut dtype = DType::F32;
-        module.visit("", &mut |_, slot| {
-            if let Slot::Parameter(p) = slot {
-                dtype = p.tensor().dtype();
-            }
-        });
-        with_float!("sgd", dtype, T => self.step_of::<T>(module, gradients, learning_rate))
-            .map_err(Error::Tensor)
-    }
-
-    fn step_of<T: Float>(
-        &mut self,
-        module: &mut dyn Module,
         mut gradients: Gradients,
         learning_rate: f64,
-    ) -> tensor::Result<()> {
+    ) -> Result<()> {
         struct Taken {
             name: String,
             value: Buffer,
@@ -76,40 +60,47 @@ impl Sgd {
             decay: f64,
         }
         let mut taken = Vec::new();
+        let mut failure = None;
         module.visit("", &mut |name, slot| {
             let Slot::Parameter(parameter) = slot else { return };
             let Some(gradient) = gradients.take(parameter.tensor()) else { return };
-            let shape = parameter.tensor().shape();
-            let vector = shape.axes() < 2;
+            let vector = parameter.tensor().shape().axes() < 2;
             let decay = !(vector && self.settings.decay_matrices_only);
-            taken.push(Taken {
-                name: name.to_owned(),
-                momentum: match self.momentum.remove(name) {
-                    Some(momentum) => momentum.into_buffer::<T>(),
-                    None => Buffer::zeroed::<T>(shape.elements()),
-                },
-                value: parameter.take::<T>(),
-                gradient,
-                decay: if decay { self.settings.weight_decay } else { 0.0 },
-            });
+            let momentum = match self.momentum.remove(name) {
+                Some(momentum) => momentum.into_memory(),
+                None => zeros_like(parameter.tensor()),
+            };
+            match momentum {
+                Ok(momentum) => taken.push(Taken {
+                    name: name.to_owned(),
+                    momentum,
+                    value: parameter.take(),
+                    gradient,
+                    decay: if decay { self.settings.weight_decay } else { 0.0 },
+                }),
+                Err(error) => failure = Some(error),
+            }
         });
         let slots = taken.iter_mut().map(|t| sgd::Slot {
-            value: t.value.as_mut_slice::<T>(),
-            momentum: t.momentum.as_mut_slice(),
-            gradient: t.gradient.data(),
+            value: &mut t.value,
+            momentum: &mut t.momentum,
+            gradient: &t.gradient,
             weight_decay: t.decay,
         });
         let SgdSettings { momentum, nesterov, .. } = self.settings;
-        let outcome = sgd(slots.collect(), &sgd::Sgd { learning_rate, momentum, nesterov });
+        let outcome = match failure {
+            None => sgd(slots.collect(), &sgd::Sgd { learning_rate, momentum, nesterov }),
+            Some(error) => Err(error),
+        };
         let mut taken = taken.into_iter().peekable();
         module.visit("", &mut |name, slot| {
             let Slot::Parameter(parameter) = slot else { return };
             let Some(t) = taken.next_if(|t| t.name == name) else { return };
-            let shape = t.gradient.shape();
-            parameter.give_back::<T>(t.value, shape);
-            self.momentum.insert(t.name, Tensor::from_buffer::<T>(t.momentum, shape));
+            let (shape, dtype) = (t.gradient.shape(), t.gradient.dtype());
+            parameter.give_back(t.value, shape, dtype);
+            self.momentum.insert(t.name, Tensor::over(t.momentum, shape, dtype));
         });
-        outcome
+        outcome.map_err(Error::Tensor)
     }
 
     /// What is remembered, by parameter name.
@@ -144,4 +135,9 @@ impl Sgd {
             )),
         }
     }
+}
+/// As many zeros, of the same dtype, where `tensor` lies.
+fn zeros_like(tensor: &Tensor) -> tensor::Result<Buffer> {
+    let zeros = Buffer::zeroed::<u8>(tensor.shape().elements() * tensor.dtype().bytes());
+    zeros.on(&tensor.device())
 }

@@ -114,6 +114,14 @@ impl Buffer {
         }
     }
 
+    /// The same on `device`: itself if it lies there, else a copy.
+    ///
+    /// # Errors
+    /// When the device has not so much memory left, or fails.
+    pub fn on(self, device: &Device) -> Result<Self> {
+        if self.device() == *device { Ok(self) } else { self.copied_to(device) }
+    }
+
     /// A copy on `device`.
     ///
     /// # Errors

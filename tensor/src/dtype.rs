@@ -4,6 +4,8 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use crate::{Result, with_float};
+
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
@@ -23,6 +25,17 @@ impl DType {
             DType::F32 => 4,
             DType::F64 => 8,
         }
+    }
+
+    /// Refuses dtypes that are not floating, on behalf of `operation`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn floating(self, operation: &'static str) -> Result<()> {
+        with_float!(operation, self, T => {
+            let _ = size_of::<T>();
+            Ok(())
+        })
     }
 
     /// Name in messages: `u8`, `f32`, `f64`.
@@ -176,6 +189,36 @@ macro_rules! with_float {
             found => {
                 Err($crate::Error::DType { operation: $operation, found, wanted: "f32 or f64" })
             }
+        }
+    };
+}
+
+/// Runs one expression where a tensor lies on a GPU, which `$gpu` then stands for, and another where
+/// it lies on the host, with `$T` standing for the Rust type of its dtype. A dtype that is not
+/// floating is an error of the operation named.
+///
+/// ```
+/// # use tensor::{Float, Result, Tensor, with_device};
+/// fn doubled(x: &Tensor) -> Result<Tensor> {
+///     with_device!("doubled", x, gpu => Ok(doubled_on(gpu)), T => {
+///         Ok(Tensor::build::<T>(x.shape(), |out| {
+///             out.iter_mut().zip(x.data::<T>()).for_each(|(out, &x)| *out = x + x);
+///         }))
+///     })
+/// }
+/// # fn doubled_on(_: &dyn tensor::Gpu) -> Tensor { unreachable!() }
+/// assert_eq!(doubled(&Tensor::scalar(2.0f32)).unwrap().item().unwrap(), 4.0);
+/// ```
+#[macro_export]
+macro_rules! with_device {
+    ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {
+        match $tensor.gpu() {
+            Some(gpu) => {
+                $tensor.dtype().floating($operation)?;
+                let $gpu = &*gpu;
+                $on_gpu
+            }
+            None => $crate::with_float!($operation, $tensor.dtype(), $T => $on_host),
         }
     };
 }

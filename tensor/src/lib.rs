@@ -19,4 +19,4 @@ pub use error::{Error, Result};
 pub use gpu::{Device, Gpu};
 pub use shape::Shape;
 pub use tape::{Gradients, without_tape};
-pub use tensor::{Deferred, Tensor};
+pub use tensor::{Deferred, Tensor, same_device};

@@ -301,6 +301,24 @@ impl Tensor {
     }
 }
 
+/// Refuses tensors that do not all lie on one device.
+///
+/// # Errors
+/// When one lies elsewhere than the first.
+pub fn same_device<'a>(
+    operation: &'static str,
+    tensors: impl IntoIterator<Item = &'a Tensor>,
+) -> Result<()> {
+    let mut tensors = tensors.into_iter();
+    let Some(first) = tensors.next().map(Tensor::device) else { return Ok(()) };
+    match tensors.map(Tensor::device).find(|device| *device != first) {
+        None => Ok(()),
+        Some(other) => {
+            Err(Error::Devices { operation, found: other.to_string(), wanted: first.to_string() })
+        }
+    }
+}
+
 impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tensor {} {}", self.dtype(), self.shape())?;

@@ -1,6 +1,6 @@
 //! A kernel that fails takes the device with it, for the rest of the process: so this test is alone.
 
-use tensor::gpu::{Address, Launch, Program};
+use tensor::gpu::{Address, Launch, Program, Source};
 use tensor::{DType, Gpu, cuda};
 
 #[test]
@@ -9,8 +9,11 @@ fn a_kernel_that_fails_is_named_and_nothing_runs_after_it() {
         Ok(gpu) => gpu,
         Err(absent) => return eprintln!("left out: {absent}"),
     };
-    let text = "extern \"C\" __global__ void crash(real* a) { a[item()] = 1; }";
-    let program = Program::new("tests/crash.cu", text, DType::F32);
+    const SOURCES: &[Source] = &[Source {
+        path: "tests/crash.cu",
+        text: "extern \"C\" __global__ void crash(real* a) { a[item()] = 1; }",
+    }];
+    let program = Program::new(SOURCES, DType::F32);
     // SAFETY: it writes where there is no memory, which the device does not let happen.
     let launched =
         unsafe { gpu.launch(&program, "crash", Launch::over(1), &[Address::NULL.into()]) };

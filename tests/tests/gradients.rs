@@ -1,20 +1,14 @@
 //! Every operation of the registry, on its own cases: values, gradients, and what is not computed.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use cine_tests::cases::for_every_case;
 use cine_tests::gradients::{Agreement, TOLERANCE, against_differences};
 use cine_tests::projection::{Projection, widened};
-use kernels::check::{Case, Operation};
+use kernels::check::Case;
 use kernels::registry;
-use proptest::prelude::any;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
-use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Tensor};
-
-/// Random cases of every operation.
-const RANDOM_CASES: u32 = 12;
 
 /// The share of gradients that may need a step shorter than the first: steps shorten for kinks,
 /// and kinks are rare.
@@ -27,33 +21,6 @@ const SINGLE: f64 = 1e-4;
 
 /// A float64 run against its naive reference: the same sums in another order.
 const DOUBLE: f64 = 1e-9;
-
-/// Runs `check` on every awkward and some random cases of an operation.
-fn for_every_case(operation: &Operation, check: impl FnMut(&Case, u64) -> Result<()>) {
-    let check = RefCell::new(check);
-    let run = |case: &Case, seed: u64| {
-        if let Err(error) = check.borrow_mut()(case, seed) {
-            panic!("{}, {}: {error}", operation.name, case.name);
-        }
-    };
-    for (seed, case) in (operation.awkward)().iter().enumerate() {
-        run(case, seed as u64);
-    }
-    let config = Config {
-        cases: RANDOM_CASES,
-        rng_seed: RngSeed::Fixed(1),
-        failure_persistence: None,
-        max_shrink_iters: 0, // a smaller seed is not a smaller case
-        ..Config::default()
-    };
-    let outcome = TestRunner::new(config).run(&any::<u64>(), |seed| {
-        run(&(operation.random)(&mut Stream::new(seed, Purpose::Check, 2, 0)), seed);
-        Ok(())
-    });
-    if let Err(error) = outcome {
-        panic!("{}: {error}", operation.name);
-    }
-}
 
 fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()))

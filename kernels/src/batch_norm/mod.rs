@@ -16,8 +16,12 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, with_float};
+use tensor::gpu::Address;
+use tensor::{
+    Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, same_device, with_device,
+};
 
 use crate::simd::Scalar;
 use crate::taps::moments as measured;
@@ -73,9 +77,10 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     if x.shape().elements() == 0 {
         return Err(Error::shape("batch_norm", format!("no values to measure in {}", x.shape())));
     }
-    with_float!("batch_norm", x.dtype(), T => {
-        Ok(Moments::from_measured::<T>(&cpu::moments::<T>(x.data(), channels)))
-    })
+    with_device!("batch_norm", x,
+        gpu => cuda::moments(gpu, x),
+        T => Ok(Moments::from_measured::<T>(&cpu::moments::<T>(x.data(), channels)))
+    )
 }
 
 /// Normalises `x` per channel, scales by `gamma`, shifts by `beta`, and applies leaky ReLU with
@@ -120,18 +125,35 @@ pub fn batch_norm(
             format!("moments over {count} values per channel, for an input of {}", x.shape()),
         ));
     }
-    let recipe = with_float!("batch_norm", x.dtype(), T => {
-        Ok(Normalised::new::<T>(x, mean, variance, gamma, beta, epsilon, slope))
-    })?;
-    let dtype = x.dtype();
+    same_device("batch_norm", [x, mean, variance, gamma, beta])?;
+    let [inverse_deviation, scale] = with_device!("batch_norm", x,
+        gpu => cuda::scales(gpu, variance, gamma, epsilon),
+        T => Ok(scales::<T>(variance, gamma, epsilon))
+    )?;
+    let (x, mean, shift) = (x.clone(), mean.clone(), beta.clone());
+    let recipe = Normalised { x, mean, inverse_deviation, scale, shift, slope };
     let kept = recipe.clone();
-    let result = Tensor::deferred(x.shape(), dtype, recipe);
-    Ok(result.recorded("batch_norm", &[x, gamma, beta], move |gradient, wanted| {
-        with_float!("batch_norm", dtype, T => {
-            let [dx, dgamma, dbeta] = cpu::backward::<T>(&kept, gradient, batch.is_some(), wanted);
-            Ok(vec![dx, dgamma, dbeta])
-        })
+    let result = Tensor::deferred(kept.x.shape(), kept.x.dtype(), recipe);
+    Ok(result.recorded("batch_norm", &[&kept.x.clone(), gamma, beta], move |gradient, wanted| {
+        let batch = batch.is_some();
+        let gradients = with_device!("batch_norm", kept.x,
+            gpu => cuda::backward(gpu, &kept, gradient, batch, wanted),
+            T => Ok(cpu::backward::<T>(&kept, gradient, batch, wanted))
+        )?;
+        Ok(gradients.into())
     }))
+}
+
+/// `1 / deviation`, and that times `gamma`.
+fn scales<T: Float>(variance: &Tensor, gamma: &Tensor, epsilon: f64) -> [Tensor; 2] {
+    let inverse = |v: T| 1.0 / (v.to_f64() + epsilon).sqrt();
+    let (variance, gamma) = (variance.data::<T>(), gamma.data::<T>());
+    let vector = |value: &dyn Fn(usize) -> f64| {
+        Tensor::build::<T>([variance.len()], |out| {
+            out.iter_mut().enumerate().for_each(|(c, out)| *out = T::from_f64(value(c)));
+        })
+    };
+    [vector(&|c| inverse(variance[c])), vector(&|c| gamma[c].to_f64() * inverse(variance[c]))]
 }
 
 /// How to compute the result of [`batch_norm`] while reading its input.
@@ -148,30 +170,17 @@ pub struct Normalised {
 }
 
 impl Normalised {
-    fn new<T: Float>(
-        x: &Tensor,
-        mean: &Tensor,
-        variance: &Tensor,
-        gamma: &Tensor,
-        beta: &Tensor,
-        epsilon: f64,
-        slope: f64,
-    ) -> Self {
-        let inverse = |v: T| 1.0 / (v.to_f64() + epsilon).sqrt();
-        let (variance, gamma) = (variance.data::<T>(), gamma.data::<T>());
-        let vector = |value: &dyn Fn(usize) -> f64| {
-            Tensor::build::<T>([variance.len()], |out| {
-                out.iter_mut().enumerate().for_each(|(c, out)| *out = T::from_f64(value(c)));
-            })
-        };
-        Normalised {
-            x: x.clone(),
-            mean: mean.clone(),
-            inverse_deviation: vector(&|c| inverse(variance[c])),
-            scale: vector(&|c| gamma[c].to_f64() * inverse(variance[c])),
-            shift: beta.clone(),
-            slope,
-        }
+    /// Where values, mean, scale and shift lie on a device.
+    ///
+    /// # Errors
+    /// When a value is deferred in turn, and the device fails.
+    pub(crate) fn addresses(&self) -> Result<[Address; 4]> {
+        Ok([self.x.address()?, self.mean.address()?, self.scale.address()?, self.shift.address()?])
+    }
+
+    /// What negative values are multiplied by.
+    pub(crate) fn slope(&self) -> f64 {
+        self.slope
     }
 
     fn activation<T: Float>(&self) -> Activation<'_, T> {
@@ -186,6 +195,9 @@ impl Normalised {
 
 impl Deferred for Normalised {
     fn compute(&self) -> Result<Buffer> {
+        if let Some(gpu) = self.x.gpu() {
+            return cuda::apply(&*gpu, self);
+        }
         Ok(match self.x.dtype() {
             DType::F64 => cpu::apply::<f64>(self.x.data(), &self.activation()),
             _ => cpu::apply::<f32>(self.x.data(), &self.activation()),

@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{DType, Result, Tensor, with_float};
+use tensor::{DType, Result, Tensor, with_device, with_float};
 
 /// The same values in another floating dtype, each rounded to the nearest. The gradient is cast
 /// back. A tensor that has the dtype already is returned as it is.
@@ -20,9 +21,15 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
 }
 
 fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    with_float!("cast", x.dtype(), From => with_float!("cast", dtype, To => {
-        Ok(if x.dtype() == dtype { x.clone() } else { cpu::convert::<From, To>(x) })
-    }))
+    x.dtype().floating("cast")?;
+    dtype.floating("cast")?;
+    if x.dtype() == dtype {
+        return Ok(x.clone());
+    }
+    with_device!("cast", x,
+        gpu => cuda::convert(gpu, x, dtype),
+        From => with_float!("cast", dtype, To => Ok(cpu::convert::<From, To>(x)))
+    )
 }
 
 #[cfg(test)]

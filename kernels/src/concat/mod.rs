@@ -4,8 +4,11 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Shape, Tensor, with_float};
+use std::ops::Range;
+
+use tensor::{Error, Result, Shape, Tensor, same_device, with_device};
 
 /// Joins tensors along `axis`, all other extents being equal.
 ///
@@ -38,19 +41,25 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
     let mut dims = first.dims().to_vec();
     dims[axis] = parts.iter().map(|part| part.dims()[axis]).sum();
     let shape = Shape::from(&dims[..]);
-    let joined = with_float!("concat", first.dtype(), T => {
-        Ok(cpu::join::<T>(parts, &widths, shape))
-    })?;
+    same_device("concat", parts.iter().copied())?;
+    let joined = with_device!("concat", first,
+        gpu => cuda::join(gpu, parts, &widths, shape),
+        T => Ok(cpu::join::<T>(parts, &widths, shape))
+    )?;
     let shapes: Vec<Shape> = parts.iter().map(|part| part.shape()).collect();
     Ok(joined.recorded("concat", parts, move |gradient, wanted| {
-        with_float!("concat", gradient.dtype(), T => {
-            let mut start = 0;
-            let all: usize = widths.iter().sum();
-            let parts = wanted.iter().zip(&widths).zip(&shapes).map(|((wanted, width), &shape)| {
-                start += width;
-                wanted.then(|| cpu::cut::<T>(&gradient, all, start - width..start, shape))
-            });
-            Ok(parts.collect())
-        })
+        let mut start = 0;
+        let all: usize = widths.iter().sum();
+        let cut = |run: Range<usize>, shape| {
+            with_device!("concat", gradient,
+                gpu => cuda::cut(gpu, &gradient, all, run, shape),
+                T => Ok(cpu::cut::<T>(&gradient, all, run, shape))
+            )
+        };
+        let parts = wanted.iter().zip(&widths).zip(&shapes).map(|((wanted, width), &shape)| {
+            start += width;
+            wanted.then(|| cut(start - width..start, shape)).transpose()
+        });
+        parts.collect()
     }))
 }

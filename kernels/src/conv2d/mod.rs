@@ -19,8 +19,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, same_device, with_device};
 
 use crate::batch_norm::Moments;
 
@@ -108,6 +109,7 @@ impl Convolution {
                 return refuse(format!("{} beside a weight of {}", tensor.dtype(), weight.dtype()));
             }
         }
+        same_device("conv2d", inputs.iter().copied().chain([weight]).chain(bias))?;
         Ok(Convolution {
             inputs: inputs.iter().map(|&t| t.clone()).collect(),
             weight: weight.clone(),
@@ -117,14 +119,18 @@ impl Convolution {
     }
 
     fn run(self, measure: bool) -> Result<(Tensor, Option<Moments>)> {
-        let dtype = self.weight.dtype();
-        let (result, moments) =
-            with_float!("conv2d", dtype, T => Ok(cpu::forward::<T>(&self, measure)))?;
+        let (result, moments) = with_device!("conv2d", self.weight,
+            gpu => cuda::forward(gpu, &self, measure),
+            T => Ok(cpu::forward::<T>(&self, measure))
+        )?;
         let this = self.clone();
         let parents: Vec<&Tensor> =
             self.inputs.iter().chain([&self.weight]).chain(&self.bias).collect();
         let result = result.recorded("conv2d", &parents, move |gradient, wanted| {
-            with_float!("conv2d", dtype, T => Ok(cpu::backward::<T>(&this, &gradient, wanted)))
+            with_device!("conv2d", gradient,
+                gpu => cuda::backward(gpu, &this, &gradient, wanted),
+                T => Ok(cpu::backward::<T>(&this, &gradient, wanted))
+            )
         });
         Ok((result, moments))
     }

@@ -9,8 +9,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, same_device, with_device};
 
 /// Doubles rows and columns of `x`; see the [module](self).
 ///
@@ -34,14 +35,17 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> R
     if let Some(other) = [x].into_iter().chain(bias).find(|t| t.dtype() != weight.dtype()) {
         return refuse(format!("{} beside a weight of {}", other.dtype(), weight.dtype()));
     }
-    let result = with_float!("conv_transpose2d", weight.dtype(), T => {
-        Ok(cpu::forward::<T>(x, weight, bias))
-    })?;
+    same_device("conv_transpose2d", [weight, x].into_iter().chain(bias))?;
+    let result = with_device!("conv_transpose2d", weight,
+        gpu => cuda::forward(gpu, x, weight, bias),
+        T => Ok(cpu::forward::<T>(x, weight, bias))
+    )?;
     let parents: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
     let (x, weight) = (x.clone(), weight.clone());
     Ok(result.recorded("conv_transpose2d", &parents, move |gradient, wanted| {
-        with_float!("conv_transpose2d", weight.dtype(), T => {
-            Ok(cpu::backward::<T>(&x, &weight, &gradient, wanted))
-        })
+        with_device!("conv_transpose2d", weight,
+            gpu => cuda::backward(gpu, &x, &weight, &gradient, wanted),
+            T => Ok(cpu::backward::<T>(&x, &weight, &gradient, wanted))
+        )
     }))
 }

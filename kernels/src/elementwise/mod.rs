@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, same_device, with_device};
 
 /// `a + b`, of equal shapes and dtypes.
 ///
@@ -11,7 +12,10 @@ use tensor::{Error, Result, Tensor, with_float};
 /// When shapes or dtypes differ, or the dtype is not floating.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     alike("add", a, b)?;
-    let sum = with_float!("add", a.dtype(), T => Ok(cpu::zip::<T>(a, b, |a, b| a + b)))?;
+    let sum = with_device!("add", a,
+        gpu => cuda::zip(gpu, "add", a, b),
+        T => Ok(cpu::zip::<T>(a, b, |a, b| a + b))
+    )?;
     Ok(sum.recorded("add", &[a, b], |gradient, wanted| {
         Ok(vec![wanted[0].then(|| gradient.clone()), wanted[1].then_some(gradient)])
     }))
@@ -23,12 +27,13 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// When shapes or dtypes differ, or the dtype is not floating.
 pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     alike("sub", a, b)?;
-    let difference = with_float!("sub", a.dtype(), T => Ok(cpu::zip::<T>(a, b, |a, b| a - b)))?;
+    let difference = with_device!("sub", a,
+        gpu => cuda::zip(gpu, "sub", a, b),
+        T => Ok(cpu::zip::<T>(a, b, |a, b| a - b))
+    )?;
     Ok(difference.recorded("sub", &[a, b], |gradient, wanted| {
-        with_float!("sub", gradient.dtype(), T => {
-            let of_b = wanted[1].then(|| cpu::map::<T>(&gradient, |g| -g));
-            Ok(vec![wanted[0].then_some(gradient), of_b])
-        })
+        let of_b = wanted[1].then(|| scaled(&gradient, -1.0, 0.0)).transpose()?;
+        Ok(vec![wanted[0].then_some(gradient), of_b])
     }))
 }
 
@@ -38,14 +43,22 @@ pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// When shapes or dtypes differ, or the dtype is not floating.
 pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     alike("mul", a, b)?;
-    let product = with_float!("mul", a.dtype(), T => Ok(cpu::zip::<T>(a, b, |a, b| a * b)))?;
+    let product = product(a, b)?;
     let (x, y) = (a.clone(), b.clone());
     Ok(product.recorded("mul", &[a, b], move |gradient, wanted| {
-        with_float!("mul", gradient.dtype(), T => Ok(vec![
-            wanted[0].then(|| cpu::zip::<T>(&gradient, &y, |g, y| g * y)),
-            wanted[1].then(|| cpu::zip::<T>(&gradient, &x, |g, x| g * x)),
-        ]))
+        Ok(vec![
+            wanted[0].then(|| self::product(&gradient, &y)).transpose()?,
+            wanted[1].then(|| self::product(&gradient, &x)).transpose()?,
+        ])
     }))
+}
+
+/// `a * b`, off the tape.
+fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    with_device!("mul", a,
+        gpu => cuda::zip(gpu, "mul", a, b),
+        T => Ok(cpu::zip::<T>(a, b, |a, b| a * b))
+    )
 }
 
 /// `scale * x + offset`, with the same two constants for every element.
@@ -53,16 +66,21 @@ pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the dtype is not floating.
 pub fn affine(x: &Tensor, scale: f64, offset: f64) -> Result<Tensor> {
-    let result = with_float!("affine", x.dtype(), T => {
-        let (a, b) = (<T as tensor::Float>::from_f64(scale), <T as tensor::Float>::from_f64(offset));
-        Ok(cpu::map::<T>(x, move |x| a * x + b))
-    })?;
+    let result = scaled(x, scale, offset)?;
     Ok(result.recorded("affine", &[x], move |gradient, _| {
-        with_float!("affine", gradient.dtype(), T => {
-            let a = <T as tensor::Float>::from_f64(scale);
-            Ok(vec![Some(cpu::map::<T>(&gradient, move |g| a * g))])
-        })
+        Ok(vec![Some(scaled(&gradient, scale, 0.0)?)])
     }))
+}
+
+/// `scale * x + offset`, off the tape.
+fn scaled(x: &Tensor, scale: f64, offset: f64) -> Result<Tensor> {
+    with_device!("affine", x,
+        gpu => cuda::affine(gpu, x, scale, offset),
+        T => {
+            let [a, b] = [scale, offset].map(<T as tensor::Float>::from_f64);
+            Ok(cpu::map::<T>(x, move |x| a * x + b))
+        }
+    )
 }
 
 /// Two tensors can be combined element by element.
@@ -77,7 +95,7 @@ fn alike(operation: &'static str, a: &Tensor, b: &Tensor) -> Result<()> {
         );
         return Err(Error::shape(operation, what));
     }
-    Ok(())
+    same_device(operation, [a, b])
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Result, Tensor, with_float};
+use tensor::{Result, Tensor, with_device};
 
 /// `x Φ(x)`, with `Φ` the standard normal distribution function `(1 + erf(x / √2)) / 2`.
 ///
@@ -16,12 +17,17 @@ use tensor::{Result, Tensor, with_float};
 /// # Errors
 /// When the dtype is not floating.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    let y = with_float!("gelu", x.dtype(), T => Ok(cpu::forward::<T>(x)))?;
+    let y = with_device!("gelu", x,
+        gpu => cuda::forward(gpu, x),
+        T => Ok(cpu::forward::<T>(x))
+    )?;
     let input = x.clone();
     Ok(y.recorded("gelu", &[x], move |gradient, _| {
-        with_float!("gelu", gradient.dtype(), T => {
-            Ok(vec![Some(cpu::backward::<T>(&input, gradient))])
-        })
+        let of_x = with_device!("gelu", input,
+            gpu => cuda::backward(gpu, &input, gradient),
+            T => Ok(cpu::backward::<T>(&input, gradient))
+        )?;
+        Ok(vec![Some(of_x)])
     }))
 }
 

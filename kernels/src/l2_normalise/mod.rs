@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, with_device};
 
 /// Every row of `x`, `[rows, width]`, divided by `max(its length, 1e-12)`.
 ///
@@ -17,12 +18,17 @@ pub fn l2_normalise(x: &Tensor) -> Result<Tensor> {
     let Some([_, width]) = x.shape().as_array() else {
         return Err(Error::shape("l2_normalise", format!("{} is not [rows, width]", x.shape())));
     };
-    let y = with_float!("l2_normalise", x.dtype(), T => Ok(cpu::forward::<T>(x, width)))?;
+    let y = with_device!("l2_normalise", x,
+        gpu => cuda::forward(gpu, x),
+        T => Ok(cpu::forward::<T>(x, width))
+    )?;
     let input = x.clone();
     Ok(y.recorded("l2_normalise", &[x], move |gradient, _| {
-        with_float!("l2_normalise", gradient.dtype(), T => {
-            Ok(vec![Some(cpu::backward::<T>(&input, gradient, width))])
-        })
+        let of_x = with_device!("l2_normalise", input,
+            gpu => cuda::backward(gpu, &input, gradient),
+            T => Ok(cpu::backward::<T>(&input, gradient, width))
+        )?;
+        Ok(vec![Some(of_x)])
     }))
 }
 

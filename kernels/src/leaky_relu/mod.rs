@@ -4,8 +4,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Result, Tensor, with_float};
+use tensor::{Result, Tensor, with_device};
 
 /// `x` where it is positive, `slope * x` elsewhere; slope 0 is the plain ReLU.
 ///
@@ -14,12 +15,16 @@ use tensor::{Result, Tensor, with_float};
 /// # Errors
 /// When the dtype is not floating.
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
-    let y = with_float!("leaky_relu", x.dtype(), T => Ok(cpu::forward::<T>(x, slope)))?;
+    let y = with_device!("leaky_relu", x,
+        gpu => cuda::forward(gpu, x, slope),
+        T => Ok(cpu::forward::<T>(x, slope))
+    )?;
     let input = x.clone();
     Ok(y.recorded("leaky_relu", &[x], move |gradient, _| {
-        let of_x = with_float!("leaky_relu", gradient.dtype(), T => {
-            Ok(cpu::backward::<T>(&input, gradient, slope))
-        })?;
+        let of_x = with_device!("leaky_relu", input,
+            gpu => cuda::backward(gpu, &input, gradient, slope),
+            T => Ok(cpu::backward::<T>(&input, gradient, slope))
+        )?;
         Ok(vec![Some(of_x)])
     }))
 }

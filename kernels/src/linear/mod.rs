@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Shape, Tensor, with_float};
+use tensor::{Error, Result, Shape, Tensor, same_device, with_device};
 
 /// `x weightᵀ + bias`.
 ///
@@ -18,19 +19,34 @@ use tensor::{Error, Result, Shape, Tensor, with_float};
 /// When shapes do not fit or dtypes differ.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let size = Size::of(x, weight, bias)?;
-    let y = with_float!("linear", x.dtype(), T => Ok(cpu::forward::<T>(size, x, weight, bias)))?;
+    let y = with_device!("linear", x,
+        gpu => cuda::forward(gpu, size, x, weight, bias),
+        T => Ok(cpu::forward::<T>(size, x, weight, bias))
+    )?;
     let (input, matrix) = (x.clone(), weight.clone());
     let mut parents = vec![x, weight];
     parents.extend(bias);
     Ok(y.recorded("linear", &parents, move |gradient, wanted| {
-        with_float!("linear", gradient.dtype(), T => {
-            let mut parts = vec![
-                wanted[0].then(|| cpu::of_input::<T>(size, &gradient, &matrix)),
-                wanted[1].then(|| cpu::of_weight::<T>(size, &gradient, &input)),
-            ];
-            parts.extend(wanted.get(2).map(|w| w.then(|| cpu::of_bias::<T>(size, &gradient))));
-            Ok(parts)
-        })
+        let of_input = || {
+            with_device!("linear", gradient,
+                gpu => cuda::of_input(gpu, size, &gradient, &matrix),
+                T => Ok(cpu::of_input::<T>(size, &gradient, &matrix))
+            )
+        };
+        let of_weight = || {
+            with_device!("linear", gradient,
+                gpu => cuda::of_weight(gpu, size, &gradient, &input),
+                T => Ok(cpu::of_weight::<T>(size, &gradient, &input))
+            )
+        };
+        let of_bias = || {
+            with_device!("linear", gradient,
+                gpu => cuda::of_bias(gpu, size, &gradient),
+                T => Ok(cpu::of_bias::<T>(size, &gradient))
+            )
+        };
+        let parts: [&dyn Fn() -> Result<Tensor>; 3] = [&of_input, &of_weight, &of_bias];
+        wanted.iter().zip(parts).map(|(wanted, part)| wanted.then(part).transpose()).collect()
     }))
 }
 
@@ -66,6 +82,7 @@ impl Size {
             let what = format!("{} rows with {} parameters", x.dtype(), other.dtype());
             return Err(Error::shape("linear", what));
         }
+        same_device("linear", [x, weight].into_iter().chain(bias))?;
         Ok(Size { rows, inputs, outputs })
     }
 }

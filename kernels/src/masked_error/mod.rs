@@ -5,8 +5,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{DType, Error, Result, Tensor, with_float};
+use tensor::{DType, Error, Result, Tensor, same_device, with_device};
 
 /// `Σ (output - target)² over hidden pixels / number of hidden pixels`, as a scalar.
 ///
@@ -20,22 +21,35 @@ use tensor::{DType, Error, Result, Tensor, with_float};
 /// | `mask` | `[n, rows, columns]`, `u8`: 1 where a pixel is hidden, else 0 |
 ///
 /// # Errors
-/// When shapes or dtypes do not fit, or the mask holds anything but 0 and 1.
+/// When shapes or dtypes do not fit, or the mask holds anything but 0 and 1. On a GPU nobody looks at
+/// the mask, as that would wait for it: whatever is not 0 hides a pixel there.
 pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let channels = channels(output, target, mask)?;
-    let hidden = cpu::hidden(mask.data())?;
-    let share = if hidden == 0 { 0.0 } else { 1.0 / hidden as f64 };
-    with_float!("masked_error", output.dtype(), T => {
-        let sum = cpu::forward::<T>(output.data(), target.data(), mask.data(), channels);
-        let error = Tensor::scalar(<T as tensor::Float>::from_f64(share * sum));
-        let kept = [output, target, mask].map(Tensor::clone);
-        Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
-            let slope = 2.0 * share * gradient.item()?;
-            let [output, target, mask] = &kept;
-            let of = |slope| cpu::backward::<T>(output, target, mask, channels, slope);
-            Ok(vec![wanted[0].then(|| of(slope)), wanted[1].then(|| of(-slope))])
-        }))
-    })
+    with_device!("masked_error", output,
+        gpu => {
+            let (error, kept) = cuda::forward(gpu, [output, target, mask], channels)?;
+            Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
+                let of = |sign| cuda::backward(&kept, &gradient, sign);
+                Ok(vec![
+                    wanted[0].then(|| of(1.0)).transpose()?,
+                    wanted[1].then(|| of(-1.0)).transpose()?,
+                ])
+            }))
+        },
+        T => {
+            let hidden = cpu::hidden(mask.data())?;
+            let share = if hidden == 0 { 0.0 } else { 1.0 / hidden as f64 };
+            let sum = cpu::forward::<T>(output.data(), target.data(), mask.data(), channels);
+            let error = Tensor::scalar(<T as tensor::Float>::from_f64(share * sum));
+            let kept = [output, target, mask].map(Tensor::clone);
+            Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
+                let slope = 2.0 * share * gradient.item()?;
+                let [output, target, mask] = &kept;
+                let of = |slope| cpu::backward::<T>(output, target, mask, channels, slope);
+                Ok(vec![wanted[0].then(|| of(slope)), wanted[1].then(|| of(-slope))])
+            }))
+        }
+    )
 }
 
 /// The number of channels, if everything fits.
@@ -48,6 +62,7 @@ fn channels(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<usize> {
         let what = format!("an output of {} for a target of {}", output.dtype(), target.dtype());
         return Err(Error::shape("masked_error", what));
     }
+    same_device("masked_error", [output, target, mask])?;
     match output.shape().as_array() {
         Some([n, rows, columns, channels])
             if target.shape() == output.shape() && mask.dims() == [n, rows, columns] =>

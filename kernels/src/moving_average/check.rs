@@ -1,7 +1,7 @@
 //! Updates of two parameters, against the formula element by element.
 
 use tensor::random::Stream;
-use tensor::{Result, Tensor, with_float};
+use tensor::{Result, Tensor};
 
 use super::{Pair, moving_average};
 use crate::check::{Argument, Case};
@@ -23,7 +23,7 @@ fn case(lengths: [usize; 2], momentum: f64) -> Case {
     Case::without_gradient(
         format!("{lengths:?} with momentum {momentum}"),
         arguments.collect(),
-        move |x| with_float!("moving_average", x[0].dtype(), T => update::<T>(x, momentum)),
+        move |x| update(x, momentum),
         move |x| {
             let average = |x: &[Vec<f64>]| {
                 let pairs = x[0].iter().zip(&x[1]);
@@ -34,10 +34,14 @@ fn case(lengths: [usize; 2], momentum: f64) -> Case {
     )
 }
 
-fn update<T: tensor::Float>(x: &[Tensor], momentum: f64) -> Result<Vec<Tensor>> {
-    let mut averages = [x[0].data::<T>().to_vec(), x[2].data::<T>().to_vec()];
-    let values = [x[1].data::<T>(), x[3].data::<T>()];
-    let pairs = averages.iter_mut().zip(values).map(|(average, value)| Pair { average, value });
+fn update(x: &[Tensor], momentum: f64) -> Result<Vec<Tensor>> {
+    let mut averages = Vec::new();
+    for average in [&x[0], &x[2]] {
+        averages.push(average.to(&average.device())?.into_memory()?);
+    }
+    let pairs = averages.iter_mut().zip([&x[1], &x[3]]);
+    let pairs = pairs.map(|(average, value)| Pair { average, value });
     moving_average(pairs.collect(), momentum)?;
-    averages.iter().map(|average| Tensor::from_slice(average, [average.len()])).collect()
+    let like = [&x[0], &x[2]];
+    Ok(averages.into_iter().zip(like).map(|(b, x)| Tensor::over(b, x.shape(), x.dtype())).collect())
 }

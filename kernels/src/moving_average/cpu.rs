@@ -9,11 +9,12 @@ use super::Pair;
 const CHUNK: usize = 1 << 14;
 
 /// Updates every pair; the parts of each are equally long.
-pub fn update<T: Float>(pairs: Vec<Pair<T>>, momentum: f64) {
+pub fn update<T: Float>(pairs: Vec<Pair>, momentum: f64) {
     let (keep, take) = (T::from_f64(momentum), T::from_f64(1.0 - momentum));
     let mut chunks = Vec::new();
     for Pair { average, value } in pairs {
-        chunks.extend(average.chunks_mut(CHUNK).zip(value.chunks(CHUNK)));
+        let average = average.as_mut_slice::<T>().chunks_mut(CHUNK);
+        chunks.extend(average.zip(value.data::<T>().chunks(CHUNK)));
     }
     chunks.into_par_iter().for_each(|(average, value)| {
         for (average, &value) in average.iter_mut().zip(value) {

@@ -4,16 +4,17 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Float, Result};
+use tensor::{Buffer, Error, Result, Tensor, with_device};
 
-/// One parameter: its average, and the value that the average is drawn to.
-#[derive(Debug)]
-pub struct Pair<'a, T> {
+/// One parameter: its average, and the value that the average is drawn to; of one dtype, on one
+/// device.
+pub struct Pair<'a> {
     /// The average, updated in place.
-    pub average: &'a mut [T],
+    pub average: &'a mut Buffer,
     /// The new value.
-    pub value: &'a [T],
+    pub value: &'a Tensor,
 }
 
 /// Updates the averages of a whole network:
@@ -26,22 +27,35 @@ pub struct Pair<'a, T> {
 /// operation of the tape. One pass over memory, on all cores.
 ///
 /// # Errors
-/// When a pair's average and value are not equally long, or the momentum is not from 0 to 1;
-/// nothing is updated then.
-pub fn moving_average<T: Float>(pairs: Vec<Pair<T>>, momentum: f64) -> Result<()> {
+/// When a pair's average and value are not equally long, dtypes differ, they lie on different
+/// devices, or the momentum is not from 0 to 1; nothing is updated then.
+pub fn moving_average(pairs: Vec<Pair>, momentum: f64) -> Result<()> {
     if !(0.0..=1.0).contains(&momentum) {
         let what = format!("a momentum of {momentum} is not from 0 to 1");
         return Err(Error::value("moving_average", what));
     }
+    let Some(first) = pairs.first().map(|pair| pair.value.clone()) else { return Ok(()) };
     for (index, pair) in pairs.iter().enumerate() {
-        let (average, value) = (pair.average.len(), pair.value.len());
+        let value = pair.value.shape().elements();
+        let average = pair.average.bytes() / first.dtype().bytes();
         if average != value {
             let what = format!("parameter {index} has {value} values and an average of {average}");
             return Err(Error::shape("moving_average", what));
         }
+        let devices = [pair.value.device(), pair.average.device()];
+        let elsewhere = devices.iter().any(|device| *device != first.device());
+        if elsewhere || pair.value.dtype() != first.dtype() {
+            let what = format!("parameter {index} is not of one dtype and device with the others");
+            return Err(Error::value("moving_average", what));
+        }
     }
-    cpu::update(pairs, momentum);
-    Ok(())
+    with_device!("moving_average", first,
+        gpu => cuda::update(gpu, pairs, momentum),
+        T => {
+            cpu::update::<T>(pairs, momentum);
+            Ok(())
+        }
+    )
 }
 
 #[cfg(test)]
@@ -50,24 +64,30 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused_and_nothing_moves() {
-        let mut average = [1.0f32, 2.0];
-        let refusal = |average: &mut [f32], value: &[f32], momentum| {
+        let mut average = averages([1.0, 2.0]);
+        let refusal = |average: &mut Buffer, length: usize, momentum| {
+            let value = &Tensor::zeros::<f32>([length]);
             moving_average(vec![Pair { average, value }], momentum).unwrap_err().to_string()
         };
         assert_eq!(
-            refusal(&mut average, &[0.0; 3], 0.5),
+            refusal(&mut average, 3, 0.5),
             "moving_average: parameter 0 has 3 values and an average of 2"
         );
         for momentum in [-0.1, 1.1, f64::NAN] {
-            assert!(refusal(&mut average, &[0.0; 2], momentum).contains("is not from 0 to 1"));
+            assert!(refusal(&mut average, 2, momentum).contains("is not from 0 to 1"));
         }
-        assert_eq!(average, [1.0, 2.0]);
+        assert_eq!(average.as_slice::<f32>(), [1.0, 2.0]);
     }
 
     #[test]
     fn a_momentum_of_one_keeps_every_bit() {
-        let mut average = [0.1f32, -3.7e-20];
-        moving_average(vec![Pair { average: &mut average, value: &[5.0, 7.0] }], 1.0).unwrap();
-        assert_eq!(average, [0.1, -3.7e-20]);
+        let mut average = averages([0.1, -3.7e-20]);
+        let value = &Tensor::from_slice(&[5.0f32, 7.0], [2]).unwrap();
+        moving_average(vec![Pair { average: &mut average, value }], 1.0).unwrap();
+        assert_eq!(average.as_slice::<f32>(), [0.1, -3.7e-20]);
+    }
+
+    fn averages(values: [f32; 2]) -> Buffer {
+        Tensor::from_slice(&values, [2]).unwrap().into_buffer::<f32>()
     }
 }

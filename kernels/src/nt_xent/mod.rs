@@ -6,8 +6,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, with_device};
 
 /// Settings of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,13 +79,21 @@ pub fn nt_xent(features: &Tensor, positions: Option<&[f64]>, settings: &NtXent) 
         None => Positives::pairs(rows)?,
         Some(positions) => Positives::near(positions, rows, settings)?,
     };
-    with_float!("nt_xent", features.dtype(), T => {
-        let (loss, kept) = cpu::forward::<T>(features, [rows, width], &positives, settings);
-        let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
-        Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
-            Ok(vec![Some(cpu::backward::<T>(kept, gradient.item()?))])
-        }))
-    })
+    with_device!("nt_xent", features,
+        gpu => {
+            let (loss, kept) = cuda::forward(gpu, features, positions, settings)?;
+            Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
+                Ok(vec![Some(cuda::backward(kept, &gradient)?)])
+            }))
+        },
+        T => {
+            let (loss, kept) = cpu::forward::<T>(features, [rows, width], &positives, settings);
+            let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
+            Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
+                Ok(vec![Some(cpu::backward::<T>(kept, gradient.item()?))])
+            }))
+        }
+    )
 }
 
 /// The positives of every row, in increasing order.

@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, with_device};
 
 /// The mean of each channel over each image: `[batch, rows, columns, channels]` to
 /// `[batch, channels]`.
@@ -19,13 +20,16 @@ pub fn global_average(x: &Tensor) -> Result<Tensor> {
     if pixels == 0 || channels == 0 {
         return Err(Error::shape("global_average", format!("{} has nothing to pool", x.shape())));
     }
-    let mean = with_float!("global_average", x.dtype(), T => {
-        Ok(cpu::forward::<T>(x, [batch, pixels, channels]))
-    })?;
+    let mean = with_device!("global_average", x,
+        gpu => cuda::forward(gpu, x, [batch, pixels, channels]),
+        T => Ok(cpu::forward::<T>(x, [batch, pixels, channels]))
+    )?;
     let shape = x.shape();
     Ok(mean.recorded("global_average", &[x], move |gradient, _| {
-        with_float!("global_average", gradient.dtype(), T => {
-            Ok(vec![Some(cpu::backward::<T>(&gradient, shape, pixels))])
-        })
+        let of_x = with_device!("global_average", gradient,
+            gpu => cuda::backward(gpu, &gradient, shape, pixels),
+            T => Ok(cpu::backward::<T>(&gradient, shape, pixels))
+        )?;
+        Ok(vec![Some(of_x)])
     }))
 }

@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Shape, Tensor, with_float};
+use tensor::{Error, Result, Shape, Tensor, with_device};
 
 /// The sum of all elements, as a scalar; 0 of none.
 ///
@@ -27,16 +28,20 @@ pub fn mean(x: &Tensor) -> Result<Tensor> {
 }
 
 fn scaled_sum(operation: &'static str, x: &Tensor, scale: f64) -> Result<Tensor> {
-    let result = with_float!(operation, x.dtype(), T => {
-        Ok(Tensor::scalar(<T as tensor::Float>::from_f64(scale * cpu::sum(x.data::<T>()))))
-    })?;
+    let result = with_device!(operation, x,
+        gpu => cuda::sum(gpu, x, scale),
+        T => Ok(Tensor::scalar(<T as tensor::Float>::from_f64(scale * cpu::sum(x.data::<T>()))))
+    )?;
     let shape: Shape = x.shape();
     Ok(result.recorded(operation, &[x], move |gradient, _| {
-        let share = scale * gradient.item()?;
-        with_float!(operation, gradient.dtype(), T => {
-            let fill = |out: &mut [T]| out.fill(tensor::Float::from_f64(share));
-            Ok(vec![Some(Tensor::build::<T>(shape, fill))])
-        })
+        let of_x = with_device!(operation, gradient,
+            gpu => cuda::backward(gpu, &gradient, shape, scale),
+            T => {
+                let share = tensor::Float::from_f64(scale * gradient.item()?);
+                Ok(Tensor::build::<T>(shape, |out: &mut [T]| out.fill(share)))
+            }
+        )?;
+        Ok(vec![Some(of_x)])
     }))
 }
 

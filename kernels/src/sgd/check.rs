@@ -1,7 +1,7 @@
 //! Updates of two parameters, against the formula element by element.
 
 use tensor::random::Stream;
-use tensor::{Result, Tensor, with_float};
+use tensor::{Result, Tensor};
 
 use super::{Sgd, Slot, sgd};
 use crate::check::{Argument, Case};
@@ -36,7 +36,7 @@ fn case(lengths: [usize; 2], settings: Sgd, decays: [f64; 2]) -> Case {
     Case::without_gradient(
         format!("{lengths:?} with {settings:?}, decay {decays:?}"),
         arguments.collect(),
-        move |x| with_float!("sgd", x[0].dtype(), T => two_steps::<T>(x, settings, decays)),
+        move |x| two_steps(x, settings, decays),
         move |x| {
             let mut results = Vec::new();
             for (x, decay) in x.chunks(3).zip(decays) {
@@ -57,20 +57,19 @@ fn case(lengths: [usize; 2], settings: Sgd, decays: [f64; 2]) -> Case {
     )
 }
 
-fn two_steps<T: tensor::Float>(
-    x: &[Tensor],
-    settings: Sgd,
-    decays: [f64; 2],
-) -> Result<Vec<Tensor>> {
-    let mut kept: Vec<Vec<T>> = [0, 1, 3, 4].map(|i: usize| x[i].data().to_vec()).into();
-    let gradients = [x[2].data::<T>(), x[5].data::<T>()];
+fn two_steps(x: &[Tensor], settings: Sgd, decays: [f64; 2]) -> Result<Vec<Tensor>> {
+    let mut kept = Vec::new();
+    for tensor in [&x[0], &x[1], &x[3], &x[4]] {
+        kept.push(tensor.to(&tensor.device())?.into_memory()?);
+    }
     for _ in 0..2 {
-        let pairs = kept.chunks_mut(2).zip(gradients).zip(decays);
+        let pairs = kept.chunks_mut(2).zip([&x[2], &x[5]]).zip(decays);
         let slots = pairs.filter_map(|((pair, gradient), weight_decay)| {
             let [value, momentum] = pair else { return None };
             Some(Slot { value, momentum, gradient, weight_decay })
         });
         sgd(slots.collect(), &settings)?;
     }
-    kept.iter().map(|values| Tensor::from_slice(values, [values.len()])).collect()
+    let like = [&x[0], &x[0], &x[3], &x[3]];
+    Ok(kept.into_iter().zip(like).map(|(b, x)| Tensor::over(b, x.shape(), x.dtype())).collect())
 }

@@ -8,13 +8,22 @@ use super::{Sgd, Slot};
 /// Elements that one task updates.
 const CHUNK: usize = 1 << 14;
 
+/// A part of a parameter.
+struct Chunk<'a, T> {
+    value: &'a mut [T],
+    momentum: &'a mut [T],
+    gradient: &'a [T],
+    weight_decay: f64,
+}
+
 /// Updates every slot; the parts of each are equally long.
-pub fn update<T: Float>(slots: Vec<Slot<T>>, settings: &Sgd) {
-    let mut chunks: Vec<Slot<T>> = Vec::new();
+pub fn update<T: Float>(slots: Vec<Slot>, settings: &Sgd) {
+    let mut chunks: Vec<Chunk<T>> = Vec::new();
     for Slot { value, momentum, gradient, weight_decay } in slots {
+        let (value, momentum) = (value.as_mut_slice::<T>(), momentum.as_mut_slice::<T>());
         let parts = value.chunks_mut(CHUNK).zip(momentum.chunks_mut(CHUNK));
-        let parts = parts.zip(gradient.chunks(CHUNK));
-        chunks.extend(parts.map(|((value, momentum), gradient)| Slot {
+        let parts = parts.zip(gradient.data::<T>().chunks(CHUNK));
+        chunks.extend(parts.map(|((value, momentum), gradient)| Chunk {
             value,
             momentum,
             gradient,
@@ -27,7 +36,7 @@ pub fn update<T: Float>(slots: Vec<Slot<T>>, settings: &Sgd) {
     });
 }
 
-fn step<T: Float, const NESTEROV: bool>(slot: Slot<T>, settings: &Sgd) {
+fn step<T: Float, const NESTEROV: bool>(slot: Chunk<T>, settings: &Sgd) {
     let rate = T::from_f64(settings.learning_rate);
     let keep = T::from_f64(settings.momentum);
     let decay = T::from_f64(slot.weight_decay);

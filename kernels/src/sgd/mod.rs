@@ -5,8 +5,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Float, Result};
+use tensor::{Buffer, Error, Result, Tensor, with_device};
 
 /// Settings of an update, the same for all parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,16 +20,15 @@ pub struct Sgd {
     pub nesterov: bool,
 }
 
-/// One parameter: its values, what is remembered of it, its gradient.
-#[derive(Debug)]
-pub struct Slot<'a, T> {
+/// One parameter: its values, what is remembered of it, its gradient; of one dtype, on one device.
+pub struct Slot<'a> {
     /// Values, updated in place.
-    pub value: &'a mut [T],
+    pub value: &'a mut Buffer,
     /// Momentum, updated in place. It starts as zeros: the first step then leaves the gradient
     /// there, as PyTorch's first step does.
-    pub momentum: &'a mut [T],
+    pub momentum: &'a mut Buffer,
     /// Gradient of the loss.
-    pub gradient: &'a [T],
+    pub gradient: &'a Tensor,
     /// How strongly values are drawn to zero.
     pub weight_decay: f64,
 }
@@ -44,11 +44,14 @@ pub struct Slot<'a, T> {
 /// It is no operation of the tape. One pass over memory, on all cores.
 ///
 /// # Errors
-/// When a slot's value, momentum and gradient are not equally long; nothing is updated then.
-pub fn sgd<T: Float>(slots: Vec<Slot<T>>, settings: &Sgd) -> Result<()> {
+/// When a slot's value, momentum and gradient are not equally long, dtypes differ, or they lie on
+/// different devices; nothing is updated then.
+pub fn sgd(slots: Vec<Slot>, settings: &Sgd) -> Result<()> {
+    let Some(first) = slots.first().map(|slot| slot.gradient.clone()) else { return Ok(()) };
+    let element = first.dtype().bytes();
     for (index, slot) in slots.iter().enumerate() {
-        let [value, momentum, gradient] =
-            [slot.value.len(), slot.momentum.len(), slot.gradient.len()];
+        let [value, momentum] = [&*slot.value, slot.momentum].map(|b| b.bytes() / element);
+        let gradient = slot.gradient.shape().elements();
         if momentum != value || gradient != value {
             let what = format!(
                 "parameter {index} has {value} values, {momentum} of momentum and {gradient} of \
@@ -56,9 +59,20 @@ pub fn sgd<T: Float>(slots: Vec<Slot<T>>, settings: &Sgd) -> Result<()> {
             );
             return Err(Error::shape("sgd", what));
         }
+        let devices = [slot.value.device(), slot.momentum.device(), slot.gradient.device()];
+        let elsewhere = devices.iter().any(|device| *device != first.device());
+        if elsewhere || slot.gradient.dtype() != first.dtype() {
+            let what = format!("parameter {index} is not of one dtype and device with the others");
+            return Err(Error::value("sgd", what));
+        }
     }
-    cpu::update(slots, settings);
-    Ok(())
+    with_device!("sgd", first,
+        gpu => cuda::update(gpu, slots, settings),
+        T => {
+            cpu::update::<T>(slots, settings);
+            Ok(())
+        }
+    )
 }
 
 #[cfg(test)]
@@ -67,12 +81,9 @@ mod tests {
 
     #[test]
     fn a_slot_whose_parts_differ_in_length_is_refused() {
-        let slot = Slot {
-            value: &mut [1.0f32, 2.0],
-            momentum: &mut [0.0; 2],
-            gradient: &[0.0; 3],
-            weight_decay: 0.0,
-        };
+        let (mut value, mut momentum) = (Buffer::zeroed::<f32>(2), Buffer::zeroed::<f32>(2));
+        let gradient = &Tensor::zeros::<f32>([3]);
+        let slot = Slot { value: &mut value, momentum: &mut momentum, gradient, weight_decay: 0.0 };
         let settings = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true };
         let error = sgd(vec![slot], &settings).unwrap_err().to_string();
         assert_eq!(error, "sgd: parameter 0 has 2 values, 2 of momentum and 3 of gradient");

@@ -2,8 +2,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, with_device};
 
 /// `e^x / Σ e^x` over the last axis: logits to probabilities.
 ///
@@ -13,12 +14,17 @@ pub fn softmax(x: &Tensor) -> Result<Tensor> {
     if x.shape().last() == 0 {
         return Err(Error::shape("softmax", format!("the last axis of {} is empty", x.shape())));
     }
-    let probabilities = with_float!("softmax", x.dtype(), T => Ok(cpu::forward::<T>(x)))?;
+    let probabilities = with_device!("softmax", x,
+        gpu => cuda::forward(gpu, x),
+        T => Ok(cpu::forward::<T>(x))
+    )?;
     let logits = x.clone();
     Ok(probabilities.recorded("softmax", &[x], move |gradient, _| {
-        with_float!("softmax", gradient.dtype(), T => {
-            Ok(vec![Some(cpu::backward::<T>(&logits, gradient))])
-        })
+        let of_x = with_device!("softmax", logits,
+            gpu => cuda::backward(gpu, &logits, gradient),
+            T => Ok(cpu::backward::<T>(&logits, gradient))
+        )?;
+        Ok(vec![Some(of_x)])
     }))
 }
 

@@ -14,6 +14,7 @@
 //! Work is cut into bands by shape alone and partial sums are added in the order of the bands, so
 //! results do not depend on the number of threads.
 
+pub mod cuda;
 pub mod forward;
 pub mod moments;
 pub mod pack;

@@ -5,8 +5,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, same_device, with_device};
 
 /// `magnitude · direction / |direction|`, row by row.
 ///
@@ -20,10 +21,11 @@ use tensor::{Error, Result, Tensor, with_float};
 ///
 /// # Errors
 /// When shapes do not fit or dtypes differ, or a row of the direction is all zeros: it has no
-/// direction, and PyTorch's result would not be a number.
+/// direction, and PyTorch's result would not be a number. On a GPU nobody looks, as that would wait
+/// for it: the row's result is not a number there.
 pub fn weight_norm(magnitude: &Tensor, direction: &Tensor) -> Result<Tensor> {
     let width = width(magnitude, direction)?;
-    let weight = with_float!("weight_norm", direction.dtype(), T => {
+    let weight = with_device!("weight_norm", direction, gpu => cuda::forward(gpu, magnitude, direction), T => {
         let lengths = cpu::lengths::<T>(direction, width);
         if let Some(row) = lengths.iter().position(|&length| length == 0.0) {
             let what = format!("row {row} of direction {} is all zeros", direction.shape());
@@ -33,11 +35,20 @@ pub fn weight_norm(magnitude: &Tensor, direction: &Tensor) -> Result<Tensor> {
     })?;
     let (g, v) = (magnitude.clone(), direction.clone());
     Ok(weight.recorded("weight_norm", &[magnitude, direction], move |gradient, wanted| {
-        with_float!("weight_norm", gradient.dtype(), T => {
-            let of_magnitude = wanted[0].then(|| cpu::of_magnitude::<T>(&gradient, &v, width));
-            let of_direction = wanted[1].then(|| cpu::of_direction::<T>(gradient, &g, &v, width));
-            Ok(vec![of_magnitude, of_direction])
-        })
+        let of_magnitude = |gradient: &Tensor| {
+            with_device!("weight_norm", v,
+                gpu => cuda::of_magnitude(gpu, gradient, &v),
+                T => Ok(cpu::of_magnitude::<T>(gradient, &v, width))
+            )
+        };
+        let of_direction = |gradient: Tensor| {
+            with_device!("weight_norm", v,
+                gpu => cuda::of_direction(gpu, gradient, &g, &v),
+                T => Ok(cpu::of_direction::<T>(gradient, &g, &v, width))
+            )
+        };
+        let first = wanted[0].then(|| of_magnitude(&gradient)).transpose()?;
+        Ok(vec![first, wanted[1].then(|| of_direction(gradient)).transpose()?])
     }))
 }
 
@@ -47,6 +58,7 @@ fn width(magnitude: &Tensor, direction: &Tensor) -> Result<usize> {
         let what = format!("{} magnitudes of {} rows", magnitude.dtype(), direction.dtype());
         return Err(Error::shape("weight_norm", what));
     }
+    same_device("weight_norm", [magnitude, direction])?;
     match direction.shape().as_array() {
         Some([rows, width]) if width > 0 && magnitude.dims() == [rows, 1] => Ok(width),
         _ => {

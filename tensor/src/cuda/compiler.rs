@@ -65,24 +65,17 @@ impl Compiler {
         format!("NVRTC {major}.{minor}")
     }
 
-    /// Compiles a program for an architecture such as `sm_90a`.
+    /// Compiles a program for an architecture such as `sm_90a`, or takes it from the user's cache on
+    /// disk if it was compiled before, by the same compiler from the same text.
     ///
     /// # Errors
-    /// When it does not compile: with the first lines of the log that say why.
+    /// When it does not compile: with the first lines of the log that say why. A cache that cannot be
+    /// written costs time, nothing else.
     pub fn compile(&self, program: &Program, architecture: &str) -> Result<Compiled> {
-        self.fresh(program, &options(architecture), program.whole()).map(Compiled::from)
+        self.through(&Cache::of_user(), program, architecture)
     }
 
-    /// The same, where a cache has not got it already.
-    ///
-    /// # Errors
-    /// As in [`compile`](Self::compile). A cache that cannot be written costs time, nothing else.
-    pub(super) fn cached(
-        &self,
-        cache: &Cache,
-        program: &Program,
-        architecture: &str,
-    ) -> Result<Compiled> {
+    fn through(&self, cache: &Cache, program: &Program, architecture: &str) -> Result<Compiled> {
         let (options, text) = (options(architecture), program.whole());
         let origin = format!("{} {}\n{text}", self.version(), options.join(" "));
         if let Some(entry) = cache.get(&origin) {
@@ -95,17 +88,17 @@ impl Compiler {
 
     fn fresh(&self, program: &Program, options: &[String], text: String) -> Result<Entry> {
         let refused = |what| Error::Device { device: self.version(), what };
-        let unusable = |_| refused(format!("{}: a zero byte within the text", program.path));
+        let unusable = |_| refused(format!("{}: a zero byte within the text", program.path()));
         let text = CString::new(text).map_err(unusable)?;
         let flags = options.iter().map(|option| CString::new(option.as_str()));
         let flags = flags.collect::<StdResult<Vec<_>, _>>().map_err(unusable)?;
         let outcome = self.0.compile(&text, &flags);
-        let outcome = outcome.map_err(|what| refused(format!("{}: {what}", program.path)))?;
+        let outcome = outcome.map_err(|what| refused(format!("{}: {what}", program.path())))?;
         match outcome.cubin {
             Some(cubin) => Ok(Entry { cubin, log: outcome.log }),
             None => Err(refused(format!(
                 "{} does not compile with {}{}",
-                program.path,
+                program.path(),
                 options[0],
                 complaints(&outcome.log)
             ))),
@@ -132,7 +125,7 @@ fn complaints(log: &str) -> String {
 mod tests {
     use super::*;
     use crate::DType;
-    use crate::gpu::sum_program;
+    use crate::gpu::{SUM, Source};
 
     /// Runs a test where there is a compiler.
     fn with_compiler(test: impl FnOnce(Compiler)) {
@@ -156,7 +149,8 @@ mod tests {
     fn a_program_compiles_for_both_architectures() {
         with_compiler(|compiler| {
             for architecture in ["sm_80", "sm_90a"] {
-                let compiled = compiler.compile(&sum_program(DType::F64), architecture).unwrap();
+                let compiled =
+                    compiler.compile(&Program::new(SUM, DType::F64), architecture).unwrap();
                 assert!(compiled.cubin.starts_with(b"\x7fELF"));
                 assert_eq!(compiled.kernels[0].name, "sum");
                 assert!(compiled.kernels[0].registers > 0 && !compiled.kernels[0].spills());
@@ -167,8 +161,11 @@ mod tests {
     #[test]
     fn a_mistake_is_told_with_its_file_and_line() {
         with_compiler(|compiler| {
-            let text = "\nextern \"C\" __global__ void wrong(real* a) { a[0] = nothing; }";
-            let program = Program::new("here/wrong.cu", text, DType::F32);
+            const SOURCES: &[Source] = &[Source {
+                path: "here/wrong.cu",
+                text: "\nextern \"C\" __global__ void wrong(real* a) { a[0] = nothing; }",
+            }];
+            let program = Program::new(SOURCES, DType::F32);
             let error = compiler.compile(&program, "sm_80").err().unwrap().to_string();
             assert!(error.contains("here/wrong.cu(2): error"), "{error}");
             let error = compiler.compile(&program, "sm_1").err().unwrap().to_string();
@@ -181,12 +178,12 @@ mod tests {
         with_compiler(|compiler| {
             let folder = tempfile::tempdir().unwrap();
             let cache = Cache::at(folder.path().to_owned());
-            let program = sum_program(DType::F32);
-            let first = compiler.cached(&cache, &program, "sm_80").unwrap();
-            let again = compiler.cached(&cache, &program, "sm_80").unwrap();
+            let program = Program::new(SUM, DType::F32);
+            let first = compiler.through(&cache, &program, "sm_80").unwrap();
+            let again = compiler.through(&cache, &program, "sm_80").unwrap();
             // The log tells the time that it took to compile, which is never the same twice.
             assert!(first.log == again.log && first.cubin == again.cubin);
-            let other = compiler.cached(&cache, &program, "sm_90a").unwrap();
+            let other = compiler.through(&cache, &program, "sm_90a").unwrap();
             assert!(other.cubin != first.cubin);
             assert_eq!(folder.path().read_dir().unwrap().count(), 2);
         });

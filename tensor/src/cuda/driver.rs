@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 
-use super::cache::Cache;
 use super::compiler::Compiler;
 use super::functions::{ARGUMENTS, Function, Functions, Module};
 use super::hardware::{Hardware, breaks, explained};
@@ -21,7 +20,6 @@ pub struct Cuda {
     hardware: Hardware,
     architecture: String,
     compiler: Compiler,
-    cache: Cache,
     functions: Functions,
     /// Held while one is added, so that it happens once.
     modules: Mutex<Vec<Module>>,
@@ -40,7 +38,6 @@ impl Cuda {
         Cuda {
             architecture: hardware.architecture(),
             compiler,
-            cache: Cache::of_user(),
             functions: Functions::default(),
             modules: Mutex::default(),
             pool: Mutex::default(),
@@ -97,7 +94,7 @@ impl Cuda {
         if breaks(error) {
             let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(function) = &*last {
-                let (kernel, path) = (&function.kernel, function.program.path);
+                let (kernel, path) = (&function.kernel, function.program.path());
                 what = match self.waits {
                     true => format!("kernel {kernel} of {path} failed: {}", explained(error)),
                     false => format!(
@@ -128,19 +125,19 @@ impl Cuda {
         let function = self.hardware.function(&modules[index], kernel);
         let function = function.map_err(|error| match error.0 {
             CUresult::CUDA_ERROR_NOT_FOUND => {
-                let (path, names) = (program.path, modules[index].kernels.join(", "));
+                let (path, names) = (program.path(), modules[index].kernels.join(", "));
                 self.refusal(format!("{path} has no kernel {kernel}; it has {names}"))
             }
-            _ => self.failed(&format!("kernel {kernel} of {}", program.path), error),
+            _ => self.failed(&format!("kernel {kernel} of {}", program.path()), error),
         })?;
         Ok(self.functions.add(function))
     }
 
     fn load(&self, program: &Program) -> Result<Module> {
-        let compiled = self.compiler.cached(&self.cache, program, &self.architecture)?;
+        let compiled = self.compiler.compile(program, &self.architecture)?;
         let module = self.hardware.module(program, &compiled);
         module.map_err(|error| {
-            let (path, versions) = (program.path, self.versions());
+            let (path, versions) = (program.path(), self.versions());
             self.failed(&format!("kernels of {path} cannot be loaded ({versions})"), error)
         })
     }
@@ -152,7 +149,7 @@ impl Cuda {
             Some(takes) if takes != given => takes.to_string(),
             _ => return Ok(()),
         };
-        let (kernel, path) = (&function.kernel, function.program.path);
+        let (kernel, path) = (&function.kernel, function.program.path());
         Err(self.refusal(format!(
             "kernel {kernel} of {path} takes other arguments: {takes}, not {given}"
         )))
@@ -237,7 +234,7 @@ impl Gpu for Cuda {
             )
         };
         if let Err(error) = launched {
-            let path = program.path;
+            let path = program.path();
             let doing = format!("kernel {kernel} of {path} cannot be launched as {launch:?}");
             return Err(self.failed(&doing, error));
         }

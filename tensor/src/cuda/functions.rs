@@ -45,8 +45,8 @@ unsafe impl<T> Sync for Handle<T> {}
 
 /// All kernels loaded so far.
 ///
-/// Looked up without taking memory: under a hash of what a program is made of, where a source counts
-/// as the place it lies at. It is part of the executable and never changes.
+/// Looked up without taking memory: under a hash of what a program is made of, where sources count as
+/// the place they lie at. They are part of the executable and never change.
 #[derive(Default)]
 pub struct Functions(RwLock<HashMap<u64, Vec<Arc<Function>>>>);
 
@@ -70,7 +70,7 @@ impl Functions {
 
 impl Function {
     fn is(&self, program: &Program, kernel: &str) -> bool {
-        ptr::eq(self.program.text, program.text)
+        ptr::eq(self.program.sources, program.sources)
             && self.program.dtype == program.dtype
             && self.program.constants == program.constants
             && self.kernel == kernel
@@ -79,7 +79,7 @@ impl Function {
 
 fn key(program: &Program, kernel: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    program.text.as_ptr().hash(&mut hasher);
+    program.sources.as_ptr().hash(&mut hasher);
     program.dtype.hash(&mut hasher);
     program.constants.hash(&mut hasher);
     kernel.hash(&mut hasher);
@@ -90,17 +90,17 @@ fn key(program: &Program, kernel: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::DType;
-    use crate::gpu::sum_program;
+    use crate::gpu::SUM;
 
     #[test]
     fn a_kernel_is_told_from_its_specialisations() {
         let functions = Functions::default();
-        let program = sum_program(DType::F32);
+        let program = Program::new(SUM, DType::F32);
         let handle = Handle(ptr::null_mut());
         let (kernel, parameters) = ("sum".to_owned(), Some(3));
         functions.add(Function { handle, program: program.clone(), kernel, parameters });
-        assert!(functions.find(&sum_program(DType::F32), "sum").is_some());
-        assert!(functions.find(&sum_program(DType::F64), "sum").is_none());
+        assert!(functions.find(&Program::new(SUM, DType::F32), "sum").is_some());
+        assert!(functions.find(&Program::new(SUM, DType::F64), "sum").is_none());
         assert!(functions.find(&program.clone().with("SIZE", 3), "sum").is_none());
         assert!(functions.find(&program, "difference").is_none());
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cuda, open};
-use crate::gpu::{Address, Launch, Memory, Program, sum_program};
+use crate::gpu::{Address, Launch, Memory, Program, SUM, Source};
 use crate::{DType, Gpu, Result};
 
 /// Runs a test where there is a GPU.
@@ -44,7 +44,7 @@ fn bytes_go_there_and_back() {
 fn add(gpu: &dyn Gpu, a: &Memory, b: &Memory, count: usize) -> Result<()> {
     let arguments = [a.address().into(), b.address().into(), count.into()];
     // SAFETY: the memory holds `count` numbers.
-    unsafe { gpu.launch(&sum_program(DType::F64), "sum", Launch::over(count), &arguments) }
+    unsafe { gpu.launch(&Program::new(SUM, DType::F64), "sum", Launch::over(count), &arguments) }
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_kernel_runs_and_its_memory_is_recycled() {
 #[test]
 fn what_a_kernel_does_not_take_is_refused() {
     with_gpu(|gpu| {
-        let program = sum_program(DType::F32);
+        let program = Program::new(SUM, DType::F32);
         let launch = |kernel, launch, arguments: &[_]| {
             // SAFETY: no item is worked on.
             unsafe { gpu.launch(&program, kernel, launch, arguments) }
@@ -91,15 +91,21 @@ fn what_a_kernel_does_not_take_is_refused() {
     });
 }
 
+/// Turns 20000 numbers around, by way of shared memory.
+const TURNED: &str = r#"
+extern "C" __global__ void turned(float* a) {
+    extern __shared__ float row[];
+    for (int i = threadIdx.x; i < 20000; i += blockDim.x) row[i] = a[i];
+    __syncthreads();
+    for (int i = threadIdx.x; i < 20000; i += blockDim.x) a[i] = row[19999 - i];
+}
+"#;
+
 #[test]
 fn a_kernel_may_have_more_shared_memory_than_is_customary() {
     with_gpu(|gpu| {
-        let text = "extern \"C\" __global__ void turned(float* a) {\n\
-                    extern __shared__ float row[];\n\
-                    for (int i = threadIdx.x; i < 20000; i += blockDim.x) row[i] = a[i];\n\
-                    __syncthreads();\n\
-                    for (int i = threadIdx.x; i < 20000; i += blockDim.x) a[i] = row[19999 - i];\n}";
-        let program = Program::new("turned.cu", text, DType::F32);
+        const SOURCES: &[Source] = &[Source { path: "turned.cu", text: TURNED }];
+        let program = Program::new(SOURCES, DType::F32);
         let device: Arc<dyn Gpu> = gpu.clone();
         let numbers: Vec<f32> = (0..20_000).map(|i| i as f32).collect();
         let memory = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();

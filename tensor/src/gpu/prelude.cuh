@@ -34,3 +34,5 @@ __device__ __forceinline__ real narrow(wide x) { return x; }
 __device__ __forceinline__ long long item() {
     return (long long)blockIdx.x * blockDim.x + threadIdx.x;
 }
+
+#define INFINITE ((wide)__int_as_float(0x7f800000))

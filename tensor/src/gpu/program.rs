@@ -7,13 +7,24 @@ use crate::DType;
 /// What every program starts with: the types `real` and `wide`, and the traffic between them.
 pub const PRELUDE: &str = include_str!("prelude.cuh");
 
-/// A file of kernels, specialised.
+/// How the tape adds gradients that meet.
+pub const SUM: &[Source] =
+    &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
+
+/// A file of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// Where it lies in the repository, for messages.
+    pub path: &'static str,
+    /// What it says. It includes nothing.
+    pub text: &'static str,
+}
+
+/// Kernels, specialised.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
-    /// Where the source lies in the repository, for messages.
-    pub path: &'static str,
-    /// The source. It includes nothing but [`PRELUDE`], which goes before it.
-    pub text: &'static str,
+    /// The sources, each of which may use what stands in those before; [`PRELUDE`] goes before all.
+    pub sources: &'static [Source],
     /// What tensors are stored in: `real` of the source.
     pub dtype: DType,
     /// Constants of the source by name, such as a kernel's size.
@@ -22,8 +33,8 @@ pub struct Program {
 
 impl Program {
     /// A program for tensors of a dtype, without constants.
-    pub fn new(path: &'static str, text: &'static str, dtype: DType) -> Self {
-        Program { path, text, dtype, constants: vec![] }
+    pub fn new(sources: &'static [Source], dtype: DType) -> Self {
+        Program { sources, dtype, constants: vec![] }
     }
 
     /// The same with one constant more.
@@ -32,19 +43,40 @@ impl Program {
         self
     }
 
+    /// The file that holds the kernels: the last.
+    pub fn path(&self) -> &'static str {
+        self.sources.last().map_or("", |source| source.path)
+    }
+
     /// All that is compiled, in one piece; messages name the file and the line of the source.
     pub fn whole(&self) -> String {
         let mut whole = format!("#define REAL {}\n", 8 * self.dtype.bytes());
         for (name, value) in &self.constants {
             let _ = writeln!(whole, "#define {name} {value}LL");
         }
-        let _ = write!(whole, "#line 1 \"tensor/src/gpu/prelude.cuh\"\n{PRELUDE}");
-        let _ = write!(whole, "\n#line 1 \"{}\"\n{}", self.path, self.text);
+        let prelude = Source { path: "tensor/src/gpu/prelude.cuh", text: PRELUDE };
+        for Source { path, text } in [&prelude].into_iter().chain(self.sources) {
+            let _ = writeln!(whole, "#line 1 \"{path}\"\n{text}");
+        }
         whole
     }
 }
 
-/// The program whose kernel `sum` adds gradients that meet on the tape.
-pub fn sum_program(dtype: DType) -> Program {
-    Program::new("tensor/src/gpu/sum.cu", include_str!("sum.cu"), dtype)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_one_text_whose_lines_are_those_of_its_files() {
+        const SOURCES: &[Source] =
+            &[Source { path: "a.cuh", text: "int a;" }, Source { path: "b.cu", text: "int b;" }];
+        let program = Program::new(SOURCES, DType::F64).with("SIZE", 3);
+        let whole = program.whole();
+        assert!(whole.starts_with("#define REAL 64\n#define SIZE 3LL\n#line 1 \"tensor/"));
+        assert!(
+            whole.ends_with("#line 1 \"a.cuh\"\nint a;\n#line 1 \"b.cu\"\nint b;\n"),
+            "{whole}"
+        );
+        assert_eq!(program.path(), "b.cu");
+    }
 }

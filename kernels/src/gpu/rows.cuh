@@ -1,0 +1,39 @@
+// Sums and maxima over warps and blocks. Always in the same order, so that equal inputs give equal
+// bits.
+
+#define EVERY_LANE 0xffffffffu
+
+// The row of this thread's warp, where there is a warp for each.
+__device__ __forceinline__ long long row() { return item() / 32; }
+
+__device__ __forceinline__ int lane() { return threadIdx.x % 32; }
+
+// The sum over a warp, in every lane.
+template <class T> __device__ __forceinline__ T warp_sum(T x) {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+        x += __shfl_xor_sync(EVERY_LANE, x, distance);
+    }
+    return x;
+}
+
+// The greatest over a warp, in every lane.
+template <class T> __device__ __forceinline__ T warp_max(T x) {
+#pragma unroll
+    for (int distance = 16; distance > 0; distance /= 2) {
+        T other = __shfl_xor_sync(EVERY_LANE, x, distance);
+        x = other > x ? other : x;
+    }
+    return x;
+}
+
+// The sum over a block of whole warps, in its first thread. `partial` is shared and holds one
+// number for each warp.
+template <class T> __device__ __forceinline__ T block_sum(T x, T* partial) {
+    int warps = blockDim.x / 32;
+    x = warp_sum(x);
+    if (lane() == 0) partial[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = threadIdx.x < warps ? partial[threadIdx.x] : T(0);
+    return threadIdx.x < 32 ? warp_sum(x) : x;
+}

@@ -1,0 +1,55 @@
+// A tile of a matrix product: 64 x 64 sums by a block of 16 x 16 threads, 4 x 4 each, 16 apart, so
+// that neighbouring threads read neighbouring columns.
+//
+// What is multiplied need not lie in memory as a matrix: `left.row(i)` and `right.column(j)` give
+// something with a method `at(k)`. Each thread loads one row and one column of every tile, so that
+// what is to be known of them is found out once.
+
+#define TILE 64
+#define DEEP 16
+#define APART 16
+#define EACH (TILE / APART)
+#define THREADS (APART * APART)
+
+// The row and the column of this thread's first sum, within the tile.
+__device__ __forceinline__ int tile_row() { return threadIdx.x / APART; }
+__device__ __forceinline__ int tile_column() { return threadIdx.x % APART; }
+
+// sums = left right over k from `start` to `end`, of the tile that begins at the given row and
+// column.
+template <class Left, class Right>
+__device__ __forceinline__ void tile_product(
+    const Left& left, const Right& right, long long first_row, long long first_column,
+    long long start, long long end, wide (&sums)[EACH][EACH]
+) {
+    __shared__ wide rows[DEEP][TILE + 1], columns[DEEP][TILE + 1];
+    int own = threadIdx.x % TILE;
+    auto row = left.row(first_row + own);
+    auto column = right.column(first_column + own);
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+#pragma unroll
+        for (int j = 0; j < EACH; j++) sums[i][j] = 0;
+    }
+    for (long long first = start; first < end; first += DEEP) {
+#pragma unroll
+        for (int k = threadIdx.x / TILE; k < DEEP; k += THREADS / TILE) {
+            bool within = first + k < end;
+            rows[k][own] = within ? row.at(first + k) : wide(0);
+            columns[k][own] = within ? column.at(first + k) : wide(0);
+        }
+        __syncthreads();
+#pragma unroll
+        for (int k = 0; k < DEEP; k++) {
+#pragma unroll
+            for (int i = 0; i < EACH; i++) {
+#pragma unroll
+                for (int j = 0; j < EACH; j++) {
+                    sums[i][j] +=
+                        rows[k][tile_row() + i * APART] * columns[k][tile_column() + j * APART];
+                }
+            }
+        }
+        __syncthreads();
+    }
+}

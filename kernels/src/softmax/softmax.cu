@@ -1,0 +1,51 @@
+// A warp for each row.
+
+// Of a row of logits: the greatest, and the sum of the exponentials of what lies below it.
+struct Normaliser {
+    wide greatest, sum;
+};
+
+__device__ __forceinline__ Normaliser normaliser(const real* x, long long width) {
+    Normaliser of_row;
+    of_row.greatest = -INFINITE;
+    for (long long j = lane(); j < width; j += 32) {
+        wide value = widen(x[j]);
+        if (value > of_row.greatest) of_row.greatest = value;
+    }
+    of_row.greatest = warp_max(of_row.greatest);
+    of_row.sum = 0;
+    for (long long j = lane(); j < width; j += 32) of_row.sum += exp(widen(x[j]) - of_row.greatest);
+    of_row.sum = warp_sum(of_row.sum);
+    return of_row;
+}
+
+extern "C" __global__ void softmax_forward(
+    const real* x, real* y, long long rows, long long width
+) {
+    if (row() >= rows) return;
+    x += row() * width;
+    y += row() * width;
+    Normaliser of_row = normaliser(x, width);
+    for (long long j = lane(); j < width; j += 32) {
+        y[j] = narrow(exp(widen(x[j]) - of_row.greatest) / of_row.sum);
+    }
+}
+
+// p (g - sum p g), written over g; the probabilities p are computed again.
+extern "C" __global__ void softmax_backward(
+    const real* x, real* gradient, long long rows, long long width
+) {
+    if (row() >= rows) return;
+    x += row() * width;
+    gradient += row() * width;
+    Normaliser of_row = normaliser(x, width);
+    wide inner = 0;
+    for (long long j = lane(); j < width; j += 32) {
+        inner += exp(widen(x[j]) - of_row.greatest) / of_row.sum * widen(gradient[j]);
+    }
+    inner = warp_sum(inner);
+    for (long long j = lane(); j < width; j += 32) {
+        wide p = exp(widen(x[j]) - of_row.greatest) / of_row.sum;
+        gradient[j] = narrow(p * (widen(gradient[j]) - inner));
+    }
+}

@@ -1,0 +1,298 @@
+// Sums over taps: each output pixel is a sum over KERNEL x KERNEL taps of an input pixel times a
+// matrix. A convolution, and where TRANSPOSED its adjoint; see `mod.rs`.
+
+#define PAD ((KERNEL - 1) / 2)
+
+// An input as it is read: raw, or normalised and activated on the way where `mean` is not null.
+struct Source {
+    const real *data, *mean, *scale, *shift;
+    long long channels;
+    wide slope;
+    __device__ wide at(long long pixel, long long channel) const {
+        wide x = widen(data[pixel * channels + channel]);
+        if (!mean) return x;
+        x = (x - widen(mean[channel])) * widen(scale[channel]) + widen(shift[channel]);
+        return x > 0 ? x : x * slope;
+    }
+};
+
+// Pixels of a batch of images.
+struct Grid {
+    long long batch, rows, columns;
+};
+
+struct Pixel {
+    long long image, y, x;
+};
+
+__device__ __forceinline__ Pixel pixel_of(const Grid& grid, long long index) {
+    return {index / (grid.rows * grid.columns), index / grid.columns % grid.rows, index % grid.columns};
+}
+
+// The input pixel that a tap of an output pixel reads, or -1 where that is outside.
+__device__ __forceinline__ long long tapped(const Grid& input, const Pixel& output, int tap) {
+#if TRANSPOSED
+    long long y = output.y + PAD - tap / KERNEL, x = output.x + PAD - tap % KERNEL;
+    if (y % STRIDE || x % STRIDE) return -1;
+    y /= STRIDE;
+    x /= STRIDE;
+#else
+    long long y = output.y * STRIDE + tap / KERNEL - PAD, x = output.x * STRIDE + tap % KERNEL - PAD;
+#endif
+    if (y < 0 || x < 0 || y >= input.rows || x >= input.columns) return -1;
+    return (output.image * input.rows + y) * input.columns + x;
+}
+
+// Two sources side by side, the second possibly of no channels, read through the taps: a matrix of
+// output pixels by taps times channels.
+struct Tapped {
+    Source first, second;
+    Grid input, output;
+
+    __device__ long long channels() const { return first.channels + second.channels; }
+
+    __device__ wide value(const Pixel& pixel, int tap, long long channel) const {
+        long long from = tapped(input, pixel, tap);
+        if (from < 0) return 0;
+        if (channel < first.channels) return first.at(from, channel);
+        return second.at(from, channel - first.channels);
+    }
+
+    // A row: an output pixel.
+    struct Row {
+        const Tapped& all;
+        Pixel pixel;
+        bool there;
+        __device__ wide at(long long k) const {
+            long long channels = all.channels();
+            return there ? all.value(pixel, (int)(k / channels), k % channels) : wide(0);
+        }
+    };
+    __device__ Row row(long long index) const {
+        bool there = index < output.batch * output.rows * output.columns;
+        return {*this, pixel_of(output, there ? index : 0), there};
+    }
+};
+
+// Weights by tap, input and output channel, as a matrix of taps times inputs by outputs.
+struct Weights {
+    const real* first;
+    long long inputs, outputs, tap_step, input_step, output_step;
+    struct Column {
+        const real* first;
+        long long inputs, tap_step, input_step;
+        __device__ wide at(long long k) const {
+            if (!first) return 0;
+            return widen(first[k / inputs * tap_step + k % inputs * input_step]);
+        }
+    };
+    __device__ Column column(long long j) const {
+        return {j < outputs ? first + j * output_step : nullptr, inputs, tap_step, input_step};
+    }
+};
+
+// Mean, and sum of squared distances from it, over the rows of a tile that there are, for each of
+// its columns. In two passes, so that a mean far from zero costs no digits.
+__device__ void measure_tile(
+    const wide (&sums)[EACH][EACH], long long there, double* means, double* squares,
+    long long columns
+) {
+    __shared__ double parts[APART][TILE], mean[TILE];
+    for (int pass = 0; pass < 2; pass++) {
+#pragma unroll
+        for (int j = 0; j < EACH; j++) {
+            int column = tile_column() + j * APART;
+            double part = 0;
+#pragma unroll
+            for (int i = 0; i < EACH; i++) {
+                if (tile_row() + i * APART >= there) continue;
+                double value = (double)widen(narrow(sums[i][j]));
+                part += pass ? (value - mean[column]) * (value - mean[column]) : value;
+            }
+            parts[tile_row()][column] = part;
+        }
+        __syncthreads();
+        if (threadIdx.x < TILE) {
+            double total = 0;
+            for (int i = 0; i < APART; i++) total += parts[i][threadIdx.x];
+            if (!pass) mean[threadIdx.x] = total / (double)there;
+            if (threadIdx.x < columns) {
+                if (pass) squares[threadIdx.x] = total;
+                else means[threadIdx.x] = mean[threadIdx.x];
+            }
+        }
+        __syncthreads();
+    }
+}
+
+// The sum over taps. Where `means` is not null, the moments of each tile's channels are measured.
+extern "C" __global__ void taps_sum(
+    const real* first, const real* first_mean, const real* first_scale, const real* first_shift,
+    long long first_channels, double first_slope, const real* second, const real* second_mean,
+    const real* second_scale, const real* second_shift, long long second_channels,
+    double second_slope, const real* weights, long long tap_step, long long input_step,
+    long long output_step, const real* bias, real* y, double* means, double* squares,
+    long long batch, long long rows, long long columns, long long out_rows, long long out_columns,
+    long long outputs
+) {
+    Tapped input = {
+        {first, first_mean, first_scale, first_shift, first_channels, (wide)first_slope},
+        {second, second_mean, second_scale, second_shift, second_channels, (wide)second_slope},
+        {batch, rows, columns},
+        {batch, out_rows, out_columns},
+    };
+    Weights matrix = {weights, input.channels(), outputs, tap_step, input_step, output_step};
+    long long first_pixel = (long long)blockIdx.x * TILE, first_column = (long long)blockIdx.y * TILE;
+    wide sums[EACH][EACH];
+    tile_product(
+        input, matrix, first_pixel, first_column, 0, KERNEL * KERNEL * input.channels(), sums
+    );
+    long long pixels = batch * out_rows * out_columns;
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+#pragma unroll
+        for (int j = 0; j < EACH; j++) {
+            long long pixel = first_pixel + tile_row() + i * APART;
+            long long column = first_column + tile_column() + j * APART;
+            if (pixel >= pixels || column >= outputs) continue;
+            if (bias) sums[i][j] += widen(bias[column]);
+            y[pixel * outputs + column] = narrow(sums[i][j]);
+        }
+    }
+    if (means) {
+        long long there = pixels - first_pixel < TILE ? pixels - first_pixel : TILE;
+        long long at = blockIdx.x * outputs + first_column;
+        measure_tile(sums, there, means + at, squares + at, outputs - first_column);
+    }
+}
+
+// Moments of every channel from those of the tiles, combined in order by the formula of Chan, Golub
+// and LeVeque. A thread for each channel and each of 32 runs of tiles; runs follow one another.
+#define RUNS 32
+
+__device__ __forceinline__ void combine(
+    double& count, double& mean, double& square, double n, double other_mean, double other_square
+) {
+    if (n == 0) return;
+    double distance = other_mean - mean, all = count + n;
+    mean += distance * n / all;
+    square += other_square + distance * distance * count * n / all;
+    count = all;
+}
+
+extern "C" __global__ void taps_moments(
+    const double* means, const double* squares, real* mean, real* variance, long long tiles,
+    long long pixels, long long channels
+) {
+    __shared__ double counts_of[RUNS][32], means_of[RUNS][32], squares_of[RUNS][32];
+    long long channel = (long long)blockIdx.x * 32 + threadIdx.x, run = threadIdx.y;
+    long long length = (tiles + RUNS - 1) / RUNS;
+    double count = 0, middle = 0, square = 0;
+    for (long long tile = run * length; tile < (run + 1) * length && tile < tiles; tile++) {
+        if (channel >= channels) break;
+        long long there = pixels - tile * TILE < TILE ? pixels - tile * TILE : TILE;
+        long long at = tile * channels + channel;
+        combine(count, middle, square, (double)there, means[at], squares[at]);
+    }
+    counts_of[run][threadIdx.x] = count;
+    means_of[run][threadIdx.x] = middle;
+    squares_of[run][threadIdx.x] = square;
+    __syncthreads();
+    if (run > 0 || channel >= channels) return;
+    for (int other = 1; other < RUNS; other++) {
+        combine(
+            count, middle, square, counts_of[other][threadIdx.x], means_of[other][threadIdx.x],
+            squares_of[other][threadIdx.x]
+        );
+    }
+    mean[channel] = narrow((wide)middle);
+    variance[channel] = narrow((wide)(square / count));
+}
+
+// A matrix of taps times channels by output pixels: the transpose of `Tapped`.
+struct Transposed {
+    const Tapped& all;
+    struct Row {
+        const Tapped& all;
+        int tap;
+        long long channel;
+        bool there;
+        __device__ wide at(long long k) const {
+            return there ? all.value(pixel_of(all.output, k), tap, channel) : wide(0);
+        }
+    };
+    __device__ Row row(long long k) const {
+        long long channels = all.channels();
+        return {all, (int)(k / channels), k % channels, k < KERNEL * KERNEL * channels};
+    }
+};
+
+// Gradients of outputs: a matrix of output pixels by channels.
+struct Gradient {
+    const real* first;
+    long long outputs;
+    struct Column {
+        const real* first;
+        long long outputs;
+        __device__ wide at(long long k) const { return first ? widen(first[k * outputs]) : wide(0); }
+    };
+    __device__ Column column(long long j) const {
+        return {j < outputs ? first + j : nullptr, outputs};
+    }
+};
+
+// The gradient of the weights over a span of pixels, blocks along z being spans: [taps, inputs,
+// outputs] for each span.
+extern "C" __global__ void taps_weight_spans(
+    const real* first, const real* first_mean, const real* first_scale, const real* first_shift,
+    long long first_channels, double first_slope, const real* second, const real* second_mean,
+    const real* second_scale, const real* second_shift, long long second_channels,
+    double second_slope, const real* gradient, wide* y, long long span, long long batch,
+    long long rows, long long columns, long long out_rows, long long out_columns, long long outputs
+) {
+    Tapped input = {
+        {first, first_mean, first_scale, first_shift, first_channels, (wide)first_slope},
+        {second, second_mean, second_scale, second_shift, second_channels, (wide)second_slope},
+        {batch, rows, columns},
+        {batch, out_rows, out_columns},
+    };
+    Transposed left = {input};
+    Gradient right = {gradient, outputs};
+    long long pixels = batch * out_rows * out_columns;
+    long long start = blockIdx.z * span, end = start + span < pixels ? start + span : pixels;
+    long long first_row = (long long)blockIdx.x * TILE, first_column = (long long)blockIdx.y * TILE;
+    wide sums[EACH][EACH];
+    tile_product(left, right, first_row, first_column, start, end, sums);
+    long long weights = KERNEL * KERNEL * input.channels();
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+#pragma unroll
+        for (int j = 0; j < EACH; j++) {
+            long long row = first_row + tile_row() + i * APART;
+            long long column = first_column + tile_column() + j * APART;
+            if (row >= weights || column >= outputs) continue;
+            y[(blockIdx.z * weights + row) * outputs + column] = sums[i][j];
+        }
+    }
+}
+
+// The sum over spans, in order.
+extern "C" __global__ void taps_add_spans(const wide* parts, real* y, long long spans, long long count) {
+    long long i = item();
+    if (i >= count) return;
+    double sum = 0;
+    for (long long part = 0; part < spans; part++) sum += (double)parts[part * count + i];
+    y[i] = narrow((wide)sum);
+}
+
+// The gradient of the bias over a span of pixels; a thread for each channel.
+extern "C" __global__ void taps_bias_spans(
+    const real* gradient, wide* y, long long span, long long pixels, long long outputs
+) {
+    long long channel = item();
+    if (channel >= outputs) return;
+    long long start = blockIdx.y * span, end = start + span < pixels ? start + span : pixels;
+    double sum = 0;
+    for (long long pixel = start; pixel < end; pixel++) sum += (double)widen(gradient[pixel * outputs + channel]);
+    y[blockIdx.y * outputs + channel] = (wide)sum;
+}
