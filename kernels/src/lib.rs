@@ -37,7 +37,7 @@ pub mod weight_norm;
 
 use check::Operation;
 use tensor::DType;
-use tensor::gpu::Program;
+use tensor::gpu::{Program, sum_program};
 
 /// Every operation, with its checks. A test compares this list with the folders.
 pub fn registry() -> &'static [Operation] {
@@ -57,8 +57,10 @@ pub fn registry() -> &'static [Operation] {
                 conv_transpose2d::check::random,
             )
             .on_gpu(conv_transpose2d::cuda::programs),
-            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random),
-            Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random),
+            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random)
+                .on_gpu(dice_ce::cuda::programs),
+            Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random)
+                .on_gpu(dino_loss::cuda::programs),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
                 .on_gpu(elementwise::cuda::programs),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random)
@@ -107,7 +109,7 @@ pub fn registry() -> &'static [Operation] {
 /// Every program for GPUs that is launched on tensors of a dtype, the tape's own included.
 pub fn programs(dtype: DType) -> Vec<Program> {
     let of_rooms = registry().iter().filter_map(|operation| operation.programs);
-    let mut programs = vec![Program::new(tensor::gpu::SUM, dtype)];
+    let mut programs = vec![sum_program(dtype)];
     programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
     programs
 }

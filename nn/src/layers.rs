@@ -1,10 +1,10 @@
 //! Layers, and the block of two of them that the networks are built of.
 
-use kernels::batch_norm::{Moments, Statistics, batch_norm};
+use kernels::batch_norm::{Moments, Statistics, batch_norm, blended};
 use kernels::conv_transpose2d::conv_transpose2d;
 use kernels::conv2d::{conv2d, conv2d_with_moments};
 use kernels::linear::linear;
-use tensor::{Float, Result, Tensor, with_float};
+use tensor::{Result, Tensor};
 
 use crate::module::join;
 use crate::{Init, Layout, Module, Parameter, Slot};
@@ -200,8 +200,9 @@ impl BatchNorm {
         // PyTorch normalises by the biased variance but keeps the unbiased one.
         let n = moments.count as f64;
         let unbiased = n / (n - 1.0).max(1.0);
-        self.running_mean = blended(&self.running_mean, &moments.mean, 1.0)?;
-        self.running_var = blended(&self.running_var, &moments.variance, unbiased)?;
+        let momentum = Self::MOMENTUM;
+        self.running_mean = blended(&self.running_mean, &moments.mean, 1.0, momentum)?;
+        self.running_var = blended(&self.running_var, &moments.variance, unbiased, momentum)?;
         self.num_batches_tracked += 1;
         let (gamma, beta) = (self.weight.tensor(), self.bias.tensor());
         batch_norm(x, Statistics::Batch(moments), gamma, beta, Self::EPSILON, slope)
@@ -217,20 +218,6 @@ impl BatchNorm {
         let (gamma, beta) = (self.weight.tensor(), self.bias.tensor());
         batch_norm(x, statistics, gamma, beta, Self::EPSILON, slope)
     }
-}
-
-/// Running statistics moved towards `factor` times those of a batch.
-fn blended(running: &Tensor, batch: &Tensor, factor: f64) -> Result<Tensor> {
-    with_float!("batch_norm", running.dtype(), T => {
-        let (old, new) = (running.data::<T>(), batch.data::<T>());
-        Ok(Tensor::build::<T>(running.shape(), |out| {
-            for ((out, &old), &new) in out.iter_mut().zip(old).zip(new) {
-                let new = factor * new.to_f64();
-                let kept = 1.0 - BatchNorm::MOMENTUM;
-                *out = T::from_f64(kept * old.to_f64() + BatchNorm::MOMENTUM * new);
-            }
-        }))
-    })
 }
 
 impl Module for BatchNorm {

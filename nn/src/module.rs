@@ -1,6 +1,6 @@
 //! What a network is made of: named parameters and buffers.
 
-use tensor::{Buffer, DType, Shape, Tensor};
+use tensor::{Buffer, DType, Device, Shape, Tensor};
 
 /// How a tensor is laid out in PyTorch's files, against `[rows, columns, in, out]` inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,25 @@ pub trait Module {
             }
         });
         count
+    }
+
+    /// Moves every parameter and buffer to a device.
+    ///
+    /// # Errors
+    /// When it has not so much memory left, or fails; some then lie there and some where they were.
+    fn move_to(&mut self, device: &Device) -> tensor::Result<()> {
+        let mut outcome = Ok(());
+        self.visit("", &mut |_, slot| {
+            let moved = match slot {
+                Slot::Parameter(p) => p.tensor().to(device).map(|moved| p.set(moved)),
+                Slot::Buffer(b) => b.to(device).map(|moved| *b = moved),
+                Slot::Counter(_) => Ok(()),
+            };
+            if let Err(error) = moved {
+                outcome = Err(error);
+            }
+        });
+        outcome
     }
 
     /// Freezes the parameters whose names `which` picks, and lets the others train.

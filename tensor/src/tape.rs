@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::gpu::{Gpu, Launch, Program, SUM};
+use crate::gpu::{Gpu, Launch, sum_program};
 use crate::{DType, Error, Float, Result, Tensor, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
@@ -196,7 +196,7 @@ fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 fn sum_on(gpu: &dyn Gpu, a: Tensor, b: &Tensor) -> Result<Tensor> {
-    let program = Program::new(SUM, a.dtype());
+    let program = sum_program(a.dtype());
     let (shape, dtype, count) = (a.shape(), a.dtype(), a.shape().elements());
     let sum = a.into_memory()?;
     let arguments = [sum.address().into(), b.address()?.into(), count.into()];

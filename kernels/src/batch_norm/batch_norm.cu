@@ -130,3 +130,14 @@ extern "C" __global__ void batch_norm_backward(
     wide g = inner_gradient(widen(gradient[i]), distance, factor, widen(shift[channel]), (wide)slope);
     gradient[i] = narrow(g * factor + distance * widen(towards[channel]) + widen(constant[channel]));
 }
+
+// Running statistics moved towards `factor` times those of a batch.
+extern "C" __global__ void batch_norm_blend(
+    const real* running, const real* batch, real* y, double factor, double momentum,
+    long long channels
+) {
+    long long channel = item();
+    if (channel >= channels) return;
+    double newest = factor * (double)widen(batch[channel]);
+    y[channel] = narrow((wide)((1 - momentum) * (double)widen(running[channel]) + momentum * newest));
+}

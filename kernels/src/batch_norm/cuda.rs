@@ -96,6 +96,21 @@ pub(super) fn scales(
     Ok([inverse, Tensor::over(scale, [channels], dtype)])
 }
 
+/// `(1 - momentum) running + momentum factor batch`.
+pub(super) fn blended(
+    gpu: &dyn Gpu,
+    running: &Tensor,
+    batch: &Tensor,
+    factor: f64,
+    momentum: f64,
+) -> Result<Tensor> {
+    let (program, channels) = (Program::new(SOURCES, running.dtype()), running.shape().elements());
+    let (launch, inputs) = (Launch::over(channels), [running, batch]);
+    let rest = [factor.into(), momentum.into(), channels.into()];
+    // SAFETY: all have an element for each channel, and each channel a thread.
+    unsafe { filled(gpu, &program, "batch_norm_blend", launch, &inputs, running.shape(), &rest) }
+}
+
 /// The whole value.
 pub(super) fn apply(gpu: &dyn Gpu, kept: &Normalised) -> Result<Buffer> {
     let Normalised { x, mean, scale, shift, slope, .. } = kept;

@@ -6,9 +6,10 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 mod scale;
 
-use tensor::{Error, Float, Result, Tensor, with_float};
+use tensor::{Error, Float, Result, Tensor, same_device, with_device};
 
 use scale::{Scale, Terms};
 
@@ -42,10 +43,8 @@ impl Default for DiceCe {
 pub struct SegmentationLoss {
     /// The weighted sum of both parts, on the tape.
     pub total: Tensor,
-    /// Cross entropy, unweighted.
-    pub cross_entropy: f64,
-    /// One minus Dice, unweighted.
-    pub dice: f64,
+    /// Cross entropy and one minus Dice, unweighted, in float64: `[2]`, off the tape.
+    pub parts: Tensor,
 }
 
 /// The loss of logits at one or more scales against one label map.
@@ -68,29 +67,36 @@ pub struct SegmentationLoss {
 ///
 /// # Errors
 /// When shapes or dtypes do not fit, a label is no class, or the settings are not for this number
-/// of classes.
+/// of classes. On a GPU nobody looks at labels, as that would wait for it: one that is no class makes
+/// the loss infinite there.
 pub fn dice_ce(logits: &[&Tensor], labels: &Tensor, settings: &DiceCe) -> Result<SegmentationLoss> {
     let class_weights = settings.normalised_weights()?;
-    let scales = Scale::all(logits, labels, class_weights.len())?;
-    with_float!("dice_ce", logits[0].dtype(), T => {
-        let terms: Vec<Terms> =
-            scales.iter().map(|scale| scale.terms::<T>(&class_weights, settings)).collect();
-        let over_scales = |term: fn(&Terms) -> f64| {
-            scales.iter().zip(&terms).map(|(scale, terms)| scale.weight * term(terms)).sum::<f64>()
-        };
-        let cross_entropy = over_scales(|terms| terms.cross_entropy);
-        let dice = over_scales(|terms| terms.dice);
-        let total = settings.cross_entropy_weight * cross_entropy + settings.dice_weight * dice;
-        let total = Tensor::scalar(<T as Float>::from_f64(total));
-        let total = total.recorded("dice_ce", logits, move |gradient, wanted| {
-            let gradient = gradient.item()?;
-            let parts = scales.iter().zip(&terms).zip(wanted).map(|((scale, terms), wanted)| {
-                wanted.then(|| scale.gradient::<T>(terms, gradient))
+    scale::extents(logits, labels, class_weights.len())?;
+    same_device("dice_ce", logits.iter().copied().chain([labels]))?;
+    with_device!("dice_ce", logits[0],
+        gpu => cuda::dice_ce(gpu, logits, labels, &class_weights, settings),
+        T => {
+            let scales = Scale::all(logits, labels, class_weights.len())?;
+            let terms: Vec<Terms> =
+                scales.iter().map(|scale| scale.terms::<T>(&class_weights, settings)).collect();
+            let over_scales = |term: fn(&Terms) -> f64| {
+                let terms = scales.iter().zip(&terms);
+                terms.map(|(scale, terms)| scale.weight * term(terms)).sum::<f64>()
+            };
+            let entropy = over_scales(|terms| terms.cross_entropy);
+            let dice = over_scales(|terms| terms.dice);
+            let total = settings.cross_entropy_weight * entropy + settings.dice_weight * dice;
+            let total = Tensor::scalar(<T as Float>::from_f64(total));
+            let total = total.recorded("dice_ce", logits, move |gradient, wanted| {
+                let gradient = gradient.item()?;
+                let parts = scales.iter().zip(&terms).zip(wanted).map(|((scale, terms), wanted)| {
+                    wanted.then(|| scale.gradient::<T>(terms, gradient))
+                });
+                Ok(parts.collect())
             });
-            Ok(parts.collect())
-        });
-        Ok(SegmentationLoss { total, cross_entropy, dice })
-    })
+            Ok(SegmentationLoss { total, parts: Tensor::from_slice(&[entropy, dice], [2])? })
+        }
+    )
 }
 
 impl DiceCe {

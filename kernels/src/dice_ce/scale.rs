@@ -25,41 +25,64 @@ pub struct Terms {
     slopes: Vec<Slopes>,
 }
 
+/// Extents of one scale, and its share in the loss.
+#[derive(Clone, Copy)]
+pub struct Extent {
+    /// Rows and columns of its logits.
+    pub pixels: [usize; 2],
+    /// Its share in the loss.
+    pub weight: f64,
+}
+
+/// The extents of every scale, once shapes and dtypes are found to fit.
+pub fn extents(logits: &[&Tensor], labels: &Tensor, classes: usize) -> Result<Vec<Extent>> {
+    let Some(first) = logits.first() else {
+        return Err(Error::shape("dice_ce", "no logits"));
+    };
+    if labels.dtype() != DType::U8 {
+        let found = labels.dtype();
+        return Err(Error::DType { operation: "dice_ce labels", found, wanted: "u8" });
+    }
+    let Some([batch, rows, columns]) = labels.shape().as_array() else {
+        let what = format!("labels {} are not [batch, rows, columns]", labels.shape());
+        return Err(Error::shape("dice_ce", what));
+    };
+    let total: f64 = (0..logits.len()).map(|k| 0.5f64.powi(k as i32)).sum();
+    let extent = |(k, &logits): (usize, &&Tensor)| {
+        let extents = logits
+            .shape()
+            .as_array()
+            .filter(|&[n, h, w, c]| n == batch && c == classes && n * h * w * rows * columns > 0);
+        match extents.filter(|_| logits.dtype() == first.dtype()) {
+            Some([_, h, w, _]) => {
+                Ok(Extent { pixels: [h, w], weight: 0.5f64.powi(k as i32) / total })
+            }
+            None => Err(misfit(logits, labels, classes, first.dtype())),
+        }
+    };
+    logits.iter().enumerate().map(extent).collect()
+}
+
 impl Scale {
     /// Every scale of the loss, once shapes, dtypes and labels are found to fit.
     pub fn all(logits: &[&Tensor], labels: &Tensor, classes: usize) -> Result<Vec<Scale>> {
-        let Some(first) = logits.first() else {
-            return Err(Error::shape("dice_ce", "no logits"));
-        };
-        if labels.dtype() != DType::U8 {
-            let found = labels.dtype();
-            return Err(Error::DType { operation: "dice_ce labels", found, wanted: "u8" });
-        }
-        let Some([batch, rows, columns]) = labels.shape().as_array() else {
-            let what = format!("labels {} are not [batch, rows, columns]", labels.shape());
-            return Err(Error::shape("dice_ce", what));
-        };
+        let extents = extents(logits, labels, classes)?;
         let highest = labels.data::<u8>().iter().fold(0, |highest, &label| highest.max(label));
         if usize::from(highest) >= classes {
             let what = format!("label {highest} is none of {classes} classes");
             return Err(Error::value("dice_ce", what));
         }
-        let total: f64 = (0..logits.len()).map(|k| 0.5f64.powi(k as i32)).sum();
-        let scale = |(k, &logits): (usize, &&Tensor)| {
-            let extents = logits.shape().as_array().filter(|&[n, h, w, c]| {
-                n == batch && c == classes && n * h * w * rows * columns > 0
-            });
-            let Some([_, h, w, _]) = extents.filter(|_| logits.dtype() == first.dtype()) else {
-                return Err(misfit(logits, labels, classes, first.dtype()));
-            };
-            Ok(Scale {
+        let [batch, rows, columns] = labels.shape().as_array().unwrap_or_default();
+        let scale = |(&logits, extent): (&&Tensor, Extent)| {
+            let [h, w] = extent.pixels;
+            Scale {
                 logits: logits.clone(),
                 labels: shrunk(labels, [batch, rows, columns], [h, w]),
                 size: Size { batch, pixels: h * w, classes },
-                weight: 0.5f64.powi(k as i32) / total,
-            })
+                weight: extent.weight,
+            }
         };
-        logits.iter().enumerate().map(scale).collect()
+        Ok(logits.iter().zip(extents).map(scale).collect())
     }
 
     /// The loss at this scale. `class_weights` sum to 1.

@@ -5,8 +5,9 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 
-use tensor::{DType, Error, Result, Shape, Tensor, with_float};
+use tensor::{DType, Error, Result, Shape, Tensor, same_device, with_device};
 
 /// Views that the teacher sees: the global crops, which come first among the student's views.
 const GLOBAL_VIEWS: usize = 2;
@@ -60,13 +61,22 @@ pub fn dino_loss(
             return Err(Error::value("dino_loss", what));
         }
     }
-    with_float!("dino_loss", student.dtype(), T => {
-        let (loss, slopes) = cpu::forward::<T>(student, teacher, centre, size, settings);
-        let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
-        Ok(loss.recorded("dino_loss", &[student], move |gradient, _| {
-            Ok(vec![Some(cpu::backward::<T>(slopes, gradient.item()?, size))])
-        }))
-    })
+    same_device("dino_loss", [student, teacher, centre])?;
+    with_device!("dino_loss", student,
+        gpu => {
+            let (loss, slopes) = cuda::forward(gpu, [student, teacher, centre], size, settings)?;
+            Ok(loss.recorded("dino_loss", &[student], move |gradient, _| {
+                Ok(vec![Some(cuda::backward(slopes, &gradient)?)])
+            }))
+        },
+        T => {
+            let (loss, slopes) = cpu::forward::<T>(student, teacher, centre, size, settings);
+            let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
+            Ok(loss.recorded("dino_loss", &[student], move |gradient, _| {
+                Ok(vec![Some(cpu::backward::<T>(slopes, gradient.item()?, size))])
+            }))
+        }
+    )
 }
 
 /// The centre after a batch: `momentum · centre + (1 - momentum) · mean over rows of teacher`.
@@ -98,9 +108,11 @@ pub fn moved_centre(centre: &Tensor, teacher: &Tensor, momentum: f64) -> Result<
         let what = format!("a momentum of {momentum} is not from 0 to 1");
         return Err(Error::value("moved_centre", what));
     }
-    with_float!("moved_centre", teacher.dtype(), T => {
-        Ok(cpu::moved_centre::<T>(centre, teacher, rows, momentum))
-    })
+    same_device("moved_centre", [teacher, centre])?;
+    with_device!("moved_centre", teacher,
+        gpu => cuda::moved_centre(gpu, centre, teacher, rows, momentum),
+        T => Ok(cpu::moved_centre::<T>(centre, teacher, rows, momentum))
+    )
 }
 
 /// Tensors have the dtype of the rows beside them.

@@ -28,7 +28,7 @@ template <class T> __device__ __forceinline__ T warp_max(T x) {
 }
 
 // The sum over a block of whole warps, in its first thread. `partial` is shared and holds one
-// number for each warp.
+// number for each warp; what it held before is not needed by anyone any more.
 template <class T> __device__ __forceinline__ T block_sum(T x, T* partial) {
     int warps = blockDim.x / 32;
     x = warp_sum(x);
@@ -36,4 +36,24 @@ template <class T> __device__ __forceinline__ T block_sum(T x, T* partial) {
     __syncthreads();
     x = threadIdx.x < warps ? partial[threadIdx.x] : T(0);
     return threadIdx.x < 32 ? warp_sum(x) : x;
+}
+
+// The same in every thread of the block, which may go on to use `partial` again.
+template <class T> __device__ __forceinline__ T block_sum_everywhere(T x, T* partial) {
+    x = block_sum(x, partial);
+    if (threadIdx.x == 0) partial[0] = x;
+    __syncthreads();
+    x = partial[0];
+    __syncthreads();
+    return x;
+}
+
+// The greatest over a block of whole warps, in every thread.
+template <class T> __device__ __forceinline__ T block_max_everywhere(T x, T* partial) {
+    x = warp_max(x);
+    if (lane() == 0) partial[threadIdx.x / 32] = x;
+    __syncthreads();
+    for (int warp = 0; warp < blockDim.x / 32; warp++) x = partial[warp] > x ? partial[warp] : x;
+    __syncthreads();
+    return x;
 }

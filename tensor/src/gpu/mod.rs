@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::Result;
 
 pub use memory::Memory;
-pub use program::{PRELUDE, Program, SUM, Source};
+pub use program::{PRELUDE, Program, Source, sum_program};
 
 /// A place in the memory of a [`Gpu`], as its kernels see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,9 +7,12 @@ use crate::DType;
 /// What every program starts with: the types `real` and `wide`, and the traffic between them.
 pub const PRELUDE: &str = include_str!("prelude.cuh");
 
-/// How the tape adds gradients that meet.
-pub const SUM: &[Source] =
-    &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
+const SUM: &[Source] = &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
+
+/// The program whose kernel `sum` adds gradients that meet on the tape.
+pub fn sum_program(dtype: DType) -> Program {
+    Program::new(SUM, dtype)
+}
 
 /// A file of source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -63,7 +63,8 @@ pub fn unet(case: &Case, dtype: DType) -> Outcome {
         let loss = dice_ce(&logits.iter().collect::<Vec<_>>(), &labels, &settings)?;
         let goldens: Vec<_> = logits.iter().map(|l| Golden::of(l).channels_first()).collect();
         found.insert("out.dice".into(), mean_dice(&goldens[0], &truth)?);
-        let parts = vec![loss.total.item()?, loss.cross_entropy, loss.dice];
+        let mut parts = vec![loss.total.item()?];
+        parts.extend(loss.parts.to_f64());
         found.insert("out.loss".into(), Golden::list(parts));
         let named = goldens.into_iter().enumerate();
         found.extend(named.map(|(scale, logits)| (format!("out.logits{scale}"), logits)));

@@ -1,0 +1,356 @@
+//! A GPU that is emulated on the CPU, so that the CUDA sources of this project run, unchanged, in a
+//! test suite where there is no GPU.
+//!
+//! ```no_run
+//! use emulator::{Emulator, Mode};
+//! use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source};
+//!
+//! # fn main() -> tensor::Result<()> {
+//! let gpu: std::sync::Arc<dyn Gpu> = Emulator::new(Mode::Check)?;
+//! const ONE: &[Source] = &[Source {
+//!     path: "one.cu",
+//!     text: r#"extern "C" __global__ void one(float* x, long long count) {
+//!         if (item() < count) x[item()] = 1;
+//!     }"#,
+//! }];
+//! let program = Program::new(ONE, tensor::DType::F32);
+//! let memory = Memory::stale(&gpu, 4 * 1000)?;
+//! let arguments = [memory.address().into(), 1000.into()];
+//! // SAFETY: the kernel stays within the memory.
+//! unsafe { gpu.launch(&program, "one", Launch::over(1000), &arguments)? };
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//! - **Compilation.** A header (`kernel/cuda.h`) gives C++ the words of CUDA. What no header can do,
+//!   declarations of shared variables and a table of kernels, is rewritten in the text (`source`).
+//!   g++ makes a library of it, which is kept in `target/emulated` under a hash of all that went in
+//!   (`compiler`): a second run compiles nothing.
+//! - **Threads** are fibers. Each runs until it waits, at a barrier or for its warp, then the next
+//!   one does; blocks run one after another. All in a fixed order, so that results are the same
+//!   each time; [`Emulator::seeded`] takes another order.
+//! - **Memory.** Buffers have exact bounds and addresses of their own for good; whatever is fresh,
+//!   global or shared, holds NaN.
+//! - **Tensor cores** and asynchronous copies are called through `kernels/src/gpu/tensor_core.cuh`,
+//!   which has PTX for a GPU and calls the runtime here.
+//!
+//! # What [`Mode::Check`] finds
+//! Each access of a kernel calls the runtime, by the hooks of GCC's thread sanitizer, whose own
+//! runtime is not linked. Every byte has a record of who wrote it last and who has read it since, in
+//! intervals between barriers (`runtime/record.h`). So the verdict does not hang on the order in
+//! which threads happened to run. The first mistake ends the launch, with kernel, source line,
+//! block, thread, and byte of which buffer:
+//! - **races** within a block: accesses of which one writes, without a barrier, or `__syncwarp` of
+//!   the whole warp, between them. A shuffle orders no memory, as CUDA has it;
+//! - **races between blocks** of a launch, unless all are atomic, or ordered as where the last block
+//!   reads what all others wrote: each calls `__threadfence` and then counts itself at one address;
+//! - **out of bounds**: of buffers, shared variables and local arrays; buffers given back;
+//! - **uninitialised** bytes that a kernel or the host reads;
+//! - **misaligned** vectors, and rows for `ldmatrix` and `cp.async`. Shared variables are aligned as
+//!   declared and no better;
+//! - **divergence**: barriers or warp operations of different lines that meet, or wait for ever;
+//! - **cp.async** whose target is touched before the wait, or that is never waited for.
+//!
+//! # What it cannot say
+//! - Speed, bank conflicts, coalescing, registers, occupancy.
+//! - Memory ordering finer than above: fences and atomics order nothing else, and a partial mask of
+//!   `__syncwarp` orders nothing, which may be reported as a race that is none.
+//! - Rounding: approximate functions (`__expf`, `rsqrtf`) are the C library's, tensor cores add in
+//!   another order, and fused multiply-add is used only where the source says so.
+//! - Local variables that are read before they are written.
+//! - Anything of Hopper: wgmma, TMA, mbarrier, clusters.
+//!
+//! [`Mode::Fast`] checks launches only; a kernel that leaves its memory may end the process.
+
+mod compiler;
+mod program;
+mod runtime;
+mod source;
+
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tensor::gpu::{Address, Argument, Gpu, Launch, Program};
+use tensor::{Error, Result};
+
+use program::Loaded;
+use runtime::{RawDevice, RawKernel, Runtime};
+
+/// How much an [`Emulator`] looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Results only.
+    Fast,
+    /// Every access of every kernel. Takes about five times as long.
+    Check,
+}
+
+/// Threads that a block can have.
+const MOST_THREADS: u64 = 1024;
+/// Blocks along x, y and z.
+const MOST_BLOCKS: [u32; 3] = [i32::MAX as u32, 65535, 65535];
+/// Threads along x, y and z.
+const MOST_THREADS_ALONG: [u32; 3] = [1024, 1024, 64];
+/// Bytes of shared memory of a block, with what the kernel declares; that of an H100.
+const MOST_SHARED: u32 = 227 << 10;
+
+/// An emulated GPU with memory of its own. Launches return when the kernel has run.
+pub struct Emulator {
+    mode: Mode,
+    runtime: &'static Runtime,
+    device: Mutex<Device>,
+}
+
+/// The runtime's device. One thread at a time may use it.
+struct Device(*mut RawDevice);
+
+// SAFETY: the runtime keeps nothing of a thread between calls.
+unsafe impl Send for Device {}
+
+impl Emulator {
+    /// A device without memory in use.
+    ///
+    /// # Errors
+    /// When there is no g++, or not so many addresses (256 GiB).
+    pub fn new(mode: Mode) -> Result<Arc<Self>> {
+        Self::seeded(mode, 0)
+    }
+
+    /// A device that runs the threads of a block, and the blocks of a launch, in an order drawn from
+    /// a seed; 0 is the order of their indices.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn seeded(mode: Mode, seed: u32) -> Result<Arc<Self>> {
+        let runtime = Runtime::of_this_process().map_err(|what| failure(mode, what))?;
+        // SAFETY: the runtime was loaded.
+        let device = unsafe { (runtime.create)((mode == Mode::Check).into(), seed) };
+        if device.is_null() {
+            return Err(failure(mode, "no addresses left for its memory".into()));
+        }
+        Ok(Arc::new(Emulator { mode, runtime, device: Mutex::new(Device(device)) }))
+    }
+
+    /// What this machine lacks to emulate a GPU, and what to install; none where it can.
+    pub fn missing() -> Option<String> {
+        compiler::Compiler::of_this_machine().err()
+    }
+
+    /// A device for a test, or none where this machine lacks what it takes: then the test says so in
+    /// one line and passes, but fails where the environment variable `CI` is set.
+    ///
+    /// # Panics
+    /// Where the test must not be left out, and where what is there does not work.
+    pub fn for_test(test: &str, mode: Mode) -> Option<Arc<Self>> {
+        if let Some(missing) = Self::missing() {
+            let ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+            assert!(!ci, "{test}: left out, which it must not be where CI is set: {missing}");
+            println!("{test}: left out: {missing}");
+            return None;
+        }
+        match Self::new(mode) {
+            Ok(emulator) => Some(emulator),
+            Err(error) => panic!("{test}: {error}"),
+        }
+    }
+
+    /// What it checks.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn device(&self) -> MutexGuard<'_, Device> {
+        self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self, what: String) -> Error {
+        failure(self.mode, what)
+    }
+
+    fn run(
+        &self,
+        program: &Loaded,
+        kernel: &RawKernel,
+        launch: Launch,
+        arguments: &[Argument],
+    ) -> std::result::Result<(), String> {
+        let words: Vec<u64> = arguments.iter().map(word).collect();
+        let (mut offset, mut line) = (0, 0);
+        let device = self.device();
+        // SAFETY: the kernel takes as many words of these kinds; the caller of `launch` answers for
+        // what they mean.
+        let message = unsafe {
+            (self.runtime.launch)(
+                device.0,
+                kernel,
+                launch.blocks.as_ptr(),
+                launch.threads.as_ptr(),
+                launch.shared as usize,
+                words.as_ptr(),
+                &mut offset,
+                &mut line,
+            )
+        };
+        runtime::result(message).map_err(|what| {
+            let source = program.source();
+            match (offset > 0).then(|| program.place(offset)).flatten() {
+                Some(place) => format!("{place}: {what}"),
+                None if line > 0 => format!("{source}:{line}: {what}"),
+                None => format!("{source}: {what}"),
+            }
+        })
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the device, and it was created by the same runtime.
+        unsafe { (self.runtime.destroy)(self.device().0) }
+    }
+}
+
+impl Gpu for Emulator {
+    fn name(&self) -> String {
+        name(self.mode)
+    }
+
+    fn allocate(&self, bytes: usize) -> Result<Address> {
+        let device = self.device();
+        // SAFETY: the device lives as long as the emulator.
+        let (address, left) = unsafe {
+            ((self.runtime.allocate)(device.0, bytes), (self.runtime.memory_left)(device.0))
+        };
+        if address.is_null() {
+            return Err(Error::DeviceMemory { device: self.name(), asked: bytes, left });
+        }
+        Ok(Address(address as u64))
+    }
+
+    unsafe fn release(&self, address: Address, bytes: usize) {
+        // SAFETY: the runtime looks the address up, and leaves what it did not give.
+        unsafe { (self.runtime.release)(self.device().0, pointer(address), bytes) };
+    }
+
+    unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        let device = self.device();
+        // SAFETY: the runtime checks that the buffer is as long.
+        let message = unsafe {
+            (self.runtime.write)(device.0, pointer(to), bytes.as_ptr().cast(), bytes.len())
+        };
+        runtime::result(message).map_err(|what| self.failure(what))
+    }
+
+    unsafe fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+        let device = self.device();
+        // SAFETY: the runtime checks that the buffer is as long.
+        let message = unsafe {
+            (self.runtime.read)(device.0, pointer(from), bytes.as_mut_ptr().cast(), bytes.len())
+        };
+        runtime::result(message).map_err(|what| self.failure(what))
+    }
+
+    unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+        let device = self.device();
+        // SAFETY: the runtime checks both buffers; the caller promises that they do not overlap.
+        let message = unsafe { (self.runtime.copy)(device.0, pointer(from), pointer(to), bytes) };
+        runtime::result(message).map_err(|what| self.failure(what))
+    }
+
+    unsafe fn launch(
+        &self,
+        program: &Program,
+        kernel: &str,
+        launch: Launch,
+        arguments: &[Argument],
+    ) -> Result<()> {
+        let run = |loaded: &Loaded| {
+            let raw = loaded.kernel(kernel)?;
+            check_size(kernel, raw, launch)?;
+            check_arguments(kernel, raw, arguments)?;
+            self.run(loaded, raw, launch, arguments)
+        };
+        Loaded::with(program, self.mode, run).map_err(|what| self.failure(what))
+    }
+
+    fn synchronise(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A launch must be one that a GPU can do.
+fn check_size(kernel: &str, raw: &RawKernel, launch: Launch) -> std::result::Result<(), String> {
+    let Launch { blocks, threads, shared } = launch;
+    let within = |sizes: [u32; 3], most: [u32; 3]| {
+        sizes.iter().zip(most).all(|(&size, most)| (1..=most).contains(&size))
+    };
+    let count: u64 = threads.iter().map(|&count| u64::from(count)).product();
+    if !within(blocks, MOST_BLOCKS) {
+        return Err(format!("{kernel}: {blocks:?} blocks; 1 to {MOST_BLOCKS:?} can be launched"));
+    }
+    if !within(threads, MOST_THREADS_ALONG) || count > MOST_THREADS {
+        return Err(format!(
+            "{kernel}: {threads:?} threads; a block has 1 to {MOST_THREADS_ALONG:?}, and \
+             {MOST_THREADS} together"
+        ));
+    }
+    if let Some(most) = raw.most_threads().filter(|&most| count > u64::from(most)) {
+        return Err(format!("{kernel}: {count} threads; its __launch_bounds__ says {most}"));
+    }
+    if shared > MOST_SHARED {
+        return Err(format!("{kernel}: {shared} bytes of shared memory; there are {MOST_SHARED}"));
+    }
+    Ok(())
+}
+
+/// Arguments must be what the kernel takes.
+fn check_arguments(
+    kernel: &str,
+    raw: &RawKernel,
+    arguments: &[Argument],
+) -> std::result::Result<(), String> {
+    let kinds = raw.kinds();
+    if kinds.len() != arguments.len() {
+        return Err(format!("{kernel}: takes {} arguments, not {}", kinds.len(), arguments.len()));
+    }
+    for (index, (kind, argument)) in kinds.iter().zip(arguments).enumerate() {
+        let wanted = match kind {
+            b'p' => "a pointer",
+            b'i' => "long long",
+            _ => "double",
+        };
+        let given = match argument {
+            Argument::Address(_) => "a pointer",
+            Argument::Integer(_) => "long long",
+            Argument::Number(_) => "double",
+        };
+        if wanted != given {
+            return Err(format!("{kernel}: argument {} is {wanted}, not {given}", index + 1));
+        }
+    }
+    Ok(())
+}
+
+/// An argument as it travels.
+fn word(argument: &Argument) -> u64 {
+    match *argument {
+        Argument::Address(address) => address.0,
+        Argument::Integer(integer) => integer.cast_unsigned(),
+        Argument::Number(number) => number.to_bits(),
+    }
+}
+
+fn pointer(address: Address) -> *mut c_void {
+    address.0 as usize as *mut c_void
+}
+
+fn name(mode: Mode) -> String {
+    match mode {
+        Mode::Fast => "emulated GPU".into(),
+        Mode::Check => "emulated GPU, checking".into(),
+    }
+}
+
+fn failure(mode: Mode, what: String) -> Error {
+    Error::Device { device: name(mode), what }
+}

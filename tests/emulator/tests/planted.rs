@@ -1,0 +1,245 @@
+//! Check mode finds each of the mistakes planted in `planted/`, and finds none in what is sound.
+
+use std::sync::Arc;
+
+use emulator::{Emulator, Mode};
+use tensor::DType;
+use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
+
+/// Numbers that every kernel reads and writes.
+const COUNT: usize = 256;
+
+/// A kernel of which `BROKEN` chooses a sound form, 0, or one of several broken ones.
+struct Planted {
+    path: &'static str,
+    text: &'static str,
+    blocks: u32,
+    threads: u32,
+    /// Whether the kernel counts in its output, which is 0 at first.
+    cleared: bool,
+    /// What the sound form makes of 0, 1, 2, ... at an index.
+    result: fn(usize) -> f32,
+    /// What is said of each broken form: the lines it is found at, and words of the message.
+    found: &'static [(u32, &'static str)],
+}
+
+macro_rules! text {
+    ($name:literal) => {
+        concat!(
+            "#line 1 \"tensor_core.cuh\"\n",
+            include_str!("../../../kernels/src/gpu/tensor_core.cuh"),
+            "\n#line 1 \"",
+            $name,
+            "\"\n",
+            include_str!(concat!("planted/", $name))
+        )
+    };
+}
+
+const PLANTED: &[Planted] = &[
+    Planted {
+        path: "reduction.cu",
+        text: text!("reduction.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |_| 255.0 * 128.0,
+        found: &[
+            (13, "uninitialised: reads byte 0 of part (32 bytes of shared memory)"),
+            (
+                9,
+                "race: writes byte 0 of part (32 bytes of shared memory), which several threads read",
+            ),
+        ],
+    },
+    Planted {
+        path: "warp_exchange.cu",
+        text: text!("warp_exchange.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| (i ^ 1) as f32,
+        found: &[(12, "race: reads byte")],
+    },
+    Planted {
+        path: "blocks.cu",
+        text: text!("blocks.cu"),
+        blocks: 4,
+        threads: 64,
+        cleared: true,
+        result: |i| if i == 0 { 4.0 } else { 0.0 },
+        found: &[(
+            7,
+            "block (1, 0, 0), thread (0, 0, 0): race between blocks: reads byte 0 of y \
+                      (1024 bytes of global memory), which block (0, 0, 0) wrote",
+        )],
+    },
+    Planted {
+        path: "last_block.cu",
+        text: text!("last_block.cu"),
+        blocks: 4,
+        threads: 64,
+        cleared: true,
+        result: |i| match i {
+            0 => 4.0,
+            1..=4 => i as f32,
+            5 => 10.0,
+            _ => 0.0,
+        },
+        found: &[
+            (18, "race between blocks: reads byte 4 of y"),
+            (6, "race between blocks: writes byte 8"),
+        ],
+    },
+    Planted {
+        path: "bounds.cu",
+        text: text!("bounds.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| i as f32,
+        found: &[
+            (
+                9,
+                "thread (255, 0, 0): out of bounds: reads 4 bytes at byte 1024 of x (1024 bytes of \
+                 global memory)",
+            ),
+            (
+                14,
+                "thread (0, 0, 0): out of bounds: writes 4 bytes, 4 bytes before the beginning of y",
+            ),
+            (9, "thread (255, 0, 0): out of bounds: index 256 of 'float [256]'"),
+            (
+                11,
+                "thread (255, 0, 0): out of bounds: writes 4 bytes at byte 1024 of dynamic shared \
+                  memory",
+            ),
+            (13, "out of bounds: index 4 of 'float [4]'"),
+        ],
+    },
+    Planted {
+        path: "uninitialised.cu",
+        text: text!("uninitialised.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| 2.0 * i as f32,
+        found: &[
+            (9, "thread (0, 0, 0): uninitialised: reads byte 0 of y"),
+            (11, "thread (7, 0, 0): uninitialised: reads byte 28 of twice"),
+            (0, "uninitialised: the host reads byte 400 of a buffer of 1024 bytes"),
+        ],
+    },
+    Planted {
+        path: "misaligned.cu",
+        text: text!("misaligned.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| if i % 4 == 0 { 4.0 * i as f32 + 6.0 } else { 6.0 },
+        found: &[
+            (
+                12,
+                "misaligned: 'const struct float4' at an address that lies 4 bytes behind a \
+                  multiple of 16",
+            ),
+            (12, "misaligned: 'const struct float4'"),
+        ],
+    },
+    Planted {
+        path: "divergent.cu",
+        text: text!("divergent.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| i as f32,
+        found: &[
+            (10, "divergent barrier: comes to line 10 while thread (0, 0, 0) waits at line 8"),
+            (
+                14,
+                "deadlock: 128 threads wait at the barrier of line 13, 128 wait for lanes of their \
+                 warp at line 14",
+            ),
+            (17, "a shuffle with lanes that have ended (mask 0000ffff)"),
+        ],
+    },
+    Planted {
+        path: "copies.cu",
+        text: text!("copies.cu"),
+        blocks: 1,
+        threads: 256,
+        cleared: false,
+        result: |i| (i ^ 3) as f32,
+        found: &[
+            (20, "cp.async without wait: reads byte 1008 of dynamic shared memory"),
+            (20, "cp.async without wait: reads byte 1008 of dynamic shared memory"),
+            (20, "race: reads byte"),
+            (9, "misaligned: cp.async to an address that is no multiple of 16"),
+        ],
+    },
+];
+
+fn run(gpu: &Arc<dyn Gpu>, planted: &Planted, broken: usize) -> tensor::Result<Vec<f32>> {
+    let sources = Vec::leak(vec![Source { path: planted.path, text: planted.text }]);
+    let program = Program::new(sources, DType::F32).with("BROKEN", broken as i64);
+    let numbers: Vec<u8> = (0..COUNT).flat_map(|i| (i as f32).to_ne_bytes()).collect();
+    let x = Memory::from_host(gpu, &numbers)?;
+    let y = if planted.cleared {
+        Memory::from_host(gpu, &vec![0; 4 * COUNT])?
+    } else {
+        Memory::stale(gpu, 4 * COUNT)?
+    };
+    let mut launch = Launch::blocks(planted.blocks as usize, planted.threads);
+    launch.shared = 4 * COUNT as u32;
+    // SAFETY: the sound form stays within memory; the others are stopped before they leave it.
+    unsafe { gpu.launch(&program, "run", launch, &[x.address().into(), y.address().into()])? };
+    let mut bytes = vec![0; 4 * COUNT];
+    y.read(&mut bytes)?;
+    Ok(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+#[test]
+fn sound_kernels_give_the_right_numbers_in_either_mode_and_any_order() {
+    for mode in [Mode::Fast, Mode::Check] {
+        if Emulator::for_test("sound kernels", mode).is_none() {
+            return;
+        }
+        for seed in [0, 1, 2, 3] {
+            let gpu: Arc<dyn Gpu> = Emulator::seeded(mode, seed).unwrap();
+            for planted in PLANTED {
+                let expected: Vec<f32> = (0..COUNT).map(planted.result).collect();
+                let found = run(&gpu, planted, 0);
+                assert_eq!(found.unwrap(), expected, "{} {mode:?} {seed}", planted.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_planted_mistake_is_found_where_it_is() {
+    let Some(gpu) = Emulator::for_test("planted mistakes", Mode::Check) else { return };
+    let gpu: Arc<dyn Gpu> = gpu;
+    for planted in PLANTED {
+        for (broken, (line, words)) in (1..).zip(planted.found) {
+            let message = run(&gpu, planted, broken).expect_err("a mistake").to_string();
+            assert!(message.contains(words), "{} {broken}: {message}", planted.path);
+            let place = format!("{}:{line}: ", planted.path);
+            assert!(*line == 0 || message.contains(&place), "{} {broken}: {message}", planted.path);
+        }
+    }
+}
+
+#[test]
+fn every_planted_mistake_is_found_in_any_order_of_threads() {
+    if Emulator::for_test("planted mistakes in any order", Mode::Check).is_none() {
+        return;
+    }
+    for seed in 1..=20 {
+        let gpu: Arc<dyn Gpu> = Emulator::seeded(Mode::Check, seed).unwrap();
+        for planted in PLANTED {
+            for broken in 1..=planted.found.len() {
+                assert!(run(&gpu, planted, broken).is_err(), "{} {broken} {seed}", planted.path);
+            }
+        }
+    }
+}
