@@ -125,7 +125,7 @@ fn complaints(log: &str) -> String {
 mod tests {
     use super::*;
     use crate::DType;
-    use crate::gpu::{SUM, Source};
+    use crate::gpu::{Source, sum_program};
 
     /// Runs a test, with a cache of its own, where there is a compiler.
     fn with_compiler(test: impl FnOnce(Compiler, Cache)) {
@@ -150,7 +150,7 @@ mod tests {
     fn a_program_compiles_for_both_architectures() {
         with_compiler(|compiler, cache| {
             for architecture in ["sm_80", "sm_90a"] {
-                let program = Program::new(SUM, DType::F64);
+                let program = sum_program(DType::F64);
                 let compiled = compiler.through(&cache, &program, architecture).unwrap();
                 assert!(compiled.cubin.starts_with(b"\x7fELF"));
                 assert_eq!(compiled.kernels[0].name, "sum");
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn what_the_cache_has_is_not_compiled_again() {
         with_compiler(|compiler, cache| {
-            let program = Program::new(SUM, DType::F32);
+            let program = sum_program(DType::F32);
             let first = compiler.through(&cache, &program, "sm_80").unwrap();
             let again = compiler.through(&cache, &program, "sm_80").unwrap();
             // The log tells the time that it took to compile, which is never the same twice.

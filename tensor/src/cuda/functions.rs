@@ -90,17 +90,17 @@ fn key(program: &Program, kernel: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::DType;
-    use crate::gpu::SUM;
+    use crate::gpu::sum_program;
 
     #[test]
     fn a_kernel_is_told_from_its_specialisations() {
         let functions = Functions::default();
-        let program = Program::new(SUM, DType::F32);
+        let program = sum_program(DType::F32);
         let handle = Handle(ptr::null_mut());
         let (kernel, parameters) = ("sum".to_owned(), Some(3));
         functions.add(Function { handle, program: program.clone(), kernel, parameters });
-        assert!(functions.find(&Program::new(SUM, DType::F32), "sum").is_some());
-        assert!(functions.find(&Program::new(SUM, DType::F64), "sum").is_none());
+        assert!(functions.find(&sum_program(DType::F32), "sum").is_some());
+        assert!(functions.find(&sum_program(DType::F64), "sum").is_none());
         assert!(functions.find(&program.clone().with("SIZE", 3), "sum").is_none());
         assert!(functions.find(&program, "difference").is_none());
     }

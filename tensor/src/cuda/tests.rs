@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cuda, open};
-use crate::gpu::{Address, Launch, Memory, Program, SUM, Source};
+use crate::gpu::{Address, Launch, Memory, Program, Source, sum_program};
 use crate::{DType, Gpu, Result};
 
 /// Runs a test where there is a GPU.
@@ -44,7 +44,7 @@ fn bytes_go_there_and_back() {
 fn add(gpu: &dyn Gpu, a: &Memory, b: &Memory, count: usize) -> Result<()> {
     let arguments = [a.address().into(), b.address().into(), count.into()];
     // SAFETY: the memory holds `count` numbers.
-    unsafe { gpu.launch(&Program::new(SUM, DType::F64), "sum", Launch::over(count), &arguments) }
+    unsafe { gpu.launch(&sum_program(DType::F64), "sum", Launch::over(count), &arguments) }
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_kernel_runs_and_its_memory_is_recycled() {
 #[test]
 fn what_a_kernel_does_not_take_is_refused() {
     with_gpu(|gpu| {
-        let program = Program::new(SUM, DType::F32);
+        let program = sum_program(DType::F32);
         let launch = |kernel, launch, arguments: &[_]| {
             // SAFETY: no item is worked on.
             unsafe { gpu.launch(&program, kernel, launch, arguments) }
