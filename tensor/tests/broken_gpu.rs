@@ -3,18 +3,17 @@
 use tensor::gpu::{Address, Launch, Program, Source};
 use tensor::{DType, Gpu, cuda};
 
-const CRASH: &[Source] = &[Source {
-    path: "tests/crash.cu",
-    text: "extern \"C\" __global__ void crash(real* a) { a[item()] = 1; }",
-}];
-
 #[test]
 fn a_kernel_that_fails_is_named_and_nothing_runs_after_it() {
     let gpu = match cuda::open() {
         Ok(gpu) => gpu,
         Err(absent) => return eprintln!("left out: {absent}"),
     };
-    let program = Program::new(CRASH, DType::F32);
+    const SOURCES: &[Source] = &[Source {
+        path: "tests/crash.cu",
+        text: "extern \"C\" __global__ void crash(real* a) { a[item()] = 1; }",
+    }];
+    let program = Program::new(SOURCES, DType::F32);
     // SAFETY: it writes where there is no memory, which the device does not let happen.
     let launched =
         unsafe { gpu.launch(&program, "crash", Launch::over(1), &[Address::NULL.into()]) };

@@ -65,24 +65,17 @@ impl Compiler {
         format!("NVRTC {major}.{minor}")
     }
 
-    /// Compiles a program for an architecture such as `sm_90a`.
+    /// Compiles a program for an architecture such as `sm_90a`, or takes it from the user's cache on
+    /// disk if it was compiled before, by the same compiler from the same text.
     ///
     /// # Errors
-    /// When it does not compile: with the first lines of the log that say why.
+    /// When it does not compile: with the first lines of the log that say why. A cache that cannot be
+    /// written costs time, nothing else.
     pub fn compile(&self, program: &Program, architecture: &str) -> Result<Compiled> {
-        self.fresh(program, &options(architecture), program.whole()).map(Compiled::from)
+        self.through(&Cache::of_user(), program, architecture)
     }
 
-    /// The same, where a cache has not got it already.
-    ///
-    /// # Errors
-    /// As in [`compile`](Self::compile). A cache that cannot be written costs time, nothing else.
-    pub(super) fn cached(
-        &self,
-        cache: &Cache,
-        program: &Program,
-        architecture: &str,
-    ) -> Result<Compiled> {
+    fn through(&self, cache: &Cache, program: &Program, architecture: &str) -> Result<Compiled> {
         let (options, text) = (options(architecture), program.whole());
         let origin = format!("{} {}\n{text}", self.version(), options.join(" "));
         if let Some(entry) = cache.get(&origin) {
@@ -134,10 +127,11 @@ mod tests {
     use crate::DType;
     use crate::gpu::{Source, sum_program};
 
-    /// Runs a test where there is a compiler.
-    fn with_compiler(test: impl FnOnce(Compiler)) {
+    /// Runs a test, with a cache of its own, where there is a compiler.
+    fn with_compiler(test: impl FnOnce(Compiler, Cache)) {
+        let folder = tempfile::tempdir().unwrap();
         match Compiler::find() {
-            Ok(compiler) => test(compiler),
+            Ok(compiler) => test(compiler, Cache::at(folder.path().to_owned())),
             Err(absent) => eprintln!("left out: {absent}"),
         }
     }
@@ -154,9 +148,10 @@ mod tests {
 
     #[test]
     fn a_program_compiles_for_both_architectures() {
-        with_compiler(|compiler| {
+        with_compiler(|compiler, cache| {
             for architecture in ["sm_80", "sm_90a"] {
-                let compiled = compiler.compile(&sum_program(DType::F64), architecture).unwrap();
+                let program = sum_program(DType::F64);
+                let compiled = compiler.through(&cache, &program, architecture).unwrap();
                 assert!(compiled.cubin.starts_with(b"\x7fELF"));
                 assert_eq!(compiled.kernels[0].name, "sum");
                 assert!(compiled.kernels[0].registers > 0 && !compiled.kernels[0].spills());
@@ -166,32 +161,29 @@ mod tests {
 
     #[test]
     fn a_mistake_is_told_with_its_file_and_line() {
-        with_compiler(|compiler| {
-            const WRONG: &[Source] = &[Source {
+        with_compiler(|compiler, cache| {
+            const SOURCES: &[Source] = &[Source {
                 path: "here/wrong.cu",
                 text: "\nextern \"C\" __global__ void wrong(real* a) { a[0] = nothing; }",
             }];
-            let program = Program::new(WRONG, DType::F32);
-            let error = compiler.compile(&program, "sm_80").err().unwrap().to_string();
+            let program = Program::new(SOURCES, DType::F32);
+            let error = compiler.through(&cache, &program, "sm_80").err().unwrap().to_string();
             assert!(error.contains("here/wrong.cu(2): error"), "{error}");
-            let error = compiler.compile(&program, "sm_1").err().unwrap().to_string();
+            let error = compiler.through(&cache, &program, "sm_1").err().unwrap().to_string();
             assert!(error.contains("here/wrong.cu") && error.contains("architecture"), "{error}");
         });
     }
 
     #[test]
     fn what_the_cache_has_is_not_compiled_again() {
-        with_compiler(|compiler| {
-            let folder = tempfile::tempdir().unwrap();
-            let cache = Cache::at(folder.path().to_owned());
+        with_compiler(|compiler, cache| {
             let program = sum_program(DType::F32);
-            let first = compiler.cached(&cache, &program, "sm_80").unwrap();
-            let again = compiler.cached(&cache, &program, "sm_80").unwrap();
+            let first = compiler.through(&cache, &program, "sm_80").unwrap();
+            let again = compiler.through(&cache, &program, "sm_80").unwrap();
             // The log tells the time that it took to compile, which is never the same twice.
             assert!(first.log == again.log && first.cubin == again.cubin);
-            let other = compiler.cached(&cache, &program, "sm_90a").unwrap();
+            let other = compiler.through(&cache, &program, "sm_90a").unwrap();
             assert!(other.cubin != first.cubin);
-            assert_eq!(folder.path().read_dir().unwrap().count(), 2);
         });
     }
 }

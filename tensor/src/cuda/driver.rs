@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 
-use super::cache::Cache;
 use super::compiler::Compiler;
 use super::functions::{ARGUMENTS, Function, Functions, Module};
 use super::hardware::{Hardware, breaks, explained};
@@ -21,7 +20,6 @@ pub struct Cuda {
     hardware: Hardware,
     architecture: String,
     compiler: Compiler,
-    cache: Cache,
     functions: Functions,
     /// Held while one is added, so that it happens once.
     modules: Mutex<Vec<Module>>,
@@ -40,7 +38,6 @@ impl Cuda {
         Cuda {
             architecture: hardware.architecture(),
             compiler,
-            cache: Cache::of_user(),
             functions: Functions::default(),
             modules: Mutex::default(),
             pool: Mutex::default(),
@@ -137,7 +134,7 @@ impl Cuda {
     }
 
     fn load(&self, program: &Program) -> Result<Module> {
-        let compiled = self.compiler.cached(&self.cache, program, &self.architecture)?;
+        let compiled = self.compiler.compile(program, &self.architecture)?;
         let module = self.hardware.module(program, &compiled);
         module.map_err(|error| {
             let (path, versions) = (program.path(), self.versions());

@@ -45,8 +45,8 @@ unsafe impl<T> Sync for Handle<T> {}
 
 /// All kernels loaded so far.
 ///
-/// Looked up without taking memory: under a hash of what a program is made of, where a source counts
-/// as the place it lies at. It is part of the executable and never changes.
+/// Looked up without taking memory: under a hash of what a program is made of, where sources count as
+/// the place they lie at. They are part of the executable and never change.
 #[derive(Default)]
 pub struct Functions(RwLock<HashMap<u64, Vec<Arc<Function>>>>);
 

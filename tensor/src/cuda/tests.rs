@@ -91,21 +91,21 @@ fn what_a_kernel_does_not_take_is_refused() {
     });
 }
 
-/// A row turned round, all of it at once in shared memory.
-const TURNED: &[Source] = &[Source {
-    path: "turned.cu",
-    text: r#"extern "C" __global__ void turned(float* a) {
-        extern __shared__ float row[];
-        for (int i = threadIdx.x; i < 20000; i += blockDim.x) row[i] = a[i];
-        __syncthreads();
-        for (int i = threadIdx.x; i < 20000; i += blockDim.x) a[i] = row[19999 - i];
-    }"#,
-}];
+/// Turns 20000 numbers around, by way of shared memory.
+const TURNED: &str = r#"
+extern "C" __global__ void turned(float* a) {
+    extern __shared__ float row[];
+    for (int i = threadIdx.x; i < 20000; i += blockDim.x) row[i] = a[i];
+    __syncthreads();
+    for (int i = threadIdx.x; i < 20000; i += blockDim.x) a[i] = row[19999 - i];
+}
+"#;
 
 #[test]
 fn a_kernel_may_have_more_shared_memory_than_is_customary() {
     with_gpu(|gpu| {
-        let program = Program::new(TURNED, DType::F32);
+        const SOURCES: &[Source] = &[Source { path: "turned.cu", text: TURNED }];
+        let program = Program::new(SOURCES, DType::F32);
         let device: Arc<dyn Gpu> = gpu.clone();
         let numbers: Vec<f32> = (0..20_000).map(|i| i as f32).collect();
         let memory = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
