@@ -114,8 +114,8 @@ impl Device {
         match self {
             Device::Auto | Device::Cpu => Ok(()),
             Device::Cuda => Err(Error::Setting(
-                "--device cuda: this version has no CUDA kernels; leave --device out to compute \
-                 on the processor"
+                "--device cuda: this version cannot train on a GPU yet; leave --device out to \
+                 compute on the processor"
                     .into(),
             )),
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Argument, Gpu, Launch, Memory, Program};
+use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source, sum_program};
 
-const PATH: &str = "tests/emulator/tests/dialect.cu";
+const SOURCES: &[Source] =
+    &[Source { path: "tests/emulator/tests/dialect.cu", text: include_str!("dialect.cu") }];
 
 fn program() -> Program {
-    Program::new(PATH, include_str!("dialect.cu"), DType::F32)
+    Program::new(SOURCES, DType::F32)
 }
 
 /// Runs a test on a device of each mode; not at all where there is none.
@@ -39,10 +40,9 @@ fn launch(gpu: &Arc<dyn Gpu>, kernel: &str, launch: Launch, arguments: &[Argumen
 
 #[test]
 fn kernels_of_the_engine_in_either_precision() {
-    let text = include_str!("../../../tensor/src/gpu/sum.cu");
     in_either_mode("kernels of the engine", |gpu| {
         for dtype in [DType::F32, DType::F64] {
-            let program = Program::new("tensor/src/gpu/sum.cu", text, dtype);
+            let program = sum_program(dtype);
             let upload = |values: [f64; 3]| match dtype {
                 DType::F32 => upload(gpu, &values.map(|value| value as f32)),
                 _ => upload(gpu, &values),

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Address, Argument, Gpu, Launch, Memory, Program};
+use tensor::gpu::{Address, Argument, Gpu, Launch, Memory, Program, Source};
 
-const TEXT: &str = r#"
+const MISUSE: &[Source] = &[Source {
+    path: "misuse.cu",
+    text: r#"
 extern "C" __global__ void __launch_bounds__(128) scale(float* x, double factor, long long count) {
     if (item() < count) x[item()] *= factor;
 }
@@ -15,10 +17,11 @@ extern "C" __global__ void big() {
     __shared__ float b[8000];
     a[0] = b[0] = 1;
 }
-"#;
+"#,
+}];
 
 fn refused(gpu: &Emulator, kernel: &str, launch: Launch, arguments: &[Argument]) -> String {
-    let program = Program::new("misuse.cu", TEXT, DType::F32);
+    let program = Program::new(MISUSE, DType::F32);
     // SAFETY: nothing is run that would leave its memory.
     unsafe { gpu.launch(&program, kernel, launch, arguments) }.expect_err("a refusal").to_string()
 }
@@ -50,7 +53,8 @@ fn launches() {
 fn sources_that_do_not_compile() {
     let Some(gpu) = Emulator::for_test("compiler messages", Mode::Fast) else { return };
     let says = |text: &'static str, words: &[&str]| {
-        let program = Program::new("broken.cu", text, DType::F32);
+        let sources = Vec::leak(vec![Source { path: "broken.cu", text }]);
+        let program = Program::new(sources, DType::F32);
         // SAFETY: nothing is run.
         let message = unsafe { gpu.launch(&program, "run", Launch::blocks(1, 1), &[]) };
         let message = message.expect_err("a refusal").to_string();

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use emulator::{Emulator, Mode};
 use half::bf16;
 use tensor::DType;
-use tensor::gpu::{Gpu, Launch, Memory, Program};
+use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
 
-const TEXT: &str = concat!(
-    include_str!("../../../kernels/src/gpu/tensor_core.cuh"),
-    "\n#line 1 \"tensor_core.cu\"\n",
-    include_str!("tensor_core.cu")
-);
+const SOURCES: &[Source] = &[
+    Source {
+        path: "kernels/src/gpu/tensor_core.cuh",
+        text: include_str!("../../../kernels/src/gpu/tensor_core.cuh"),
+    },
+    Source { path: "tests/emulator/tests/tensor_core.cu", text: include_str!("tensor_core.cu") },
+];
 
 /// Rows beyond the last multiple of a tile are zeros that no memory is read for.
 const ROWS: usize = 75;
@@ -29,7 +31,7 @@ fn upload(gpu: &Arc<dyn Gpu>, values: &[bf16]) -> Memory {
 }
 
 fn product(gpu: &Arc<dyn Gpu>, a: &[bf16], b: &[bf16], b_rows: bool) -> Vec<f32> {
-    let program = Program::new("tensor_core.cuh", TEXT, DType::F32)
+    let program = Program::new(SOURCES, DType::F32)
         .with("ROWS", ROWS as i64)
         .with("COLUMNS", COLUMNS as i64)
         .with("K", K as i64)
