@@ -7,7 +7,7 @@ use ssp::bench::{self, BenchTask};
 use ssp::{Error, Result};
 
 use crate::options::Device;
-use crate::print;
+use crate::{print, tell};
 
 /// Measure speed and memory.
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ impl Bench {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         let BenchCommand::Train(options) = self.command;
-        options.device.check()?;
+        let device = options.device.open(&|text| tell(text))?;
         let timing = bench::Bench {
             task: match options.task {
                 TaskName::Unet => BenchTask::UNet,
@@ -81,6 +81,7 @@ impl Bench {
             channels: options.channels,
             steps: options.steps,
             warmup: options.warmup,
+            device,
         }
         .run()?;
         let line = serde_json::to_string(&timing).map_err(|e| Error::Data(e.to_string()))?;

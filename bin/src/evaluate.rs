@@ -10,6 +10,7 @@ use ssp::model::Model;
 use ssp::train::Watcher;
 use ssp::{Error, Result, study};
 
+use crate::options::Device;
 use crate::print;
 use crate::watch::Terminal;
 
@@ -37,6 +38,10 @@ pub struct Evaluate {
     /// Write Dice per frame to this CSV file, and with --weights Dice per slice to one beside it.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    device: Device,
 }
 
 impl Evaluate {
@@ -45,8 +50,10 @@ impl Evaluate {
         let results = match (&self.weights, &self.predictions, &self.labels) {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
+                let device = self.device.open(&|text| watcher.note(text))?;
                 let mut model = Model::open(weights, None, &[])?;
                 watcher.note(&model.described());
+                model.move_to(&device)?;
                 let cohort = study::open_cohort("reading", &watcher, |progress| {
                     Cohort::open(&self.data, &cache_folder(), progress)
                 })?;

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
+use ssp::Result;
+use ssp::device::Choice;
 use ssp::settings::published::{Configs, Configured};
 use ssp::settings::{Method, Preset};
-use ssp::{Error, Result};
 
 /// The settings of a run.
 #[derive(Debug, Args)]
@@ -99,7 +100,7 @@ impl SettingOptions {
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Device {
-    /// The best that there is.
+    /// What is known to work: the processor, for now.
     #[default]
     Auto,
     /// The processor.
@@ -109,15 +110,13 @@ pub enum Device {
 }
 
 impl Device {
-    /// Refuses a device that this build does not have.
-    pub fn check(self) -> Result<()> {
-        match self {
-            Device::Auto | Device::Cpu => Ok(()),
-            Device::Cuda => Err(Error::Setting(
-                "--device cuda: this version cannot train on a GPU yet; leave --device out to \
-                 compute on the processor"
-                    .into(),
-            )),
-        }
+    /// Opens it.
+    pub fn open(self, note: &dyn Fn(&str)) -> Result<ssp::Device> {
+        let choice = match self {
+            Device::Auto => Choice::Auto,
+            Device::Cpu => Choice::Cpu,
+            Device::Cuda => Choice::Cuda,
+        };
+        choice.open(note)
     }
 }

@@ -10,7 +10,7 @@ use ssp::settings::{Method, Preset};
 use ssp::train::Watcher;
 use ssp::{Result, predict_files};
 
-use crate::options::SettingOptions;
+use crate::options::{Device, SettingOptions};
 use crate::print;
 use crate::watch::Terminal;
 
@@ -39,6 +39,10 @@ pub struct Predict {
 
     #[command(flatten)]
     settings: SettingOptions,
+
+    /// Where to compute.
+    #[arg(long, value_enum, default_value_t)]
+    device: Device,
 }
 
 impl Predict {
@@ -53,6 +57,7 @@ impl Predict {
         let mut model = Model::open(&self.weights, preset.map(Preset::from), &changes)?;
         let watcher = Terminal::new();
         watcher.note(&model.described());
+        model.move_to(&self.device.open(&|text| watcher.note(text))?)?;
         let tally = predict_files(&mut model, &self.inputs, &self.out, &watcher)?;
         let (written, failed) = (tally.written, tally.failed);
         let out = self.out.display();

@@ -82,7 +82,8 @@ enum StageName {
 impl Train {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
-        self.device.check()?;
+        let watcher = Terminal::new();
+        let device = self.device.open(&|text| watcher.note(text))?;
         let configured = self.settings.resolve(
             self.method.map(Method::from),
             Preset::Demo,
@@ -96,7 +97,6 @@ impl Train {
         let method = settings.method;
         settings.seed = self.seed.unwrap_or(settings.seed);
         settings.labelled = self.labelled.map_or(settings.labelled, |n| n as usize);
-        let watcher = Terminal::new();
         configured.notes.iter().for_each(|note| watcher.note(note));
         let job = Job {
             settings,
@@ -109,6 +109,7 @@ impl Train {
             },
             weights: self.weights.or(configured.weights),
             out: self.out,
+            device,
         };
         let outcome = study::run(&job, &watcher)?;
         if let Some(results) = &outcome.results {

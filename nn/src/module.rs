@@ -107,6 +107,17 @@ pub trait Module {
         count
     }
 
+    /// Where its parameters lie; the CPU if it has none.
+    fn device(&mut self) -> Device {
+        let mut device = Device::Cpu;
+        self.visit("", &mut |_, slot| {
+            if let Slot::Parameter(p) = slot {
+                device = p.tensor().device();
+            }
+        });
+        device
+    }
+
     /// Moves every parameter and buffer to a device.
     ///
     /// # Errors
@@ -115,8 +126,8 @@ pub trait Module {
         let mut outcome = Ok(());
         self.visit("", &mut |_, slot| {
             let moved = match slot {
-                Slot::Parameter(p) => p.tensor().to(device).map(|moved| p.set(moved)),
-                Slot::Buffer(b) => b.to(device).map(|moved| *b = moved),
+                Slot::Parameter(p) => p.tensor().on(device).map(|moved| p.set(moved)),
+                Slot::Buffer(b) => b.on(device).map(|moved| *b = moved),
                 Slot::Counter(_) => Ok(()),
             };
             if let Err(error) = moved {

@@ -67,7 +67,10 @@ impl Sgd {
             let vector = parameter.tensor().shape().axes() < 2;
             let decay = !(vector && self.settings.decay_matrices_only);
             let momentum = match self.momentum.remove(name) {
-                Some(momentum) => momentum.into_memory(),
+                // What was read from a file lies on the host.
+                Some(momentum) => {
+                    momentum.into_memory().and_then(|m| m.on(&parameter.tensor().device()))
+                }
                 None => zeros_like(parameter.tensor()),
             };
             match momentum {

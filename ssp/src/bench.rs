@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use nn::{Sgd, SgdSettings};
+use nn::{Module, Sgd, SgdSettings};
 use serde::Serialize;
 use tensor::random::{Purpose, Stream};
-use tensor::{Tensor, memory_use};
+use tensor::{Device, Tensor, memory_use};
 
 use crate::data::CLASSES;
 use crate::data::sampler::Batch;
 use crate::settings::{Method, Preset, Settings};
-use crate::task::{Contrastive, Dino, Mim, Segmentation, Step, Task};
+use crate::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
 use crate::{Error, Result};
 
 /// What is trained.
@@ -44,13 +44,15 @@ pub struct Bench {
     pub steps: usize,
     /// Steps before them.
     pub warmup: usize,
+    /// Where it computes.
+    pub device: Device,
 }
 
 /// How fast it is.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
     task: BenchTask,
-    device: &'static str,
+    device: String,
     simd: &'static str,
     threads: usize,
     size: usize,
@@ -132,6 +134,15 @@ impl Bench {
             return Err(Error::Setting(what.into()));
         }
         let mut trained = Trained::new(self)?;
+        Whole(trained.task.as_mut()).move_to(&self.device)?;
+        let device = &self.device;
+        for part in &mut trained.batch {
+            // Masks are drawn on the host, from images that lie there.
+            if self.task != BenchTask::Mim {
+                part.images = part.images.on(device)?;
+                part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
+            }
+        }
         let mut optimiser = Sgd::new(SgdSettings {
             momentum: 0.99,
             nesterov: true,
@@ -150,6 +161,9 @@ impl Bench {
             let gradients = task.loss(batch, at)?.backward()?;
             optimiser.step(task.network(), gradients, 1e-3)?;
             task.updated(at)?;
+            if let Device::Gpu(gpu) = device {
+                gpu.synchronise()?;
+            }
             if step >= self.warmup {
                 seconds.push(started.elapsed().as_secs_f64());
             }
@@ -159,7 +173,10 @@ impl Bench {
         let usage = memory_use();
         Ok(Timing {
             task: self.task,
-            device: "cpu",
+            device: match &self.device {
+                Device::Cpu => "cpu".into(),
+                gpu => gpu.to_string(),
+            },
             simd: kernels::simd::level().name(),
             threads: rayon::current_num_threads(),
             size: self.size,

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod bench;
 pub mod data;
+pub mod device;
 mod error;
 pub mod evaluate;
 pub mod model;
@@ -19,4 +20,4 @@ mod yaml;
 
 pub use error::{Error, Result};
 pub use predict_files::{Tally, predict_files};
-pub use tensor::OutOfMemory;
+pub use tensor::{Device, OutOfMemory};

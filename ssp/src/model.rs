@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nn::UNet;
 use nn::checkpoint::{self, Metadata, Report};
+use nn::{Module, UNet};
+use tensor::Device;
 
 use crate::augment::Grid;
 use crate::data::CLASSES;
@@ -119,6 +120,14 @@ impl Model {
         Ok(Model { network, grid, path, report })
     }
 
+    /// Moves the network to a device.
+    ///
+    /// # Errors
+    /// When it has not so much memory left, or fails.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        Ok(self.network.move_to(device)?)
+    }
+
     /// What was read, in one line for people.
     pub fn described(&self) -> String {
         format!("weights from {}: {}", self.path.display(), self.report)
@@ -190,7 +199,7 @@ fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use nn::{Init, Module, Part};
+    use nn::{Init, Part};
     use tensor::DType;
 
     use super::*;

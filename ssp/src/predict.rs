@@ -1,7 +1,7 @@
 //! Prediction: from the slices of a phase to labels on their own grid.
 
-use nn::{Mode, UNet};
-use tensor::without_tape;
+use nn::{Mode, Module, UNet};
+use tensor::{Device, without_tape};
 
 use crate::Result;
 use crate::augment::{Grid, Slice, onto_source, plain_views};
@@ -33,10 +33,11 @@ impl<'a> Predictor<'a> {
             (0..subject.slices()).map(|slice| subject.slice(phase, slice)).collect();
         let mut labels = Vec::new();
         for slices in slices.chunks(SLICES) {
-            let views = plain_views(slices, &self.grid);
+            let views = plain_views(slices, &self.grid).on(&self.network.device())?;
             let outputs = without_tape(|| self.network.forward(&views, Mode::Evaluate))?;
             if let Some(finest) = outputs.first() {
-                let logits = onto_source(finest, &subject.grid(), &self.grid)?;
+                let finest = finest.on(&Device::Cpu)?;
+                let logits = onto_source(&finest, &subject.grid(), &self.grid)?;
                 labels.extend(logits.data::<f32>().chunks_exact(CLASSES).map(highest));
             }
         }

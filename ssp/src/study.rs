@@ -7,6 +7,7 @@ use std::time::Instant;
 use nn::{Module, Part, Slot, checkpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tensor::Device;
 
 use crate::augment::Grid;
 use crate::data::cache::Cache;
@@ -49,6 +50,8 @@ pub struct Job {
     pub weights: Option<PathBuf>,
     /// Where the run goes; none for the next free folder under `runs`.
     pub out: Option<PathBuf>,
+    /// Where it computes.
+    pub device: Device,
 }
 
 /// What came out.
@@ -99,7 +102,8 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         roles.valid.len(),
         roles.test.len()
     ));
-    let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, watcher };
+    let device = job.device.clone();
+    let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, device, watcher };
     let pretrained = match weights {
         Some(weights) => Some(Pretrained { weights, state: None }),
         None if settings.method == Method::Scratch => None,
@@ -260,6 +264,7 @@ struct Run<'a> {
     cohort: &'a Cohort,
     roles: &'a Roles,
     folder: &'a RunFolder,
+    device: Device,
     watcher: &'a dyn Watcher,
 }
 
@@ -297,6 +302,7 @@ impl Run<'_> {
                 _ => 0,
             },
             save_every: settings.save_every,
+            device: self.device.clone(),
         };
         let metrics = self.folder.metrics();
         let state = stage.run(task.as_mut(), &samplers, &metrics, self.watcher)?;
@@ -340,6 +346,7 @@ impl Run<'_> {
             min_delta: finetune.min_delta,
             keep_every: 0,
             save_every: self.settings.save_every,
+            device: self.device.clone(),
         };
         let metrics = self.folder.metrics();
         let state = stage.run(&mut task, &[sampler], &metrics, self.watcher)?;

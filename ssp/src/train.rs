@@ -9,8 +9,9 @@ use std::time::Instant;
 
 use nn::checkpoint::{self, Metadata};
 use nn::schedule::{cosine, polynomial, warmup_cosine};
-use nn::{Sgd, SgdSettings};
+use nn::{Module, Sgd, SgdSettings};
 use serde::{Deserialize, Serialize};
+use tensor::Device;
 
 use crate::data::sampler::{Batch, Sampler};
 use crate::run::metrics::{Metrics, Record};
@@ -57,6 +58,8 @@ pub struct Stage<'a> {
     pub keep_every: usize,
     /// Seconds between files to resume from.
     pub save_every: f64,
+    /// Where it computes.
+    pub device: Device,
 }
 
 /// How a stage went, as far as it has come.
@@ -146,6 +149,7 @@ impl Stage<'_> {
         });
         let batches = samplers.iter().map(Sampler::batches).min().unwrap_or(0);
         let state = self.resume(task, &mut optimiser, watcher)?;
+        Whole(task).move_to(&self.device)?;
         if self.is_over(&state) && self.last().exists() {
             watcher.note(&format!("{}: finished already", self.name));
             return Ok(state);
@@ -401,6 +405,7 @@ mod tests {
             min_delta: 0.0,
             keep_every: 0,
             save_every: 0.0,
+            device: Device::Cpu,
         };
         let total = 10 * optimisation.epochs as u64;
         let rate = |epoch: usize, number: u64| stage.rate(Step { epoch, number, total });

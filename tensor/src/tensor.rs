@@ -191,6 +191,14 @@ impl Tensor {
         Ok(Self::over(copy, self.0.shape, self.0.dtype))
     }
 
+    /// The same on `device`: itself if it lies there, else a copy, off the tape.
+    ///
+    /// # Errors
+    /// When the device has not so much memory left, or fails.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        if self.device() == *device { Ok(self.clone()) } else { self.to(device) }
+    }
+
     /// The memory of its values. A deferred value is computed now, and kept.
     fn value(&self) -> Result<&Buffer> {
         match &self.0.value {

@@ -52,24 +52,31 @@ impl fmt::Display for Report {
 /// # Errors
 /// When the file cannot be written.
 pub fn save(path: &Path, module: &mut dyn Module, metadata: Metadata) -> Result<()> {
-    write(path, &stored_tensors(module), metadata)
+    write(path, &stored_tensors(module)?, metadata)
 }
 
-fn stored_tensors(module: &mut dyn Module) -> BTreeMap<String, Stored> {
+fn stored_tensors(module: &mut dyn Module) -> Result<BTreeMap<String, Stored>> {
     let mut tensors = BTreeMap::new();
+    let mut failure = None;
     module.visit("", &mut |name, slot| {
         let stored = match slot {
             Slot::Parameter(p) => Stored::of(p.tensor(), p.layout()),
             Slot::Buffer(b) => Stored::of(b, Layout::Plain),
-            Slot::Counter(n) => Stored {
+            Slot::Counter(n) => Ok(Stored {
                 dtype: Dtype::I64,
                 shape: vec![],
                 bytes: (*n as i64).to_le_bytes().to_vec(),
-            },
+            }),
         };
-        tensors.insert(name.to_owned(), stored);
+        match stored {
+            Ok(stored) => _ = tensors.insert(name.to_owned(), stored),
+            Err(error) => failure = Some(error),
+        }
     });
-    tensors
+    match failure {
+        None => Ok(tensors),
+        Some(error) => Err(Error::Tensor(error)),
+    }
 }
 
 /// Writes a network with what its optimiser remembers, exactly, in one file: what it takes to go
@@ -83,9 +90,9 @@ pub fn save_progress(
     optimiser: &Sgd,
     metadata: Metadata,
 ) -> Result<()> {
-    let mut tensors = stored_tensors(module);
+    let mut tensors = stored_tensors(module)?;
     for (name, tensor) in optimiser.momentum() {
-        tensors.insert(format!("{MOMENTUM}{name}"), Stored::of(tensor, Layout::Plain));
+        tensors.insert(format!("{MOMENTUM}{name}"), Stored::of(tensor, Layout::Plain)?);
     }
     write(path, &tensors, metadata)
 }
@@ -116,7 +123,7 @@ pub fn load_progress(
         let what = format!("{name} and the network do not match; start the stage afresh");
         return Err(Error::checkpoint(path, what));
     }
-    take_over(&found, module);
+    take_over(&found, module)?;
     optimiser.remember(momentum);
     Ok(metadata)
 }
@@ -141,19 +148,30 @@ pub fn load(path: &Path, module: &mut dyn Module) -> Result<Report> {
     let file = File::open(path)?;
     let found = file.tensors()?;
     let report = compare(path, &found, module)?;
-    take_over(&found, module);
+    take_over(&found, module)?;
     Ok(report)
 }
 
-fn take_over(found: &HashMap<String, Found<'_>>, module: &mut dyn Module) {
+fn take_over(found: &HashMap<String, Found<'_>>, module: &mut dyn Module) -> Result<()> {
+    let mut outcome = Ok(());
     module.visit("", &mut |name, slot| {
         let Some(found) = found.get(name) else { return };
-        match slot {
-            Slot::Parameter(p) => p.set(found.like(p.tensor(), p.layout())),
-            Slot::Buffer(b) => *b = found.like(b, Layout::Plain),
-            Slot::Counter(n) => *n = found.count(),
+        let moved = match slot {
+            Slot::Parameter(p) => {
+                let value = found.like(p.tensor(), p.layout());
+                value.on(&p.tensor().device()).map(|value| p.set(value))
+            }
+            Slot::Buffer(b) => found.like(b, Layout::Plain).on(&b.device()).map(|value| *b = value),
+            Slot::Counter(n) => {
+                *n = found.count();
+                Ok(())
+            }
+        };
+        if let Err(error) = moved {
+            outcome = Err(Error::Tensor(error));
         }
     });
+    outcome
 }
 
 /// The text kept beside the tensors of a file; files of PyTorch have none.
@@ -322,8 +340,10 @@ mod tests {
         let error = load(&path, &mut other).unwrap_err().to_string();
         assert!(error.contains("not a whole safetensors file"), "{error}");
 
-        let foreign =
-            BTreeMap::from([("a.b".into(), Stored::of(&Tensor::scalar(1.0f32), Layout::Plain))]);
+        let foreign = BTreeMap::from([(
+            "a.b".into(),
+            Stored::of(&Tensor::scalar(1.0f32), Layout::Plain).unwrap(),
+        )]);
         write(&path, &foreign, Metadata::new()).unwrap();
         let error = load(&path, &mut other).unwrap_err().to_string();
         assert!(error.contains("none of its 1 tensors belongs to this network"), "{error}");
@@ -333,7 +353,7 @@ mod tests {
     fn progress_that_lacks_a_tensor_is_refused_and_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("progress.safetensors");
-        let mut whole = stored_tensors(&mut net(1, &[3, 5]));
+        let mut whole = stored_tensors(&mut net(1, &[3, 5])).unwrap();
         whole.remove("decoder.output_convs.0.bias");
         write(&path, &whole, Metadata::new()).unwrap();
         let mut other = net(2, &[3, 5]);

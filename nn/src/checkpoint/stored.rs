@@ -1,7 +1,7 @@
 //! Tensors as files get them: bytes, and axes in PyTorch's order.
 
 use safetensors::tensor::Dtype;
-use tensor::{DType, Tensor};
+use tensor::{DType, Device, Tensor};
 
 use crate::Layout;
 
@@ -13,14 +13,14 @@ pub struct Stored {
 }
 
 impl Stored {
-    pub fn of(tensor: &Tensor, layout: Layout) -> Self {
-        let values = tensor.to_f64();
+    pub fn of(tensor: &Tensor, layout: Layout) -> tensor::Result<Self> {
+        let values = tensor.on(&Device::Cpu)?.to_f64();
         let values = places(tensor.dims(), layout).map(|place| values[place]);
         let (dtype, bytes) = match tensor.dtype() {
             DType::F64 => (Dtype::F64, values.flat_map(f64::to_le_bytes).collect()),
             _ => (Dtype::F32, values.flat_map(|v| (v as f32).to_le_bytes()).collect()),
         };
-        Stored { dtype, shape: file_shape(tensor.dims(), layout), bytes }
+        Ok(Stored { dtype, shape: file_shape(tensor.dims(), layout), bytes })
     }
 }
 

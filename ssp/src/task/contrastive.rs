@@ -48,7 +48,8 @@ impl Contrastive {
     }
 
     fn batch_loss(&mut self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let features = self.network.forward(&batch.images, mode)?;
+        let images = batch.images.on(&self.network.device())?;
+        let features = self.network.forward(&images, mode)?;
         let positions = self.by_position.then_some(batch.positions.as_slice());
         Ok(nt_xent(&features, positions, &self.loss)?)
     }

@@ -145,7 +145,10 @@ impl Task for Dino {
     }
 
     fn loss(&mut self, batch: &[Batch], step: Step) -> Result<Tensor> {
-        let views: Vec<&Tensor> = batch.iter().map(|part| &part.images).collect();
+        let device = self.student.device();
+        let views = batch.iter().map(|part| part.images.on(&device));
+        let views = views.collect::<tensor::Result<Vec<Tensor>>>()?;
+        let views: Vec<&Tensor> = views.iter().collect();
         let temperature = linear(
             self.settings.first_teacher_temperature,
             self.settings.teacher_temperature,

@@ -5,7 +5,7 @@
 use kernels::masked_error::masked_error;
 use kernels::patch_mask::{self, Masked, PatchMask, patch_mask};
 use nn::{Encoder, Init, Mode, Module, UNet};
-use tensor::Tensor;
+use tensor::{Device, Tensor};
 
 use super::{DTYPE, Pretext, Step, Task, Validation, mean_loss, network};
 use crate::Result;
@@ -63,14 +63,16 @@ impl Mim {
         mode: Mode,
     ) -> Result<Reconstruction> {
         let masked = patch_mask(images, &self.mask, self.seed, step)?;
-        let output = self.network.forward(&masked.images, mode)?.swap_remove(0);
+        let seen = masked.images.on(&self.network.device())?;
+        let output = self.network.forward(&seen, mode)?.swap_remove(0);
         Ok(Reconstruction { images: images.clone(), masked, output })
     }
 
     fn batch_loss(&mut self, batch: &Batch, step: u32, mode: Mode) -> Result<Tensor> {
         let Reconstruction { images, masked, output } =
             self.reconstruct(&batch.images, step, mode)?;
-        Ok(masked_error(&output, &images, &masked.mask)?)
+        let device = output.device();
+        Ok(masked_error(&output, &images.on(&device)?, &masked.mask.on(&device)?)?)
     }
 }
 
@@ -120,7 +122,9 @@ impl Pretext for Mim {
     }
 
     fn reconstruction(&mut self, images: &Tensor) -> Result<Option<Reconstruction>> {
-        tensor::without_tape(|| self.reconstruct(images, 0, Mode::Evaluate)).map(Some)
+        let mut found = tensor::without_tape(|| self.reconstruct(images, 0, Mode::Evaluate))?;
+        found.output = found.output.on(&Device::Cpu)?;
+        Ok(Some(found))
     }
 }
 

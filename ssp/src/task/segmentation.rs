@@ -87,9 +87,10 @@ impl Segmentation {
     fn batch_loss(&mut self, batch: &Batch, mode: Mode) -> Result<Tensor> {
         let labels = batch.labels.as_ref();
         let labels = labels.ok_or_else(|| Error::Data("a batch without labels".into()))?;
-        let outputs = self.network.forward(&batch.images, mode)?;
+        let device = self.network.device();
+        let outputs = self.network.forward(&batch.images.on(&device)?, mode)?;
         let outputs: Vec<&Tensor> = outputs.iter().collect();
-        Ok(dice_ce(&outputs, labels, &self.loss)?.total)
+        Ok(dice_ce(&outputs, &labels.on(&device)?, &self.loss)?.total)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Slices embedded by an encoder, and which lie nearest to which.
 
-use nn::{Encoder, Mode};
+use nn::{Encoder, Mode, Module};
 use rayon::prelude::*;
-use tensor::without_tape;
+use tensor::{Device, without_tape};
 
 use super::position;
 use crate::Result;
@@ -42,8 +42,9 @@ impl Embedded {
     ) -> Result<Self> {
         let mut features = Vec::with_capacity(slices.len());
         for slices in slices.chunks(BATCH) {
-            let views = plain_views(&read(cache, slices), grid);
+            let views = plain_views(&read(cache, slices), grid).on(&encoder.device())?;
             let pooled = without_tape(|| encoder.pooled(&views, Mode::Evaluate))?;
+            let pooled = pooled.on(&Device::Cpu)?;
             let width = pooled.dims()[1].max(1);
             features.extend(pooled.data::<f32>().chunks_exact(width).map(<[f32]>::to_vec));
         }
