@@ -92,20 +92,28 @@ fn within_memory(command: impl FnOnce() -> ssp::Result<ExitCode>) -> ssp::Result
         }
     }));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(command));
-    outcome.unwrap_or_else(|payload| {
+    let outcome = outcome.unwrap_or_else(|payload| {
         let Some(&ssp::OutOfMemory { asked, live }) = payload.downcast_ref() else {
             std::panic::resume_unwind(payload)
         };
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
         Err(Error::Data(format!(
-            "out of memory: {:.1} GiB asked for beside {:.1} in use; lower the batch \
-             (pretrain.optimisation.batch, finetune.optimisation.batch, --batch) or the size of \
-             images (network.size, --size)",
+            "out of memory: {:.1} GiB asked for beside {:.1} in use; {LOWER}",
             gib(asked),
             gib(live)
         )))
-    })
+    });
+    match outcome {
+        Err(error) if error.is_out_of_device_memory() => {
+            Err(Error::Data(format!("{error}; {LOWER}")))
+        }
+        outcome => outcome,
+    }
 }
+
+/// What takes less memory.
+const LOWER: &str = "lower the batch (pretrain.optimisation.batch, finetune.optimisation.batch, \
+                     --batch) or the size of images (network.size, --size)";
 
 /// Prints to standard output; a reader that has gone away is not an error.
 fn print(text: &str) {

@@ -44,6 +44,16 @@ impl Error {
         Error::Io { path: path.as_ref().to_path_buf(), source }
     }
 
+    /// Whether a device has not the memory that was asked for.
+    pub fn is_out_of_device_memory(&self) -> bool {
+        use tensor::Error::DeviceMemory;
+        matches!(
+            self,
+            Error::Tensor(DeviceMemory { .. })
+                | Error::Network(nn::Error::Tensor(DeviceMemory { .. }))
+        )
+    }
+
     /// Content of `path` that cannot be used.
     pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         Error::File { path: path.as_ref().to_path_buf(), what: what.into() }
