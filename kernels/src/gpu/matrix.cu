@@ -31,18 +31,10 @@ extern "C" __global__ void matrix_product(
     long long first_row = (long long)blockIdx.y * TILE, first_column = (long long)blockIdx.x * TILE;
     wide sums[EACH][EACH];
     tile_product(left, right, first_row, first_column, 0, inner, sums);
-#pragma unroll
-    for (int i = 0; i < EACH; i++) {
-#pragma unroll
-        for (int j = 0; j < EACH; j++) {
-            long long row = first_row + tile_row() + i * APART;
-            long long column = first_column + tile_column() + j * APART;
-            if (row >= rows || column >= columns) continue;
-            real* out = c + row * columns + column;
-            wide sum = sums[i][j];
-            if (add) sum += widen(*out);
-            if (bias) sum += widen(bias[column]);
-            *out = narrow(sum);
-        }
-    }
+    each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, wide& sum) {
+        real* out = c + row * columns + column;
+        if (add) sum += widen(*out);
+        if (bias) sum += widen(bias[column]);
+        *out = narrow(sum);
+    });
 }

@@ -27,6 +27,13 @@ template <class T> __device__ __forceinline__ T warp_max(T x) {
     return x;
 }
 
+// The inner product of two rows that this warp works on, in every lane.
+__device__ __forceinline__ wide inner(const real* a, const real* b, long long width) {
+    wide sum = 0;
+    for (long long j = lane(); j < width; j += 32) sum += widen(a[j]) * widen(b[j]);
+    return warp_sum(sum);
+}
+
 // The sum over a block of whole warps, in its first thread. `partial` is shared and holds one
 // number for each warp; what it held before is not needed by anyone any more.
 template <class T> __device__ __forceinline__ T block_sum(T x, T* partial) {

@@ -15,6 +15,23 @@
 __device__ __forceinline__ int tile_row() { return threadIdx.x / APART; }
 __device__ __forceinline__ int tile_column() { return threadIdx.x % APART; }
 
+// Calls body(row, column, sum) for each of this thread's sums that lies within the result.
+template <class Body>
+__device__ __forceinline__ void each_sum(
+    wide (&sums)[EACH][EACH], long long first_row, long long first_column, long long rows,
+    long long columns, Body body
+) {
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+#pragma unroll
+        for (int j = 0; j < EACH; j++) {
+            long long row = first_row + tile_row() + i * APART;
+            long long column = first_column + tile_column() + j * APART;
+            if (row < rows && column < columns) body(row, column, sums[i][j]);
+        }
+    }
+}
+
 // sums = left right over k from `start` to `end`, of the tile that begins at the given row and
 // column.
 template <class Left, class Right>

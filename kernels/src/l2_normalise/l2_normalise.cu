@@ -3,13 +3,6 @@
 // Rows shorter than this are divided by it (PyTorch's normalize).
 #define SHORTEST ((wide)1e-12)
 
-// The inner product of two rows, in every lane.
-__device__ __forceinline__ wide inner(const real* a, const real* b, long long width) {
-    wide sum = 0;
-    for (long long j = lane(); j < width; j += 32) sum += widen(a[j]) * widen(b[j]);
-    return warp_sum(sum);
-}
-
 extern "C" __global__ void l2_normalise_forward(
     const real* x, real* y, long long rows, long long width
 ) {

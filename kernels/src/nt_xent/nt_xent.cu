@@ -6,12 +6,6 @@
 // Distances this close to the threshold count as equal to it: see TIE of the room.
 #define TIE 1e-9
 
-__device__ __forceinline__ wide inner(const real* a, const real* b, long long width) {
-    wide sum = 0;
-    for (long long j = lane(); j < width; j += 32) sum += widen(a[j]) * widen(b[j]);
-    return warp_sum(sum);
-}
-
 __device__ __forceinline__ wide at_least_shortest(wide length) {
     return length > SHORTEST ? length : SHORTEST;
 }

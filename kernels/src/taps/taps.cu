@@ -148,17 +148,10 @@ extern "C" __global__ void taps_sum(
         input, matrix, first_pixel, first_column, 0, KERNEL * KERNEL * input.channels(), sums
     );
     long long pixels = batch * out_rows * out_columns;
-#pragma unroll
-    for (int i = 0; i < EACH; i++) {
-#pragma unroll
-        for (int j = 0; j < EACH; j++) {
-            long long pixel = first_pixel + tile_row() + i * APART;
-            long long column = first_column + tile_column() + j * APART;
-            if (pixel >= pixels || column >= outputs) continue;
-            if (bias) sums[i][j] += widen(bias[column]);
-            y[pixel * outputs + column] = narrow(sums[i][j]);
-        }
-    }
+    each_sum(sums, first_pixel, first_column, pixels, outputs, [&](long long pixel, long long column, wide& sum) {
+        if (bias) sum += widen(bias[column]);
+        y[pixel * outputs + column] = narrow(sum);
+    });
     if (means) {
         long long there = pixels - first_pixel < TILE ? pixels - first_pixel : TILE;
         long long at = blockIdx.x * outputs + first_column;
@@ -264,16 +257,9 @@ extern "C" __global__ void taps_weight_spans(
     wide sums[EACH][EACH];
     tile_product(left, right, first_row, first_column, start, end, sums);
     long long weights = KERNEL * KERNEL * input.channels();
-#pragma unroll
-    for (int i = 0; i < EACH; i++) {
-#pragma unroll
-        for (int j = 0; j < EACH; j++) {
-            long long row = first_row + tile_row() + i * APART;
-            long long column = first_column + tile_column() + j * APART;
-            if (row >= weights || column >= outputs) continue;
-            y[(blockIdx.z * weights + row) * outputs + column] = sums[i][j];
-        }
-    }
+    each_sum(sums, first_row, first_column, weights, outputs, [&](long long row, long long column, wide& sum) {
+        y[(blockIdx.z * weights + row) * outputs + column] = sum;
+    });
 }
 
 // The sum over spans, in order.

@@ -1,12 +1,5 @@
 // A warp for each row.
 
-// The inner product of two rows, in every lane.
-__device__ __forceinline__ wide inner(const real* a, const real* b, long long width) {
-    wide sum = 0;
-    for (long long j = lane(); j < width; j += 32) sum += widen(a[j]) * widen(b[j]);
-    return warp_sum(sum);
-}
-
 extern "C" __global__ void weight_norm_forward(
     const real* magnitude, const real* direction, real* y, long long rows, long long width
 ) {
