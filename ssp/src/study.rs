@@ -197,7 +197,7 @@ pub fn open_cohort(
 }
 
 /// How much longer pretrained weights are than fresh ones when that is worth a line.
-const NOTABLE_GROWTH: f64 = 2.0;
+const NOTABLE_GROWTH: f64 = 1.5;
 
 /// The lengths of the weights of convolutions.
 fn lengths(module: &mut dyn Module) -> Vec<f64> {

@@ -13,7 +13,7 @@ use ssp::data::sampler::Batch;
 use ssp::settings::{Method, Preset, Settings};
 use ssp::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Device, Result, Tensor};
+use tensor::{DType, Device, Result, Tensor, cuda};
 
 /// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
 /// at most.
@@ -66,9 +66,16 @@ fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>]) -> f64 {
     each.fold(0.0, f64::max)
 }
 
-fn agrees(mode: emulator::Mode) {
-    let Some(gpu) = Emulator::for_test("GPU against CPU", mode) else { return };
-    let device = Device::Gpu(gpu);
+/// Every GPU that there is: an emulated one, which a machine without a compiler lacks, and that of the
+/// machine.
+fn gpus(test: &str) -> Vec<Device> {
+    let emulated = Emulator::for_test(test, emulator::Mode::Fast).map(|gpu| Device::Gpu(gpu));
+    let own = cuda::open().ok().map(|gpu| Device::Gpu(gpu));
+    emulated.into_iter().chain(own).collect()
+}
+
+fn agrees(device: &Device) {
+    println!("\n{device}");
     let (mut wrong, mut without) = (Vec::new(), Vec::new());
     for operation in registry() {
         if operation.programs.is_none() {
@@ -80,7 +87,7 @@ fn agrees(mode: emulator::Mode) {
             for ((dtype, tolerance), worst) in AGREEMENT.into_iter().zip(&mut worst) {
                 let arguments = case.draw(dtype, seed)?;
                 let wanted = run(case, &arguments, &Device::Cpu)?;
-                let found = run(case, &arguments, &device)?;
+                let found = run(case, &arguments, device)?;
                 let error = differences(&found, &wanted);
                 if error > tolerance {
                     let name = format!("{}, {}", operation.name, case.name);
@@ -100,12 +107,13 @@ fn agrees(mode: emulator::Mode) {
 
 #[test]
 fn every_operation_agrees_with_the_cpu() {
-    agrees(emulator::Mode::Fast);
+    gpus("GPU against CPU").iter().for_each(agrees);
 }
 
 #[test]
 fn every_kernel_is_free_of_races_and_stays_in_bounds() {
-    agrees(emulator::Mode::Check);
+    let checked = Emulator::for_test("races and bounds", emulator::Mode::Check);
+    checked.into_iter().for_each(|gpu| agrees(&Device::Gpu(gpu)));
 }
 
 /// A U-Net's loss over three steps of training, and its parameters after them.
@@ -144,14 +152,17 @@ fn trained(device: &Device) -> nn::Result<(Vec<f64>, Vec<Vec<f64>>)> {
 
 #[test]
 fn a_network_learns_the_same_on_both() {
-    let Some(gpu) = Emulator::for_test("training on a GPU", emulator::Mode::Fast) else { return };
     let (wanted_losses, wanted) = trained(&Device::Cpu).unwrap();
-    let (losses, found) = trained(&Device::Gpu(gpu)).unwrap();
-    let of_losses = difference(&losses, &wanted_losses, 1.0);
-    let of_values = differences(&found, &wanted);
-    println!("losses {losses:?}: off by {of_losses:.1e}, parameters by {of_values:.1e}");
-    assert!(losses[2] < losses[0], "it learns: {losses:?}");
-    assert!(of_losses < 1e-9 && of_values < 1e-9);
+    for device in gpus("training on a GPU") {
+        let (losses, found) = trained(&device).unwrap();
+        let of_losses = difference(&losses, &wanted_losses, 1.0);
+        let of_values = differences(&found, &wanted);
+        println!(
+            "{device}: losses {losses:?}, off by {of_losses:.1e}; parameters by {of_values:.1e}"
+        );
+        assert!(losses[2] < losses[0], "it learns: {losses:?}");
+        assert!(of_losses < 1e-9 && of_values < 1e-9);
+    }
 }
 
 /// Losses of three steps of a task, on a batch that is drawn.
@@ -206,14 +217,14 @@ const LOSSES: f64 = 1e-4;
 
 #[test]
 fn every_task_takes_the_same_steps_on_both() {
-    let Some(gpu) = Emulator::for_test("tasks on a GPU", emulator::Mode::Fast) else { return };
-    let device = Device::Gpu(gpu);
-    for method in Method::ALL {
-        let wanted = losses(method, &Device::Cpu).unwrap();
-        let found = losses(method, &device).unwrap();
-        let error = difference(&found, &wanted, largest(&wanted));
-        println!("{:8} losses {found:.5?}: off by {error:.1e}", method.name());
-        assert!(wanted[0] != wanted[2], "{method:?} learns nothing");
-        assert!(error < LOSSES, "{method:?}: {found:?}, not {wanted:?}");
+    for device in gpus("tasks on a GPU") {
+        for method in Method::ALL {
+            let wanted = losses(method, &Device::Cpu).unwrap();
+            let found = losses(method, &device).unwrap();
+            let error = difference(&found, &wanted, largest(&wanted));
+            println!("{device}: {:8} {found:.5?}, off by {error:.1e}", method.name());
+            assert!(wanted[0] != wanted[2], "{method:?} learns nothing");
+            assert!(error < LOSSES, "{method:?}: {found:?}, not {wanted:?}");
+        }
     }
 }
