@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 mod error;
 pub mod evaluate;
+mod growth;
 pub mod model;
 pub mod picture;
 pub mod predict;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nn::{Module, Part, Slot, checkpoint};
+use nn::{Part, checkpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tensor::Device;
@@ -14,6 +14,7 @@ use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
 use crate::data::{Cohort, Moment, PHANTOM, cache_folder};
 use crate::evaluate::{Results, evaluate, write_frames, write_slices};
+use crate::growth::{growth, lengths, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
 use crate::roles::Roles;
@@ -196,30 +197,6 @@ pub fn open_cohort(
     Ok(cohort)
 }
 
-/// How much longer pretrained weights are than fresh ones when that is worth a line.
-const NOTABLE_GROWTH: f64 = 1.5;
-
-/// The lengths of the weights of convolutions.
-fn lengths(module: &mut dyn Module) -> Vec<f64> {
-    let mut lengths = Vec::new();
-    module.visit("", &mut |_, slot| {
-        if let Slot::Parameter(parameter) = slot
-            && parameter.tensor().shape().axes() == 4
-        {
-            let squares = parameter.tensor().to_f64().into_iter().map(|w| w * w);
-            lengths.push(squares.sum::<f64>().sqrt());
-        }
-    });
-    lengths
-}
-
-/// By how much lengths grew, in the geometric mean; 1 where there are none.
-fn growth(before: &[f64], after: &[f64]) -> f64 {
-    let logarithms = before.iter().zip(after).map(|(before, after)| (after / before).ln());
-    let sum: f64 = logarithms.filter(|l| l.is_finite()).sum();
-    (sum / before.len().max(1) as f64).exp()
-}
-
 /// What a run was last asked to do; `job.json` of its folder.
 #[derive(Serialize, Deserialize)]
 struct Asked {
@@ -371,15 +348,7 @@ impl Run<'_> {
         let growth = growth(&fresh, &lengths(&mut part));
         let part = if method == Method::Mim { "encoder and decoder" } else { "encoder" };
         self.watcher.note(&format!("{part} from {}: {report}", weights.display()));
-        if growth >= NOTABLE_GROWTH {
-            self.watcher.note(&format!(
-                "pretraining made weights {growth:.1} times as long; as batch norm takes their \
-                 length out again, a step of fine-tuning turns them {:.0} times less than fresh \
-                 ones. If fine-tuning is slow: pretrain.optimisation.learning_rate lower, or \
-                 finetune.pretrained_learning_rate higher",
-                growth * growth
-            ));
-        }
+        remark(growth).iter().for_each(|remark| self.watcher.note(remark));
         Ok(())
     }
 
@@ -488,18 +457,4 @@ fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) ->
         ));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn growth_is_the_mean_factor_of_lengths() {
-        assert_eq!(growth(&[], &[]), 1.0);
-        assert!(
-            (growth(&[1.0, 2.0, 0.5], &[2.0, 16.0, 0.5]) - 16f64.powf(1.0 / 3.0)).abs() < 1e-12
-        );
-        assert_eq!(growth(&[0.0], &[0.0]), 1.0, "a weight of zeros has not grown");
-    }
 }
