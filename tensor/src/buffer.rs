@@ -215,6 +215,9 @@ struct Pool {
 }
 
 impl Pool {
+    /// Bytes that are not worth returning.
+    const KEPT: usize = 64 << 20;
+
     fn lock() -> MutexGuard<'static, Pool> {
         static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
         // A panic elsewhere cannot leave the free lists half-changed.
@@ -240,8 +243,9 @@ impl Pool {
         let bytes = memory.len() * Line::BYTES;
         self.usage.live -= bytes;
         // Where shapes keep changing (subjects on grids of their own) sizes pile up that nobody
-        // asks for again. A training step, whose shapes recur, keeps far less than this.
-        if self.usage.idle + bytes > 2 * self.usage.peak {
+        // asks for again. A training step, whose shapes recur, keeps far less than this; one so
+        // small that each thread's scratch outweighs its tensors keeps no more than the floor.
+        if self.usage.idle + bytes > (2 * self.usage.peak).max(Self::KEPT) {
             self.free.clear();
             self.usage.idle = 0;
         }
@@ -279,7 +283,7 @@ mod tests {
             drop(Buffer::stale::<u8>(1_000_000 + 64 * 997 * lines));
         }
         let usage = memory_use();
-        assert!(usage.idle <= 2 * usage.peak, "{usage:?}");
+        assert!(usage.idle <= (2 * usage.peak).max(Pool::KEPT), "{usage:?}");
     }
 
     #[test]
