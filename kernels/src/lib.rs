@@ -33,6 +33,7 @@ pub mod sgd;
 pub mod simd;
 pub mod softmax;
 mod taps;
+pub mod views;
 pub mod weight_norm;
 
 use check::Operation;
@@ -65,7 +66,8 @@ pub fn registry() -> &'static [Operation] {
                 .on_gpu(elementwise::cuda::programs),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random)
                 .on_gpu(gelu::cuda::programs),
-            Operation::new("intensity", intensity::check::awkward, intensity::check::random),
+            Operation::new("intensity", intensity::check::awkward, intensity::check::random)
+                .on_gpu(intensity::cuda::programs),
             Operation::new(
                 "l2_normalise",
                 l2_normalise::check::awkward,
@@ -90,16 +92,20 @@ pub fn registry() -> &'static [Operation] {
             .on_gpu(moving_average::cuda::programs),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
                 .on_gpu(nt_xent::cuda::programs),
-            Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
+            Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random)
+                .on_gpu(patch_mask::cuda::programs),
             Operation::new("pool", pool::check::awkward, pool::check::random)
                 .on_gpu(pool::cuda::programs),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random)
                 .on_gpu(reduce::cuda::programs),
-            Operation::new("resample", resample::check::awkward, resample::check::random),
+            Operation::new("resample", resample::check::awkward, resample::check::random)
+                .on_gpu(resample::cuda::programs),
             Operation::new("sgd", sgd::check::awkward, sgd::check::random)
                 .on_gpu(sgd::cuda::programs),
             Operation::new("softmax", softmax::check::awkward, softmax::check::random)
                 .on_gpu(softmax::cuda::programs),
+            Operation::new("views", views::check::awkward, views::check::random)
+                .on_gpu(views::cuda::programs),
             Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random)
                 .on_gpu(weight_norm::cuda::programs),
         ]

@@ -11,6 +11,10 @@ use tensor::{Buffer, Device, Error, Result, Shape, Tensor};
 pub(crate) const ROWS: Source =
     Source { path: "kernels/src/gpu/rows.cuh", text: include_str!("rows.cuh") };
 
+/// Random numbers by name.
+pub(crate) const PHILOX: Source =
+    Source { path: "kernels/src/gpu/philox.cuh", text: include_str!("philox.cuh") };
+
 /// The device of a tensor that an operation has put on one.
 ///
 /// # Errors

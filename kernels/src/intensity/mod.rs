@@ -4,14 +4,18 @@
 //! as the formula allows; callers run one image per thread. All are written so that the compiler
 //! vectorises them for the instruction set in use, without fused multiply-add: the results have
 //! the same bits with every instruction set. They prepare data and are not differentiable.
+//! [`adjust`] does it all, for many images, wherever they lie.
 
+mod adjust;
 mod blur;
 pub mod check;
+pub(crate) mod cuda;
 mod noise;
 mod power;
 
 use crate::simd::{self, Scalar, Simd, Vectorised};
 
+pub use adjust::{Adjustment, Blur, adjust};
 pub use blur::{blur, smoothing_kernel};
 pub use noise::{Noise, add_noise};
 pub use power::Power;

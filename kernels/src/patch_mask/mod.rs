@@ -6,12 +6,15 @@
 
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
+mod draw;
 mod grid;
 #[cfg(test)]
 mod tests;
 
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, with_device};
 
+use draw::Draws;
 use grid::Grid;
 
 /// What hidden patches show instead.
@@ -99,12 +102,15 @@ pub fn patch_mask(images: &Tensor, settings: &PatchMask, seed: u64, step: u32) -
         let what = "a batch of one image has no other to replace patches by";
         return Err(Error::value("patch_mask", what));
     }
-    let mut draws = cpu::draw(grid, n, settings, seed, step);
-    let mask = Tensor::build::<u8>([n, rows, columns], |out| cpu::paint(grid, &draws, out));
-    let images = with_float!("patch_mask", images.dtype(), T => {
-        Ok(Tensor::build::<T>(images.shape(), |out| {
-            cpu::fill(grid, settings.fill, images.data::<T>(), &mut draws, out);
-        }))
-    })?;
-    Ok(Masked { images, mask })
+    with_device!("patch_mask", images,
+        _gpu => cuda::patch_mask(images, [n, rows, columns, channels], grid, settings, seed, step),
+        T => {
+            let mut draws = Draws::new(grid, n, settings, seed, step);
+            let mask = Tensor::build::<u8>([n, rows, columns], |out| cpu::paint(grid, &draws, out));
+            let images = Tensor::build::<T>(images.shape(), |out| {
+                cpu::fill(grid, settings.fill, images.data::<T>(), &mut draws, out);
+            });
+            Ok(Masked { images, mask })
+        }
+    )
 }

@@ -1,44 +1,42 @@
 //! The gradient of resampling: every weight the other way round.
 
 use rayon::prelude::*;
-use tensor::{Result, Tensor, with_float};
+use tensor::{Float, Tensor};
 
 use super::cpu::{Positions, cubic, nearest_index};
 use super::{Filter, Matrix, Padding, Sampling};
 
 /// Hands the gradient of each target pixel to the source pixels that it was read from.
-pub(super) fn adjoint(
+pub(super) fn adjoint<T: Float>(
     gradient: &Tensor,
     matrices: &[Matrix],
     source: [usize; 4],
     sampling: Sampling,
-) -> Result<Tensor> {
+) -> Tensor {
     let [_, rows, columns, channels] = source;
     let [_, target_rows, target_columns, _] = gradient.shape().as_array().unwrap_or_default();
     let (pixels, size) = (rows * columns * channels, target_rows * target_columns * channels);
-    with_float!("resample", gradient.dtype(), T => {
-        let data = gradient.data::<T>();
-        Ok(Tensor::build::<T>(source, |out| {
-            out.par_chunks_mut(pixels.max(1)).enumerate().for_each(|(i, out)| {
-                out.fill(0.0);
-                let gradient = &data[i * size..][..size];
-                let matrix = &matrices[i % matrices.len()];
-                let target = [target_rows, target_columns];
-                let positions = Positions::new(matrix, [rows, columns], target);
-                for (pixel, gradient) in gradient.chunks_exact(channels).enumerate() {
-                    let at = positions.at(pixel / target_columns, pixel % target_columns);
-                    let [down, along] = [taps(at[0], rows, sampling), taps(at[1], columns, sampling)];
-                    for &(row, u) in down.iter().flatten() {
-                        for &(column, v) in along.iter().flatten() {
-                            let tap = &mut out[(row * columns + column) * channels..][..channels];
-                            for (sum, &g) in tap.iter_mut().zip(gradient) {
-                                *sum += (u * v) as T * g;
-                            }
+    let data = gradient.data::<T>();
+    Tensor::build::<T>(source, |out| {
+        out.par_chunks_mut(pixels.max(1)).enumerate().for_each(|(i, out)| {
+            out.fill(T::default());
+            let gradient = &data[i * size..][..size];
+            let matrix = &matrices[i % matrices.len()];
+            let target = [target_rows, target_columns];
+            let positions = Positions::new(matrix, [rows, columns], target);
+            for (pixel, gradient) in gradient.chunks_exact(channels).enumerate() {
+                let at = positions.at(pixel / target_columns, pixel % target_columns);
+                let [down, along] = [taps(at[0], rows, sampling), taps(at[1], columns, sampling)];
+                for &(row, u) in down.iter().flatten() {
+                    for &(column, v) in along.iter().flatten() {
+                        let tap = &mut out[(row * columns + column) * channels..][..channels];
+                        for (sum, &g) in tap.iter_mut().zip(gradient) {
+                            *sum += T::from_f64(u * v) * g;
                         }
                     }
                 }
-            });
-        }))
+            }
+        });
     })
 }
 

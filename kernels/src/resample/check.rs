@@ -54,3 +54,57 @@ fn case(
         Ok(vec![resample(&x[0], &[matrix], target, sampling)?])
     })
 }
+
+/// PyTorch's `grid_sample`, as its documentation has it.
+pub(crate) fn by_definition(
+    data: &[f64],
+    [images, rows, columns, channels]: [usize; 4],
+    m: &Matrix,
+    target: [usize; 2],
+    sampling: Sampling,
+) -> Vec<f64> {
+    let mut out = Vec::new();
+    let read = |n: usize, row: f64, column: f64, c: usize| {
+        let (mut row, mut column) = (row, column);
+        if sampling.padding == Padding::Border {
+            row = row.clamp(0.0, rows as f64 - 1.0);
+            column = column.clamp(0.0, columns as f64 - 1.0);
+        }
+        if row < 0.0 || column < 0.0 || row >= rows as f64 || column >= columns as f64 {
+            return 0.0;
+        }
+        data[((n * rows + row as usize) * columns + column as usize) * channels + c]
+    };
+    let kernel = |d: f64| match d.abs() {
+        d if d <= 1.0 => 1.25 * d.powi(3) - 2.25 * d.powi(2) + 1.0,
+        d if d < 2.0 => -0.75 * d.powi(3) + 3.75 * d.powi(2) - 6.0 * d + 3.0,
+        _ => 0.0,
+    };
+    for n in 0..images {
+        for i in 0..target[0] {
+            for j in 0..target[1] {
+                let x = (j as f64 + 0.5) / target[1] as f64 * 2.0 - 1.0;
+                let y = (i as f64 + 0.5) / target[0] as f64 * 2.0 - 1.0;
+                let [u, v] = [0, 1].map(|k| m.0[k][0] * x + m.0[k][1] * y + m.0[k][2]);
+                let column = ((u + 1.0) * columns as f64 - 1.0) / 2.0;
+                let row = ((v + 1.0) * rows as f64 - 1.0) / 2.0;
+                for c in 0..channels {
+                    if sampling.filter == Filter::Nearest {
+                        out.push(read(n, row.round_ties_even(), column.round_ties_even(), c));
+                        continue;
+                    }
+                    let mut sum = 0.0;
+                    for a in -1..=2 {
+                        for b in -1..=2 {
+                            let (p, q) =
+                                (row.floor() + f64::from(a), column.floor() + f64::from(b));
+                            sum += read(n, p, q, c) * kernel(row - p) * kernel(column - q);
+                        }
+                    }
+                    out.push(sum);
+                }
+            }
+        }
+    }
+    out
+}

@@ -49,7 +49,7 @@ impl Matrix {
     }
 
     /// Whether every entry is a number, and the last row that of an affine map.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let finite = self.0.iter().flatten().all(|v| v.is_finite());
         if finite && self.0[2] == [0.0, 0.0, 1.0] {
             return Ok(());

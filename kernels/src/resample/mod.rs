@@ -7,10 +7,13 @@
 mod adjoint;
 pub mod check;
 mod cpu;
+pub(crate) mod cuda;
 mod matrix;
 
 use rayon::prelude::*;
-use tensor::{Error, Result, Tensor, with_float};
+use tensor::{Error, Result, Tensor, with_device};
+
+use crate::simd::Scalar;
 
 pub use cpu::{Framed, bicubic, nearest};
 pub use matrix::Matrix;
@@ -59,32 +62,47 @@ pub fn resample(
     sampling: Sampling,
 ) -> Result<Tensor> {
     let shape = check_door(x, matrices)?;
-    let [images, rows, columns, channels] = shape;
-    let (pixels, size) = (rows * columns * channels, target[0] * target[1] * channels);
-    let result = with_float!("resample", x.dtype(), T => {
-        let data = x.data::<T>();
-        let image = |i: usize, framed: &mut Framed<T>, out: &mut [T]| {
-            let (matrix, source) = (&matrices[i % matrices.len()], &data[i * pixels..][..pixels]);
-            let extents = [rows, columns, channels];
-            if sampling.filter == Filter::Nearest {
-                return nearest(source, extents, matrix, target, sampling.padding, out);
-            }
-            let line = columns * channels;
-            framed.load(extents, sampling.padding, |row, values| {
-                values.copy_from_slice(&source[row * line..][..line]);
-            });
-            bicubic(framed, matrix, target, [1.0, 0.0], out);
-        };
-        Ok(Tensor::build::<T>([images, target[0], target[1], channels], |out| {
-            out.par_chunks_mut(size.max(1))
-                .enumerate()
-                .for_each_init(Framed::default, |framed, (i, out)| image(i, framed, out));
-        }))
-    })?;
+    let result = with_device!("resample", x,
+        gpu => cuda::forward(gpu, x, matrices, shape, target, sampling),
+        T => Ok(sampled::<T>(x, matrices, shape, target, sampling))
+    )?;
     let matrices = matrices.to_vec();
     Ok(result.recorded("resample", &[x], move |gradient, _| {
-        adjoint::adjoint(&gradient, &matrices, shape, sampling).map(|g| vec![Some(g)])
+        let of_x = with_device!("resample", gradient,
+            _gpu => cuda::backward(&gradient, &matrices, shape, sampling),
+            T => Ok(adjoint::adjoint::<T>(&gradient, &matrices, shape, sampling))
+        )?;
+        Ok(vec![Some(of_x)])
     }))
+}
+
+/// The same on the host.
+fn sampled<T: Scalar>(
+    x: &Tensor,
+    matrices: &[Matrix],
+    [images, rows, columns, channels]: [usize; 4],
+    target: [usize; 2],
+    sampling: Sampling,
+) -> Tensor {
+    let (pixels, size) = (rows * columns * channels, target[0] * target[1] * channels);
+    let data = x.data::<T>();
+    let image = |i: usize, framed: &mut Framed<T>, out: &mut [T]| {
+        let (matrix, source) = (&matrices[i % matrices.len()], &data[i * pixels..][..pixels]);
+        let extents = [rows, columns, channels];
+        if sampling.filter == Filter::Nearest {
+            return nearest(source, extents, matrix, target, sampling.padding, out);
+        }
+        let line = columns * channels;
+        framed.load(extents, sampling.padding, |row, values| {
+            values.copy_from_slice(&source[row * line..][..line]);
+        });
+        bicubic(framed, matrix, target, [1.0, 0.0].map(T::from_f64), out);
+    };
+    Tensor::build::<T>([images, target[0], target[1], channels], |out| {
+        out.par_chunks_mut(size.max(1))
+            .enumerate()
+            .for_each_init(Framed::default, |framed, (i, out)| image(i, framed, out));
+    })
 }
 
 /// Samples labels, u8 `[batch, rows, columns]`, onto a grid of `[rows, columns]` pixels: nearest,
@@ -103,6 +121,9 @@ pub fn resample_labels(labels: &Tensor, matrices: &[Matrix], target: [usize; 2])
     };
     check_extents([rows, columns, 1])?;
     check_matrices(matrices, images)?;
+    if let Some(gpu) = labels.gpu() {
+        return cuda::labels(&*gpu, labels, matrices, [images, rows, columns], target);
+    }
     let (data, pixels) = (labels.data::<u8>(), rows * columns);
     Ok(Tensor::build::<u8>([images, target[0], target[1]], |out| {
         out.par_chunks_mut((target[0] * target[1]).max(1)).enumerate().for_each(|(i, out)| {

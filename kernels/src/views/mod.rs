@@ -1,0 +1,146 @@
+//! Views of slices: geometry and intensities in one go, for a whole batch.
+//!
+//! Slices lie somewhere in one piece of memory, such as a data set's cache; a [`Place`] says where.
+//! What a view does to its slice is a [`Matrix`] of [`resample`](crate::resample) (bicubic, zeros
+//! outside) and an [`Adjustment`] of [`intensity`](crate::intensity). A value is read where it lies
+//! and written once, unless blur or contrast have to see the image first.
+
+pub mod check;
+mod cpu;
+pub(crate) mod cuda;
+
+use tensor::{DType, Error, Result, Tensor, with_float};
+
+use crate::intensity::Adjustment;
+use crate::resample::Matrix;
+
+pub use cpu::{Pixels, Renderer};
+
+/// How the intensities of a slice are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Whole numbers, `u16`.
+    Whole,
+    /// Any numbers, `f32`.
+    Real,
+}
+
+impl Encoding {
+    /// Bytes of an intensity.
+    pub fn bytes(self) -> usize {
+        match self {
+            Encoding::Whole => size_of::<u16>(),
+            Encoding::Real => size_of::<f32>(),
+        }
+    }
+}
+
+/// Where a slice lies, row by row and in the machine's byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// How intensities are stored.
+    pub encoding: Encoding,
+    /// Where they begin, in bytes: a multiple of what one takes.
+    pub pixels: usize,
+    /// Where its labels begin, a byte each; none if it has none.
+    pub labels: Option<usize>,
+}
+
+/// A view of a slice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct View {
+    /// The slice.
+    pub place: Place,
+    /// From normalised coordinates of the view to those of the slice.
+    pub matrix: Matrix,
+    /// What happens to intensities.
+    pub adjustment: Adjustment,
+}
+
+/// Makes views of `[rows, columns]` pixels of slices that lie in `memory` (u8), where that lies:
+/// `[views, rows, columns, 1]` of a floating `dtype`. It is no operation of the tape.
+///
+/// # Errors
+/// When a slice is not wholly in the memory, a matrix is not affine, or the dtype not floating.
+pub fn render(memory: &Tensor, views: &[View], target: [usize; 2], dtype: DType) -> Result<Tensor> {
+    check_door(memory, views)?;
+    match memory.gpu() {
+        Some(gpu) => {
+            dtype.floating("views")?;
+            cuda::render(gpu, memory, views, target, dtype)
+        }
+        None => with_float!("views", dtype, T => Ok(cpu::render::<T>(memory, views, target))),
+    }
+}
+
+/// Labels of the same views, u8 `[views, rows, columns]`: of the nearest pixel, and 0 outside of the
+/// slice or where it has none.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_labels(memory: &Tensor, views: &[View], target: [usize; 2]) -> Result<Tensor> {
+    check_door(memory, views)?;
+    match memory.gpu() {
+        Some(gpu) => cuda::labels(&*gpu, memory, views, target),
+        None => Ok(cpu::labels(memory, views, target)),
+    }
+}
+
+fn check_door(memory: &Tensor, views: &[View]) -> Result<()> {
+    if memory.dtype() != DType::U8 {
+        let found = memory.dtype();
+        return Err(Error::DType { operation: "views", found, wanted: "memory of u8" });
+    }
+    let bytes = memory.shape().elements();
+    for View { place, matrix, .. } in views {
+        matrix.check()?;
+        place.check(bytes)?;
+    }
+    Ok(())
+}
+
+impl Place {
+    fn check(&self, memory: usize) -> Result<()> {
+        let Place { size: [rows, columns], encoding, pixels, labels } = *self;
+        let area = rows.saturating_mul(columns);
+        let within = |start: usize, bytes: usize| {
+            area.saturating_mul(bytes).checked_add(start).is_some_and(|end| end <= memory)
+        };
+        let width = encoding.bytes();
+        let inside = area > 0 && pixels.is_multiple_of(width) && within(pixels, width);
+        if inside && labels.is_none_or(|labels| within(labels, 1)) {
+            return Ok(());
+        }
+        Err(Error::value("views", format!("{self:?} is not in a memory of {memory} bytes")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intensity::Adjustment;
+
+    #[test]
+    fn slices_that_are_not_there_are_refused() {
+        let memory = Tensor::zeros::<u8>([100]);
+        let place = Place { size: [5, 6], encoding: Encoding::Whole, pixels: 40, labels: Some(70) };
+        let render = |place| {
+            let (matrix, adjustment) = (Matrix::IDENTITY, Adjustment::NOTHING);
+            render(&memory, &[View { place, matrix, adjustment }], [2, 2], DType::F32)
+        };
+        assert_eq!(render(place).unwrap().dims(), [1, 2, 2, 1]);
+        for wrong in [
+            Place { pixels: 42, ..place },
+            Place { pixels: 39, ..place },
+            Place { labels: Some(71), ..place },
+            Place { encoding: Encoding::Real, pixels: 0, ..place },
+            Place { size: [0, 6], ..place },
+            Place { size: [usize::MAX, 6], ..place },
+        ] {
+            let refusal = render(wrong).unwrap_err().to_string();
+            assert!(refusal.ends_with("is not in a memory of 100 bytes"), "{refusal}");
+        }
+    }
+}
