@@ -154,6 +154,7 @@ impl Stage<'_> {
             watcher.note(&format!("{}: finished already", self.name));
             return Ok(state);
         }
+        self.note_where_views_are_made(samplers, watcher)?;
         let metrics = Metrics::resume(metrics, self.name, state.steps)?;
         let mut sitting = Sitting {
             stage: self,
@@ -177,6 +178,17 @@ impl Stage<'_> {
         // The next stage has other shapes; what this one kept for reuse is of no use to it.
         tensor::release_idle_memory();
         Ok(sitting.state)
+    }
+
+    fn note_where_views_are_made(&self, samplers: &[Sampler], watcher: &dyn Watcher) -> Result<()> {
+        let Some(sampler) = samplers.first() else { return Ok(()) };
+        if !sampler.renders_on(&self.device)? {
+            let (name, device) = (self.name, &self.device);
+            watcher.note(&format!(
+                "{name}: {device} has not the memory for all slices: views are made on the host"
+            ));
+        }
+        Ok(())
     }
 
     /// Whether all epochs are done, or no more are worth it.
@@ -327,7 +339,8 @@ impl Sitting<'_> {
     }
 
     fn batch(&self, epoch: usize, index: usize) -> Result<Vec<Batch>> {
-        self.samplers.iter().map(|sampler| sampler.batch(epoch as u32, index)).collect()
+        let device = &self.stage.device;
+        self.samplers.iter().map(|s| s.batch_for(device, epoch as u32, index)).collect()
     }
 
     fn validate(&mut self, task: &mut dyn Task) -> Result<()> {

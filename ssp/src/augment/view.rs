@@ -1,29 +1,13 @@
 //! From a slice to a view: resample, standardise, adjust intensities.
 
-use kernels::intensity::{self, add_noise, standardising};
-use kernels::resample::{Framed, Padding, bicubic, nearest};
+use kernels::intensity::{Adjustment, Blur, Noise, standardising};
+use kernels::resample::{Padding, nearest};
+use kernels::views;
 
 use super::draw::View;
 use super::geometry::{Grid, sampling_matrix};
 
-/// Intensities of a slice, row by row.
-#[derive(Clone, Copy, Debug)]
-pub enum Pixels<'a> {
-    /// Whole numbers.
-    Whole(&'a [u16]),
-    /// Any numbers.
-    Real(&'a [f32]),
-}
-
-impl Pixels<'_> {
-    /// The intensities as `f32`.
-    pub fn values(&self) -> Vec<f32> {
-        match *self {
-            Pixels::Whole(pixels) => pixels.iter().map(|&pixel| f32::from(pixel)).collect(),
-            Pixels::Real(pixels) => pixels.to_vec(),
-        }
-    }
-}
+pub use kernels::views::Pixels;
 
 /// One slice of one phase, with what a view of it needs to know of its subject.
 #[derive(Clone, Copy, Debug)]
@@ -44,65 +28,41 @@ pub struct Slice<'a> {
     pub position: f64,
 }
 
-/// Makes views; it keeps memory from one to the next. One per thread.
-#[derive(Clone, Debug, Default)]
-pub struct Renderer {
-    framed: Framed<f32>,
-    unblurred: Vec<f32>,
-}
-
-impl Renderer {
-    /// Takes in a slice, of which any number of views can then be made.
-    pub fn load(&mut self, slice: &Slice) {
-        let [rows, columns] = slice.grid.size;
-        self.framed.load([rows, columns, 1], Padding::Zeros, |row, out| {
-            let line = row * columns..(row + 1) * columns;
-            match slice.pixels {
-                Pixels::Whole(pixels) => {
-                    for (out, &pixel) in out.iter_mut().zip(&pixels[line]) {
-                        *out = f32::from(pixel);
-                    }
-                }
-                Pixels::Real(pixels) => out.copy_from_slice(&pixels[line]),
-            }
-        });
-    }
-
-    /// Writes a view of `slice`, which must be the one loaded, into `image`, `rows * columns` of
-    /// the target.
-    ///
-    /// Passes over the image: resampling, in which standardisation, scale and shift are folded as
-    /// far as what follows allows; noise and blur where drawn; the extremes, and contrast.
-    pub fn image(&mut self, slice: &Slice, target: &Grid, view: &View, image: &mut [f32]) {
-        let [mean, deviation] = slice.mean_and_deviation;
+impl Slice<'_> {
+    /// What a view does to intensities. Standardisation, scale and shift are folded into one step as
+    /// far as what follows allows.
+    pub fn adjustment(&self, view: &View) -> Adjustment {
+        let [mean, deviation] = self.mean_and_deviation;
         let [scale, offset] = standardising(mean, deviation);
         // Noise and a linear blur commute with the factor, but blur has zeros outside and so does
         // not commute with the shift.
         let early = if view.blur.is_some() { 0.0 } else { view.shift };
-        let folded = [scale * view.factor, offset * view.factor + early].map(|v| v as f32);
-        let out = match view.blur {
-            None => &mut *image,
-            Some(_) => {
-                self.unblurred.resize(image.len(), 0.0);
-                &mut self.unblurred
-            }
-        };
+        let louder = |noise: Noise| Noise { deviation: noise.deviation * view.factor, ..noise };
+        Adjustment {
+            affine: [scale * view.factor, offset * view.factor + early],
+            noise: view.noise.map(louder),
+            blur: view.blur.map(|sigma| Blur { sigma, shift: view.shift }),
+            contrast: view.contrast,
+            solarise: view.solarise.map(|above| [above, scale * self.highest + offset]),
+        }
+    }
+}
+
+/// Makes views on the host; it keeps memory from one to the next. One per thread.
+#[derive(Clone, Debug, Default)]
+pub struct Renderer(views::Renderer<f32>);
+
+impl Renderer {
+    /// Takes in a slice, of which any number of views can then be made.
+    pub fn load(&mut self, slice: &Slice) {
+        self.0.load(slice.pixels, slice.grid.size);
+    }
+
+    /// Writes a view of `slice`, which must be the one loaded, into `image`, `rows * columns` of
+    /// the target.
+    pub fn image(&mut self, slice: &Slice, target: &Grid, view: &View, image: &mut [f32]) {
         let matrix = sampling_matrix(&slice.grid, target, &view.placement);
-        bicubic(&self.framed, &matrix, target.size, folded, out);
-        if let Some(noise) = view.noise {
-            add_noise(out, &intensity::Noise { deviation: noise.deviation * view.factor, ..noise });
-        }
-        if let Some(sigma) = view.blur {
-            let late = [1.0, view.shift as f32];
-            intensity::blur(&self.unblurred, target.size[1], sigma, late, image);
-        }
-        if let Some(gamma) = view.contrast {
-            intensity::contrast(image, gamma);
-        }
-        if let Some(threshold) = view.solarise {
-            let top = scale * slice.highest + offset;
-            intensity::solarise(image, threshold as f32, top as f32);
-        }
+        self.0.image(&matrix, target.size, &slice.adjustment(view), image);
     }
 
     /// Writes the labels of a view into `out`, `rows * columns` of the target: nearest, and
@@ -116,7 +76,7 @@ impl Renderer {
 
 #[cfg(test)]
 mod tests {
-    use kernels::intensity::Noise;
+    use kernels::intensity::{self, add_noise};
 
     use super::*;
     use crate::augment::Placement;

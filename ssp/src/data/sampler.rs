@@ -1,14 +1,15 @@
 //! From a cache to batches of views.
 
+mod render;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rayon::prelude::*;
 use tensor::random::{Purpose, Stream};
-use tensor::{Buffer, Tensor};
+use tensor::{Device, Tensor};
 
 use super::cache::{Cache, CachedSubject};
 use super::subject::Moment;
-use crate::augment::{Augmentation, Grid, Key, Renderer, View, draw};
+use crate::augment::{Augmentation, Grid};
 use crate::settings::{Centre, Phases};
 use crate::{Error, Result};
 
@@ -62,6 +63,14 @@ impl Arrangement {
         match self {
             Arrangement::BySlice => slice * views + view,
             Arrangement::ByView => view * slices + slice,
+        }
+    }
+
+    /// Slice and view at a place of such a batch.
+    fn slice_and_view(self, place: usize, [slices, views]: [usize; 2]) -> [usize; 2] {
+        match self {
+            Arrangement::BySlice => [place / views, place % views],
+            Arrangement::ByView => [place % slices, place / slices],
         }
     }
 }
@@ -197,6 +206,15 @@ impl Sampler {
     /// # Errors
     /// When `index` is not below [`batches`](Self::batches).
     pub fn batch(&self, epoch: u32, index: usize) -> Result<Batch> {
+        self.batch_for(&Device::Cpu, epoch, index)
+    }
+
+    /// The same for a device: made there where the cache is [resident](Cache::resident), else on the
+    /// host, where the batch then lies.
+    ///
+    /// # Errors
+    /// As [`batch`](Self::batch), and when the device has no memory left or fails.
+    pub fn batch_for(&self, device: &Device, epoch: u32, index: usize) -> Result<Batch> {
         if index >= self.batches() {
             let what = format!("batch {index} of an epoch of {}", self.batches());
             return Err(Error::Data(what));
@@ -204,88 +222,27 @@ impl Sampler {
         let visits = self.visits(epoch);
         let start = index * self.batch;
         let chosen = &visits[start..(start + self.batch).min(visits.len())];
-        let [rows, columns] = self.crops.target.size;
-        let views = self.crops.views.len();
-        let (count, size) = (chosen.len() * views, rows * columns);
-        let mut images = Buffer::stale::<f32>(count * size);
-        let with_labels = matches!(self.selection, Selection::Labelled(_));
-        let mut labels = with_labels.then(|| Buffer::stale::<u8>(count * size));
-        let image_parts = self.arranged(images.as_mut_slice::<f32>(), chosen.len());
-        let label_parts = match &mut labels {
-            Some(labels) => self.arranged(labels.as_mut_slice::<u8>(), chosen.len()),
-            None => chosen.iter().map(|_| Vec::new()).collect(),
+        let (images, labels) = match self.cache.resident(device)? {
+            Some(memory) => self.on_device(&memory, epoch, chosen)?,
+            None => self.on_host(epoch, chosen),
         };
-        image_parts.into_par_iter().zip(label_parts).zip(chosen).for_each_init(
-            Renderer::default,
-            |renderer, ((images, labels), &sample)| {
-                self.render(renderer, epoch, sample, images, labels);
-            },
-        );
-        let position = |&sample: &u32| {
-            let Sample { subject, slice, .. } = self.samples[sample as usize];
+        let slices: Vec<Sample> = chosen.iter().map(|&s| self.samples[s as usize]).collect();
+        let position = |place: usize| {
+            let [slice, _] = self.slice_and_view(place, chosen);
+            let Sample { subject, slice, .. } = slices[slice];
             slice as f64 / self.cache.subject(subject).slices() as f64
         };
-        let slices: Vec<f64> = chosen.iter().map(position).collect();
-        let samples = chosen.iter().map(|&sample| self.samples[sample as usize]).collect();
-        Ok(Batch {
-            images: Tensor::from_buffer::<f32>(images, [count, rows, columns, 1]),
-            labels: labels.map(|l| Tensor::from_buffer::<u8>(l, [count, rows, columns])),
-            positions: (0..count)
-                .map(|place| match self.crops.arrangement {
-                    Arrangement::BySlice => slices[place / views],
-                    Arrangement::ByView => slices[place % slices.len()],
-                })
-                .collect(),
-            slices: samples,
-        })
+        let positions = (0..chosen.len() * self.crops.views.len()).map(position).collect();
+        Ok(Batch { images, labels, positions, slices })
     }
 
-    /// The pictures of a batch of `count` slices, for each slice those of its views.
-    fn arranged<'a, T>(&self, pictures: &'a mut [T], count: usize) -> Vec<Vec<&'a mut [T]>> {
-        let [rows, columns] = self.crops.target.size;
-        let views = self.crops.views.len();
-        let mut slices: Vec<Vec<&mut [T]>> = (0..count).map(|_| Vec::new()).collect();
-        for (place, picture) in pictures.chunks_mut(rows * columns).enumerate() {
-            let slice = match self.crops.arrangement {
-                Arrangement::BySlice => place / views,
-                Arrangement::ByView => place % count,
-            };
-            slices[slice].push(picture);
-        }
-        slices
-    }
-
-    /// Makes all views of one slice.
-    fn render(
-        &self,
-        renderer: &mut Renderer,
-        epoch: u32,
-        sample: u32,
-        images: Vec<&mut [f32]>,
-        labels: Vec<&mut [u8]>,
-    ) {
-        let Sample { subject, phase, slice } = self.samples[sample as usize];
-        let cached = self.cache.subject(subject);
-        let slice = cached.slice(phase, slice);
-        let target = &self.crops.target;
-        let centre = match self.crops.centre {
-            Centre::Labels => slice.centre,
-            Centre::Motion => cached.motion_centre(),
-            Centre::Slice => None,
-        };
-        renderer.load(&slice);
-        let mut labels = labels.into_iter();
-        for (i, (augmentation, image)) in self.crops.views.iter().zip(images).enumerate() {
-            let key = Key { seed: self.seed, epoch, sample, view: self.crops.first + i as u32 };
-            let view = match augmentation {
-                Some(settings) => draw(settings, target.size, centre, key),
-                None => View::PLAIN,
-            };
-            renderer.image(&slice, target, &view, image);
-            if let (Some(out), Some(labels)) = (labels.next(), slice.labels) {
-                Renderer::labels(labels, &slice.grid, target, &view, out);
-            }
-        }
+    /// Whether views for a device are made there. It is where they are not but could be that the
+    /// device has not the memory for the slices.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn renders_on(&self, device: &Device) -> Result<bool> {
+        Ok(*device == Device::Cpu || self.cache.resident(device)?.is_some())
     }
 
     /// Slices in the order of an epoch.

@@ -73,7 +73,8 @@ impl Task for Contrastive {
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
-        let found = mean_loss(&sampler, |batch, _| self.batch_loss(batch, Mode::Evaluate));
+        let device = self.network.device();
+        let found = mean_loss(&sampler, &device, |batch, _| self.batch_loss(batch, Mode::Evaluate));
         self.validation = Some(sampler);
         found.map(Some)
     }

@@ -108,7 +108,8 @@ impl Task for Mim {
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
-        let found = mean_loss(&sampler, |batch, index| {
+        let device = self.network.device();
+        let found = mean_loss(&sampler, &device, |batch, index| {
             self.batch_loss(batch, index as u32, Mode::Evaluate)
         });
         self.validation = Some(sampler);

@@ -8,7 +8,7 @@ mod segmentation;
 use std::sync::Arc;
 
 use nn::{Encoder, Module, Slot};
-use tensor::{DType, Tensor};
+use tensor::{DType, Device, Tensor};
 
 use crate::data::cache::Cache;
 use crate::data::sampler::{Batch, Crops, Order, Sampler, Selection};
@@ -167,12 +167,13 @@ impl Source<'_> {
 /// The mean loss over the batches of validation slices, whose views are the same every time.
 fn mean_loss(
     sampler: &Sampler,
+    device: &Device,
     mut loss: impl FnMut(&Batch, usize) -> Result<Tensor>,
 ) -> Result<Validation> {
     let batches = sampler.batches();
     let mut sum = 0.0;
     for index in 0..batches {
-        let batch = sampler.batch(0, index)?;
+        let batch = sampler.batch_for(device, 0, index)?;
         sum += tensor::without_tape(|| loss(&batch, index))?.item()?;
     }
     Ok(Validation { loss: sum / batches as f64, dice: None })

@@ -109,10 +109,11 @@ impl Task for Segmentation {
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some((cache, subjects, sampler)) = self.validation.take() else { return Ok(None) };
+        let device = self.network.device();
         let found = without_tape(|| -> Result<Validation> {
             let (mut loss, mut slices) = (0.0, 0);
             for index in 0..sampler.batches() {
-                let batch = sampler.batch(0, index)?;
+                let batch = sampler.batch_for(&device, 0, index)?;
                 let count = batch.positions.len();
                 loss += self.batch_loss(&batch, Mode::Evaluate)?.item()? * count as f64;
                 slices += count;

@@ -10,16 +10,20 @@
 mod file;
 mod key;
 mod prepare;
+mod resident;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use kernels::views::{self, Place};
 use memmap2::Mmap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use tensor::{Device, Tensor};
 
 use self::file::{Encoding, Entry, FrameEntry, Index, Writer};
 use self::prepare::Prepared;
+use self::resident::Resident;
 use super::{Moment, Subject};
 use crate::augment::{Grid, Pixels, Slice};
 use crate::{Error, Result};
@@ -57,6 +61,7 @@ pub struct Cache {
     path: PathBuf,
     map: Mmap,
     subjects: Vec<Entry>,
+    resident: Resident,
 }
 
 impl Cache {
@@ -113,12 +118,24 @@ impl Cache {
             return Ok(None);
         }
         let Index { subjects, failures, settled, .. } = index;
-        Ok(Some((Cache { path: path.to_path_buf(), map, subjects }, failures, settled)))
+        let resident = Resident::default();
+        let cache = Cache { path: path.to_path_buf(), map, subjects, resident };
+        Ok(Some((cache, failures, settled)))
     }
 
     /// Where the cache lies.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// All bytes of the cache in the memory of a device, copied when first asked for, once for all
+    /// samplers; slices lie there where [`CachedSubject::place`] says. None for the host, and none
+    /// where the device has not the memory for it and as much again for the network.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn resident(&self, device: &Device) -> Result<Option<Tensor>> {
+        self.resident.on(device, &self.map)
     }
 
     /// Number of subjects.
@@ -265,29 +282,46 @@ impl<'a> CachedSubject<'a> {
         Some(&self.bytes[frame.labels as usize..][..self.entry.volume()])
     }
 
+    /// Where one slice of one phase lies in the cache.
+    ///
+    /// # Panics
+    /// When `phase` or `slice` is not below the numbers of either.
+    pub fn place(&self, phase: usize, slice: usize) -> Place {
+        let [phases, slices, rows, columns] = self.entry.extents;
+        assert!(phase < phases && slice < slices, "slice {slice} of phase {phase}");
+        let (plane, width) = (rows * columns, self.entry.encoding.bytes());
+        let frame = self.entry.frames.iter().find(|frame| frame.phase == phase);
+        Place {
+            size: [rows, columns],
+            encoding: match self.entry.encoding {
+                Encoding::Whole => views::Encoding::Whole,
+                Encoding::Real => views::Encoding::Real,
+            },
+            pixels: self.entry.voxels as usize + (phase * slices + slice) * plane * width,
+            labels: frame.map(|frame| frame.labels as usize + slice * plane),
+        }
+    }
+
     /// One slice of one phase.
     ///
     /// # Panics
     /// When `phase` or `slice` is not below the numbers of either.
     pub fn slice(&self, phase: usize, slice: usize) -> Slice<'a> {
-        let [phases, slices, rows, columns] = self.entry.extents;
-        assert!(phase < phases && slice < slices, "slice {slice} of phase {phase}");
-        let plane = rows * columns;
-        let width = self.entry.encoding.bytes();
-        let start = self.entry.voxels as usize + (phase * slices + slice) * plane * width;
-        let bytes = &self.bytes[start..][..plane * width];
+        let place = self.place(phase, slice);
+        let plane = place.size[0] * place.size[1];
+        let bytes = &self.bytes[place.pixels..][..plane * place.encoding.bytes()];
         let Statistics { mean, deviation, highest, .. } = self.entry.statistics;
         Slice {
-            pixels: match self.entry.encoding {
-                Encoding::Whole => Pixels::Whole(bytemuck::cast_slice(bytes)),
-                Encoding::Real => Pixels::Real(bytemuck::cast_slice(bytes)),
+            pixels: match place.encoding {
+                views::Encoding::Whole => Pixels::Whole(bytemuck::cast_slice(bytes)),
+                views::Encoding::Real => Pixels::Real(bytemuck::cast_slice(bytes)),
             },
-            labels: self.labels(phase).map(|labels| &labels[slice * plane..][..plane]),
+            labels: place.labels.map(|labels| &self.bytes[labels..][..plane]),
             grid: self.grid(),
             mean_and_deviation: [mean, deviation],
             highest,
             centre: self.entry.centre,
-            position: slice as f64 / slices as f64,
+            position: slice as f64 / self.slices() as f64,
         }
     }
 }
