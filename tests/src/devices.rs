@@ -1,7 +1,8 @@
 //! The devices that a suite runs on beside the CPU.
 
 use emulator::{Emulator, Mode};
-use tensor::{Device, cuda};
+use kernels::check::Case;
+use tensor::{Device, Result, Tensor, cuda};
 
 /// Names the one device to test: `cuda` is the machine's GPU, which must be there; `emulator` the
 /// emulated one. Where it is not set, suites take both, as far as they are there.
@@ -37,4 +38,25 @@ pub fn emulated(test: &str, mode: Mode) -> Option<Device> {
 /// Both, as far as they are there.
 pub fn all(test: &str) -> Vec<Device> {
     emulated(test, Mode::Fast).into_iter().chain(hardware()).collect()
+}
+
+/// The same case, computed on a device: arguments and results lie on the host, gradients come back to
+/// it.
+pub fn on_device(case: &Case, device: &Device) -> Case {
+    let (run, there) = (case.run.clone(), device.clone());
+    let moved = move |arguments: &[Tensor]| {
+        let arguments = arguments.iter().map(|argument| brought(argument, &there));
+        let results = run(&arguments.collect::<Result<Vec<_>>>()?)?;
+        results.iter().map(|result| brought(result, &Device::Cpu)).collect()
+    };
+    let Case { differentiable, .. } = *case;
+    let same = Case::new(case.name.clone(), case.arguments.clone(), moved);
+    Case { differentiable, ..same }
+}
+
+/// A copy elsewhere, on the tape: its gradient comes back to where the tensor lies.
+fn brought(tensor: &Tensor, device: &Device) -> Result<Tensor> {
+    let home = tensor.device();
+    let copy = tensor.to(device)?;
+    Ok(copy.recorded("brought", &[tensor], move |gradient, _| Ok(vec![Some(gradient.to(&home)?)])))
 }
