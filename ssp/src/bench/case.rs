@@ -99,6 +99,9 @@ pub(super) type Function = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 /// Something that can be done again and again.
 pub(super) type Repeated = Box<dyn FnMut() -> Result<()>>;
 
+/// What builds it on a device.
+pub(super) type Setup = Box<dyn Fn(&Device) -> Result<Repeated>>;
+
 /// What is done.
 pub(super) enum Work {
     /// The operation itself, off the tape.
@@ -106,7 +109,7 @@ pub(super) enum Work {
     /// The gradients of these arguments; the forward that they need is not timed.
     Gradient(Function, Vec<usize>),
     /// Something with a state of its own, which lies on the device.
-    Update(Box<dyn Fn(&Device) -> Result<Repeated>>),
+    Update(Setup),
 }
 
 /// One thing to time.

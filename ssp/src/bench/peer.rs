@@ -15,6 +15,9 @@ use crate::{Error, Result};
 
 const SCRIPT: &str = include_str!("../../../tests/peers/kernels.py");
 
+/// Seconds after which PyTorch is asked for no further pass: it may look long for its best kernels.
+const BUDGET: f64 = 150.0;
+
 /// A Python that has PyTorch.
 pub(super) struct Peer(PathBuf);
 
@@ -49,6 +52,7 @@ impl Peer {
             "sample": pace.sample.as_secs_f64(),
             "samples": pace.samples,
             "limit": pace.limit.as_secs_f64(),
+            "budget": BUDGET,
             "passes": passes(cases),
         });
         let answer = self.ask(&request.to_string())?;
