@@ -112,15 +112,18 @@ fn channels(text: &str) -> std::result::Result<Channels, String> {
 /// Dtypes of features.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum Features {
-    /// 32 bits.
+    /// 32 bits, as everything else.
     #[default]
     F32,
+    /// 16 bits, on a GPU; parameters, statistics and losses have 32.
+    Bf16,
 }
 
 impl Features {
     fn dtypes(self) -> Dtypes {
         match self {
-            Features::F32 => Dtypes { features: DType::F32, parameters: DType::F32 },
+            Features::F32 => Dtypes::of(DType::F32),
+            Features::Bf16 => Dtypes::of(DType::BF16),
         }
     }
 }

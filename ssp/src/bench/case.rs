@@ -17,6 +17,13 @@ pub struct Dtypes {
     pub parameters: DType,
 }
 
+impl Dtypes {
+    /// Features of this dtype, and what goes with it.
+    pub fn of(features: DType) -> Self {
+        Dtypes { features, parameters: features.wide() }
+    }
+}
+
 /// A tensor that an operation takes or gives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument {
@@ -67,21 +74,23 @@ impl Argument {
         const PERIOD: usize = (1 << 16) - 1;
         let mut stream = Stream::new(0, Purpose::Check, 0, 0);
         let count = self.shape.elements().min(PERIOD);
-        let host = match self.kind {
-            Kind::Classes(classes) => {
-                let drawn: Vec<u8> = (0..count).map(|_| stream.below(classes) as u8).collect();
-                repeated(&drawn, self.shape)
-            }
+        let mut numbers = |draw: &mut dyn FnMut(&mut Stream) -> f64| {
+            let drawn: Vec<f32> = (0..count).map(|_| draw(&mut stream) as f32).collect();
+            repeated(&drawn, self.shape)
+        };
+        // The host has no bf16 but to hand it on.
+        match self.kind {
             Kind::Normal(dtype) => {
-                let drawn: Vec<f32> = (0..count).map(|_| stream.normal() as f32).collect();
-                cast(&repeated(&drawn, self.shape), dtype)?
+                Ok(cast(&numbers(&mut |stream| stream.normal()).on(device)?, dtype)?)
             }
             Kind::Positive(dtype) => {
-                let drawn: Vec<f32> = (0..count).map(|_| stream.uniform(0.5, 1.5) as f32).collect();
-                cast(&repeated(&drawn, self.shape), dtype)?
+                Ok(cast(&numbers(&mut |stream| stream.uniform(0.5, 1.5)).on(device)?, dtype)?)
             }
-        };
-        Ok(host.on(device)?)
+            Kind::Classes(classes) => {
+                let drawn: Vec<u8> = (0..count).map(|_| stream.below(classes) as u8).collect();
+                Ok(repeated(&drawn, self.shape).on(device)?)
+            }
+        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Ceilings {
             copy_bytes_per_s: moved / seconds,
             copied_bytes: copied * size_of::<f32>(),
             product_flop_per_s,
-            product: format!("our own {what} in {}", dtypes.features),
+            product: format!("our own {what}"),
         })
     }
 
@@ -108,13 +108,16 @@ fn device_copy(clock: &Clock<'_>, count: usize) -> Result<f64> {
 
 /// Floating-point operations per second of a linear layer, and which.
 fn own_product(clock: &Clock<'_>, dtypes: Dtypes, rows: usize) -> Result<(f64, String)> {
-    let x = Argument::normal([rows, rows], dtypes.features).draw(clock.device)?;
+    let x = Argument::normal([rows, rows], dtypes.parameters).draw(clock.device)?;
     let w = Argument::normal([rows, rows], dtypes.parameters).draw(clock.device)?;
     let seconds = clock.median(0, &mut || {
         let once = || Ok(without_tape(|| linear(&x, &w, None)).map(drop)?);
         Ok(Box::new(once) as Once<'_>)
     })?;
-    Ok((2.0 * (rows as f64).powi(3) / seconds, format!("linear layer of {rows}^3")))
+    Ok((
+        2.0 * (rows as f64).powi(3) / seconds,
+        format!("linear layer of {rows}^3 in {}", dtypes.parameters),
+    ))
 }
 
 /// The same of a convolution of 3 x 3, which keeps its channels.
@@ -127,5 +130,6 @@ fn own_convolution(clock: &Clock<'_>, dtypes: Dtypes, shape: [usize; 4]) -> Resu
         Ok(Box::new(once) as Once<'_>)
     })?;
     let flop = (18 * shape.iter().product::<usize>() * channels) as f64;
-    Ok((flop / seconds, format!("3 x 3 convolution of {}", extents(&shape))))
+    let what = format!("3 x 3 convolution of {} in {}", extents(&shape), dtypes.features);
+    Ok((flop / seconds, what))
 }

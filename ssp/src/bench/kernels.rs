@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ::kernels::{registry, simd};
 use serde::Serialize;
-use tensor::{Device, cuda, release_idle_memory};
+use tensor::{DType, Device, cuda, release_idle_memory};
 
 use super::case::{Case, Dtypes};
 use super::cases;
@@ -91,6 +91,10 @@ impl KernelBench {
     /// answer.
     pub fn run(&self, note: &dyn Fn(&str)) -> Result<Report> {
         self.network.check()?;
+        if self.dtypes.features == DType::BF16 && self.device == Device::Cpu {
+            let what = "--dtype bf16 is for GPUs: add --device cuda, or leave it out";
+            return Err(Error::Setting(what.into()));
+        }
         let (cases, left_out) = self.cases()?;
         let clock = Clock { device: &self.device, pace: self.pace };
         let extent = match self.full_ceilings {

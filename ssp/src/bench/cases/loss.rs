@@ -59,16 +59,18 @@ fn segmentation(network: &Network, dtypes: Dtypes) -> Case {
 /// The error of hidden pixels, of the study's 128 images.
 fn reconstruction(shape: [usize; 4], dtypes: Dtypes) -> Case {
     let x = Argument::normal(shape, dtypes.features);
+    let target = Argument::normal(shape, dtypes.parameters);
     let mask = Argument::classes(&shape[..3], 2);
     let run = |t: &[Tensor]| masked_error(&t[0], &t[1], &t[2]);
+    let read = x.bytes() + target.bytes() + mask.bytes();
     Case {
         operation: "masked_error",
         shape: extents(&shape),
         uses: 1,
-        arguments: vec![x, x, mask],
+        arguments: vec![x, target, mask],
         passes: vec![
-            Pass::forward(2.0 * x.bytes() + mask.bytes(), run),
-            Pass::gradient("backward", [0], 3.0 * x.bytes() + mask.bytes(), run),
+            Pass::forward(read, run),
+            Pass::gradient("backward", [0], read + x.bytes(), run),
         ],
         peer: Some(json!({"shape": shape})),
     }
