@@ -204,10 +204,11 @@ fn losses(method: Method, device: &Device) -> ssp::Result<Vec<f64>> {
     let mut losses = Vec::new();
     for number in 0..3 {
         let step = Step { epoch: 1, number, total: 10 };
-        let loss = task.loss(&batch, step)?;
+        let inputs = task.inputs(&batch, step)?.on(device)?;
+        let loss = task.loss(&inputs)?;
         losses.push(loss.item()?);
         sgd.step(task.network(), loss.backward()?, 0.05)?;
-        task.updated(step)?;
+        task.updated(&inputs)?;
     }
     Ok(losses)
 }

@@ -131,13 +131,13 @@ extern "C" __global__ void batch_norm_backward(
     gradient[i] = narrow(g * factor + distance * widen(towards[channel]) + widen(constant[channel]));
 }
 
-// Running statistics moved towards `factor` times those of a batch.
+// Running statistics moved towards `factor` times those of a batch, in place.
 extern "C" __global__ void batch_norm_blend(
-    const real* running, const real* batch, real* y, double factor, double momentum,
-    long long channels
+    real* running, const real* batch, double factor, double momentum, long long channels
 ) {
     long long channel = item();
     if (channel >= channels) return;
     double newest = factor * (double)widen(batch[channel]);
-    y[channel] = narrow((wide)((1 - momentum) * (double)widen(running[channel]) + momentum * newest));
+    double kept = (1 - momentum) * (double)widen(running[channel]);
+    running[channel] = narrow((wide)(kept + momentum * newest));
 }

@@ -91,13 +91,14 @@ pub fn contrastive(case: &Case, dtype: DType) -> Outcome {
     let mut net = EncoderMlp::new(&mut Init::new(0, 0, dtype), &config.channels, &config.mlp)?;
     start(case, &mut net)?;
     let image = case.input("image").channels_last().tensor(dtype)?;
-    let positions = case.has_input("labels").then(|| case.input("labels").values.clone());
+    let positions = case.has_input("labels").then(|| case.input("labels").tensor(DType::F64));
+    let positions = positions.transpose()?;
     let settings: NtXent = config.loss.into();
 
     let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
     steps.run(&mut net, |net, found| {
         let features = net.forward(&image, Mode::Train)?;
-        let loss = nt_xent(&features, positions.as_deref(), &settings)?;
+        let loss = nt_xent(&features, positions.as_ref(), &settings)?;
         found.insert("out.features".into(), Golden::of(&features));
         found.insert("out.loss".into(), Golden::scalar(loss.item()?));
         Ok(loss)
