@@ -17,7 +17,7 @@ use crate::data::sampler::{Batch, Sampler};
 use crate::run::metrics::{Metrics, Record};
 use crate::settings::{Decay, Optimisation};
 use crate::step::{Rates, Stepper};
-use crate::task::{Step, Task, Validation, Whole};
+use crate::task::{Step, Task, Validation, Whole, freeze};
 use crate::{Error, Result};
 
 /// Someone who watches a training: a progress bar, a log.
@@ -390,15 +390,6 @@ impl Sitting<'_> {
         self.saved = Instant::now();
         Ok(())
     }
-}
-
-/// Freezes what the task leaves as it is in this epoch, and frees the rest.
-fn freeze(task: &mut dyn Task, epoch: usize) {
-    let mut frozen = std::collections::HashSet::new();
-    let mut names = Vec::new();
-    task.network().visit("", &mut |name, _| names.push(name.to_owned()));
-    frozen.extend(names.into_iter().filter(|name| task.is_frozen(name, epoch)));
-    task.network().freeze(&|name| frozen.contains(name));
 }
 
 #[cfg(test)]

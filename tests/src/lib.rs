@@ -4,3 +4,4 @@ pub mod cases;
 pub mod gradients;
 pub mod projection;
 pub mod suites;
+pub mod tasks;

@@ -5,6 +5,7 @@ mod dino;
 mod mim;
 mod segmentation;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use nn::{Encoder, Module, Slot};
@@ -218,6 +219,15 @@ mod network {
 
 /// What pretext networks compute in.
 const DTYPE: DType = DType::F32;
+
+/// Freezes what a task leaves as it is in an epoch, and lets the rest of its network train.
+pub fn freeze(task: &mut dyn Task, epoch: usize) {
+    let mut names = Vec::new();
+    task.network().visit("", &mut |name, _| names.push(name.to_owned()));
+    names.retain(|name| task.is_frozen(name, epoch));
+    let frozen: HashSet<String> = names.into_iter().collect();
+    task.network().freeze(&|name| frozen.contains(name));
+}
 
 /// A task's network with its companion: all that a resumed run needs.
 pub struct Whole<'a>(pub &'a mut dyn Task);
