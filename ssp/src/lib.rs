@@ -14,6 +14,7 @@ mod predict_files;
 pub mod roles;
 pub mod run;
 pub mod settings;
+pub mod step;
 pub mod study;
 pub mod task;
 pub mod train;

@@ -6,3 +6,4 @@ pub mod devices;
 pub mod gradients;
 pub mod projection;
 pub mod suites;
+pub mod tasks;

@@ -5,15 +5,14 @@
 //! the two, `cuda` or `emulator`.
 
 use cine_tests::cases::for_every_case;
-use cine_tests::devices;
+use cine_tests::{devices, tasks};
 use half::bf16;
 use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
 use nn::{Init, Mode, Module, Sgd, SgdSettings, Slot, UNet};
-use ssp::data::sampler::Batch;
-use ssp::settings::{Method, Preset, Settings};
-use ssp::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
+use ssp::settings::Method;
+use ssp::task::{Step, Whole};
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Result, Tensor};
 
@@ -226,47 +225,17 @@ fn a_network_learns_the_same_on_both() {
 
 /// Losses of three steps of a task, on a batch that is drawn.
 fn losses(method: Method, device: &Device) -> ssp::Result<Vec<f64>> {
-    let mut settings = Settings::preset(Preset::Demo, method);
-    settings.network.channels = vec![2, 3];
-    settings.network.size = 16;
-    settings.pretrain.contrastive.mlp = vec![5, 4];
-    settings.pretrain.mim.patch = [4, 4];
-    let dino = &mut settings.pretrain.dino;
-    (dino.local_views, dino.local_size) = (1, 8);
-    (dino.hidden, dino.bottleneck, dino.outputs) = (5, 4, 7);
-    let mut task: Box<dyn Task> = match method {
-        Method::Scratch => Box::new(Segmentation::unvalidated(&settings)?),
-        Method::SimClr | Method::Pcl => Box::new(Contrastive::new(&settings, None)?),
-        Method::Dino => Box::new(Dino::new(&settings)?),
-        Method::Mim => Box::new(Mim::new(&settings, None)?),
-    };
-    let drawn = |count: usize, size: usize| -> ssp::Result<Batch> {
-        let mut stream = Stream::new(5, Purpose::Check, 1, 0);
-        Ok(Batch {
-            images: Argument::normal([count, size, size, 1]).draw(DType::F32, &mut stream)?,
-            labels: Some(Argument::classes([count, size, size], 4).draw(DType::F32, &mut stream)?),
-            positions: (0..count).map(|row| 0.06 * row as f64).collect(),
-            slices: vec![],
-        })
-    };
-    let batch = match method {
-        Method::Dino => vec![drawn(4, 16)?, drawn(2, 8)?],
-        _ => vec![drawn(4, 16)?],
-    };
+    let mut task = tasks::task(&tasks::settings(method))?;
+    let (batch, mut sgd) = (tasks::batch(method, 0)?, tasks::sgd(method));
     Whole(task.as_mut()).move_to(device)?;
-    let mut sgd = Sgd::new(SgdSettings {
-        momentum: 0.9,
-        nesterov: false,
-        weight_decay: 1e-4,
-        decay_matrices_only: method == Method::Dino,
-    });
     let mut losses = Vec::new();
     for number in 0..3 {
         let step = Step { epoch: 1, number, total: 10 };
-        let loss = task.loss(&batch, step)?;
+        let inputs = task.inputs(&batch, step)?.on(device)?;
+        let loss = task.loss(&inputs)?;
         losses.push(loss.item()?);
         sgd.step(task.network(), loss.backward()?, 0.05)?;
-        task.updated(step)?;
+        task.updated(&inputs)?;
     }
     Ok(losses)
 }

@@ -217,13 +217,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_backward(
     });
 }
 
-// Running statistics moved towards `factor` times those of a batch.
+// Running statistics moved towards `factor` times those of a batch, in place.
 extern "C" __global__ void batch_norm_blend(
-    const wide* running, const wide* batch, wide* y, double factor, double momentum,
-    long long channels
+    wide* running, const wide* batch, double factor, double momentum, long long channels
 ) {
     long long channel = item();
     if (channel >= channels) return;
     double newest = factor * (double)batch[channel];
-    y[channel] = (wide)((1 - momentum) * (double)running[channel] + momentum * newest);
+    running[channel] = (wide)((1 - momentum) * (double)running[channel] + momentum * newest);
 }

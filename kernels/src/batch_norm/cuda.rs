@@ -127,19 +127,20 @@ pub(super) fn scales(
     Ok([inverse, Tensor::over(scale, [channels], dtype)])
 }
 
-/// `(1 - momentum) running + momentum factor batch`.
-pub(super) fn blended(
+/// `(1 - momentum) running + momentum factor batch`, in place.
+pub(super) fn blend(
     gpu: &dyn Gpu,
-    running: &Tensor,
+    running: &mut Tensor,
     batch: &Tensor,
     factor: f64,
     momentum: f64,
-) -> Result<Tensor> {
+) -> Result<()> {
     let (program, channels) = (program(running.dtype(), 1), running.shape().elements());
-    let (launch, inputs) = (Launch::over(channels), [running, batch]);
+    let places = [running.memory_mut()?.address(), batch.address()?].map(Argument::from);
     let rest = [factor.into(), momentum.into(), channels.into()];
-    // SAFETY: all have an element for each channel, and each channel a thread.
-    unsafe { filled(gpu, &program, "batch_norm_blend", launch, &inputs, running.shape(), &rest) }
+    let arguments = [&places[..], &rest].concat();
+    // SAFETY: both have an element for each channel, and each channel a thread.
+    unsafe { gpu.launch(&program, "batch_norm_blend", Launch::over(channels), &arguments) }
 }
 
 /// The whole value.

@@ -145,27 +145,26 @@ pub fn batch_norm(
     }))
 }
 
-/// Running statistics after a batch: `(1 - momentum) running + momentum factor batch`. It is no
-/// operation of the tape.
+/// Running statistics after a batch: `(1 - momentum) running + momentum factor batch`, in place. It is
+/// no operation of the tape.
 ///
 /// # Errors
 /// When shapes, dtypes or devices differ, or the dtype is not floating.
-pub fn blended(running: &Tensor, batch: &Tensor, factor: f64, momentum: f64) -> Result<Tensor> {
+pub fn blend(running: &mut Tensor, batch: &Tensor, factor: f64, momentum: f64) -> Result<()> {
     if running.shape() != batch.shape() || running.dtype() != batch.dtype() {
         let what = format!("running statistics {} of a batch {}", running.shape(), batch.shape());
         return Err(Error::shape("batch_norm", what));
     }
-    same_device("batch_norm", [running, batch])?;
+    same_device("batch_norm", [&*running, batch])?;
     with_device!("batch_norm", running,
-        gpu => cuda::blended(gpu, running, batch, factor, momentum),
+        gpu => cuda::blend(gpu, running, batch, factor, momentum),
         T => {
-            let (old, new) = (running.data::<T>(), batch.data::<T>());
-            Ok(Tensor::build::<T>(running.shape(), |out| {
-                for ((out, &old), &new) in out.iter_mut().zip(old).zip(new) {
-                    let new = factor * new.to_f64();
-                    *out = T::from_f64((1.0 - momentum) * old.to_f64() + momentum * new);
-                }
-            }))
+            let running = running.memory_mut()?.as_mut_slice::<T>();
+            for (running, &new) in running.iter_mut().zip(batch.data::<T>()) {
+                let new = factor * new.to_f64();
+                *running = T::from_f64((1.0 - momentum) * running.to_f64() + momentum * new);
+            }
+            Ok(())
         }
     )
 }

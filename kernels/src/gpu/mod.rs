@@ -1,6 +1,7 @@
 //! What rooms share on graphics processors.
 
 pub(crate) mod matrix;
+pub(crate) mod table;
 
 use std::sync::Arc;
 

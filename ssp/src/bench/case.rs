@@ -39,6 +39,8 @@ enum Kind {
     Positive(DType),
     /// Labels below this number.
     Classes(usize),
+    /// From 0 to 1 in pairs: where slices lie between base and apex.
+    Positions,
 }
 
 impl Argument {
@@ -57,8 +59,14 @@ impl Argument {
         Argument { shape: shape.into(), kind: Kind::Classes(classes) }
     }
 
+    /// Positions of slices, two views of each.
+    pub fn positions(views: usize) -> Self {
+        Argument { shape: [views].into(), kind: Kind::Positions }
+    }
+
     fn dtype(&self) -> DType {
         match self.kind {
+            Kind::Positions => DType::F64,
             Kind::Normal(dtype) | Kind::Positive(dtype) => dtype,
             Kind::Classes(_) => DType::U8,
         }
@@ -85,6 +93,12 @@ impl Argument {
             }
             Kind::Positive(dtype) => {
                 Ok(cast(&numbers(&mut |stream| stream.uniform(0.5, 1.5)).on(device)?, dtype)?)
+            }
+            Kind::Positions => {
+                let views = self.shape.elements();
+                let positions = (0..views).map(|view| (view / 2) as f64 / views as f64);
+                let positions: Vec<f64> = positions.collect();
+                Ok(Tensor::from_slice(&positions, self.shape)?.on(device)?)
             }
             Kind::Classes(classes) => {
                 let drawn: Vec<u8> = (0..count).map(|_| stream.below(classes) as u8).collect();

@@ -10,6 +10,7 @@ use tensor::{Device, Tensor, memory_use};
 use crate::data::CLASSES;
 use crate::data::sampler::Batch;
 use crate::settings::{Method, Preset, Settings};
+use crate::step::{Rates, Stepper};
 use crate::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
 use crate::{Error, Result};
 
@@ -58,6 +59,8 @@ pub struct Timing {
     size: usize,
     batch: usize,
     channels: Vec<usize>,
+    /// Whether the steps were replays of a captured one, as on a GPU.
+    captured: bool,
     /// Median over the steps.
     step_ms: f64,
     images_per_s: f64,
@@ -143,28 +146,33 @@ impl Bench {
                 part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
             }
         }
-        let mut optimiser = Sgd::new(SgdSettings {
+        let optimiser = Sgd::new(SgdSettings {
             momentum: 0.99,
             nesterov: true,
             weight_decay: 3e-5,
             decay_matrices_only: false,
         });
+        let mut stepper = Stepper::new(device, optimiser)?;
+        let warmup = match device {
+            Device::Cpu => self.warmup,
+            // Until one is captured.
+            Device::Gpu(_) => self.warmup.max(Stepper::RUN_FIRST + 1),
+        };
+        let rates = Rates { learning_rate: 1e-3, weight_decay: 3e-5 };
         let mut seconds = Vec::new();
         let mut before = 0;
-        for step in 0..self.warmup.saturating_add(self.steps) {
-            if step == self.warmup {
+        for step in 0..warmup.saturating_add(self.steps) {
+            if step == warmup {
                 before = memory_use().allocations;
             }
             let started = Instant::now();
             let Trained { task, batch } = &mut trained;
             let at = Step { epoch: 1, number: step as u64, total: u64::from(u32::MAX) };
-            let gradients = task.loss(batch, at)?.backward()?;
-            optimiser.step(task.network(), gradients, 1e-3)?;
-            task.updated(at)?;
+            stepper.step(task.as_mut(), batch, at, rates)?;
             if let Device::Gpu(gpu) = device {
                 gpu.synchronise()?;
             }
-            if step >= self.warmup {
+            if step >= warmup {
                 seconds.push(started.elapsed().as_secs_f64());
             }
         }
@@ -182,6 +190,7 @@ impl Bench {
             size: self.size,
             batch: self.batch,
             channels: self.channels.clone(),
+            captured: stepper.is_captured(),
             step_ms: (1e6 * median).round() / 1e3,
             images_per_s: (1e3 * self.batch as f64 / median).round() / 1e3,
             tensors_peak_mib: (usage.peak as f64 / 1048.576).round() / 1e3,

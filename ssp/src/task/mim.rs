@@ -7,7 +7,7 @@ use kernels::patch_mask::{self, Masked, PatchMask, patch_mask};
 use nn::{Encoder, Init, Mode, Module, UNet};
 use tensor::{Device, Tensor};
 
-use super::{DTYPE, Pretext, Step, Task, Validation, mean_loss, network};
+use super::{DTYPE, Inputs, Pretext, Step, Task, Validation, mean_loss, network};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Batch, Crops, Sampler};
@@ -68,11 +68,16 @@ impl Mim {
         Ok(Reconstruction { images: images.clone(), masked, output })
     }
 
-    fn batch_loss(&mut self, batch: &Batch, step: u32, mode: Mode) -> Result<Tensor> {
-        let Reconstruction { images, masked, output } =
-            self.reconstruct(&batch.images, step, mode)?;
-        let device = output.device();
-        Ok(masked_error(&output, &images.on(&device)?, &masked.mask.on(&device)?)?)
+    /// The images, the same with patches hidden, and which pixels are. Steps name the draw.
+    fn inputs_of(&self, batch: &Batch, step: u32) -> Result<Inputs> {
+        let Masked { images, mask } = patch_mask(&batch.images, &self.mask, self.seed, step)?;
+        Ok(Inputs { tensors: vec![batch.images.clone(), images, mask], numbers: vec![] })
+    }
+
+    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
+        let [images, seen, mask] = [0, 1, 2].map(|index| &inputs.tensors[index]);
+        let output = self.network.forward(seen, mode)?.swap_remove(0);
+        Ok(masked_error(&output, images, mask)?)
     }
 }
 
@@ -102,14 +107,20 @@ impl Task for Mim {
         &mut self.network
     }
 
-    fn loss(&mut self, batch: &[Batch], step: Step) -> Result<Tensor> {
-        self.batch_loss(&batch[0], step.number as u32, Mode::Train)
+    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<Inputs> {
+        self.inputs_of(&batch[0], step.number as u32)
+    }
+
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+        self.loss_of(inputs, Mode::Train)
     }
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
+        let device = self.network.device();
         let found = mean_loss(&sampler, |batch, index| {
-            self.batch_loss(batch, index as u32, Mode::Evaluate)
+            let inputs = self.inputs_of(batch, index as u32)?.on(&device)?;
+            self.loss_of(&inputs, Mode::Evaluate)
         });
         self.validation = Some(sampler);
         found.map(Some)

@@ -6,7 +6,7 @@ use kernels::dice_ce::{DiceCe, dice_ce};
 use nn::{Init, Mode, Module, UNet};
 use tensor::{Tensor, without_tape};
 
-use super::{DTYPE, Step, Task, Validation, network};
+use super::{DTYPE, Inputs, Step, Task, Validation, network};
 use crate::augment::Grid;
 use crate::data::CLASSES;
 use crate::data::cache::Cache;
@@ -84,14 +84,18 @@ impl Segmentation {
         &mut self.network
     }
 
-    fn batch_loss(&mut self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let labels = batch.labels.as_ref();
-        let labels = labels.ok_or_else(|| Error::Data("a batch without labels".into()))?;
-        let device = self.network.device();
-        let outputs = self.network.forward(&batch.images.on(&device)?, mode)?;
+    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
+        let outputs = self.network.forward(&inputs.tensors[0], mode)?;
         let outputs: Vec<&Tensor> = outputs.iter().collect();
-        Ok(dice_ce(&outputs, &labels.on(&device)?, &self.loss)?.total)
+        Ok(dice_ce(&outputs, &inputs.tensors[1], &self.loss)?.total)
     }
+}
+
+/// Images and labels.
+fn inputs_of(batch: &Batch) -> Result<Inputs> {
+    let labels = batch.labels.clone();
+    let labels = labels.ok_or_else(|| Error::Data("a batch without labels".into()))?;
+    Ok(Inputs { tensors: vec![batch.images.clone(), labels], numbers: vec![] })
 }
 
 impl Task for Segmentation {
@@ -103,18 +107,24 @@ impl Task for Segmentation {
         epoch < self.frozen_epochs && name.starts_with("encoder.")
     }
 
-    fn loss(&mut self, batch: &[Batch], _: Step) -> Result<Tensor> {
-        self.batch_loss(&batch[0], Mode::Train)
+    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<Inputs> {
+        inputs_of(&batch[0])
+    }
+
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+        self.loss_of(inputs, Mode::Train)
     }
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some((cache, subjects, sampler)) = self.validation.take() else { return Ok(None) };
         let found = without_tape(|| -> Result<Validation> {
+            let device = self.network.device();
             let (mut loss, mut slices) = (0.0, 0);
             for index in 0..sampler.batches() {
                 let batch = sampler.batch(0, index)?;
                 let count = batch.positions.len();
-                loss += self.batch_loss(&batch, Mode::Evaluate)?.item()? * count as f64;
+                let inputs = inputs_of(&batch)?.on(&device)?;
+                loss += self.loss_of(&inputs, Mode::Evaluate)?.item()? * count as f64;
                 slices += count;
             }
             let mut predictor = Predictor::new(&mut self.network, self.grid);

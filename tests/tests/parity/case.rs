@@ -31,6 +31,11 @@ impl Place {
     pub fn host(dtype: DType) -> Self {
         Place { device: Device::Cpu, dtype }
     }
+
+    /// There, in float64.
+    pub fn exact(&self) -> Self {
+        Place { dtype: DType::F64, ..self.clone() }
+    }
 }
 
 /// Tensors by name; names start with `in.`, `param.`, `out.`, `grad.` or `after.`.

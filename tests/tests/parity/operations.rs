@@ -32,9 +32,10 @@ impl From<NtXentConfig> for NtXent {
 /// The contrastive loss and its gradient.
 pub fn contrastive_loss(case: &Case, on: &Place) -> Outcome {
     let features = case.input("features").tensor(on)?.parameter();
-    let positions = case.has_input("labels").then(|| case.input("labels").values.clone());
+    let positions = case.has_input("labels").then(|| case.input("labels").tensor(&on.exact()));
+    let positions = positions.transpose()?;
     let settings = case.settings::<NtXentConfig>().into();
-    let loss = nt_xent(&features, positions.as_deref(), &settings)?;
+    let loss = nt_xent(&features, positions.as_ref(), &settings)?;
     let mut found = Goldens::from([("out.loss".into(), Golden::scalar(loss.item()?))]);
     let gradients = loss.backward()?;
     let gradient = gradients.get(&features).ok_or("the features have no gradient")?;

@@ -93,13 +93,14 @@ pub fn contrastive(case: &Case, on: &Place) -> Outcome {
     start(case, &mut net)?;
     net.move_to(&on.device)?;
     let image = case.input("image").channels_last().tensor(on)?;
-    let positions = case.has_input("labels").then(|| case.input("labels").values.clone());
+    let positions = case.has_input("labels").then(|| case.input("labels").tensor(&on.exact()));
+    let positions = positions.transpose()?;
     let settings: NtXent = config.loss.into();
 
     let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
     steps.run(&mut net, |net, found| {
         let features = net.forward(&image, Mode::Train)?;
-        let loss = nt_xent(&features, positions.as_deref(), &settings)?;
+        let loss = nt_xent(&features, positions.as_ref(), &settings)?;
         found.insert("out.features".into(), Golden::of(&features));
         found.insert("out.loss".into(), Golden::scalar(loss.item()?));
         Ok(loss)

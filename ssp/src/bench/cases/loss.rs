@@ -81,19 +81,18 @@ fn reconstruction(shape: [usize; 4], dtypes: Dtypes) -> Case {
 fn contrast(shape: [usize; 2], positioned: bool, dtypes: Dtypes) -> Case {
     let rows = shape[0];
     let x = Argument::normal(shape, dtypes.features);
-    let positions: Vec<f64> = (0..rows).map(|row| (row / 2) as f64 / rows as f64).collect();
-    let run = move |t: &[Tensor]| {
-        nt_xent(&t[0], positioned.then_some(&positions[..]), &NtXent::default())
-    };
+    let run = |t: &[Tensor]| nt_xent(&t[0], t.get(1), &NtXent::default());
     let task = if positioned { "PCL" } else { "SimCLR" };
     let flop = (2 * rows * rows * shape[1]) as f64;
+    let mut arguments = vec![x.clone()];
+    arguments.extend(positioned.then(|| Argument::positions(rows)));
     Case {
         operation: "nt_xent",
         shape: format!("{}, {task}", extents(&shape)),
         uses: 1,
-        arguments: vec![x],
+        arguments,
         passes: vec![
-            Pass::forward(x.bytes(), run.clone()).of_flop(flop),
+            Pass::forward(x.bytes(), run).of_flop(flop),
             // The gradients of both factors.
             Pass::gradient("backward", [0], 2.0 * x.bytes(), run).of_flop(2.0 * flop),
         ],
@@ -108,7 +107,7 @@ fn distillation(images: usize, outputs: usize, dtypes: Dtypes) -> Case {
     let student = Argument::normal([VIEWS * images, outputs], dtypes.features);
     let teacher = Argument::normal([2 * images, outputs], dtypes.features);
     let centre = Argument::normal([outputs], dtypes.parameters);
-    let settings = DinoLoss { views: VIEWS, student_temperature: 0.1, teacher_temperature: 0.04 };
+    let settings = DinoLoss { views: VIEWS, student_temperature: 0.1, teacher_temperature: 0.04.into() };
     let run = move |t: &[Tensor]| dino_loss(&t[0], &t[1], &t[2], &settings);
     let read = student.bytes() + teacher.bytes() + centre.bytes();
     Case {
@@ -117,7 +116,7 @@ fn distillation(images: usize, outputs: usize, dtypes: Dtypes) -> Case {
         uses: 1,
         arguments: vec![student, teacher, centre],
         passes: vec![
-            Pass::forward(read, run),
+            Pass::forward(read, run.clone()),
             Pass::gradient("backward", [0], read + student.bytes(), run),
         ],
         peer: Some(json!({"images": images, "views": VIEWS, "outputs": outputs})),

@@ -75,7 +75,7 @@ fn normalisation(shape: [usize; 4], uses: usize, dtypes: Dtypes) -> Case {
 
 fn pooling(shape: [usize; 4], dtypes: Dtypes) -> Case {
     let x = Argument::normal(shape, dtypes.features);
-    let y = Argument::normal([shape[0], shape[3]], dtypes.parameters);
+    let y = Argument::normal([shape[0], shape[3]], dtypes.features);
     let (run, bytes) = (|t: &[Tensor]| global_average(&t[0]), x.bytes() + y.bytes());
     Case {
         operation: "pool",

@@ -1,6 +1,6 @@
 //! Updates of all parameters at once: the optimiser, and DINO's teacher.
 
-use nn::{DinoHeadSettings, DinoNet, Init, Module, Sgd, SgdSettings, Slot, UNet, follow};
+use nn::{DinoHeadSettings, DinoNet, Follower, Init, Module, Sgd, SgdSettings, Slot, UNet};
 use serde_json::json;
 use tensor::{Device, Gradients, Tensor};
 
@@ -107,6 +107,7 @@ fn teacher(network: &Network, dtypes: Dtypes) -> Case {
         let [mut teacher, mut student] = [build()?, build()?];
         teacher.move_to(device)?;
         student.move_to(device)?;
-        Ok(Box::new(move || Ok(follow(&mut teacher, &mut student, 0.996)?)))
+        let mut follower = Follower::default();
+        Ok(Box::new(move || Ok(follower.follow(&mut teacher, &mut student, 0.996)?)))
     })
 }
