@@ -36,7 +36,8 @@ value can be finished before all were seen, as in batch norm. `share` is the tim
 take at the nearer of two ceilings, measured in the same sitting, divided by the time that it took: a
 large copy in the device's memory, and a large matrix product (PyTorch's in bf16 where it is there, else
 the faster of our own linear layer and convolution). Where tensors fit a cache the copy's share can pass
-100%. The ratio is PyTorch's time divided by ours, above 1 where we are faster. Launches are queued back
+100%. The machine should have nothing else to do: threads of PyTorch that wait for a busy processor make
+it many times slower. The ratio is PyTorch's time divided by ours, above 1 where we are faster. Launches are queued back
 to back, so that a kernel shorter than its launch shows the launch.
 
 `fused` is the convolution as the network runs it: its input normalised and activated while it is read,

@@ -146,7 +146,7 @@ if [ -n "$none" ]; then echo "no GPU: ${none#error: --device cuda: }"; fi
 # ---- right ---------------------------------------------------------------------------------------
 
 step tensor 40 "$bin/tensor"
-step devices 100 "$bin/devices" --nocapture
+step devices 150 "$bin/devices" --nocapture
 step gradients 100 "$bin/gradients" --nocapture gradients_on_a_device
 step parity 60 "$bin/parity" --nocapture golden_cases_are_reproduced_on_a_device
 for method in scratch simclr pcl dino mim; do

@@ -108,7 +108,7 @@ fn device_copy(clock: &Clock<'_>, count: usize) -> Result<f64> {
 
 /// Floating-point operations per second of a linear layer, and which.
 fn own_product(clock: &Clock<'_>, dtypes: Dtypes, rows: usize) -> Result<(f64, String)> {
-    let x = Argument::normal([rows, rows], dtypes.parameters).draw(clock.device)?;
+    let x = Argument::normal([rows, rows], dtypes.features).draw(clock.device)?;
     let w = Argument::normal([rows, rows], dtypes.parameters).draw(clock.device)?;
     let seconds = clock.median(0, &mut || {
         let once = || Ok(without_tape(|| linear(&x, &w, None)).map(drop)?);
@@ -116,7 +116,7 @@ fn own_product(clock: &Clock<'_>, dtypes: Dtypes, rows: usize) -> Result<(f64, S
     })?;
     Ok((
         2.0 * (rows as f64).powi(3) / seconds,
-        format!("linear layer of {rows}^3 in {}", dtypes.parameters),
+        format!("linear layer of {rows}^3 in {}", dtypes.features),
     ))
 }
 

@@ -39,7 +39,7 @@ pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     let features = Argument::normal(network.finest(), dtypes.features);
     let hidden = network.head[0];
     let crops = Argument::normal([16 * batch, hidden], dtypes.features);
-    let projected = Argument::normal([views, network.mlp[0]], dtypes.parameters);
+    let projected = Argument::normal([views, network.mlp[0]], dtypes.features);
     cases.push(pointwise("gelu", crops, &[16 * batch, hidden], gelu));
     let relu = |x: &Tensor| leaky_relu(x, 0.0);
     cases.push(pointwise("leaky_relu", projected, &[views, network.mlp[0]], relu));
@@ -88,7 +88,7 @@ fn pooling(shape: [usize; 4], dtypes: Dtypes) -> Case {
 }
 
 fn joined(shapes: [[usize; 2]; 2], dtypes: Dtypes) -> Case {
-    let parts = shapes.map(|shape| Argument::normal(shape, dtypes.parameters));
+    let parts = shapes.map(|shape| Argument::normal(shape, dtypes.features));
     let bytes = 2.0 * (parts[0].bytes() + parts[1].bytes());
     let run = |t: &[Tensor]| concat(&[&t[0], &t[1]], 0);
     Case {
