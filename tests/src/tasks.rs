@@ -8,9 +8,12 @@ use ssp::task::{Contrastive, Dino, Mim, Segmentation, Task};
 use tensor::DType;
 use tensor::random::{Purpose, Stream};
 
-/// Networks and images so small that an emulated GPU takes a step in a moment.
-pub fn settings(method: Method) -> Settings {
+/// Networks and images so small that an emulated GPU takes a step in a moment; in float32, unless
+/// `mixed`.
+pub fn settings(method: Method, mixed: bool) -> Settings {
     let mut settings = Settings::preset(Preset::Demo, method);
+    settings.pretrain.optimisation.mixed_precision = mixed;
+    settings.finetune.optimisation.mixed_precision = mixed;
     settings.network.channels = vec![2, 3];
     settings.network.size = 16;
     settings.pretrain.contrastive.mlp = vec![5, 4];

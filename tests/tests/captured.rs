@@ -65,7 +65,7 @@ fn trained(
     captures: bool,
     steps: u32,
 ) -> ssp::Result<(Vec<f64>, Bits)> {
-    let mut training = Training::new(&tasks::settings(method), &Device::Gpu(gpu), captures)?;
+    let mut training = Training::new(&tasks::settings(method, true), &Device::Gpu(gpu), captures)?;
     for number in 0..steps {
         training.step(1, number)?;
     }
@@ -104,7 +104,7 @@ fn replays_are_free_of_races_and_read_what_they_wrote() {
 #[test]
 fn what_changes_the_step_has_it_captured_again() {
     let Some(gpu) = Emulator::for_test("captured again", Mode::Fast) else { return };
-    let (device, mut settings) = (Device::Gpu(gpu), tasks::settings(Method::Dino));
+    let (device, mut settings) = (Device::Gpu(gpu), tasks::settings(Method::Dino, true));
     settings.pretrain.dino.frozen_last_layer_epochs = 1;
     let trained = |captures: bool| -> ssp::Result<Bits> {
         let mut training = Training::new(&settings, &device, captures)?;
@@ -123,7 +123,7 @@ fn what_changes_the_step_has_it_captured_again() {
 #[test]
 fn a_look_at_the_network_in_between_does_not_disturb_replays() {
     let Some(gpu) = Emulator::for_test("captured steps and validation", Mode::Fast) else { return };
-    let (device, settings) = (Device::Gpu(gpu), tasks::settings(Method::Mim));
+    let (device, settings) = (Device::Gpu(gpu), tasks::settings(Method::Mim, true));
     let trained = |captures: bool| -> ssp::Result<(Vec<u8>, Vec<f32>)> {
         let mut training = Training::new(&settings, &device, captures)?;
         let mut mim = Mim::new(&settings, None)?;
@@ -179,7 +179,7 @@ impl Watcher for Nobody {
 
 /// Two epochs of a contrastive stage with validation, on slices of the phantom.
 fn stage(folder: &Path, device: &Device, learning_rate: f64) -> ssp::Result<State> {
-    let mut settings = tasks::settings(Method::SimClr);
+    let mut settings = tasks::settings(Method::SimClr, false);
     settings.pretrain.optimisation.epochs = 2;
     settings.pretrain.optimisation.batch = 16;
     settings.pretrain.validate_every = 1;

@@ -224,8 +224,8 @@ fn a_network_learns_the_same_on_both() {
 }
 
 /// Losses of three steps of a task, on a batch that is drawn.
-fn losses(method: Method, device: &Device) -> ssp::Result<Vec<f64>> {
-    let mut task = tasks::task(&tasks::settings(method))?;
+fn losses(method: Method, mixed: bool, device: &Device) -> ssp::Result<Vec<f64>> {
+    let mut task = tasks::task(&tasks::settings(method, mixed))?;
     let (batch, mut sgd) = (tasks::batch(method, 0)?, tasks::sgd(method));
     Whole(task.as_mut()).move_to(device)?;
     let mut losses = Vec::new();
@@ -240,19 +240,26 @@ fn losses(method: Method, device: &Device) -> ssp::Result<Vec<f64>> {
     Ok(losses)
 }
 
-/// Losses in float32 after two updates, each of which adds to what rounding made different.
-const LOSSES: f64 = 1e-4;
+/// In float32, losses after two updates, each of which adds to what rounding made different. With
+/// features in bf16 only the first: temperatures of a twenty-fifth make much of what follows.
+const LOSSES: [(bool, usize, f64); 2] = [(false, 3, 1e-4), (true, 1, 5e-3)];
 
 #[test]
 fn every_task_takes_the_same_steps_on_both() {
     for device in devices::all("tasks on a GPU") {
-        for method in Method::ALL {
-            let wanted = losses(method, &Device::Cpu).unwrap();
-            let found = losses(method, &device).unwrap();
-            let error = difference(&found, &wanted, largest(&wanted));
-            println!("{device}: {:8} {found:.5?}, off by {error:.1e}", method.name());
+        for (method, (mixed, compared, tolerance)) in
+            Method::ALL.into_iter().flat_map(|method| LOSSES.map(|how| (method, how)))
+        {
+            let wanted = losses(method, mixed, &Device::Cpu).unwrap();
+            let found = losses(method, mixed, &device).unwrap();
+            let scale = largest(&wanted);
+            let error = difference(&found[..compared], &wanted[..compared], scale);
+            let precision = if mixed { "bf16" } else { "f32" };
+            println!("{device}: {:8} {precision:4} {found:.5?}, off by {error:.1e}", method.name());
+            let falls = |losses: &[f64]| losses[2] < losses[0];
+            assert_eq!(falls(&found), falls(&wanted), "{method:?}: {found:?}, not {wanted:?}");
             assert!(wanted[0] != wanted[2], "{method:?} learns nothing");
-            assert!(error < LOSSES, "{method:?}: {found:?}, not {wanted:?}");
+            assert!(error < tolerance, "{method:?}, {precision}: {found:?}, not {wanted:?}");
         }
     }
 }

@@ -4,7 +4,9 @@ use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{Encoder, EncoderMlp, Init, Mode, Module};
 use tensor::Tensor;
 
-use super::{DTYPE, Inputs, Pretext, Step, Task, Validation, mean_loss, network};
+use super::{
+    DTYPE, Inputs, Precision, Pretext, Step, Task, Validation, mean_loss, network, widened,
+};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Batch, Crops, Sampler};
@@ -17,6 +19,7 @@ use crate::settings::{self, Method, Settings};
 pub struct Contrastive {
     network: EncoderMlp,
     loss: NtXent,
+    precision: Precision,
     by_position: bool,
     validation: Option<Sampler>,
 }
@@ -42,6 +45,7 @@ impl Contrastive {
         Ok(Contrastive {
             network: EncoderMlp::new(&mut init, &settings.network.channels, &contrastive.mlp)?,
             loss: contrastive.loss(),
+            precision: Precision::of(&settings.pretrain.optimisation),
             by_position: settings.method == Method::Pcl,
             validation,
         })
@@ -57,8 +61,9 @@ impl Contrastive {
     }
 
     fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
-        let features = self.network.forward(&inputs.tensors[0], mode)?;
-        Ok(nt_xent(&features, inputs.tensors.get(1), &self.loss)?)
+        let images = self.precision.images(&inputs.tensors[0])?;
+        let features = self.network.forward(&images, mode)?;
+        Ok(nt_xent(&widened(&features)?, inputs.tensors.get(1), &self.loss)?)
     }
 }
 

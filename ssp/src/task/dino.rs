@@ -8,7 +8,7 @@ use nn::schedule::{cosine, linear};
 use nn::{DinoHeadSettings, DinoNet, Encoder, Follower, Init, Mode, Module, Slot};
 use tensor::{DType, Number, Tensor, without_tape};
 
-use super::{DTYPE, Inputs, Pretext, Step, Task, network};
+use super::{DTYPE, Inputs, Precision, Pretext, Step, Task, network, widened};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Arrangement, Batch, Crops};
@@ -20,6 +20,7 @@ pub struct Dino {
     student: DinoNet,
     beside: Beside,
     follower: Follower,
+    precision: Precision,
     settings: settings::Dino,
 }
 
@@ -57,7 +58,8 @@ impl Dino {
     /// When the settings make no network.
     pub fn new(settings: &Settings) -> Result<Self> {
         let channels = &settings.network.channels;
-        Self::of(&settings.pretrain.dino, channels, settings.seed, DTYPE)
+        let task = Self::of(&settings.pretrain.dino, channels, settings.seed, DTYPE)?;
+        Ok(Dino { precision: Precision::of(&settings.pretrain.optimisation), ..task })
     }
 
     /// The same from its parts, computing in `dtype`.
@@ -81,7 +83,8 @@ impl Dino {
         teacher.freeze(&|_| true);
         let centre = Init::new(seed, 0, dtype).constant([dino.outputs], 0.0)?;
         let (beside, follower) = (Beside { teacher, centre }, Follower::default());
-        Ok(Dino { student, beside, follower, settings: dino.clone() })
+        let precision = Precision::default();
+        Ok(Dino { student, beside, follower, precision, settings: dino.clone() })
     }
 
     /// What student and teacher say of a batch of views, global ones first, and the loss of it. The
@@ -94,9 +97,13 @@ impl Dino {
         views: &[&Tensor],
         teacher_temperature: impl Into<Number>,
     ) -> Result<Comparison> {
-        let Dino { student, beside: Beside { teacher, centre }, settings, .. } = self;
+        let Dino { student, beside: Beside { teacher, centre }, precision, settings, .. } = self;
+        let views = views.iter().map(|view| precision.images(view));
+        let views = views.collect::<tensor::Result<Vec<Tensor>>>()?;
+        let views: Vec<&Tensor> = views.iter().collect();
         let taught = without_tape(|| teacher.forward(&views[..1], Mode::Train))?;
-        let said = student.forward(views, Mode::Train)?;
+        let taught = widened(&taught)?;
+        let said = widened(&student.forward(&views, Mode::Train)?)?;
         let settings = DinoLoss {
             views: 2 + settings.local_views,
             student_temperature: settings.student_temperature,

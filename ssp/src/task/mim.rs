@@ -7,7 +7,9 @@ use kernels::patch_mask::{self, Masked, PatchMask, patch_mask};
 use nn::{Encoder, Init, Mode, Module, UNet};
 use tensor::{Device, Tensor};
 
-use super::{DTYPE, Inputs, Pretext, Step, Task, Validation, mean_loss, network};
+use super::{
+    DTYPE, Inputs, Precision, Pretext, Step, Task, Validation, mean_loss, network, widened,
+};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Batch, Crops, Sampler};
@@ -17,6 +19,7 @@ use crate::settings::{self, Fill, Masking, Settings};
 pub struct Mim {
     network: UNet,
     mask: PatchMask,
+    precision: Precision,
     seed: u64,
     validation: Option<Sampler>,
 }
@@ -47,6 +50,7 @@ impl Mim {
         Ok(Mim {
             network: UNet::new(&mut init, &settings.network.channels, 1, 1)?,
             mask: settings.pretrain.mim.mask(),
+            precision: Precision::of(&settings.pretrain.optimisation),
             seed: settings.seed,
             validation,
         })
@@ -63,8 +67,8 @@ impl Mim {
         mode: Mode,
     ) -> Result<Reconstruction> {
         let masked = patch_mask(images, &self.mask, self.seed, step)?;
-        let seen = masked.images.on(&self.network.device())?;
-        let output = self.network.forward(&seen, mode)?.swap_remove(0);
+        let seen = self.precision.images(&masked.images.on(&self.network.device())?)?;
+        let output = widened(&self.network.forward(&seen, mode)?.swap_remove(0))?;
         Ok(Reconstruction { images: images.clone(), masked, output })
     }
 
@@ -76,7 +80,8 @@ impl Mim {
 
     fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
         let [images, seen, mask] = [0, 1, 2].map(|index| &inputs.tensors[index]);
-        let output = self.network.forward(seen, mode)?.swap_remove(0);
+        let seen = self.precision.images(seen)?;
+        let output = self.network.forward(&seen, mode)?.swap_remove(0);
         Ok(masked_error(&output, images, mask)?)
     }
 }

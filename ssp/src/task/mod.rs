@@ -3,6 +3,7 @@
 mod contrastive;
 mod dino;
 mod mim;
+mod precision;
 mod segmentation;
 
 use std::collections::HashSet;
@@ -19,6 +20,7 @@ use crate::{Error, Result};
 pub use contrastive::Contrastive;
 pub use dino::{Comparison, Dino};
 pub use mim::{Mim, Reconstruction};
+pub use precision::{Precision, widened};
 pub use segmentation::{Segmentation, unet};
 
 /// Something to train. The trainer supplies batches, updates the network and keeps the books.

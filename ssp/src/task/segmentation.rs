@@ -6,7 +6,7 @@ use kernels::dice_ce::{DiceCe, dice_ce};
 use nn::{Init, Mode, Module, UNet};
 use tensor::{Tensor, without_tape};
 
-use super::{DTYPE, Inputs, Step, Task, Validation, network};
+use super::{DTYPE, Inputs, Precision, Step, Task, Validation, network};
 use crate::augment::Grid;
 use crate::data::CLASSES;
 use crate::data::cache::Cache;
@@ -19,6 +19,7 @@ use crate::{Error, Result, evaluate};
 pub struct Segmentation {
     network: UNet,
     loss: DiceCe,
+    precision: Precision,
     /// Epochs at the start for which a pretrained encoder is left as it is.
     frozen_epochs: usize,
     validation: Option<(Arc<Cache>, Vec<usize>, Sampler)>,
@@ -70,6 +71,7 @@ impl Segmentation {
                 dice_weight: dice,
                 ..DiceCe::default()
             },
+            precision: Precision::of(&settings.finetune.optimisation),
             frozen_epochs: match settings.method {
                 Method::Scratch => 0,
                 _ => settings.finetune.frozen_epochs,
@@ -85,7 +87,8 @@ impl Segmentation {
     }
 
     fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
-        let outputs = self.network.forward(&inputs.tensors[0], mode)?;
+        let images = self.precision.images(&inputs.tensors[0])?;
+        let outputs = self.network.forward(&images, mode)?;
         let outputs: Vec<&Tensor> = outputs.iter().collect();
         Ok(dice_ce(&outputs, &inputs.tensors[1], &self.loss)?.total)
     }
@@ -127,7 +130,8 @@ impl Task for Segmentation {
                 loss += self.loss_of(&inputs, Mode::Evaluate)?.item()? * count as f64;
                 slices += count;
             }
-            let mut predictor = Predictor::new(&mut self.network, self.grid);
+            let mut predictor =
+                Predictor::new(&mut self.network, self.grid).computing_in(self.precision);
             let results = evaluate::evaluate(&mut predictor, &cache, &subjects, |_| {})?;
             Ok(Validation { loss: loss / slices as f64, dice: Some(results.mean()) })
         });

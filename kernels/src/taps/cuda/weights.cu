@@ -16,9 +16,17 @@
 #define MOVING_PARTS (DOWN / EIGHT)
 #define STILL_PARTS (ACROSS / EIGHT)
 
+// Two blocks on a multiprocessor hide what one waits for. Ampere's code needs a few more registers
+// than that leaves, and what would be spilled costs more.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#define RESIDENT 2
+#else
+#define RESIDENT 1
+#endif
+
 // `parts` is [spans, taps, input channels, outputs]; `bias_parts`, where it is not null, [spans,
 // outputs]: the sums of `still`, which must be raw then.
-extern "C" __global__ void __launch_bounds__(THREADS, 2) taps_weight_parts(
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) taps_weight_parts(
     const real* first_data, const wide* first_mean, const wide* first_scale, const wide* first_shift,
     long long first_channels, double first_slope, const real* second_data, const wide* second_mean,
     const wide* second_scale, const wide* second_shift, long long second_channels,

@@ -107,7 +107,8 @@ fn distillation(images: usize, outputs: usize, dtypes: Dtypes) -> Case {
     let student = Argument::normal([VIEWS * images, outputs], dtypes.features);
     let teacher = Argument::normal([2 * images, outputs], dtypes.features);
     let centre = Argument::normal([outputs], dtypes.parameters);
-    let settings = DinoLoss { views: VIEWS, student_temperature: 0.1, teacher_temperature: 0.04.into() };
+    let settings =
+        DinoLoss { views: VIEWS, student_temperature: 0.1, teacher_temperature: 0.04.into() };
     let run = move |t: &[Tensor]| dino_loss(&t[0], &t[1], &t[2], &settings);
     let read = student.bytes() + teacher.bytes() + centre.bytes();
     Case {
