@@ -84,7 +84,7 @@ fn contrast(shape: [usize; 2], positioned: bool, dtypes: Dtypes) -> Case {
     let run = |t: &[Tensor]| nt_xent(&t[0], t.get(1), &NtXent::default());
     let task = if positioned { "PCL" } else { "SimCLR" };
     let flop = (2 * rows * rows * shape[1]) as f64;
-    let mut arguments = vec![x.clone()];
+    let mut arguments = vec![x];
     arguments.extend(positioned.then(|| Argument::positions(rows)));
     Case {
         operation: "nt_xent",
