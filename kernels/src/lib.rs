@@ -44,21 +44,29 @@ pub fn registry() -> &'static [Operation] {
     const {
         &[
             Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random)
-                .on_gpu(batch_norm::cuda::programs),
+                .on_gpu(batch_norm::cuda::programs)
+                .mixed(),
             Operation::new("cast", cast::check::awkward, cast::check::random)
-                .on_gpu(cast::cuda::programs),
+                .on_gpu(cast::cuda::programs)
+                .mixed(),
             Operation::new("concat", concat::check::awkward, concat::check::random)
-                .on_gpu(concat::cuda::programs),
+                .on_gpu(concat::cuda::programs)
+                .mixed(),
             Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random)
-                .on_gpu(conv2d::cuda::programs),
+                .on_gpu(conv2d::cuda::programs)
+                .with_large(conv2d::check::large)
+                .mixed(),
             Operation::new(
                 "conv_transpose2d",
                 conv_transpose2d::check::awkward,
                 conv_transpose2d::check::random,
             )
-            .on_gpu(conv_transpose2d::cuda::programs),
+            .on_gpu(conv_transpose2d::cuda::programs)
+            .with_large(conv_transpose2d::check::large)
+            .mixed(),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random)
-                .on_gpu(dice_ce::cuda::programs),
+                .on_gpu(dice_ce::cuda::programs)
+                .mixed(),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random)
                 .on_gpu(dino_loss::cuda::programs),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
@@ -73,7 +81,8 @@ pub fn registry() -> &'static [Operation] {
             )
             .on_gpu(l2_normalise::cuda::programs),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
-                .on_gpu(leaky_relu::cuda::programs),
+                .on_gpu(leaky_relu::cuda::programs)
+                .mixed(),
             Operation::new("linear", linear::check::awkward, linear::check::random)
                 .on_gpu(linear::cuda::programs),
             Operation::new(
@@ -81,7 +90,8 @@ pub fn registry() -> &'static [Operation] {
                 masked_error::check::awkward,
                 masked_error::check::random,
             )
-            .on_gpu(masked_error::cuda::programs),
+            .on_gpu(masked_error::cuda::programs)
+            .mixed(),
             Operation::new(
                 "moving_average",
                 moving_average::check::awkward,
@@ -92,7 +102,8 @@ pub fn registry() -> &'static [Operation] {
                 .on_gpu(nt_xent::cuda::programs),
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
             Operation::new("pool", pool::check::awkward, pool::check::random)
-                .on_gpu(pool::cuda::programs),
+                .on_gpu(pool::cuda::programs)
+                .mixed(),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random)
                 .on_gpu(reduce::cuda::programs),
             Operation::new("resample", resample::check::awkward, resample::check::random),
@@ -106,9 +117,10 @@ pub fn registry() -> &'static [Operation] {
     }
 }
 
-/// Every program for GPUs that is launched on tensors of a dtype, the tape's own included.
+/// Every program for GPUs that is launched on features of a dtype, the tape's own included.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    let of_rooms = registry().iter().filter_map(|operation| operation.programs);
+    let taking = |operation: &&Operation| operation.mixed || dtype != DType::BF16;
+    let of_rooms = registry().iter().filter(taking).filter_map(|operation| operation.programs);
     let mut programs = vec![sum_program(dtype)];
     programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
     programs

@@ -253,6 +253,7 @@ impl Tensor {
     pub fn to_f64(&self) -> Vec<f64> {
         match self.0.dtype {
             DType::U8 => self.data::<u8>().iter().map(|&x| f64::from(x)).collect(),
+            DType::BF16 => self.data::<half::bf16>().iter().map(|x| x.to_f64()).collect(),
             DType::F32 => self.data::<f32>().iter().map(|&x| f64::from(x)).collect(),
             DType::F64 => self.data::<f64>().to_vec(),
         }

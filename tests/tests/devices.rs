@@ -6,6 +6,7 @@
 use cine_tests::cases::for_every_case;
 use cine_tests::tasks;
 use emulator::Emulator;
+use half::bf16;
 use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
@@ -19,8 +20,53 @@ use tensor::{DType, Device, Result, Tensor, cuda};
 /// at most.
 const AGREEMENT: [(DType, f64); 2] = [(DType::F64, 1e-9), (DType::F32, 1e-5)];
 
-/// Results of a case on a device, and the gradients of all its arguments for given cotangents.
-fn run(case: &Case, arguments: &[Tensor], device: &Device) -> Result<Vec<Vec<f64>>> {
+/// Results of features in bf16 against those of the same numbers in float64: what is stored is rounded
+/// to eight bits, by half of 2^-8 each time, and activations are before they are multiplied.
+const MIXED: f64 = 1.0 / 128.0;
+
+/// How far results move when features move by their rounding, at random: where normalisation divides
+/// by a small deviation or an activation changes sides, by more than that. What is rounded on the way
+/// may move them as far a few times.
+fn sensitivity(case: &Case, exact: &[Tensor], wanted: &[Vec<f64>]) -> Result<f64> {
+    const TIMES: f64 = 4.0;
+    let mut stream = Stream::new(9, Purpose::Check, 2, 0);
+    let mut moved = Vec::new();
+    for (argument, about) in exact.iter().zip(&case.arguments) {
+        if argument.dtype() == DType::U8 || about.wide {
+            moved.push(argument.clone());
+            continue;
+        }
+        let rounding = |v: f64| v * (1.0 + if stream.chance(0.5) { 1.0 } else { -1.0 } / 512.0);
+        let values: Vec<f64> = argument.to_f64().into_iter().map(rounding).collect();
+        moved.push(Tensor::from_slice(&values, argument.shape())?);
+    }
+    let moved = run(case, &moved, &Device::Cpu, DType::BF16)?;
+    Ok(TIMES * differences(&moved, wanted, DType::BF16))
+}
+
+/// The same numbers in another dtype.
+fn of_dtype(tensor: &Tensor, dtype: DType) -> Result<Tensor> {
+    let (values, shape) = (tensor.to_f64(), tensor.shape());
+    match dtype {
+        DType::U8 => Ok(tensor.clone()),
+        DType::BF16 => {
+            Tensor::from_slice(&values.into_iter().map(bf16::from_f64).collect::<Vec<_>>(), shape)
+        }
+        DType::F32 => {
+            Tensor::from_slice(&values.into_iter().map(|v| v as f32).collect::<Vec<_>>(), shape)
+        }
+        DType::F64 => Tensor::from_slice(&values, shape),
+    }
+}
+
+/// Results of a case on a device, and the gradients of all its arguments for given cotangents, which
+/// `features` can hold exactly.
+fn run(
+    case: &Case,
+    arguments: &[Tensor],
+    device: &Device,
+    features: DType,
+) -> Result<Vec<Vec<f64>>> {
     let mut there = Vec::new();
     for (argument, about) in arguments.iter().zip(&case.arguments) {
         let copy = argument.to(device)?;
@@ -34,7 +80,8 @@ fn run(case: &Case, arguments: &[Tensor], device: &Device) -> Result<Vec<Vec<f64
     for (index, result) in results.into_iter().enumerate().filter(|(_, r)| r.wants_gradient()) {
         let mut stream = Stream::new(7, Purpose::Check, 1, index as u32);
         let cotangent = Argument::normal(result.shape());
-        let cotangent = cotangent.draw(result.dtype(), &mut stream)?.to(device)?;
+        let cotangent = cotangent.draw(features, &mut stream)?;
+        let cotangent = of_dtype(&cotangent, result.dtype())?.to(device)?;
         let gradients = result.backward_from(cotangent)?;
         for argument in there.iter().filter(|argument| argument.wants_gradient()) {
             if let Some(gradient) = gradients.get(argument) {
@@ -58,10 +105,12 @@ fn difference(found: &[f64], wanted: &[f64], scale: f64) -> f64 {
 
 /// Differences of results and gradients, each relative to its largest value. Some gradients are sums
 /// that cancel, such as that of a bias before batch norm: what is left is rounding, and is held
-/// against a tenth of the largest value that the case has at all.
-fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>]) -> f64 {
+/// against a share of the largest value that the case has at all: a tenth, and in bf16, where every
+/// term was rounded when it was stored, the whole of it.
+fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>], features: DType) -> f64 {
     assert_eq!(found.len(), wanted.len(), "results and gradients");
-    let floor = 0.1 * wanted.iter().map(|values| largest(values)).fold(0.0, f64::max);
+    let share = if features == DType::BF16 { 1.0 } else { 0.1 };
+    let floor = share * wanted.iter().map(|values| largest(values)).fold(0.0, f64::max);
     let each = found.iter().zip(wanted).map(|(f, w)| difference(f, w, largest(w).max(floor)));
     each.fold(0.0, f64::max)
 }
@@ -82,13 +131,24 @@ fn agrees(device: &Device) {
             without.push(operation.name);
             continue;
         }
-        let mut worst = [0.0f64; 2];
-        for_every_case(operation, |case, seed| {
-            for ((dtype, tolerance), worst) in AGREEMENT.into_iter().zip(&mut worst) {
+        let mut worst = [0.0f64; 3];
+        let mut check = |case: &Case, seed: u64| -> Result<()> {
+            let of_features = operation.mixed;
+            let dtypes = AGREEMENT.into_iter().chain(of_features.then_some((DType::BF16, MIXED)));
+            for ((dtype, tolerance), worst) in dtypes.zip(&mut worst) {
                 let arguments = case.draw(dtype, seed)?;
-                let wanted = run(case, &arguments, &Device::Cpu)?;
-                let found = run(case, &arguments, device)?;
-                let error = differences(&found, &wanted);
+                let same = |argument: &Tensor| match dtype {
+                    DType::BF16 if argument.dtype() != DType::U8 => of_dtype(argument, DType::F64),
+                    _ => Ok(argument.clone()),
+                };
+                let exact = arguments.iter().map(same).collect::<Result<Vec<_>>>()?;
+                let wanted = run(case, &exact, &Device::Cpu, dtype)?;
+                let found = run(case, &arguments, device, dtype)?;
+                let error = differences(&found, &wanted, dtype);
+                let tolerance = match dtype {
+                    DType::BF16 => tolerance.max(sensitivity(case, &exact, &wanted)?),
+                    _ => tolerance,
+                };
                 if error > tolerance {
                     let name = format!("{}, {}", operation.name, case.name);
                     wrong.push(format!("{name}, {dtype}: off by {error:.1e}"));
@@ -96,8 +156,14 @@ fn agrees(device: &Device) {
                 *worst = worst.max(error);
             }
             Ok(())
-        });
-        println!("{:16} f64 {:.1e}, f32 {:.1e}", operation.name, worst[0], worst[1]);
+        };
+        for_every_case(operation, &mut check);
+        for (seed, case) in (operation.large)().iter().enumerate() {
+            check(case, seed as u64).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        }
+        let [f64, f32, bf16] = worst;
+        let mixed = if operation.mixed { format!(", bf16 {bf16:.1e}") } else { String::new() };
+        println!("{:16} f64 {f64:.1e}, f32 {f32:.1e}{mixed}", operation.name);
     }
     if !without.is_empty() {
         println!("NOT CHECKED, as they have no kernels for GPUs yet: {}", without.join(", "));
@@ -156,7 +222,7 @@ fn a_network_learns_the_same_on_both() {
     for device in gpus("training on a GPU") {
         let (losses, found) = trained(&device).unwrap();
         let of_losses = difference(&losses, &wanted_losses, 1.0);
-        let of_values = differences(&found, &wanted);
+        let of_values = differences(&found, &wanted, DType::F64);
         println!(
             "{device}: losses {losses:?}, off by {of_losses:.1e}; parameters by {of_values:.1e}"
         );

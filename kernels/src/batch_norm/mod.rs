@@ -21,6 +21,7 @@ pub(crate) mod cuda;
 use tensor::gpu::Address;
 use tensor::{
     Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, same_device, with_device,
+    with_features,
 };
 
 use crate::simd::Scalar;
@@ -77,13 +78,13 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     if x.shape().elements() == 0 {
         return Err(Error::shape("batch_norm", format!("no values to measure in {}", x.shape())));
     }
-    with_device!("batch_norm", x,
+    with_features!("batch_norm", x,
         gpu => cuda::moments(gpu, x),
         T => Ok(Moments::from_measured::<T>(&cpu::moments::<T>(x.data(), channels)))
     )
 }
 
-/// Normalises `x` per channel, scales by `gamma`, shifts by `beta`, and applies leaky ReLU with
+/// Normalises `x` per channel (features may be bf16, vectors beside them f32), scales by `gamma`, shifts by `beta`, and applies leaky ReLU with
 /// the given slope (1 leaves negative values as they are); see the [module](self).
 ///
 /// # Errors
@@ -106,7 +107,7 @@ pub fn batch_norm(
     }
     for (name, vector) in [("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta)]
     {
-        if vector.dims() != [channels] || vector.dtype() != x.dtype() {
+        if vector.dims() != [channels] || vector.dtype() != x.dtype().wide() {
             return Err(Error::shape(
                 "batch_norm",
                 format!(
@@ -126,7 +127,7 @@ pub fn batch_norm(
         ));
     }
     same_device("batch_norm", [x, mean, variance, gamma, beta])?;
-    let [inverse_deviation, scale] = with_device!("batch_norm", x,
+    let [inverse_deviation, scale] = with_features!("batch_norm", x,
         gpu => cuda::scales(gpu, variance, gamma, epsilon),
         T => Ok(scales::<T>(variance, gamma, epsilon))
     )?;
@@ -136,7 +137,7 @@ pub fn batch_norm(
     let result = Tensor::deferred(kept.x.shape(), kept.x.dtype(), recipe);
     Ok(result.recorded("batch_norm", &[&kept.x.clone(), gamma, beta], move |gradient, wanted| {
         let batch = batch.is_some();
-        let gradients = with_device!("batch_norm", kept.x,
+        let gradients = with_features!("batch_norm", kept.x,
             gpu => cuda::backward(gpu, &kept, gradient, batch, wanted),
             T => Ok(cpu::backward::<T>(&kept, gradient, batch, wanted))
         )?;

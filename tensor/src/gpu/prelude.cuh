@@ -1,7 +1,8 @@
 // What every kernel starts with. REAL says how many bits a stored number has.
 //
-// Tensors hold `real`; kernels compute in `wide`. Nothing is included, so that the compiler needs
-// no headers: bf16 is the upper half of a float.
+// Images and features are stored as `real`. Kernels compute in `wide`, and all else is stored as that:
+// parameters, their gradients, statistics, losses. Nothing is included, so that the compiler needs no
+// headers: bf16 is the upper half of a float.
 
 #if REAL == 64
 typedef double real;
@@ -19,10 +20,14 @@ __device__ __forceinline__ wide widen(real x) { return __uint_as_float((unsigned
 
 // To the nearest, halves to even; what is no number stays none.
 __device__ __forceinline__ real narrow(wide x) {
+    real result;
+#ifdef EMULATED
     unsigned bits = __float_as_uint(x);
     bool number = (bits & 0x7fffffffu) <= 0x7f800000u;
-    real result;
     result.bits = number ? (bits + 0x7fffu + (bits >> 16 & 1)) >> 16 : 0x7fff;
+#else
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(result.bits) : "f"(x));
+#endif
     return result;
 }
 #else
