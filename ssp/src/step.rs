@@ -180,7 +180,7 @@ impl Stepper {
         inputs: &Inputs,
     ) -> Result<Replay> {
         let (counters, places) = (counters(task), places(task));
-        let ((), step) = capture(gpu, || self.whole(task, inputs))?;
+        let ((), step) = capture(gpu, || self.whole(task, inputs)).map_err(with_way_around)?;
         if self::places(task) != places {
             let what = "a captured step must change parameters and buffers where they lie, and this \
                         one moved some; CINE_CAPTURE=0 runs steps as they come";
@@ -236,6 +236,18 @@ impl Fixed {
         self.tensors.iter().map(kind).eq(inputs.tensors.iter().map(kind))
             && self.numbers.count() == inputs.numbers.len() + 2
             && self.places == places(task)
+    }
+}
+
+/// The refusal of a device to capture, with what to do about it.
+fn with_way_around(error: Error) -> Error {
+    match error {
+        Error::Tensor(tensor::Error::Device { device, what })
+        | Error::Network(nn::Error::Tensor(tensor::Error::Device { device, what })) => {
+            let what = format!("{what} (CINE_CAPTURE=0 runs steps as they come)");
+            Error::Tensor(tensor::Error::Device { device, what })
+        }
+        other => other,
     }
 }
 
