@@ -142,13 +142,9 @@ impl Stepper {
     ) -> Result<()> {
         let mut values: Vec<f64> = inputs.numbers.iter().map(|number| number.value()).collect();
         values.extend([rates.learning_rate, rates.weight_decay]);
-        let mut fixed = match self.fixed.take() {
-            Some(fixed) if fixed.fits(task, inputs) => fixed,
-            // A captured step that does not fit any more gives its memory back first.
-            Some(fixed) => {
-                drop(fixed);
-                Fixed::new(gpu, task, inputs, values.len())?
-            }
+        // A captured step that does not fit any more gives its memory back first.
+        let mut fixed = match self.fixed.take().filter(|fixed| fixed.fits(task, inputs)) {
+            Some(fixed) => fixed,
             None => Fixed::new(gpu, task, inputs, values.len())?,
         };
         for (fixed, tensor) in fixed.tensors.iter_mut().zip(&inputs.tensors) {
