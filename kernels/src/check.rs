@@ -3,6 +3,8 @@
 //! An operation's own shapes live in its room, in `check.rs`; the suites (gradients against finite
 //! differences, device agreement, benchmarks) walk [`registry`](crate::registry) and run on them.
 
+use std::sync::Arc;
+
 use half::bf16;
 use tensor::gpu::Program;
 use tensor::random::{Purpose, Stream};
@@ -109,7 +111,7 @@ impl Argument {
 }
 
 /// The function that a check runs: arguments in, results out.
-pub type Function = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+pub type Function = Arc<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
 
 /// What the results should be, computed naively: the elements of the arguments in, the elements of
 /// the results out. It knows the shapes from its case.
@@ -136,7 +138,7 @@ impl Case {
         arguments: Vec<Argument>,
         run: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
     ) -> Self {
-        let (name, run) = (name.into(), Box::new(run));
+        let (name, run) = (name.into(), Arc::new(run));
         Case { name, arguments, run, reference: None, differentiable: true }
     }
 

@@ -72,19 +72,23 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
                 .on_gpu(elementwise::cuda::programs),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random)
-                .on_gpu(gelu::cuda::programs),
+                .on_gpu(gelu::cuda::programs)
+                .mixed(),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random),
             Operation::new(
                 "l2_normalise",
                 l2_normalise::check::awkward,
                 l2_normalise::check::random,
             )
-            .on_gpu(l2_normalise::cuda::programs),
+            .on_gpu(l2_normalise::cuda::programs)
+            .mixed(),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
                 .on_gpu(leaky_relu::cuda::programs)
                 .mixed(),
             Operation::new("linear", linear::check::awkward, linear::check::random)
-                .on_gpu(linear::cuda::programs),
+                .on_gpu(linear::cuda::programs)
+                .mixed()
+                .with_large(linear::check::large),
             Operation::new(
                 "masked_error",
                 masked_error::check::awkward,

@@ -22,4 +22,4 @@ mod yaml;
 
 pub use error::{Error, Result};
 pub use predict_files::{Tally, predict_files};
-pub use tensor::{Device, OutOfMemory};
+pub use tensor::{DType, Device, OutOfMemory};

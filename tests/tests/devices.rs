@@ -1,11 +1,11 @@
 //! Every operation on a GPU against the CPU: values and gradients, on the cases of the registry.
 //!
 //! Without a GPU the kernels run on an emulated one, whose check mode also reports races, missing
-//! barriers, accesses out of bounds and reads of what nobody wrote.
+//! barriers, accesses out of bounds and reads of what nobody wrote. `CINE_TEST_DEVICE` names one of
+//! the two, `cuda` or `emulator`.
 
 use cine_tests::cases::for_every_case;
-use cine_tests::tasks;
-use emulator::Emulator;
+use cine_tests::{devices, tasks};
 use half::bf16;
 use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
@@ -14,7 +14,7 @@ use nn::{Init, Mode, Module, Sgd, SgdSettings, Slot, UNet};
 use ssp::settings::Method;
 use ssp::task::{Step, Whole};
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Device, Result, Tensor, cuda};
+use tensor::{DType, Device, Result, Tensor};
 
 /// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
 /// at most.
@@ -115,14 +115,6 @@ fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>], features: DType) -> f64 
     each.fold(0.0, f64::max)
 }
 
-/// Every GPU that there is: an emulated one, which a machine without a compiler lacks, and that of the
-/// machine.
-fn gpus(test: &str) -> Vec<Device> {
-    let emulated = Emulator::for_test(test, emulator::Mode::Fast).map(|gpu| Device::Gpu(gpu));
-    let own = cuda::open().ok().map(|gpu| Device::Gpu(gpu));
-    emulated.into_iter().chain(own).collect()
-}
-
 fn agrees(device: &Device) {
     println!("\n{device}");
     let (mut wrong, mut without) = (Vec::new(), Vec::new());
@@ -173,13 +165,13 @@ fn agrees(device: &Device) {
 
 #[test]
 fn every_operation_agrees_with_the_cpu() {
-    gpus("GPU against CPU").iter().for_each(agrees);
+    devices::all("GPU against CPU").iter().for_each(agrees);
 }
 
 #[test]
 fn every_kernel_is_free_of_races_and_stays_in_bounds() {
-    let checked = Emulator::for_test("races and bounds", emulator::Mode::Check);
-    checked.into_iter().for_each(|gpu| agrees(&Device::Gpu(gpu)));
+    let checked = devices::emulated("races and bounds", emulator::Mode::Check);
+    checked.iter().for_each(agrees);
 }
 
 /// A U-Net's loss over three steps of training, and its parameters after them.
@@ -219,7 +211,7 @@ fn trained(device: &Device) -> nn::Result<(Vec<f64>, Vec<Vec<f64>>)> {
 #[test]
 fn a_network_learns_the_same_on_both() {
     let (wanted_losses, wanted) = trained(&Device::Cpu).unwrap();
-    for device in gpus("training on a GPU") {
+    for device in devices::all("training on a GPU") {
         let (losses, found) = trained(&device).unwrap();
         let of_losses = difference(&losses, &wanted_losses, 1.0);
         let of_values = differences(&found, &wanted, DType::F64);
@@ -253,7 +245,7 @@ const LOSSES: f64 = 1e-4;
 
 #[test]
 fn every_task_takes_the_same_steps_on_both() {
-    for device in gpus("tasks on a GPU") {
+    for device in devices::all("tasks on a GPU") {
         for method in Method::ALL {
             let wanted = losses(method, &Device::Cpu).unwrap();
             let found = losses(method, &device).unwrap();

@@ -223,6 +223,6 @@ extern "C" __global__ void batch_norm_blend(
 ) {
     long long channel = item();
     if (channel >= channels) return;
-    double newest = factor * (double)batch[channel], kept = (1 - momentum) * (double)running[channel];
-    running[channel] = (wide)(kept + momentum * newest);
+    double newest = factor * (double)batch[channel];
+    running[channel] = (wide)((1 - momentum) * (double)running[channel] + momentum * newest);
 }

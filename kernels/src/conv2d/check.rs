@@ -82,6 +82,7 @@ fn of(
 /// Several tiles of pixels and of channels, images that share one.
 pub fn large() -> Vec<Case> {
     vec![
+        of([3, 18, 17], &[9, 24], 40, 3, 1, true).plain(),
         of([3, 18, 17], &[9, 24], 40, 3, 1, true).in_network(),
         of([2, 33, 18], &[40], 24, 3, 2, true).plain(),
         of([5, 3, 4], &[8], 72, 3, 1, true).plain(),

@@ -50,11 +50,7 @@ pub(super) fn forward(
     measure: bool,
 ) -> Result<(Tensor, Option<Moments>)> {
     let [_, _, cin, cout] = c.weight.shape().as_array().unwrap_or_default();
-    let weights = Weights {
-        first: c.weight.address()?,
-        steps: [cin * cout, cout, 1],
-        device: c.weight.device(),
-    };
+    let weights = Weights::of(&c.weight, [cin * cout, cout, 1])?;
     c.taps().sum(gpu, &c.pair()?, weights, c.bias.as_ref(), cout, measure)
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod cuda;
 use tensor::{Error, Result, Tensor, with_features};
 
 /// The mean of each channel over each image: `[batch, rows, columns, channels]` to
-/// `[batch, channels]`, in f32 where the images are of bf16.
+/// `[batch, channels]`.
 ///
 /// # Errors
 /// When `x` is not a batch of images with at least one pixel.
@@ -24,10 +24,10 @@ pub fn global_average(x: &Tensor) -> Result<Tensor> {
         gpu => cuda::forward(gpu, x, [batch, pixels, channels]),
         T => Ok(cpu::forward::<T>(x, [batch, pixels, channels]))
     )?;
-    let (shape, dtype) = (x.shape(), x.dtype());
+    let shape = x.shape();
     Ok(mean.recorded("global_average", &[x], move |gradient, _| {
         let of_x = with_features!("global_average", gradient,
-            gpu => cuda::backward(gpu, &gradient, (shape, dtype), pixels),
+            gpu => cuda::backward(gpu, &gradient, shape, pixels),
             T => Ok(cpu::backward::<T>(&gradient, shape, pixels))
         )?;
         Ok(vec![Some(of_x)])

@@ -71,6 +71,16 @@ pub struct Weights {
     pub device: Device,
 }
 
+impl Weights {
+    /// A tensor's elements, so far apart.
+    ///
+    /// # Errors
+    /// When it is deferred and the device fails.
+    pub fn of(weight: &Tensor, steps: [usize; 3]) -> Result<Self> {
+        Ok(Weights { first: weight.address()?, steps, device: weight.device() })
+    }
+}
+
 /// Means, and sums of squared distances from them, of the channels of every tile, in float64.
 struct TileMoments {
     means: Buffer,
