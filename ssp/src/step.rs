@@ -142,13 +142,9 @@ impl Stepper {
     ) -> Result<()> {
         let mut values: Vec<f64> = inputs.numbers.iter().map(|number| number.value()).collect();
         values.extend([rates.learning_rate, rates.weight_decay]);
-        let mut fixed = match self.fixed.take() {
-            Some(fixed) if fixed.fits(task, inputs) => fixed,
-            // A captured step that does not fit any more gives its memory back first.
-            Some(fixed) => {
-                drop(fixed);
-                Fixed::new(gpu, task, inputs, values.len())?
-            }
+        // A captured step that does not fit any more gives its memory back first.
+        let mut fixed = match self.fixed.take().filter(|fixed| fixed.fits(task, inputs)) {
+            Some(fixed) => fixed,
             None => Fixed::new(gpu, task, inputs, values.len())?,
         };
         for (fixed, tensor) in fixed.tensors.iter_mut().zip(&inputs.tensors) {
@@ -180,7 +176,7 @@ impl Stepper {
         inputs: &Inputs,
     ) -> Result<Replay> {
         let (counters, places) = (counters(task), places(task));
-        let ((), step) = capture(gpu, || self.whole(task, inputs))?;
+        let ((), step) = capture(gpu, || self.whole(task, inputs)).map_err(with_way_around)?;
         if self::places(task) != places {
             let what = "a captured step must change parameters and buffers where they lie, and this \
                         one moved some; CINE_CAPTURE=0 runs steps as they come";
@@ -236,6 +232,18 @@ impl Fixed {
         self.tensors.iter().map(kind).eq(inputs.tensors.iter().map(kind))
             && self.numbers.count() == inputs.numbers.len() + 2
             && self.places == places(task)
+    }
+}
+
+/// The refusal of a device to capture, with what to do about it.
+fn with_way_around(error: Error) -> Error {
+    match error {
+        Error::Tensor(tensor::Error::Device { device, what })
+        | Error::Network(nn::Error::Tensor(tensor::Error::Device { device, what })) => {
+            let what = format!("{what} (CINE_CAPTURE=0 runs steps as they come)");
+            Error::Tensor(tensor::Error::Device { device, what })
+        }
+        other => other,
     }
 }
 

@@ -1,19 +1,19 @@
 //! A step that was captured and is replayed does what one does that is run as it comes, bit for bit:
-//! every task, on an emulated GPU, which runs the very kernels.
+//! every task, on an emulated GPU, which runs the very kernels, and on that of the machine.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use cine_tests::tasks;
 use emulator::{Emulator, Mode};
 use nn::checkpoint::{Metadata, save_progress};
 use nn::{Module, Slot};
+use ssp::bench::{Bench, BenchTask};
 use ssp::data::Cohort;
 use ssp::settings::{Method, Settings};
 use ssp::step::{Rates, Stepper};
 use ssp::task::{Fed, Mim, Pretext, Source, Step, Task, Whole, freeze};
 use ssp::train::{Stage, State, Watcher};
-use tensor::{Device, Tensor};
+use tensor::{Device, Tensor, cuda};
 
 /// Everything that a training changes, as its file to resume from holds it.
 type Bits = Vec<u8>;
@@ -58,14 +58,22 @@ impl Training {
     }
 }
 
+/// Every GPU that there is: an emulated one, which a machine without a compiler lacks, and that of the
+/// machine.
+fn gpus(test: &str) -> Vec<Device> {
+    let emulated = Emulator::for_test(test, Mode::Fast).map(|gpu| Device::Gpu(gpu));
+    let own = cuda::open().ok().map(|gpu| Device::Gpu(gpu));
+    emulated.into_iter().chain(own).collect()
+}
+
 /// Trains for some steps: the losses, and what they left.
 fn trained(
     method: Method,
-    gpu: Arc<Emulator>,
+    device: &Device,
     captures: bool,
     steps: u32,
 ) -> ssp::Result<(Vec<f64>, Bits)> {
-    let mut training = Training::new(&tasks::settings(method, true), &Device::Gpu(gpu), captures)?;
+    let mut training = Training::new(&tasks::settings(method, true), device, captures)?;
     for number in 0..steps {
         training.step(1, number)?;
     }
@@ -74,40 +82,40 @@ fn trained(
     Ok((training.losses, bits))
 }
 
-/// Steps that are run as they come, in fast mode, against replays in either.
-fn assert_same(test: &str, methods: &[Method], mode: Mode, steps: u32) {
-    for &method in methods {
-        let (run, replayed) =
-            (Emulator::for_test(test, Mode::Fast), Emulator::for_test(test, mode));
-        let (Some(run), Some(replayed)) = (run, replayed) else { return };
-        let (losses, bits) = trained(method, run, false, steps).unwrap();
-        let (replayed_losses, replayed_bits) = trained(method, replayed, true, steps).unwrap();
-        let learns = losses.iter().all(|loss| loss.is_finite()) && losses[0] != losses[1];
-        assert!(learns, "{method:?}: {losses:?}");
-        assert_eq!(replayed_losses, losses, "{method:?}");
-        assert!(replayed_bits == bits, "{method:?}: replays ended elsewhere");
-    }
+/// Steps that are run as they come on one device against replays on another.
+fn assert_same(method: Method, run: &Device, replayed: &Device, steps: u32) {
+    let (losses, bits) = trained(method, run, false, steps).unwrap();
+    let (replayed_losses, replayed_bits) = trained(method, replayed, true, steps).unwrap();
+    let learns = losses.iter().all(|loss| loss.is_finite()) && losses[0] != losses[1];
+    assert!(learns, "{method:?}: {losses:?}");
+    assert_eq!(replayed_losses, losses, "{method:?} on {replayed}");
+    assert!(replayed_bits == bits, "{method:?} on {replayed}: replays ended elsewhere");
 }
 
 #[test]
 fn replays_of_every_task_are_steps_bit_for_bit() {
-    assert_same("captured steps", &Method::ALL, Mode::Fast, 6);
+    for device in gpus("captured steps") {
+        Method::ALL.iter().for_each(|&method| assert_same(method, &device, &device, 6));
+    }
 }
 
 #[test]
 fn replays_are_free_of_races_and_read_what_they_wrote() {
     // SimCLR does what PCL does and less, and MIM what segmentation does.
-    let methods = [Method::Scratch, Method::Pcl, Method::Dino];
-    assert_same("captured steps, checked", &methods, Mode::Check, 4);
+    for method in [Method::Scratch, Method::Pcl, Method::Dino] {
+        let [run, checked] = [Mode::Fast, Mode::Check]
+            .map(|mode| Emulator::for_test("captured steps, checked", mode));
+        let (Some(run), Some(checked)) = (run, checked) else { return };
+        assert_same(method, &Device::Gpu(run), &Device::Gpu(checked), 4);
+    }
 }
 
 #[test]
 fn what_changes_the_step_has_it_captured_again() {
-    let Some(gpu) = Emulator::for_test("captured again", Mode::Fast) else { return };
-    let (device, mut settings) = (Device::Gpu(gpu), tasks::settings(Method::Dino, true));
+    let mut settings = tasks::settings(Method::Dino, true);
     settings.pretrain.dino.frozen_last_layer_epochs = 1;
-    let trained = |captures: bool| -> ssp::Result<Bits> {
-        let mut training = Training::new(&settings, &device, captures)?;
+    let trained = |device: &Device, captures: bool| -> ssp::Result<Bits> {
+        let mut training = Training::new(&settings, device, captures)?;
         let mut captured = Vec::new();
         for number in 0..8 {
             training.step(number as usize / 4, number)?;
@@ -117,17 +125,18 @@ fn what_changes_the_step_has_it_captured_again() {
         assert_eq!(captured, [wanted, wanted].concat(), "the last layer thaws after four steps");
         training.bits()
     };
-    assert!(trained(true).unwrap() == trained(false).unwrap());
+    for device in gpus("captured again") {
+        assert!(trained(&device, true).unwrap() == trained(&device, false).unwrap());
+    }
 }
 
 #[test]
 fn a_look_at_the_network_in_between_does_not_disturb_replays() {
-    let Some(gpu) = Emulator::for_test("captured steps and validation", Mode::Fast) else { return };
-    let (device, settings) = (Device::Gpu(gpu), tasks::settings(Method::Mim, true));
-    let trained = |captures: bool| -> ssp::Result<(Vec<u8>, Vec<f32>)> {
-        let mut training = Training::new(&settings, &device, captures)?;
+    let settings = tasks::settings(Method::Mim, true);
+    let trained = |device: &Device, captures: bool| -> ssp::Result<(Bits, Vec<f32>)> {
+        let mut training = Training::new(&settings, device, captures)?;
         let mut mim = Mim::new(&settings, None)?;
-        mim.network().move_to(&device)?;
+        mim.network().move_to(device)?;
         let mut seen = Vec::new();
         for number in 0..6 {
             training.step(1, number)?;
@@ -140,7 +149,19 @@ fn a_look_at_the_network_in_between_does_not_disturb_replays() {
         assert_eq!(training.stepper.is_captured(), captures);
         Ok((training.bits()?, seen))
     };
-    assert!(trained(true).unwrap() == trained(false).unwrap());
+    for device in gpus("captured steps and validation") {
+        assert!(trained(&device, true).unwrap() == trained(&device, false).unwrap());
+    }
+}
+
+#[test]
+fn what_is_timed_is_the_captured_step() {
+    for device in gpus("timing of captured steps") {
+        let (task, channels) = (BenchTask::UNet, vec![2, 3]);
+        let bench = Bench { task, size: 16, batch: 2, channels, steps: 1, warmup: 0, device };
+        let timing = serde_json::to_value(bench.run().unwrap()).unwrap();
+        assert_eq!(timing["captured"], true, "{timing}");
+    }
 }
 
 /// Copies of all parameters and buffers, each in its place.
@@ -206,20 +227,20 @@ fn stage(folder: &Path, device: &Device, learning_rate: f64) -> ssp::Result<Stat
 
 #[test]
 fn a_stage_whose_steps_are_replayed_goes_as_on_the_cpu() {
-    let Some(gpu) = Emulator::for_test("a captured stage", Mode::Fast) else { return };
-    let [here, there] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let here = tempfile::tempdir().unwrap();
     let wanted = stage(here.path(), &Device::Cpu, 0.05).unwrap();
-    let device = Device::Gpu(gpu);
-    let found = stage(there.path(), &device, 0.05).unwrap();
-    assert!(found.steps > 2 * Stepper::RUN_FIRST as u64, "{} steps", found.steps);
-    let (a, b) = (found.loss.unwrap(), wanted.loss.unwrap());
-    assert!((a - b).abs() < 1e-3 * b, "{a}, not {b}");
-    let (a, b) = (found.best_loss.unwrap(), wanted.best_loss.unwrap());
-    assert!((a - b).abs() < 1e-3 * b, "{a}, not {b}");
-
-    // A loss that is not finite ends the stage at the end of its epoch, and leaves what was good.
-    let wild = tempfile::tempdir().unwrap();
-    let error = stage(wild.path(), &device, f64::MAX).unwrap_err().to_string();
-    assert!(error.contains("in epoch 1 at a learning rate of"), "{error}");
-    assert_eq!(std::fs::read_dir(wild.path().join("pretrain")).unwrap().count(), 0);
+    for device in gpus("a captured stage") {
+        let there = tempfile::tempdir().unwrap();
+        let found = stage(there.path(), &device, 0.05).unwrap();
+        assert!(found.steps > 2 * Stepper::RUN_FIRST as u64, "{} steps", found.steps);
+        let losses = |state: &State| [state.loss.unwrap(), state.best_loss.unwrap()];
+        for (found, wanted) in losses(&found).into_iter().zip(losses(&wanted)) {
+            assert!((found - wanted).abs() < 1e-3 * wanted, "{found}, not {wanted}, on {device}");
+        }
+        // A loss that is not finite ends the stage at the end of its epoch, and nothing is written.
+        let wild = tempfile::tempdir().unwrap();
+        let error = stage(wild.path(), &device, f64::MAX).unwrap_err().to_string();
+        assert!(error.contains("in epoch 1 at a learning rate of"), "{error}");
+        assert_eq!(std::fs::read_dir(wild.path().join("pretrain")).unwrap().count(), 0);
+    }
 }

@@ -5,6 +5,7 @@ extern "C" __global__ void moving_average(const Chunk* chunks, const double* mom
     wide* averages = chunk.parts[0];
     const wide* values = chunk.parts[1];
     wide keep = (wide)*momentum, take = (wide)(1 - *momentum);
+#pragma unroll 4
     for (long long i = threadIdx.x; i < chunk.count; i += blockDim.x) {
 #if REAL == 64
         averages[i] = __dadd_rn(__dmul_rn(keep, averages[i]), __dmul_rn(take, values[i]));

@@ -9,6 +9,7 @@ extern "C" __global__ void sgd(
     const wide* gradients = chunk.parts[2];
     wide rate = (wide)*learning_rate, decay = chunk.mark ? (wide)*weight_decay : 0;
     wide keep = (wide)momentum;
+#pragma unroll 4
     for (long long i = threadIdx.x; i < chunk.count; i += blockDim.x) {
         wide value = values[i], gradient = gradients[i] + decay * value;
         wide direction = keep * momenta[i] + gradient;

@@ -96,7 +96,8 @@ impl Pool {
 
     fn fresh(&mut self, class: usize, source: &impl Source) -> Result<Option<Address>> {
         let mut address = source.allocate(class)?;
-        if address.is_none() && self.usage.idle > 0 {
+        // To take memory back the driver waits for the device, which nobody can during a capture.
+        if address.is_none() && self.usage.idle > 0 && self.capture.is_none() {
             self.release_idle(source);
             address = source.allocate(class)?;
         }
@@ -256,6 +257,20 @@ mod tests {
         pool.give_back(large, 60 << 20);
         assert!(pool.take(64 << 20, &device).unwrap().is_some(), "the idle was returned");
         assert_eq!((pool.usage().idle, *device.left.borrow()), (0, 36 << 20));
+    }
+
+    #[test]
+    fn nothing_is_returned_during_a_capture() {
+        let (device, mut pool) = (Device::of(100 << 20), Pool::default());
+        let idle = pool.take(60 << 20, &device).unwrap().unwrap();
+        pool.give_back(idle, 60 << 20);
+        let step = pool.begin().unwrap();
+        assert_eq!(pool.take(64 << 20, &device).unwrap(), None);
+        assert_eq!(pool.take(60 << 20, &device).unwrap(), Some(idle), "what is there is used");
+        pool.end();
+        pool.let_go(step);
+        pool.give_back(idle, 60 << 20);
+        assert!(pool.take(64 << 20, &device).unwrap().is_some());
     }
 
     #[test]
