@@ -49,6 +49,10 @@ struct BenchTrain {
     #[arg(long, value_delimiter = ',', default_value = "32,64,128,256,512,512,512")]
     channels: Vec<usize>,
 
+    /// What features are kept in; bf16 if left out on a GPU, else f32.
+    #[arg(long, value_enum)]
+    dtype: Option<Features>,
+
     /// Steps that are timed; their median is reported.
     #[arg(long, default_value_t = 5)]
     steps: usize,
@@ -76,9 +80,9 @@ struct BenchKernels {
     #[arg(long, default_value = "paper", value_parser = channels)]
     channels: Channels,
 
-    /// What features are kept in.
-    #[arg(long, value_enum, default_value_t)]
-    dtype: Features,
+    /// What features are kept in; bf16 if left out on a GPU, else f32.
+    #[arg(long, value_enum)]
+    dtype: Option<Features>,
 
     /// Only this operation, by the name of its folder in kernels/src. Repeatable.
     #[arg(long, value_name = "NAME")]
@@ -110,16 +114,21 @@ fn channels(text: &str) -> std::result::Result<Channels, String> {
 }
 
 /// Dtypes of features.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Features {
     /// 32 bits, as everything else.
-    #[default]
     F32,
     /// 16 bits, on a GPU; parameters, statistics and losses have 32.
     Bf16,
 }
 
 impl Features {
+    /// Those asked for, or what a device is good at.
+    fn or_best_of(asked: Option<Self>, device: &ssp::Device) -> Self {
+        let best = if *device == ssp::Device::Cpu { Features::F32 } else { Features::Bf16 };
+        asked.unwrap_or(best)
+    }
+
     fn dtypes(self) -> Dtypes {
         match self {
             Features::F32 => Dtypes::of(DType::F32),
@@ -164,6 +173,7 @@ impl BenchTrain {
             channels: self.channels,
             steps: self.steps,
             warmup: self.warmup,
+            mixed: Features::or_best_of(self.dtype, &device) == Features::Bf16,
             device,
         }
         .run()?;
@@ -178,9 +188,9 @@ impl BenchKernels {
         let network = Network::new(self.size, self.batch, self.channels.0)?;
         let device = self.device.open(&|text| tell(text))?;
         let bench = KernelBench {
+            dtypes: Features::or_best_of(self.dtype, &device).dtypes(),
             device,
             network,
-            dtypes: self.dtype.dtypes(),
             only: self.only,
             peer: self.peer,
             pace: Pace::default(),

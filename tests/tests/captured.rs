@@ -158,7 +158,8 @@ fn a_look_at_the_network_in_between_does_not_disturb_replays() {
 fn what_is_timed_is_the_captured_step() {
     for device in gpus("timing of captured steps") {
         let (task, channels) = (BenchTask::UNet, vec![2, 3]);
-        let bench = Bench { task, size: 16, batch: 2, channels, steps: 1, warmup: 0, device };
+        let bench =
+            Bench { task, size: 16, batch: 2, channels, steps: 1, warmup: 0, device, mixed: true };
         let timing = serde_json::to_value(bench.run().unwrap()).unwrap();
         assert_eq!(timing["captured"], true, "{timing}");
     }

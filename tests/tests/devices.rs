@@ -263,3 +263,10 @@ fn every_task_takes_the_same_steps_on_both() {
         }
     }
 }
+
+#[test]
+fn a_device_that_agrees_passes_the_trial() {
+    for device in devices::all("a trial of a GPU") {
+        ssp::device::trial(&device).unwrap();
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 use nn::{Module, Sgd, SgdSettings};
 use serde::Serialize;
 use tensor::random::{Purpose, Stream};
-use tensor::{Device, Tensor, memory_use};
+use tensor::{DType, Device, Tensor, memory_use};
 
 use crate::data::CLASSES;
 use crate::data::sampler::Batch;
@@ -47,6 +47,8 @@ pub struct Bench {
     pub warmup: usize,
     /// Where it computes.
     pub device: Device,
+    /// Images and features in bf16, as GPUs have it.
+    pub mixed: bool,
 }
 
 /// How fast it is.
@@ -54,6 +56,8 @@ pub struct Bench {
 pub struct Timing {
     task: BenchTask,
     device: String,
+    /// What features are kept in.
+    dtype: &'static str,
     simd: &'static str,
     threads: usize,
     size: usize,
@@ -66,6 +70,9 @@ pub struct Timing {
     images_per_s: f64,
     /// The most that tensors and scratch took at once.
     tensors_peak_mib: f64,
+    /// The same on a GPU.
+    #[serde(rename = "device_peak_MiB")]
+    device_peak_mib: Option<f64>,
     /// The most that the process took at once, where the system tells.
     #[serde(rename = "peak_MiB")]
     peak_mib: Option<f64>,
@@ -95,6 +102,8 @@ impl Trained {
         settings.pretrain.dino.local_size = size / 2;
         settings.pretrain.mim.patch = [(size / 8).max(1); 2];
         settings.pretrain.validate_every = 0;
+        settings.pretrain.optimisation.mixed_precision = bench.mixed;
+        settings.finetune.optimisation.mixed_precision = bench.mixed;
         settings.check()?;
         let task: Box<dyn Task> = match method {
             Method::Scratch => Box::new(Segmentation::unvalidated(&settings)?),
@@ -135,6 +144,9 @@ impl Bench {
         if self.batch < 2 || !self.batch.is_multiple_of(2) || self.steps == 0 {
             let what = "--batch takes an even number, --steps a number above 0";
             return Err(Error::Setting(what.into()));
+        }
+        if self.mixed && self.device == Device::Cpu {
+            return Err(Error::Setting("bf16 is for GPUs: leave --dtype out".into()));
         }
         let mut trained = Trained::new(self)?;
         Whole(trained.task.as_mut()).move_to(&self.device)?;
@@ -185,6 +197,7 @@ impl Bench {
                 Device::Cpu => "cpu".into(),
                 gpu => gpu.to_string(),
             },
+            dtype: if self.mixed { DType::BF16.name() } else { DType::F32.name() },
             simd: kernels::simd::level().name(),
             threads: rayon::current_num_threads(),
             size: self.size,
@@ -193,11 +206,19 @@ impl Bench {
             captured: stepper.is_captured(),
             step_ms: (1e6 * median).round() / 1e3,
             images_per_s: (1e3 * self.batch as f64 / median).round() / 1e3,
-            tensors_peak_mib: (usage.peak as f64 / 1048.576).round() / 1e3,
+            tensors_peak_mib: mebibytes(usage.peak),
+            device_peak_mib: match device {
+                Device::Cpu => None,
+                Device::Gpu(gpu) => Some(mebibytes(gpu.memory_use().peak)),
+            },
             peak_mib: process_peak_mib(),
             allocations: usage.allocations - before,
         })
     }
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    (bytes as f64 / 1048.576).round() / 1e3
 }
 
 /// The most memory that this process has taken, where `/proc` tells.

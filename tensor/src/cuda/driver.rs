@@ -68,11 +68,6 @@ impl Cuda {
         format!("CUDA {cuda}, {compiler}, {}", self.architecture)
     }
 
-    /// How much of the device's memory tensors take.
-    pub fn memory_use(&self) -> MemoryUse {
-        locked(&self.pool).usage()
-    }
-
     /// Returns idle memory to the driver: between stages whose shapes differ.
     pub fn release_idle_memory(&self) {
         if self.bind().is_ok() {
@@ -295,6 +290,10 @@ impl Gpu for Cuda {
             return Err(self.failed(&doing, error));
         }
         if self.waits && !self.is_capturing() { self.synchronise() } else { Ok(()) }
+    }
+
+    fn memory_use(&self) -> MemoryUse {
+        locked(&self.pool).usage()
     }
 
     fn synchronise(&self) -> Result<()> {

@@ -39,6 +39,13 @@ pub use usage::Usage;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent(String);
 
+impl Absent {
+    /// The first thing that is missing, without what else was looked for.
+    pub fn brief(&self) -> &str {
+        self.0.split(';').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

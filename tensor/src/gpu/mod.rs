@@ -11,7 +11,7 @@ mod program;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Result;
+use crate::{MemoryUse, Result};
 
 pub use capture::{Captured, capture};
 pub use memory::Memory;
@@ -152,6 +152,9 @@ pub trait Gpu: Send + Sync {
         launch: Launch,
         arguments: &[Argument],
     ) -> Result<()>;
+
+    /// How much of its memory is in use.
+    fn memory_use(&self) -> MemoryUse;
 
     /// Waits until everything that was launched is done.
     ///

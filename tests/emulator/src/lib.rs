@@ -76,7 +76,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tensor::gpu::{Address, Argument, Captured, Gpu, Launch, Program};
-use tensor::{Error, Result};
+use tensor::{Error, MemoryUse, Result};
 
 use capture::{Captures, Command, Step};
 use program::Loaded;
@@ -106,6 +106,7 @@ pub struct Emulator {
     runtime: &'static Runtime,
     device: Mutex<Device>,
     captures: Mutex<Captures>,
+    usage: Mutex<MemoryUse>,
 }
 
 /// The runtime's device. One thread at a time may use it.
@@ -135,8 +136,9 @@ impl Emulator {
         if device.is_null() {
             return Err(failure(mode, "no addresses left for its memory".into()));
         }
-        let (device, captures) = (Mutex::new(Device(device)), Mutex::default());
-        Ok(Arc::new(Emulator { mode, runtime, device, captures }))
+        let (device, captures, usage) =
+            (Mutex::new(Device(device)), Mutex::default(), Mutex::default());
+        Ok(Arc::new(Emulator { mode, runtime, device, captures, usage }))
     }
 
     /// What this machine lacks to emulate a GPU, and what to install; none where it can.
@@ -167,6 +169,10 @@ impl Emulator {
 
     fn device(&self) -> MutexGuard<'_, Device> {
         self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usage(&self) -> MutexGuard<'_, MemoryUse> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at captures, whose refusal becomes an error.
@@ -250,6 +256,11 @@ impl Gpu for Emulator {
         if address.is_null() {
             return Err(Error::DeviceMemory { device: self.name(), asked: bytes, left });
         }
+        let mut usage = self.usage();
+        usage.live += bytes;
+        usage.peak = usage.peak.max(usage.live);
+        usage.allocations += 1;
+        drop(usage);
         let address = Address(address as u64);
         self.captures(|captures| {
             captures.taken(address, bytes);
@@ -267,11 +278,18 @@ impl Gpu for Emulator {
     }
 
     unsafe fn release(&self, address: Address, bytes: usize) {
+        let mut usage = self.usage();
+        usage.live = usage.live.saturating_sub(bytes);
+        drop(usage);
         if self.captures(|captures| Ok(captures.stays(address, bytes))).unwrap_or(false) {
             return;
         }
         // SAFETY: the runtime looks the address up, and leaves what it did not give.
         unsafe { (self.runtime.release)(self.device().0, pointer(address), bytes) };
+    }
+
+    fn memory_use(&self) -> MemoryUse {
+        *self.usage()
     }
 
     unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()> {
