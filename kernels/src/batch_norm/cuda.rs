@@ -11,7 +11,7 @@ const SOURCES: &[Source] =
     &[Source { path: "kernels/src/batch_norm/batch_norm.cu", text: include_str!("batch_norm.cu") }];
 
 /// Pixels of a span, at least.
-const SPAN: usize = 1 << 9;
+const SPAN: usize = 1 << 6;
 
 /// Threads of a block.
 const BLOCK: usize = 256;

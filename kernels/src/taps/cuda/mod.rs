@@ -97,6 +97,23 @@ impl TileMoments {
         Ok(TileMoments { means, squares, counts: double(tiles)?, tiles })
     }
 
+    /// Moments of runs of tiles, if there are so many tiles that one block would take its time.
+    fn merged(self, gpu: &dyn Gpu, dtype: DType, device: &Device, channels: usize) -> Result<Self> {
+        /// As the kernel has it.
+        const TILES: usize = 256;
+        if self.tiles <= 2 * TILES {
+            return Ok(self);
+        }
+        let merged = TileMoments::new(device, self.tiles.div_ceil(TILES), channels)?;
+        let mut arguments = Self::arguments(Some(&self)).to_vec();
+        arguments.extend(Self::arguments(Some(&merged)));
+        arguments.extend([self.tiles, channels].map(Argument::from));
+        let (program, launch) = (Program::new(PARTS, dtype), runs(channels, merged.tiles));
+        // SAFETY: there are moments of so many tiles and channels, and of each run of tiles.
+        unsafe { gpu.launch(&program, "taps_moments_of_tiles", launch, &arguments)? };
+        Ok(merged)
+    }
+
     /// As kernels take them; nothing where nothing is measured.
     fn arguments(moments: Option<&Self>) -> [Argument; 3] {
         let all = moments.map(|m| [&m.means, &m.squares, &m.counts].map(|b| b.address()));
@@ -141,11 +158,12 @@ impl Taps {
     /// Moments of every channel of a result from those of its tiles.
     fn moments(&self, gpu: &dyn Gpu, result: &Tensor, tiles: TileMoments) -> Result<Moments> {
         let (dtype, channels) = (result.dtype(), result.shape().last());
+        let tiles = tiles.merged(gpu, dtype, &result.device(), channels)?;
         let vector = || Buffer::stale_on(&result.device(), dtype.wide(), channels);
         let (mean, variance) = (vector()?, vector()?);
         let mut arguments = TileMoments::arguments(Some(&tiles)).to_vec();
         arguments.extend([&mean, &variance].map(|buffer| Argument::from(buffer.address())));
-        arguments.extend([tiles.tiles, self.pixels(), channels].map(Argument::from));
+        arguments.extend([tiles.tiles, channels].map(Argument::from));
         let (program, launch) = (Program::new(PARTS, dtype), runs(channels, 1));
         // SAFETY: there are moments of so many tiles and channels, and each channel has a result.
         unsafe { gpu.launch(&program, "taps_moments", launch, &arguments)? };
@@ -172,7 +190,7 @@ impl Taps {
         let bias = || self.of_bias(gpu, gradient);
         if dtype != DType::BF16 {
             let (parts, count) = portable::weights(self, gpu, inputs, gradient)?;
-            let weight = added(gpu, dtype, &parts, count, [channels, outputs], shape, false)?;
+            let weight = added(gpu, dtype, parts, count, [channels, outputs], shape, false)?;
             return Ok((weight, biased.then(bias).transpose()?));
         }
         if self.kind.transposed {
@@ -182,15 +200,15 @@ impl Taps {
             let moving = std::slice::from_ref(gradient);
             let parts = tensor_core::weights(&taps, gpu, moving, &inputs[0], false)?;
             let each = [outputs, channels];
-            let weight = added(gpu, dtype, &parts.weights, parts.count, each, shape, true)?;
+            let weight = added(gpu, dtype, parts.weights, parts.count, each, shape, true)?;
             return Ok((weight, biased.then(bias).transpose()?));
         }
         let parts = tensor_core::weights(self, gpu, inputs, gradient, biased)?;
         let each = [channels, outputs];
-        let weight = added(gpu, dtype, &parts.weights, parts.count, each, shape, false)?;
+        let weight = added(gpu, dtype, parts.weights, parts.count, each, shape, false)?;
         let bias = parts
             .biases
-            .map(|biases| added(gpu, dtype, &biases, parts.count, [1, outputs], [outputs], false));
+            .map(|biases| added(gpu, dtype, biases, parts.count, [1, outputs], [outputs], false));
         Ok((weight, bias.transpose()?))
     }
 
@@ -209,7 +227,7 @@ impl Taps {
         // SAFETY: the gradient has so many pixels and channels; each thread writes an element of its
         // own, in the part of its span.
         unsafe { gpu.launch(&program, "taps_bias_parts", launch, &arguments)? };
-        added(gpu, dtype, &parts, count, [1, outputs], [outputs], false)
+        added(gpu, dtype, parts, count, [1, outputs], [outputs], false)
     }
 }
 
@@ -217,7 +235,7 @@ impl Taps {
 fn added(
     gpu: &dyn Gpu,
     dtype: DType,
-    parts: &Buffer,
+    parts: Buffer,
     count: usize,
     [rows, columns]: [usize; 2],
     shape: impl Into<Shape>,
@@ -225,8 +243,11 @@ fn added(
 ) -> Result<Tensor> {
     let shape = shape.into();
     let elements = shape.elements();
+    if count == 1 && !turned {
+        return Ok(Tensor::over(parts, shape, dtype.wide()));
+    }
     let sum = Buffer::stale_on(&parts.device(), dtype.wide(), elements)?;
-    let places = [parts, &sum].map(|buffer| buffer.address().into());
+    let places = [&parts, &sum].map(|buffer| buffer.address().into());
     let sizes = [count, elements, rows, columns, usize::from(turned)].map(Argument::from);
     let (program, arguments) = (Program::new(PARTS, dtype), [&places[..], &sizes].concat());
     // SAFETY: there are so many parts of so many elements, and each element has a thread.

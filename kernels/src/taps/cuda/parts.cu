@@ -19,30 +19,61 @@ __device__ __forceinline__ double sum_of_runs(double own) {
     return sum;
 }
 
-// Mean and variance of every channel from those of tiles: the squared distances from the mean of all
-// are those from the tile's own, and as many times the distance of the two means.
-extern "C" __global__ void taps_moments(
-    const double* means, const double* squares, const double* counts, wide* mean, wide* variance,
-    long long tiles, long long pixels, long long channels
+// Moments of a run of tiles from `start` to `end`: how many pixels, their mean, and the sum of squared
+// distances from it, which are those from the tiles' own means and as many times the squared distance
+// of the two. All threads of the block call it.
+struct Moments {
+    double count, mean, square;
+};
+
+__device__ __forceinline__ Moments moments_of_tiles(
+    const double* means, const double* squares, const double* counts, long long start,
+    long long end, long long channel, long long channels
 ) {
-    long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
-    bool there = channel < channels;
-    double sum = 0, square = 0;
+    double count = 0, sum = 0, square = 0;
+    if (channel >= channels) end = start;
 #pragma unroll 4
-    for (long long tile = threadIdx.y; tile < tiles; tile += RUNS) {
-        if (there) sum += counts[tile] * means[tile * channels + channel];
+    for (long long tile = start + threadIdx.y; tile < end; tile += RUNS) {
+        count += counts[tile];
+        sum += counts[tile] * means[tile * channels + channel];
     }
-    double middle = sum_of_runs(sum) / (double)pixels;
+    count = sum_of_runs(count);
+    double mean = sum_of_runs(sum) / (count > 0 ? count : 1);
 #pragma unroll 4
-    for (long long tile = threadIdx.y; tile < tiles; tile += RUNS) {
-        if (!there) break;
-        double distance = means[tile * channels + channel] - middle;
+    for (long long tile = start + threadIdx.y; tile < end; tile += RUNS) {
+        double distance = means[tile * channels + channel] - mean;
         square += squares[tile * channels + channel] + counts[tile] * distance * distance;
     }
-    square = sum_of_runs(square);
-    if (threadIdx.y > 0 || !there) return;
-    mean[channel] = (wide)middle;
-    variance[channel] = (wide)(square / (double)pixels);
+    return {count, mean, sum_of_runs(square)};
+}
+
+// Tiles that one block brings together.
+#define TILES 256
+
+// Moments of every so many tiles, in the place of those of each.
+extern "C" __global__ void taps_moments_of_tiles(
+    const double* means, const double* squares, const double* counts, double* all_means,
+    double* all_squares, double* all_counts, long long tiles, long long channels
+) {
+    long long channel = (long long)blockIdx.x * 32 + threadIdx.x, start = (long long)blockIdx.y * TILES;
+    long long end = start + TILES < tiles ? start + TILES : tiles;
+    Moments found = moments_of_tiles(means, squares, counts, start, end, channel, channels);
+    if (threadIdx.y > 0 || channel >= channels) return;
+    all_means[blockIdx.y * channels + channel] = found.mean;
+    all_squares[blockIdx.y * channels + channel] = found.square;
+    if (channel == 0) all_counts[blockIdx.y] = found.count;
+}
+
+// Mean and variance of every channel.
+extern "C" __global__ void taps_moments(
+    const double* means, const double* squares, const double* counts, wide* mean, wide* variance,
+    long long tiles, long long channels
+) {
+    long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
+    Moments found = moments_of_tiles(means, squares, counts, 0, tiles, channel, channels);
+    if (threadIdx.y > 0 || channel >= channels) return;
+    mean[channel] = (wide)found.mean;
+    variance[channel] = (wide)(found.square / found.count);
 }
 
 // The sum over parts, in order. `rows` of `columns` in each part, and the columns become rows where
@@ -56,9 +87,11 @@ extern "C" __global__ void taps_add_parts(
     double sum = 0;
 #pragma unroll 4
     for (long long part = 0; part < count_of_parts; part++) sum += (double)parts[part * count + i];
-    long long block = i / (rows * columns), row = i / columns % rows, column = i % columns;
-    long long to = turned ? (block * columns + column) * rows + row : i;
-    y[to] = (wide)sum;
+    if (turned) {
+        long long block = i / (rows * columns), row = i / columns % rows, column = i % columns;
+        i = (block * columns + column) * rows + row;
+    }
+    y[i] = (wide)sum;
 }
 
 // The gradient of the bias over a span of pixels: a block of 32 channels by 32 pixels.

@@ -16,26 +16,34 @@
 #define WEIGHTS (COLUMNS + EIGHT)    // and from row to row of the weights
 #define PARTS (DEEP / EIGHT)         // copies of a pixel
 
-// Weights as blocks read them: [columns / COLUMNS, chunks, taps, DEEP, COLUMNS], zeros where there are
-// none. Chunks of the second input follow those of the first. A thread for each element.
-extern "C" __global__ void taps_pack(
+// Weights as blocks read them: [columns / COLUMNS, chunks, taps, CHUNK, COLUMNS], zeros where there are
+// none. Chunks of the second input follow those of the first. A block for each tap of a chunk, which
+// reads along whichever axis lies in memory one after another, and turns what it read if need be.
+extern "C" __global__ void __launch_bounds__(THREADS) taps_pack(
     const wide* weights, real* packed, long long tap_step, long long input_step,
-    long long output_step, long long first_channels, long long second_channels, long long outputs,
-    long long count
+    long long output_step, long long first_channels, long long second_channels, long long outputs
 ) {
-    long long i = item();
-    if (i >= count) return;
-    long long column = i % COLUMNS, k = i / COLUMNS % DEEP, tap = i / (COLUMNS * DEEP) % TAPS;
-    long long chunk = i / (COLUMNS * DEEP * TAPS);
-    long long of_first = (first_channels + DEEP - 1) / DEEP;
-    long long chunks = of_first + (second_channels + DEEP - 1) / DEEP;
-    long long output = chunk / chunks * COLUMNS + column;
-    chunk %= chunks;
-    bool second = chunk >= of_first;
-    long long channel = (second ? chunk - of_first : chunk) * DEEP + k;
-    bool there = output < outputs && channel < (second ? second_channels : first_channels);
-    if (second) channel += first_channels;
-    packed[i] = narrow(there ? weights[tap * tap_step + channel * input_step + output * output_step] : 0);
+    __shared__ wide turned[DEEP][COLUMNS + 1];
+    int of_first = ((int)first_channels + DEEP - 1) / DEEP;
+    int chunks = of_first + ((int)second_channels + DEEP - 1) / DEEP;
+    int tap = blockIdx.x % TAPS, chunk = blockIdx.x / TAPS % chunks;
+    int first_column = blockIdx.x / TAPS / chunks * COLUMNS;
+    int first_channel = (chunk < of_first ? chunk : chunk - of_first) * DEEP;
+    int channels = (int)(chunk < of_first ? first_channels : second_channels);
+    weights += tap * tap_step + (chunk < of_first ? 0 : first_channels) * input_step;
+    bool across = output_step == 1;
+    for (int i = threadIdx.x; i < DEEP * COLUMNS; i += THREADS) {
+        int k = across ? i / COLUMNS : i % DEEP, column = across ? i % COLUMNS : i / DEEP;
+        bool there = first_channel + k < channels && first_column + column < outputs;
+        long long at = (first_channel + k) * input_step + (first_column + column) * output_step;
+        turned[k][column] = there ? weights[at] : 0;
+    }
+    __syncthreads();
+    unsigned* to = reinterpret_cast<unsigned*>(packed + (long long)blockIdx.x * DEEP * COLUMNS);
+    for (int i = threadIdx.x; i < DEEP * COLUMNS / 2; i += THREADS) {
+        int k = i / (COLUMNS / 2), column = i % (COLUMNS / 2) * 2;
+        to[i] = pack_bf16(turned[k][column], turned[k][column + 1]);
+    }
 }
 
 // Mean and sum of squared distances from it of the tile's channels, over the pixels that there are

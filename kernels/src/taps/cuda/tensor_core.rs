@@ -178,15 +178,16 @@ fn pack(
     outputs: usize,
 ) -> Result<Buffer> {
     let chunks: usize = channels.iter().map(|channels| channels.div_ceil(layout.chunk)).sum();
-    let rows = chunks * kind.kernel * kind.kernel * layout.chunk;
-    let count = outputs.next_multiple_of(layout.columns()) * rows;
+    let blocks = outputs.div_ceil(layout.columns()) * chunks * kind.kernel * kind.kernel;
+    let count = blocks * layout.chunk * layout.columns();
     let packed = Buffer::stale_on(&weights.device, DType::BF16, count)?;
     let mut arguments = vec![weights.first.into(), packed.address().into()];
     arguments.extend(weights.steps.map(Argument::from));
-    arguments.extend([channels[0], channels[1], outputs, count].map(Argument::from));
-    // SAFETY: weights are of the taps, channels and steps that the arguments say; each thread writes
-    // an element of its own.
-    unsafe { gpu.launch(program, "taps_pack", Launch::over(count), &arguments)? };
+    arguments.extend([channels[0], channels[1], outputs].map(Argument::from));
+    let launch = Launch::blocks(blocks, layout.threads());
+    // SAFETY: weights are of the taps, channels and steps that the arguments say; each block writes
+    // the weights of a tap and a chunk.
+    unsafe { gpu.launch(program, "taps_pack", launch, &arguments)? };
     Ok(packed)
 }
 
@@ -202,8 +203,8 @@ struct Span {
 }
 
 impl Span {
-    /// Blocks that keep a large device busy.
-    const BLOCKS: usize = 528;
+    /// Blocks that keep a large device busy: two on each of 132 multiprocessors, all at once.
+    const BLOCKS: usize = 264;
 
     fn of(kind: Kind, inputs: usize, outputs: usize) -> Self {
         let most = if kind.kernel == 1 { 4 } else { 2 };
