@@ -88,7 +88,7 @@ pub fn large() -> Vec<Case> {
         of([5, 3, 4], &[8], 72, 3, 1, true).plain(),
         of([2, 9, 40], &[24], 70, 1, 1, true).plain(),
         // So many tiles that their moments are brought together twice.
-        of([1, 363, 364], &[2], 3, 1, 1, true).in_network(),
+        of([1, 182, 182], &[1], 2, 1, 1, true).in_network(),
     ]
 }
 

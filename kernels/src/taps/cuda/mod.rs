@@ -100,7 +100,7 @@ impl TileMoments {
     /// Moments of runs of tiles, if there are so many tiles that one block would take its time.
     fn merged(self, gpu: &dyn Gpu, dtype: DType, device: &Device, channels: usize) -> Result<Self> {
         /// As the kernel has it.
-        const TILES: usize = 256;
+        const TILES: usize = 64;
         if self.tiles <= 2 * TILES {
             return Ok(self);
         }

@@ -48,7 +48,7 @@ __device__ __forceinline__ Moments moments_of_tiles(
 }
 
 // Tiles that one block brings together.
-#define TILES 256
+#define TILES 64
 
 // Moments of every so many tiles, in the place of those of each.
 extern "C" __global__ void taps_moments_of_tiles(

@@ -105,9 +105,15 @@ struct Tiling {
 
     __device__ __forceinline__ int patch() const { return images * patch_rows * patch_columns; }
 
-    // Where a tile begins.
+    // Where a tile begins; or where something lies in it.
     struct Corner {
         int image, row, column;
+
+        // In one word, for tables.
+        __device__ __forceinline__ int packed() const { return image << 20 | row << 10 | column; }
+        static __device__ __forceinline__ Corner of(int packed) {
+            return {packed >> 20, packed >> 10 & 1023, packed & 1023};
+        }
     };
     __device__ __forceinline__ Corner corner(int tile) const {
         int across = tile % tiles_across, rest = tile / tiles_across;
@@ -120,11 +126,16 @@ struct Tiling {
         return {rest / tile_rows, rest % tile_rows, column};
     }
 
-    // The pixel of the batch that lies at an index of the patch, or -1 outside of the images.
-    __device__ __forceinline__ int pixel(const Corner& corner, int index) const {
+    // A pixel of the patch.
+    __device__ __forceinline__ Corner read(int index) const {
         int column = index % patch_columns, rest = index / patch_columns;
-        int image = corner.image + rest / patch_rows;
-        int y = corner.row * STEP + LOW + rest % patch_rows, x = corner.column * STEP + LOW + column;
+        return {rest / patch_rows, rest % patch_rows, column};
+    }
+
+    // The pixel of the batch that lies at a place of the patch, or -1 outside of the images.
+    __device__ __forceinline__ int pixel(const Corner& corner, const Corner& at) const {
+        int image = corner.image + at.image;
+        int y = corner.row * STEP + LOW + at.row, x = corner.column * STEP + LOW + at.column;
         bool inside = image < batch && y >= 0 && x >= 0 && y < rows && x < columns;
         return inside ? (image * rows + y) * columns + x : -1;
     }

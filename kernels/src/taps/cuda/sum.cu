@@ -123,7 +123,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) taps_sum(
     real* buffers = reinterpret_cast<real*>(memory + tables * sizeof(int));
     int stage_size = patch * PIXEL + TAPS * DEEP * WEIGHTS;
 
-    for (int i = threadIdx.x; i < patch; i += THREADS) places[i] = tiling.pixel(corner, i);
+    for (int i = threadIdx.x; i < patch; i += THREADS) {
+        places[i] = tiling.pixel(corner, tiling.read(i));
+    }
     for (int i = threadIdx.x; i < ROWS; i += THREADS) {
         Tiling::Corner at = tiling.cell(i);
         int image = corner.image + at.image;

@@ -79,10 +79,10 @@ impl Layout {
     const HIGH: usize = 64;
 
     fn of(kind: Kind, outputs: usize) -> Self {
-        let chunk = if kind.kernel > 2 { 16 } else { 32 };
         // At stride 2 a tile reads four times as many pixels as it has.
-        let (warps_down, warps_across, wide) = match (kind.stride > 1 && !kind.transposed, outputs)
-        {
+        let apart = kind.stride > 1 && !kind.transposed;
+        let chunk = if kind.kernel > 2 || apart { 16 } else { 32 };
+        let (warps_down, warps_across, wide) = match (apart, outputs) {
             (true, ..=32) => (2, 2, 16),
             (true, _) => (2, 2, 32),
             (false, ..=16) => (4, 1, 16),
@@ -230,10 +230,10 @@ impl Span {
             .with("PIXELS", self.pixels as i64)
     }
 
-    /// Bytes of shared memory: a table, then two stages of patch and what stands still.
+    /// Bytes of shared memory: three tables, then two stages of patch and what stands still.
     fn shared(self, patch: usize) -> usize {
         let stage = patch * (self.inputs() + SKEW) + self.pixels * (self.columns + SKEW);
-        4 * self.pixels + 2 * 2 * stage
+        4 * (2 * self.pixels + patch).next_multiple_of(4) + 2 * 2 * stage
     }
 }
 

@@ -38,10 +38,19 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) taps_weight_part
     extern __shared__ __align__(16) unsigned char memory[];
     Tiling tiling(batch, rows, columns, out_rows, out_columns, tile_rows, tile_columns, DEEP);
     int patch = tiling.patch();
-    int* reads = reinterpret_cast<int*>(memory);
-    real* buffers = reinterpret_cast<real*>(memory + DEEP * sizeof(int));
+    // Where cells and pixels of the patch lie, which is the same for every tile; where in the patch the
+    // first tap of a cell reads; then two patches and what stands still.
+    int* cells = reinterpret_cast<int*>(memory);
+    int* reads = cells + DEEP;
+    int* places = reads + DEEP;
+    int tables = (2 * DEEP + patch + 3) / 4 * 4;
+    real* buffers = reinterpret_cast<real*>(memory + tables * sizeof(int));
     int stage_size = patch * MOVING + DEEP * STILL;
-    for (int i = threadIdx.x; i < DEEP; i += THREADS) reads[i] = tiling.first_read(i) * MOVING;
+    for (int i = threadIdx.x; i < DEEP; i += THREADS) {
+        cells[i] = tiling.cell(i).packed();
+        reads[i] = tiling.first_read(i) * MOVING;
+    }
+    for (int i = threadIdx.x; i < patch; i += THREADS) places[i] = tiling.read(i).packed();
 
     // This block's input channels lie in one of the two inputs.
     int of_first = ((int)first_channels + DOWN - 1) / DOWN;
@@ -60,9 +69,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) taps_weight_part
     int moving_channel = first_row + threadIdx.x % MOVING_PARTS * EIGHT;
     int still_channel = first_column + threadIdx.x % STILL_PARTS * EIGHT;
 
-    // The pixel that a cell of a tile stands for, or -1 outside of the images.
+    // The pixel that the patch has at an index, or that a cell stands for; -1 outside of the images.
+    auto pixel = [&](const Tiling::Corner& corner, int index) {
+        return tiling.pixel(corner, Tiling::Corner::of(places[index]));
+    };
     auto place = [&](const Tiling::Corner& corner, int index) {
-        Tiling::Corner at = tiling.cell(index);
+        Tiling::Corner at = Tiling::Corner::of(cells[index]);
         int image = corner.image + at.image, row = corner.row + at.row;
         int column = corner.column + at.column;
         bool inside = image < tiling.batch && row < out_rows && column < out_columns;
@@ -73,7 +85,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) taps_weight_part
         real* to = buffers + stage * stage_size + threadIdx.x % MOVING_PARTS * EIGHT;
         for (int i = threadIdx.x; i < patch * MOVING_PARTS; i += THREADS) {
             int index = i / MOVING_PARTS;
-            bring(moving, to + index * MOVING, tiling.pixel(corner, index), moving_channel);
+            bring(moving, to + index * MOVING, pixel(corner, index), moving_channel);
         }
         to = buffers + stage * stage_size + patch * MOVING + threadIdx.x % STILL_PARTS * EIGHT;
         for (int i = threadIdx.x; i < DEEP * STILL_PARTS; i += THREADS) {
@@ -92,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) taps_weight_part
             Affine affine(moving, moving_channel);
             for (int i = threadIdx.x; i < patch * MOVING_PARTS; i += THREADS) {
                 int index = i / MOVING_PARTS;
-                if (tiling.pixel(corner, index) >= 0) affine.apply(at + index * MOVING);
+                if (pixel(corner, index) >= 0) affine.apply(at + index * MOVING);
             }
         }
         at = buffers + stage * stage_size + patch * MOVING + threadIdx.x % STILL_PARTS * EIGHT;
