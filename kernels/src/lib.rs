@@ -104,7 +104,9 @@ pub fn registry() -> &'static [Operation] {
             .on_gpu(moving_average::cuda::programs),
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
                 .on_gpu(nt_xent::cuda::programs),
-            Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random),
+            Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random)
+                .on_gpu(patch_mask::cuda::programs)
+                .mixed(),
             Operation::new("pool", pool::check::awkward, pool::check::random)
                 .on_gpu(pool::cuda::programs)
                 .mixed(),

@@ -12,16 +12,27 @@ pub(super) const BATCH: u32 = u32::MAX;
 
 /// What is drawn for a batch.
 pub struct Draws {
-    images: Vec<OfImage>,
-    batch: Stream,
+    pub images: Vec<OfImage>,
+    pub batch: Stream,
 }
 
 /// What is drawn for an image.
-struct OfImage {
+pub struct OfImage {
     /// Its hidden patches, in increasing order.
-    hidden: Vec<usize>,
+    pub hidden: Vec<usize>,
     /// The stream, past the draw of the patches.
-    stream: Stream,
+    pub stream: Stream,
+}
+
+impl Draws {
+    /// The hidden patches of all images, as patches of the batch.
+    pub fn hidden(&self, grid: Grid) -> Vec<usize> {
+        let images = self.images.iter().enumerate();
+        let of_image = |(image, drawn): (usize, &OfImage)| -> Vec<usize> {
+            drawn.hidden.iter().map(|patch| image * grid.patches + patch).collect()
+        };
+        images.flat_map(of_image).collect()
+    }
 }
 
 /// Draws which patches are hidden.
@@ -65,15 +76,13 @@ pub fn fill<T: Float>(grid: Grid, fill: Fill, images: &[T], draws: &mut Draws, o
         out.copy_from_slice(batch.image(image));
         batch.fill_image(fill, image, drawn, out);
     });
-    let hidden = draws.images.iter().enumerate().flat_map(|(image, drawn)| {
-        drawn.hidden.iter().map(move |patch| image * grid.patches + patch)
-    });
+    let hidden = draws.hidden(grid);
     match fill {
         Fill::ShufflePixelsBatch => {
-            shuffle_pixels(grid, images, out, hidden, &mut draws.batch);
+            shuffle_pixels(grid, images, out, hidden.into_iter(), &mut draws.batch);
         }
         Fill::ShufflePatchesBatch => {
-            shuffle_patches(grid, images, out, hidden.collect(), &mut draws.batch);
+            shuffle_patches(grid, images, out, hidden, &mut draws.batch);
         }
         _ => {}
     }

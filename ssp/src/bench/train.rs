@@ -152,11 +152,8 @@ impl Bench {
         Whole(trained.task.as_mut()).move_to(&self.device)?;
         let device = &self.device;
         for part in &mut trained.batch {
-            // Masks are drawn on the host, from images that lie there.
-            if self.task != BenchTask::Mim {
-                part.images = part.images.on(device)?;
-                part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
-            }
+            part.images = part.images.on(device)?;
+            part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
         }
         let optimiser = Sgd::new(SgdSettings {
             momentum: 0.99,

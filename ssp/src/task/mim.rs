@@ -66,16 +66,18 @@ impl Mim {
         step: u32,
         mode: Mode,
     ) -> Result<Reconstruction> {
-        let masked = patch_mask(images, &self.mask, self.seed, step)?;
-        let seen = self.precision.images(&masked.images.on(&self.network.device())?)?;
+        let images = images.on(&self.network.device())?;
+        let masked = patch_mask(&images, &self.mask, self.seed, step)?;
+        let seen = self.precision.images(&masked.images)?;
         let output = widened(&self.network.forward(&seen, mode)?.swap_remove(0))?;
-        Ok(Reconstruction { images: images.clone(), masked, output })
+        Ok(Reconstruction { images, masked, output })
     }
 
     /// The images, the same with patches hidden, and which pixels are. Steps name the draw.
-    fn inputs_of(&self, batch: &Batch, step: u32) -> Result<Inputs> {
-        let Masked { images, mask } = patch_mask(&batch.images, &self.mask, self.seed, step)?;
-        Ok(Inputs { tensors: vec![batch.images.clone(), images, mask], numbers: vec![] })
+    fn inputs_of(&mut self, batch: &Batch, step: u32) -> Result<Inputs> {
+        let images = batch.images.on(&self.network.device())?;
+        let Masked { images: seen, mask } = patch_mask(&images, &self.mask, self.seed, step)?;
+        Ok(Inputs { tensors: vec![images, seen, mask], numbers: vec![] })
     }
 
     fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
@@ -139,7 +141,10 @@ impl Pretext for Mim {
 
     fn reconstruction(&mut self, images: &Tensor) -> Result<Option<Reconstruction>> {
         let mut found = tensor::without_tape(|| self.reconstruct(images, 0, Mode::Evaluate))?;
-        found.output = found.output.on(&Device::Cpu)?;
+        let Reconstruction { images, masked, output } = &mut found;
+        for tensor in [images, &mut masked.images, &mut masked.mask, output] {
+            *tensor = tensor.on(&Device::Cpu)?;
+        }
         Ok(Some(found))
     }
 }
