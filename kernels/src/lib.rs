@@ -33,6 +33,7 @@ pub mod sgd;
 pub mod simd;
 pub mod softmax;
 mod taps;
+pub mod views;
 pub mod weight_norm;
 
 use check::Operation;
@@ -128,6 +129,7 @@ pub fn programs(dtype: DType) -> Vec<Program> {
     let taking = |operation: &&Operation| operation.mixed || dtype != DType::BF16;
     let of_rooms = registry().iter().filter(taking).filter_map(|operation| operation.programs);
     let mut programs = vec![sum_program(dtype)];
+    programs.extend((dtype == DType::F32).then(views::program));
     programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
     programs
 }

@@ -342,7 +342,8 @@ impl Sitting<'_> {
     }
 
     fn batch(&self, epoch: usize, index: usize) -> Result<Vec<Batch>> {
-        self.samplers.iter().map(|sampler| sampler.batch(epoch as u32, index)).collect()
+        let device = &self.stage.device;
+        self.samplers.iter().map(|s| s.batch_on(device, epoch as u32, index)).collect()
     }
 
     fn validate(&mut self, task: &mut dyn Task) -> Result<()> {

@@ -158,7 +158,7 @@ fn agrees(device: &Device) {
         println!("{:16} f64 {f64:.1e}, f32 {f32:.1e}{mixed}", operation.name);
     }
     if !without.is_empty() {
-        println!("NOT CHECKED, as they have no kernels for GPUs yet: {}", without.join(", "));
+        println!("without kernels of their own (see --test views): {}", without.join(", "));
     }
     assert!(wrong.is_empty(), "GPU and CPU differ:\n{}", wrong.join("\n"));
 }

@@ -16,4 +16,4 @@ pub use geometry::{Grid, Placement, sampling_matrix};
 pub use kernels::resample::Matrix;
 pub use plain::{onto_source, plain_views};
 pub use settings::{Augmentation, Chance, IntensityScale};
-pub use view::{Pixels, Renderer, Slice};
+pub use view::{Passes, Pixels, Renderer, Slice};

@@ -44,6 +44,43 @@ pub struct Slice<'a> {
     pub position: f64,
 }
 
+/// What happens to the intensities of a view, standardisation, scale and shift folded into as few
+/// passes as the formulas allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Passes {
+    /// What samples are multiplied with, and what is then added.
+    pub affine: [f64; 2],
+    /// Noise that is then added.
+    pub noise: Option<intensity::Noise>,
+    /// Sigma of a blur in pixels, `[rows, columns]`, and what is added after it.
+    pub blur: Option<([f64; 2], f64)>,
+    /// Exponent of contrast.
+    pub contrast: Option<f64>,
+    /// Values above the first become the second minus them.
+    pub solarise: Option<[f64; 2]>,
+}
+
+impl Passes {
+    /// Those of a view of a slice.
+    pub fn of(slice: &Slice, view: &View) -> Self {
+        let [mean, deviation] = slice.mean_and_deviation;
+        let [scale, offset] = standardising(mean, deviation);
+        // Noise and a linear blur commute with the factor, but blur has zeros outside and so does
+        // not commute with the shift.
+        let early = if view.blur.is_some() { 0.0 } else { view.shift };
+        let noise = view
+            .noise
+            .map(|noise| intensity::Noise { deviation: noise.deviation * view.factor, ..noise });
+        Passes {
+            affine: [scale * view.factor, offset * view.factor + early],
+            noise,
+            blur: view.blur.map(|sigma| (sigma, view.shift)),
+            contrast: view.contrast,
+            solarise: view.solarise.map(|above| [above, scale * slice.highest + offset]),
+        }
+    }
+}
+
 /// Makes views; it keeps memory from one to the next. One per thread.
 #[derive(Clone, Debug, Default)]
 pub struct Renderer {
@@ -74,13 +111,8 @@ impl Renderer {
     /// Passes over the image: resampling, in which standardisation, scale and shift are folded as
     /// far as what follows allows; noise and blur where drawn; the extremes, and contrast.
     pub fn image(&mut self, slice: &Slice, target: &Grid, view: &View, image: &mut [f32]) {
-        let [mean, deviation] = slice.mean_and_deviation;
-        let [scale, offset] = standardising(mean, deviation);
-        // Noise and a linear blur commute with the factor, but blur has zeros outside and so does
-        // not commute with the shift.
-        let early = if view.blur.is_some() { 0.0 } else { view.shift };
-        let folded = [scale * view.factor, offset * view.factor + early].map(|v| v as f32);
-        let out = match view.blur {
+        let Passes { affine, noise, blur, contrast, solarise } = Passes::of(slice, view);
+        let out = match blur {
             None => &mut *image,
             Some(_) => {
                 self.unblurred.resize(image.len(), 0.0);
@@ -88,19 +120,18 @@ impl Renderer {
             }
         };
         let matrix = sampling_matrix(&slice.grid, target, &view.placement);
-        bicubic(&self.framed, &matrix, target.size, folded, out);
-        if let Some(noise) = view.noise {
-            add_noise(out, &intensity::Noise { deviation: noise.deviation * view.factor, ..noise });
+        bicubic(&self.framed, &matrix, target.size, affine.map(|v| v as f32), out);
+        if let Some(noise) = noise {
+            add_noise(out, &noise);
         }
-        if let Some(sigma) = view.blur {
-            let late = [1.0, view.shift as f32];
+        if let Some((sigma, late)) = blur {
+            let late = [1.0, late as f32];
             intensity::blur(&self.unblurred, target.size[1], sigma, late, image);
         }
-        if let Some(gamma) = view.contrast {
+        if let Some(gamma) = contrast {
             intensity::contrast(image, gamma);
         }
-        if let Some(threshold) = view.solarise {
-            let top = scale * slice.highest + offset;
+        if let Some([threshold, top]) = solarise {
             intensity::solarise(image, threshold as f32, top as f32);
         }
     }

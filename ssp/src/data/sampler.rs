@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kernels::views::{self, Stored};
 use rayon::prelude::*;
 use tensor::random::{Purpose, Stream};
-use tensor::{Buffer, Tensor};
+use tensor::{Buffer, Device, Tensor};
 
 use super::cache::{Cache, CachedSubject};
 use super::subject::Moment;
-use crate::augment::{Augmentation, Grid, Key, Renderer, View, draw};
+use crate::augment::{
+    Augmentation, Grid, Key, Passes, Pixels, Renderer, Slice, View, draw, sampling_matrix,
+};
 use crate::settings::{Centre, Phases};
 use crate::{Error, Result};
 
@@ -197,13 +200,7 @@ impl Sampler {
     /// # Errors
     /// When `index` is not below [`batches`](Self::batches).
     pub fn batch(&self, epoch: u32, index: usize) -> Result<Batch> {
-        if index >= self.batches() {
-            let what = format!("batch {index} of an epoch of {}", self.batches());
-            return Err(Error::Data(what));
-        }
-        let visits = self.visits(epoch);
-        let start = index * self.batch;
-        let chosen = &visits[start..(start + self.batch).min(visits.len())];
+        let chosen = &self.chosen(epoch, index)?[..];
         let [rows, columns] = self.crops.target.size;
         let views = self.crops.views.len();
         let (count, size) = (chosen.len() * views, rows * columns);
@@ -221,36 +218,95 @@ impl Sampler {
                 self.render(renderer, epoch, sample, images, labels);
             },
         );
+        let images = Tensor::from_buffer::<f32>(images, [count, rows, columns, 1]);
+        let labels = labels.map(|l| Tensor::from_buffer::<u8>(l, [count, rows, columns]));
+        Ok(self.described(images, labels, chosen))
+    }
+
+    /// The same batch made on a GPU, but for rounding, of slices that stay in its memory; on the host
+    /// where the device is that, or has not memory for all slices.
+    ///
+    /// # Errors
+    /// When `index` is not below [`batches`](Self::batches), or the device fails.
+    pub fn batch_on(&self, device: &Device, epoch: u32, index: usize) -> Result<Batch> {
+        let Device::Gpu(gpu) = device else { return self.batch(epoch, index) };
+        let Some(resident) = self.cache.resident(gpu) else { return self.batch(epoch, index) };
+        let chosen = self.chosen(epoch, index)?;
+        let made: Vec<_> = chosen.iter().map(|&sample| self.views(epoch, sample)).collect();
+        let outside = || Error::Data("a slice that is not in the cache".into());
+        let mut views = Vec::with_capacity(chosen.len() * self.crops.views.len());
+        let count = chosen.len() * self.crops.views.len();
+        for place in 0..count {
+            let [slice, view] = self.place(place, chosen.len());
+            let (slice, of_slice) = &made[slice];
+            let (stored, pixels) = match slice.pixels {
+                Pixels::Whole(pixels) => (Stored::Whole, self.cache.offset(pixels)),
+                Pixels::Real(pixels) => (Stored::Real, self.cache.offset(pixels)),
+            };
+            let labels = slice.labels.map(|labels| self.cache.offset(labels).ok_or_else(outside));
+            let Passes { affine, noise, blur, contrast, solarise } =
+                Passes::of(slice, &of_slice[view]);
+            views.push(views::View {
+                pixels: pixels.ok_or_else(outside)?,
+                stored,
+                labels: labels.transpose()?,
+                size: slice.grid.size,
+                matrix: sampling_matrix(&slice.grid, &self.crops.target, &of_slice[view].placement),
+                affine,
+                noise,
+                blur,
+                contrast,
+                solarise,
+            });
+        }
+        let with_labels = matches!(self.selection, Selection::Labelled(_));
+        let (images, labels) =
+            views::render(resident, &views, self.crops.target.size, with_labels)?;
+        Ok(self.described(images, labels, &chosen))
+    }
+
+    /// The slices of a batch.
+    fn chosen(&self, epoch: u32, index: usize) -> Result<Vec<u32>> {
+        if index >= self.batches() {
+            let what = format!("batch {index} of an epoch of {}", self.batches());
+            return Err(Error::Data(what));
+        }
+        let visits = self.visits(epoch);
+        let start = index * self.batch;
+        Ok(visits[start..(start + self.batch).min(visits.len())].to_vec())
+    }
+
+    /// Which of `count` slices, and which view of it, lies at a place of a batch.
+    fn place(&self, place: usize, count: usize) -> [usize; 2] {
+        let views = self.crops.views.len();
+        match self.crops.arrangement {
+            Arrangement::BySlice => [place / views, place % views],
+            Arrangement::ByView => [place % count, place / count],
+        }
+    }
+
+    /// Pictures with what is to be known of their slices.
+    fn described(&self, images: Tensor, labels: Option<Tensor>, chosen: &[u32]) -> Batch {
         let position = |&sample: &u32| {
             let Sample { subject, slice, .. } = self.samples[sample as usize];
             slice as f64 / self.cache.subject(subject).slices() as f64
         };
         let slices: Vec<f64> = chosen.iter().map(position).collect();
-        let samples = chosen.iter().map(|&sample| self.samples[sample as usize]).collect();
-        Ok(Batch {
-            images: Tensor::from_buffer::<f32>(images, [count, rows, columns, 1]),
-            labels: labels.map(|l| Tensor::from_buffer::<u8>(l, [count, rows, columns])),
-            positions: (0..count)
-                .map(|place| match self.crops.arrangement {
-                    Arrangement::BySlice => slices[place / views],
-                    Arrangement::ByView => slices[place % slices.len()],
-                })
-                .collect(),
-            slices: samples,
-        })
+        let count = chosen.len() * self.crops.views.len();
+        Batch {
+            images,
+            labels,
+            positions: (0..count).map(|at| slices[self.place(at, slices.len())[0]]).collect(),
+            slices: chosen.iter().map(|&sample| self.samples[sample as usize]).collect(),
+        }
     }
 
     /// The pictures of a batch of `count` slices, for each slice those of its views.
     fn arranged<'a, T>(&self, pictures: &'a mut [T], count: usize) -> Vec<Vec<&'a mut [T]>> {
         let [rows, columns] = self.crops.target.size;
-        let views = self.crops.views.len();
         let mut slices: Vec<Vec<&mut [T]>> = (0..count).map(|_| Vec::new()).collect();
         for (place, picture) in pictures.chunks_mut(rows * columns).enumerate() {
-            let slice = match self.crops.arrangement {
-                Arrangement::BySlice => place / views,
-                Arrangement::ByView => place % count,
-            };
-            slices[slice].push(picture);
+            slices[self.place(place, count)[0]].push(picture);
         }
         slices
     }
@@ -264,28 +320,36 @@ impl Sampler {
         images: Vec<&mut [f32]>,
         labels: Vec<&mut [u8]>,
     ) {
-        let Sample { subject, phase, slice } = self.samples[sample as usize];
-        let cached = self.cache.subject(subject);
-        let slice = cached.slice(phase, slice);
+        let (slice, views) = self.views(epoch, sample);
         let target = &self.crops.target;
-        let centre = match self.crops.centre {
-            Centre::Labels => slice.centre,
-            Centre::Motion => cached.motion_centre(),
-            Centre::Slice => None,
-        };
         renderer.load(&slice);
         let mut labels = labels.into_iter();
-        for (i, (augmentation, image)) in self.crops.views.iter().zip(images).enumerate() {
-            let key = Key { seed: self.seed, epoch, sample, view: self.crops.first + i as u32 };
-            let view = match augmentation {
-                Some(settings) => draw(settings, target.size, centre, key),
-                None => View::PLAIN,
-            };
+        for (view, image) in views.into_iter().zip(images) {
             renderer.image(&slice, target, &view, image);
             if let (Some(out), Some(labels)) = (labels.next(), slice.labels) {
                 Renderer::labels(labels, &slice.grid, target, &view, out);
             }
         }
+    }
+
+    /// A slice, and its views as they are drawn.
+    fn views(&self, epoch: u32, sample: u32) -> (Slice<'_>, Vec<View>) {
+        let Sample { subject, phase, slice } = self.samples[sample as usize];
+        let cached = self.cache.subject(subject);
+        let slice = cached.slice(phase, slice);
+        let centre = match self.crops.centre {
+            Centre::Labels => slice.centre,
+            Centre::Motion => cached.motion_centre(),
+            Centre::Slice => None,
+        };
+        let drawn = |(i, augmentation): (usize, &Option<Augmentation>)| {
+            let key = Key { seed: self.seed, epoch, sample, view: self.crops.first + i as u32 };
+            match augmentation {
+                Some(settings) => draw(settings, self.crops.target.size, centre, key),
+                None => View::PLAIN,
+            }
+        };
+        (slice, self.crops.views.iter().enumerate().map(drawn).collect())
     }
 
     /// Slices in the order of an epoch.

@@ -13,10 +13,13 @@ mod prepare;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use memmap2::Mmap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use tensor::Gpu;
+use tensor::gpu::Memory;
 
 use self::file::{Encoding, Entry, FrameEntry, Index, Writer};
 use self::prepare::Prepared;
@@ -57,9 +60,24 @@ pub struct Cache {
     path: PathBuf,
     map: Mmap,
     subjects: Vec<Entry>,
+    /// The same bytes on a GPU, once views are made there; none where it has not the memory.
+    resident: OnceLock<Option<Memory>>,
 }
 
 impl Cache {
+    /// The whole file in the memory of a GPU, where it is copied when it is first asked for and then
+    /// stays; none where there is not so much memory, or it lies on another.
+    pub fn resident(&self, gpu: &Arc<dyn Gpu>) -> Option<&Memory> {
+        let memory = self.resident.get_or_init(|| Memory::from_host(gpu, &self.map).ok());
+        memory.as_ref().filter(|memory| Arc::ptr_eq(memory.gpu(), gpu))
+    }
+
+    /// Where a part of the file begins in it.
+    pub fn offset<T>(&self, part: &[T]) -> Option<usize> {
+        let start = (part.as_ptr() as usize).checked_sub(self.map.as_ptr() as usize)?;
+        (start + size_of_val(part) <= self.map.len()).then_some(start)
+    }
+
     /// Opens the cache of `key` in `folder`, or builds it from the subjects that `read` reads, one
     /// for each of `ids`, in parallel and with at most two packed subjects per thread in memory.
     /// `progress(done, total)` is called after each.
@@ -113,7 +131,8 @@ impl Cache {
             return Ok(None);
         }
         let Index { subjects, failures, settled, .. } = index;
-        Ok(Some((Cache { path: path.to_path_buf(), map, subjects }, failures, settled)))
+        let cache = Cache { path: path.to_path_buf(), map, subjects, resident: OnceLock::new() };
+        Ok(Some((cache, failures, settled)))
     }
 
     /// Where the cache lies.
