@@ -16,6 +16,7 @@ pub mod run;
 pub mod settings;
 pub mod step;
 pub mod study;
+pub mod sweep;
 pub mod task;
 pub mod train;
 mod yaml;
