@@ -6,6 +6,7 @@ mod data;
 mod evaluate;
 mod options;
 mod predict;
+mod sweep;
 mod train;
 mod watch;
 
@@ -34,6 +35,7 @@ const EXAMPLES: &str = "Examples:
   cine train --method pcl                          on the built-in phantom cohort, in minutes
   cine train --method pcl --data ACDC/training --preset small
   cine train --config mim-config.yaml --config baseline-config.yaml --data MnM
+  cine sweep --data ACDC/training --preset small --counts 5,10,all --out sweep
   cine predict --weights runs/pcl-small-1 scan.nii.gz --out labels
   cine evaluate --weights runs/pcl-small-1 --data ACDC/testing
   cine data inspect ACDC/training/patient001
@@ -47,6 +49,8 @@ Exit codes: 0 done, 1 failed, 2 a command line or settings that make no sense.";
 enum Command {
     /// Pretrain, fine-tune and test; leaves a folder to look through.
     Train(train::Train),
+    /// Train many times: methods by numbers of labelled subjects by seeds, and compare.
+    Sweep(sweep::Sweep),
     /// Outline the heart in NIfTI files; writes label maps on the files' own grid.
     Predict(predict::Predict),
     /// Compare with labels: 3D Dice per structure, frame and subject.
@@ -67,6 +71,7 @@ fn main() -> ExitCode {
     }
     let outcome = within_memory(|| match cli.command {
         Command::Train(command) => command.run(),
+        Command::Sweep(command) => command.run(),
         Command::Predict(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Data(command) => command.run(),

@@ -100,7 +100,7 @@ impl SettingOptions {
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum Device {
-    /// What is known to work: the processor, for now.
+    /// A GPU that agrees with the processor on a trial, else the processor.
     #[default]
     Auto,
     /// The processor.

@@ -3,6 +3,9 @@
 //! An operation's own shapes live in its room, in `check.rs`; the suites (gradients against finite
 //! differences, device agreement, benchmarks) walk [`registry`](crate::registry) and run on them.
 
+use std::sync::Arc;
+
+use half::bf16;
 use tensor::gpu::Program;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Shape, Tensor, with_float};
@@ -37,6 +40,8 @@ pub struct Argument {
     pub values: Values,
     /// Whether the operation has a gradient with respect to it.
     pub differentiable: bool,
+    /// Whether it is a parameter or a statistic, which [`DType::wide`] has beside features.
+    pub wide: bool,
 }
 
 impl Argument {
@@ -61,11 +66,19 @@ impl Argument {
         self
     }
 
-    fn of(shape: impl Into<Shape>, values: Values, differentiable: bool) -> Self {
-        Argument { shape: shape.into(), values, differentiable }
+    /// The same argument, as a parameter or a statistic.
+    pub fn wide(mut self) -> Self {
+        self.wide = true;
+        self
     }
 
-    /// Draws the argument; equal streams give equal values, rounded to the dtype.
+    fn of(shape: impl Into<Shape>, values: Values, differentiable: bool) -> Self {
+        Argument { shape: shape.into(), values, differentiable, wide: false }
+    }
+
+    /// Draws the argument; equal streams give equal values, rounded to the dtype. What is kept wide
+    /// beside that has values that the dtype can hold too: so a result that differs owes it to the
+    /// operation, and not to its arguments.
     ///
     /// # Errors
     /// When `dtype` is not floating.
@@ -82,6 +95,14 @@ impl Argument {
                 Values::Classes(_) => 0.0,
             })
             .collect();
+        if dtype == DType::BF16 {
+            let rounded: Vec<bf16> = values.iter().map(|&v| bf16::from_f64(v)).collect();
+            if !self.wide {
+                return Tensor::from_slice(&rounded, self.shape);
+            }
+            let widened: Vec<f32> = rounded.iter().map(|v| v.to_f32()).collect();
+            return Tensor::from_slice(&widened, self.shape);
+        }
         with_float!("check", dtype, T => {
             let values: Vec<T> = values.iter().map(|&v| tensor::Float::from_f64(v)).collect();
             Tensor::from_slice(&values, self.shape)
@@ -90,7 +111,7 @@ impl Argument {
 }
 
 /// The function that a check runs: arguments in, results out.
-pub type Function = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+pub type Function = Arc<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
 
 /// What the results should be, computed naively: the elements of the arguments in, the elements of
 /// the results out. It knows the shapes from its case.
@@ -117,7 +138,7 @@ impl Case {
         arguments: Vec<Argument>,
         run: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static,
     ) -> Self {
-        let (name, run) = (name.into(), Box::new(run));
+        let (name, run) = (name.into(), Arc::new(run));
         Case { name, arguments, run, reference: None, differentiable: true }
     }
 
@@ -163,8 +184,12 @@ pub struct Operation {
     pub awkward: fn() -> Vec<Case>,
     /// A case of random shape and settings, small enough for finite differences.
     pub random: fn(&mut Stream) -> Case,
+    /// Cases too large for those, on which devices are held against each other.
+    pub large: fn() -> Vec<Case>,
     /// Its kernels for GPUs, specialised for a dtype; none if there are none yet.
     pub programs: Option<fn(DType) -> Vec<Program>>,
+    /// Whether it takes features of bf16 there.
+    pub mixed: bool,
 }
 
 impl Operation {
@@ -174,11 +199,21 @@ impl Operation {
         awkward: fn() -> Vec<Case>,
         random: fn(&mut Stream) -> Case,
     ) -> Self {
-        Operation { name, awkward, random, programs: None }
+        Operation { name, awkward, random, large: Vec::new, programs: None, mixed: false }
     }
 
     /// The same with kernels for GPUs.
     pub const fn on_gpu(self, programs: fn(DType) -> Vec<Program>) -> Self {
         Operation { programs: Some(programs), ..self }
+    }
+
+    /// The same with cases that are too large for finite differences.
+    pub const fn with_large(self, large: fn() -> Vec<Case>) -> Self {
+        Operation { large, ..self }
+    }
+
+    /// The same, which takes features of bf16 on GPUs.
+    pub const fn mixed(self) -> Self {
+        Operation { mixed: true, ..self }
     }
 }

@@ -45,27 +45,36 @@ pub fn registry() -> &'static [Operation] {
     const {
         &[
             Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random)
-                .on_gpu(batch_norm::cuda::programs),
+                .on_gpu(batch_norm::cuda::programs)
+                .mixed(),
             Operation::new("cast", cast::check::awkward, cast::check::random)
-                .on_gpu(cast::cuda::programs),
+                .on_gpu(cast::cuda::programs)
+                .mixed(),
             Operation::new("concat", concat::check::awkward, concat::check::random)
-                .on_gpu(concat::cuda::programs),
+                .on_gpu(concat::cuda::programs)
+                .mixed(),
             Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random)
-                .on_gpu(conv2d::cuda::programs),
+                .on_gpu(conv2d::cuda::programs)
+                .with_large(conv2d::check::large)
+                .mixed(),
             Operation::new(
                 "conv_transpose2d",
                 conv_transpose2d::check::awkward,
                 conv_transpose2d::check::random,
             )
-            .on_gpu(conv_transpose2d::cuda::programs),
+            .on_gpu(conv_transpose2d::cuda::programs)
+            .with_large(conv_transpose2d::check::large)
+            .mixed(),
             Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random)
-                .on_gpu(dice_ce::cuda::programs),
+                .on_gpu(dice_ce::cuda::programs)
+                .mixed(),
             Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random)
                 .on_gpu(dino_loss::cuda::programs),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
                 .on_gpu(elementwise::cuda::programs),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random)
-                .on_gpu(gelu::cuda::programs),
+                .on_gpu(gelu::cuda::programs)
+                .mixed(),
             Operation::new("intensity", intensity::check::awkward, intensity::check::random)
                 .on_gpu(intensity::cuda::programs),
             Operation::new(
@@ -73,17 +82,22 @@ pub fn registry() -> &'static [Operation] {
                 l2_normalise::check::awkward,
                 l2_normalise::check::random,
             )
-            .on_gpu(l2_normalise::cuda::programs),
+            .on_gpu(l2_normalise::cuda::programs)
+            .mixed(),
             Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
-                .on_gpu(leaky_relu::cuda::programs),
+                .on_gpu(leaky_relu::cuda::programs)
+                .mixed(),
             Operation::new("linear", linear::check::awkward, linear::check::random)
-                .on_gpu(linear::cuda::programs),
+                .on_gpu(linear::cuda::programs)
+                .mixed()
+                .with_large(linear::check::large),
             Operation::new(
                 "masked_error",
                 masked_error::check::awkward,
                 masked_error::check::random,
             )
-            .on_gpu(masked_error::cuda::programs),
+            .on_gpu(masked_error::cuda::programs)
+            .mixed(),
             Operation::new(
                 "moving_average",
                 moving_average::check::awkward,
@@ -93,9 +107,11 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
                 .on_gpu(nt_xent::cuda::programs),
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random)
-                .on_gpu(patch_mask::cuda::programs),
+                .on_gpu(patch_mask::cuda::programs)
+                .mixed(),
             Operation::new("pool", pool::check::awkward, pool::check::random)
-                .on_gpu(pool::cuda::programs),
+                .on_gpu(pool::cuda::programs)
+                .mixed(),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random)
                 .on_gpu(reduce::cuda::programs),
             Operation::new("resample", resample::check::awkward, resample::check::random)
@@ -112,9 +128,10 @@ pub fn registry() -> &'static [Operation] {
     }
 }
 
-/// Every program for GPUs that is launched on tensors of a dtype, the tape's own included.
+/// Every program for GPUs that is launched on features of a dtype, the tape's own included.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    let of_rooms = registry().iter().filter_map(|operation| operation.programs);
+    let taking = |operation: &&Operation| operation.mixed || dtype != DType::BF16;
+    let of_rooms = registry().iter().filter(taking).filter_map(|operation| operation.programs);
     let mut programs = vec![sum_program(dtype)];
     programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
     programs

@@ -1,6 +1,6 @@
 //! Layers, and the block of two of them that the networks are built of.
 
-use kernels::batch_norm::{Moments, Statistics, batch_norm, blended};
+use kernels::batch_norm::{Moments, Statistics, batch_norm, blend};
 use kernels::conv_transpose2d::conv_transpose2d;
 use kernels::conv2d::{conv2d, conv2d_with_moments};
 use kernels::linear::linear;
@@ -201,8 +201,8 @@ impl BatchNorm {
         let n = moments.count as f64;
         let unbiased = n / (n - 1.0).max(1.0);
         let momentum = Self::MOMENTUM;
-        self.running_mean = blended(&self.running_mean, &moments.mean, 1.0, momentum)?;
-        self.running_var = blended(&self.running_var, &moments.variance, unbiased, momentum)?;
+        blend(&mut self.running_mean, &moments.mean, 1.0, momentum)?;
+        blend(&mut self.running_var, &moments.variance, unbiased, momentum)?;
         self.num_batches_tracked += 1;
         let (gamma, beta) = (self.weight.tensor(), self.bias.tensor());
         batch_norm(x, Statistics::Batch(moments), gamma, beta, Self::EPSILON, slope)

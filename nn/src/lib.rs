@@ -22,7 +22,7 @@ pub use error::{Error, Result};
 pub use init::Init;
 pub use layers::{BatchNorm, Block, Conv, ConvTranspose, Linear, Mode};
 pub use module::{Layout, Module, Parameter, Part, Slot};
-pub use moving_average::follow;
+pub use moving_average::Follower;
 pub use optimiser::{Sgd, SgdSettings};
 pub use unet::{Decoder, Encoder, UNet};
 

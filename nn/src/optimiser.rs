@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kernels::sgd::{self, sgd};
-use tensor::{Buffer, Gradients, Tensor};
+use tensor::{Buffer, Gradients, Number, Tensor};
 
 use crate::{Error, Module, Result, Slot};
 
@@ -27,22 +27,26 @@ pub struct SgdSettings {
 #[derive(Debug)]
 pub struct Sgd {
     settings: SgdSettings,
+    weight_decay: Number,
     /// By parameter name.
     momentum: BTreeMap<String, Tensor>,
+    /// Where everything lies on a GPU.
+    table: sgd::Table,
 }
 
 impl Sgd {
     /// Nothing remembered yet.
     pub fn new(settings: SgdSettings) -> Self {
-        Sgd { settings, momentum: BTreeMap::new() }
+        let weight_decay = settings.weight_decay.into();
+        Sgd { settings, weight_decay, momentum: BTreeMap::new(), table: sgd::Table::default() }
     }
 
     /// Changes the weight decay of the steps that follow.
-    pub fn set_weight_decay(&mut self, weight_decay: f64) {
-        self.settings.weight_decay = weight_decay;
+    pub fn set_weight_decay(&mut self, weight_decay: impl Into<Number>) {
+        self.weight_decay = weight_decay.into();
     }
 
-    /// Updates every parameter of `module` that has a gradient, in place.
+    /// Updates every parameter of `module` that has a gradient, in place, in one launch on a GPU.
     ///
     /// # Errors
     /// When a gradient does not fit its parameter.
@@ -50,14 +54,14 @@ impl Sgd {
         &mut self,
         module: &mut dyn Module,
         mut gradients: Gradients,
-        learning_rate: f64,
+        learning_rate: impl Into<Number>,
     ) -> Result<()> {
         struct Taken {
             name: String,
             value: Buffer,
             momentum: Buffer,
             gradient: Tensor,
-            decay: f64,
+            decays: bool,
         }
         let mut taken = Vec::new();
         let mut failure = None;
@@ -65,7 +69,7 @@ impl Sgd {
             let Slot::Parameter(parameter) = slot else { return };
             let Some(gradient) = gradients.take(parameter.tensor()) else { return };
             let vector = parameter.tensor().shape().axes() < 2;
-            let decay = !(vector && self.settings.decay_matrices_only);
+            let decays = !(vector && self.settings.decay_matrices_only);
             let momentum = match self.momentum.remove(name) {
                 // What was read from a file lies on the host.
                 Some(momentum) => {
@@ -79,7 +83,7 @@ impl Sgd {
                     momentum,
                     value: parameter.take(),
                     gradient,
-                    decay: if decay { self.settings.weight_decay } else { 0.0 },
+                    decays,
                 }),
                 Err(error) => failure = Some(error),
             }
@@ -88,11 +92,13 @@ impl Sgd {
             value: &mut t.value,
             momentum: &mut t.momentum,
             gradient: &t.gradient,
-            weight_decay: t.decay,
+            decays: t.decays,
         });
         let SgdSettings { momentum, nesterov, .. } = self.settings;
+        let (learning_rate, weight_decay) = (learning_rate.into(), self.weight_decay.clone());
+        let update = sgd::Sgd { learning_rate, weight_decay, momentum, nesterov };
         let outcome = match failure {
-            None => sgd(slots.collect(), &sgd::Sgd { learning_rate, momentum, nesterov }),
+            None => sgd(slots.collect(), &update, &mut self.table),
             Some(error) => Err(error),
         };
         let mut taken = taken.into_iter().peekable();

@@ -14,11 +14,13 @@ mod predict_files;
 pub mod roles;
 pub mod run;
 pub mod settings;
+pub mod step;
 pub mod study;
+pub mod sweep;
 pub mod task;
 pub mod train;
 mod yaml;
 
 pub use error::{Error, Result};
 pub use predict_files::{Tally, predict_files};
-pub use tensor::{Device, OutOfMemory};
+pub use tensor::{DType, Device, OutOfMemory};

@@ -7,20 +7,27 @@ use crate::Result;
 use crate::augment::{Grid, Slice, onto_source, plain_views};
 use crate::data::CLASSES;
 use crate::data::cache::CachedSubject;
+use crate::task::{Precision, widened};
 
 /// A network and the grid that it works on.
 pub struct Predictor<'a> {
     network: &'a mut UNet,
     grid: Grid,
+    precision: Precision,
 }
 
 /// Slices that go through the network at once: enough to keep it busy, few enough for memory.
 const SLICES: usize = 16;
 
 impl<'a> Predictor<'a> {
-    /// Predicts with `network`, whose input is of `grid`.
+    /// Predicts with `network`, whose input is of `grid`, in the precision of its parameters.
     pub fn new(network: &'a mut UNet, grid: Grid) -> Self {
-        Predictor { network, grid }
+        Predictor { network, grid, precision: Precision::default() }
+    }
+
+    /// The same in another precision.
+    pub fn computing_in(self, precision: Precision) -> Self {
+        Predictor { precision, ..self }
     }
 
     /// Labels of every slice of a phase, `slices * rows * columns` of the source grid: the class of
@@ -34,9 +41,10 @@ impl<'a> Predictor<'a> {
         let mut labels = Vec::new();
         for slices in slices.chunks(SLICES) {
             let views = plain_views(slices, &self.grid).on(&self.network.device())?;
+            let views = self.precision.images(&views)?;
             let outputs = without_tape(|| self.network.forward(&views, Mode::Evaluate))?;
             if let Some(finest) = outputs.first() {
-                let finest = finest.on(&Device::Cpu)?;
+                let finest = widened(finest)?.on(&Device::Cpu)?;
                 let logits = onto_source(&finest, &subject.grid(), &self.grid)?;
                 labels.extend(logits.data::<f32>().chunks_exact(CLASSES).map(highest));
             }

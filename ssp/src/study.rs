@@ -138,7 +138,7 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
 }
 
 /// The subjects to train on, and those to test on where they are given apart.
-fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
+pub(crate) fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     let cache = cache_folder();
     let all: &[String] = &[];
     let cohort = open_cohort("reading", watcher, |progress| {

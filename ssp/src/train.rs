@@ -16,7 +16,8 @@ use tensor::Device;
 use crate::data::sampler::{Batch, Sampler};
 use crate::run::metrics::{Metrics, Record};
 use crate::settings::{Decay, Optimisation};
-use crate::task::{Step, Task, Validation, Whole};
+use crate::step::{Rates, Stepper};
+use crate::task::{Step, Task, Validation, Whole, freeze};
 use crate::{Error, Result};
 
 /// Someone who watches a training: a progress bar, a log.
@@ -160,7 +161,7 @@ impl Stage<'_> {
             stage: self,
             samplers,
             batches,
-            optimiser,
+            stepper: Stepper::new(&self.device, optimiser)?,
             metrics,
             before: state.seconds,
             started: Instant::now(),
@@ -226,7 +227,7 @@ struct Sitting<'a> {
     stage: &'a Stage<'a>,
     samplers: &'a [Sampler],
     batches: usize,
-    optimiser: Sgd,
+    stepper: Stepper,
     metrics: Metrics,
     state: State,
     /// Seconds of earlier sittings.
@@ -279,58 +280,72 @@ impl Sitting<'_> {
     fn epoch(&mut self, task: &mut dyn Task, epoch: usize) -> Result<()> {
         let batches = self.batches;
         let every = ((self.stage.optimisation.epochs * batches) as u64 / ROWS).max(1);
-        let mut sum = 0.0;
+        let (mut sum, mut seen) = (0.0, 0);
         for index in 0..batches {
             let step = self.step(epoch);
-            let rate = self.stage.rate(step);
+            let rates = Rates {
+                learning_rate: self.stage.rate(step),
+                weight_decay: self.stage.weight_decay(step),
+            };
             let batch = self.batch(epoch, index)?;
-            let loss = task.loss(&batch, step)?;
-            let value = loss.item()?;
-            if !value.is_finite() {
-                return Err(Error::Data(format!(
-                    "{}: the loss became {value} in epoch {} at a learning rate of {rate:.2e}; \
-                     start again with a lower {}",
-                    self.stage.name,
-                    epoch + 1,
-                    self.stage.learning_rate_key
-                )));
-            }
-            let gradients = loss.backward()?;
-            self.optimiser.set_weight_decay(self.stage.weight_decay(step));
-            self.optimiser.step(task.network(), gradients, rate)?;
-            task.updated(step)?;
+            self.stepper.step(task, &batch, step, rates)?;
             self.state.steps += 1;
-            sum += value;
-            self.since.losses += value;
             self.since.steps += 1;
             self.since.images += batch.iter().map(|part| part.images.dims()[0]).sum::<usize>();
-            if self.state.steps.is_multiple_of(every) {
-                let Since { losses, steps, images, from } =
-                    std::mem::replace(&mut self.since, Since::now());
-                self.metrics.append(&Record {
-                    stage: self.stage.name.to_owned(),
-                    epoch: epoch + 1,
-                    step: self.state.steps,
-                    loss: Some(losses / f64::from(steps)),
-                    learning_rate: Some(rate),
-                    images_per_second: Some(images as f64 / from.elapsed().as_secs_f64()),
-                    seconds: self.seconds(),
-                    ..Record::default()
-                })?;
+            let due = self.state.steps.is_multiple_of(every);
+            // To look at losses on a GPU is to wait for it.
+            if due || index + 1 == batches || self.stage.device == Device::Cpu {
+                let losses = self.losses(epoch, rates)?;
+                sum += losses;
+                seen = index + 1;
+                self.since.losses += losses;
             }
-            let text = format!(
-                "epoch {}/{}  loss {:.4}{}",
-                epoch + 1,
-                self.stage.optimisation.epochs,
-                sum / (index + 1) as f64,
-                self.state
-                    .best_dice
-                    .map_or(String::new(), |dice| format!("  valid Dice {dice:.3}"))
-            );
-            self.watcher.advance(self.state.steps, &text);
+            if due {
+                self.row(epoch, rates)?;
+            }
+            let loss = match seen {
+                0 => String::new(),
+                _ => format!("  loss {:.4}", sum / seen as f64),
+            };
+            let dice = self.state.best_dice;
+            let dice = dice.map_or(String::new(), |dice| format!("  valid Dice {dice:.3}"));
+            let (epoch, epochs) = (epoch + 1, self.stage.optimisation.epochs);
+            self.watcher.advance(self.state.steps, &format!("epoch {epoch}/{epochs}{loss}{dice}"));
         }
         self.state.loss = Some(sum / batches as f64);
         Ok(())
+    }
+
+    /// The sum of the losses since it was last asked for.
+    fn losses(&mut self, epoch: usize, rates: Rates) -> Result<f64> {
+        let losses = self.stepper.losses()?;
+        if losses.is_finite() {
+            return Ok(losses);
+        }
+        Err(Error::Data(format!(
+            "{}: the loss became {losses} in epoch {} at a learning rate of {:.2e}; start again with \
+             a lower {}",
+            self.stage.name,
+            epoch + 1,
+            rates.learning_rate,
+            self.stage.learning_rate_key
+        )))
+    }
+
+    /// Writes what has come together into the books.
+    fn row(&mut self, epoch: usize, rates: Rates) -> Result<()> {
+        let Since { losses, steps, images, from } =
+            std::mem::replace(&mut self.since, Since::now());
+        self.metrics.append(&Record {
+            stage: self.stage.name.to_owned(),
+            epoch: epoch + 1,
+            step: self.state.steps,
+            loss: Some(losses / f64::from(steps)),
+            learning_rate: Some(rates.learning_rate),
+            images_per_second: Some(images as f64 / from.elapsed().as_secs_f64()),
+            seconds: self.seconds(),
+            ..Record::default()
+        })
     }
 
     fn step(&self, epoch: usize) -> Step {
@@ -340,7 +355,7 @@ impl Sitting<'_> {
 
     fn batch(&self, epoch: usize, index: usize) -> Result<Vec<Batch>> {
         let device = &self.stage.device;
-        self.samplers.iter().map(|s| s.batch_for(device, epoch as u32, index)).collect()
+        self.samplers.iter().map(|s| s.batch_on(device, epoch as u32, index)).collect()
     }
 
     fn validate(&mut self, task: &mut dyn Task) -> Result<()> {
@@ -384,19 +399,10 @@ impl Sitting<'_> {
         let state = serde_json::to_string(&self.state);
         metadata.insert("state".into(), state.map_err(|e| Error::Data(e.to_string()))?);
         let path = self.stage.progress();
-        checkpoint::save_progress(&path, &mut Whole(task), &self.optimiser, metadata)?;
+        checkpoint::save_progress(&path, &mut Whole(task), self.stepper.optimiser(), metadata)?;
         self.saved = Instant::now();
         Ok(())
     }
-}
-
-/// Freezes what the task leaves as it is in this epoch, and frees the rest.
-fn freeze(task: &mut dyn Task, epoch: usize) {
-    let mut frozen = std::collections::HashSet::new();
-    let mut names = Vec::new();
-    task.network().visit("", &mut |name, _| names.push(name.to_owned()));
-    frozen.extend(names.into_iter().filter(|name| task.is_frozen(name, epoch)));
-    task.network().freeze(&|name| frozen.contains(name));
 }
 
 #[cfg(test)]

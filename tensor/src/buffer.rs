@@ -122,6 +122,33 @@ impl Buffer {
         if self.device() == *device { Ok(self) } else { self.copied_to(device) }
     }
 
+    /// Copies from equally long memory, wherever that lies; this stays where it is.
+    ///
+    /// # Errors
+    /// When a device fails.
+    ///
+    /// # Panics
+    /// When lengths differ.
+    pub fn copy_from(&mut self, from: &Buffer) -> Result<()> {
+        assert_eq!(from.bytes(), self.bytes(), "memory and what is copied to it");
+        match (&mut self.0, &from.0) {
+            (Place::Device(to), Place::Host { .. }) => to.write(from.as_slice()),
+            (Place::Device(to), Place::Device(memory))
+                if std::sync::Arc::ptr_eq(to.gpu(), memory.gpu()) =>
+            {
+                to.copy_from(memory)
+            }
+            (Place::Device(to), Place::Device(_)) => {
+                to.write(from.copied_to(&Device::Cpu)?.as_slice())
+            }
+            (Place::Host { .. }, Place::Device(memory)) => memory.read(self.as_mut_slice()),
+            (Place::Host { .. }, Place::Host { .. }) => {
+                self.as_mut_slice::<u8>().copy_from_slice(from.as_slice());
+                Ok(())
+            }
+        }
+    }
+
     /// A copy on `device`.
     ///
     /// # Errors

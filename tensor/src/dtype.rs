@@ -4,13 +4,16 @@ use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
-use crate::{Result, with_float};
+use crate::{Error, Result};
 
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 8-bit unsigned integer: class labels and masks.
     U8,
+    /// The upper half of a 32-bit float: images and features on GPUs, whose tensor cores multiply it.
+    /// Parameters, statistics and losses beside it are of [`wide`](DType::wide).
+    BF16,
     /// 32-bit IEEE float: training.
     F32,
     /// 64-bit IEEE float: gradient checks and parity.
@@ -22,26 +25,45 @@ impl DType {
     pub fn bytes(self) -> usize {
         match self {
             DType::U8 => 1,
+            DType::BF16 => 2,
             DType::F32 => 4,
             DType::F64 => 8,
         }
     }
 
-    /// Refuses dtypes that are not floating, on behalf of `operation`.
-    ///
-    /// # Errors
-    /// When it is not.
-    pub fn floating(self, operation: &'static str) -> Result<()> {
-        with_float!(operation, self, T => {
-            let _ = size_of::<T>();
-            Ok(())
-        })
+    /// What parameters, statistics and losses are of where features are of this dtype: itself, but
+    /// for [`BF16`](DType::BF16), beside which they are of [`F32`](DType::F32).
+    pub fn wide(self) -> Self {
+        if self == DType::BF16 { DType::F32 } else { self }
     }
 
-    /// Name in messages: `u8`, `f32`, `f64`.
+    /// Refuses dtypes other than f32 and f64, on behalf of `operation`.
+    ///
+    /// # Errors
+    /// When it is another.
+    pub fn floating(self, operation: &'static str) -> Result<()> {
+        match self {
+            DType::F32 | DType::F64 => Ok(()),
+            found => Err(Error::DType { operation, found, wanted: "f32 or f64" }),
+        }
+    }
+
+    /// Refuses dtypes that features cannot have, on behalf of `operation`.
+    ///
+    /// # Errors
+    /// When it is one.
+    pub fn feature(self, operation: &'static str) -> Result<()> {
+        match self {
+            DType::BF16 => Ok(()),
+            other => other.floating(operation),
+        }
+    }
+
+    /// Name in messages: `u8`, `bf16`, `f32`, `f64`.
     pub fn name(self) -> &'static str {
         match self {
             DType::U8 => "u8",
+            DType::BF16 => "bf16",
             DType::F32 => "f32",
             DType::F64 => "f64",
         }
@@ -62,6 +84,10 @@ pub trait Element: bytemuck::Pod + PartialOrd + fmt::Debug + Send + Sync {
 
 impl Element for u8 {
     const DTYPE: DType = DType::U8;
+}
+
+impl Element for half::bf16 {
+    const DTYPE: DType = DType::BF16;
 }
 
 impl Element for f32 {
@@ -215,6 +241,21 @@ macro_rules! with_device {
         match $tensor.gpu() {
             Some(gpu) => {
                 $tensor.dtype().floating($operation)?;
+                let $gpu = &*gpu;
+                $on_gpu
+            }
+            None => $crate::with_float!($operation, $tensor.dtype(), $T => $on_host),
+        }
+    };
+}
+
+/// As [`with_device!`](crate::with_device), of an operation that takes features of bf16 on a GPU.
+#[macro_export]
+macro_rules! with_features {
+    ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {
+        match $tensor.gpu() {
+            Some(gpu) => {
+                $tensor.dtype().feature($operation)?;
                 let $gpu = &*gpu;
                 $on_gpu
             }

@@ -16,7 +16,7 @@ mod tensor;
 pub use buffer::{Buffer, MemoryUse, OutOfMemory, memory_use, release_idle_memory};
 pub use dtype::{DType, Element, Float};
 pub use error::{Error, Result};
-pub use gpu::{Device, Gpu};
+pub use gpu::{Device, Gpu, Number};
 pub use shape::Shape;
 pub use tape::{Gradients, without_tape};
 pub use tensor::{Deferred, Tensor, same_device};

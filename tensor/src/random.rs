@@ -57,6 +57,11 @@ impl Stream {
         self.block[self.used - 1]
     }
 
+    /// How many words of it were used.
+    pub fn position(&self) -> u32 {
+        self.counter[0].wrapping_mul(4).wrapping_sub(4).wrapping_add(self.used as u32)
+    }
+
     /// A number from `low` up to but not including `high`.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         let bits = (u64::from(self.next()) << 32 | u64::from(self.next())) >> 11;

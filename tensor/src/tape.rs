@@ -115,6 +115,7 @@ impl Tensor {
         }
         let seed = match self.dtype() {
             DType::F64 => Tensor::build::<f64>(self.shape(), |one| one[0] = 1.0),
+            DType::BF16 => Tensor::build(self.shape(), |one| one[0] = half::bf16::ONE),
             _ => Tensor::build::<f32>(self.shape(), |one| one[0] = 1.0),
         };
         let seed = seed.to(&self.device())?;

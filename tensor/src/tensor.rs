@@ -253,6 +253,7 @@ impl Tensor {
     pub fn to_f64(&self) -> Vec<f64> {
         match self.0.dtype {
             DType::U8 => self.data::<u8>().iter().map(|&x| f64::from(x)).collect(),
+            DType::BF16 => self.data::<half::bf16>().iter().map(|x| x.to_f64()).collect(),
             DType::F32 => self.data::<f32>().iter().map(|&x| f64::from(x)).collect(),
             DType::F64 => self.data::<f64>().to_vec(),
         }
@@ -282,6 +283,39 @@ impl Tensor {
             Ok(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
             Ok(inner) => Tensor(Arc::new(inner)).copied(),
             Err(shared) => Tensor(shared).copied(),
+        }
+    }
+
+    /// The memory, to be written over in place: the tensor's own if nobody else holds it, else that
+    /// of a copy, which takes its place. The tensor is off the tape afterwards.
+    ///
+    /// # Errors
+    /// When the device has no more memory, or fails.
+    pub fn memory_mut(&mut self) -> Result<&mut Buffer> {
+        let own = Arc::get_mut(&mut self.0)
+            .is_some_and(|inner| matches!(inner.value, Value::Dense(_)) && !inner.wants_gradient);
+        if !own {
+            *self = Self::over(self.copied()?, self.0.shape, self.0.dtype);
+        }
+        match Arc::get_mut(&mut self.0) {
+            Some(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
+            _ => unreachable!("a copy of one's own"),
+        }
+    }
+
+    /// Writes another tensor's values, of the same shape and dtype, over those of this one, which
+    /// stays where it lies: for what a captured step reads.
+    ///
+    /// # Errors
+    /// When shapes or dtypes differ, somebody else holds this tensor, or a device fails.
+    pub fn refill(&mut self, from: &Tensor) -> Result<()> {
+        if (self.shape(), self.dtype()) != (from.shape(), from.dtype()) {
+            let what = format!("{from:?} does not fit {self:?}");
+            return Err(Error::shape("refill", what));
+        }
+        match Arc::get_mut(&mut self.0) {
+            Some(Inner { value: Value::Dense(buffer), .. }) => buffer.copy_from(from.value()?),
+            _ => Err(Error::value("refill", format!("{self:?} is held elsewhere too"))),
         }
     }
 

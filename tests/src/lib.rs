@@ -1,6 +1,9 @@
 //! Shared helpers of the checks that span crates.
 
 pub mod cases;
+pub mod data;
+pub mod devices;
 pub mod gradients;
 pub mod projection;
 pub mod suites;
+pub mod tasks;

@@ -43,7 +43,7 @@ fn faults(compiled: &Compiled) -> Vec<String> {
 fn every_kernel_compiles_without_spills() {
     let Some(compiler) = compiler() else { return };
     let mut seen = HashSet::new();
-    let programs = [DType::F32, DType::F64].into_iter().flat_map(kernels::programs);
+    let programs = [DType::BF16, DType::F32, DType::F64].into_iter().flat_map(kernels::programs);
     let programs: Vec<Program> = programs.filter(|program| seen.insert(program.clone())).collect();
     let outcomes: Vec<_> = programs
         .par_iter()

@@ -94,7 +94,7 @@ fn contrastive_learning_gives_the_same_bits_on_any_number_of_threads() {
     assert_same_on_any_threads(|| {
         let init = &mut Init::new(3, 0, DType::F32);
         let (mut net, mut sgd) = (EncoderMlp::new(init, &CHANNELS, &[32, 16])?, sgd());
-        let positions = [0.1, 0.1, 0.15, 0.15, 0.8, 0.8];
+        let positions = Tensor::from_slice(&[0.1f64, 0.1, 0.15, 0.15, 0.8, 0.8], [6])?;
         for step in 0..3 {
             let features = net.forward(&images(step), Mode::Train)?;
             let loss = nt_xent(&features, Some(&positions), &NtXent::default())?;
@@ -117,9 +117,10 @@ fn pretext_steps(task: &mut dyn Task, parts: &[[usize; 2]]) -> ssp::Result<()> {
         };
         let batch: Vec<Batch> = parts.iter().map(part).collect();
         let step = Step { epoch: 1, number, total: 10 };
-        let gradients = task.loss(&batch, step)?.backward()?;
+        let inputs = task.inputs(&batch, step)?;
+        let gradients = task.loss(&inputs)?.backward()?;
         sgd.step(task.network(), gradients, 0.05)?;
-        task.updated(step)?;
+        task.updated(&inputs)?;
     }
     Ok(())
 }

@@ -1,26 +1,72 @@
 //! Every operation on a GPU against the CPU: values and gradients, on the cases of the registry.
 //!
 //! Without a GPU the kernels run on an emulated one, whose check mode also reports races, missing
-//! barriers, accesses out of bounds and reads of what nobody wrote.
+//! barriers, accesses out of bounds and reads of what nobody wrote. `CINE_TEST_DEVICE` names one of
+//! the two, `cuda` or `emulator`.
 
 use cine_tests::cases::for_every_case;
-use emulator::Emulator;
+use cine_tests::{devices, tasks};
+use half::bf16;
 use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
 use nn::{Init, Mode, Module, Sgd, SgdSettings, Slot, UNet};
-use ssp::data::sampler::Batch;
-use ssp::settings::{Method, Preset, Settings};
-use ssp::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
+use ssp::settings::Method;
+use ssp::task::{Step, Whole};
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Device, Result, Tensor, cuda};
+use tensor::{DType, Device, Result, Tensor};
 
 /// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
 /// at most.
 const AGREEMENT: [(DType, f64); 2] = [(DType::F64, 1e-9), (DType::F32, 1e-5)];
 
-/// Results of a case on a device, and the gradients of all its arguments for given cotangents.
-fn run(case: &Case, arguments: &[Tensor], device: &Device) -> Result<Vec<Vec<f64>>> {
+/// Results of features in bf16 against those of the same numbers in float64: what is stored is rounded
+/// to eight bits, by half of 2^-8 each time, and activations are before they are multiplied.
+const MIXED: f64 = 1.0 / 128.0;
+
+/// How far results move when features move by their rounding, at random: where normalisation divides
+/// by a small deviation or an activation changes sides, by more than that. What is rounded on the way
+/// may move them as far a few times.
+fn sensitivity(case: &Case, exact: &[Tensor], wanted: &[Vec<f64>]) -> Result<f64> {
+    const TIMES: f64 = 4.0;
+    let mut stream = Stream::new(9, Purpose::Check, 2, 0);
+    let mut moved = Vec::new();
+    for (argument, about) in exact.iter().zip(&case.arguments) {
+        if argument.dtype() == DType::U8 || about.wide {
+            moved.push(argument.clone());
+            continue;
+        }
+        let rounding = |v: f64| v * (1.0 + if stream.chance(0.5) { 1.0 } else { -1.0 } / 512.0);
+        let values: Vec<f64> = argument.to_f64().into_iter().map(rounding).collect();
+        moved.push(Tensor::from_slice(&values, argument.shape())?);
+    }
+    let moved = run(case, &moved, &Device::Cpu, DType::BF16)?;
+    Ok(TIMES * differences(&moved, wanted, DType::BF16))
+}
+
+/// The same numbers in another dtype.
+fn of_dtype(tensor: &Tensor, dtype: DType) -> Result<Tensor> {
+    let (values, shape) = (tensor.to_f64(), tensor.shape());
+    match dtype {
+        DType::U8 => Ok(tensor.clone()),
+        DType::BF16 => {
+            Tensor::from_slice(&values.into_iter().map(bf16::from_f64).collect::<Vec<_>>(), shape)
+        }
+        DType::F32 => {
+            Tensor::from_slice(&values.into_iter().map(|v| v as f32).collect::<Vec<_>>(), shape)
+        }
+        DType::F64 => Tensor::from_slice(&values, shape),
+    }
+}
+
+/// Results of a case on a device, and the gradients of all its arguments for given cotangents, which
+/// `features` can hold exactly.
+fn run(
+    case: &Case,
+    arguments: &[Tensor],
+    device: &Device,
+    features: DType,
+) -> Result<Vec<Vec<f64>>> {
     let mut there = Vec::new();
     for (argument, about) in arguments.iter().zip(&case.arguments) {
         let copy = argument.to(device)?;
@@ -34,7 +80,8 @@ fn run(case: &Case, arguments: &[Tensor], device: &Device) -> Result<Vec<Vec<f64
     for (index, result) in results.into_iter().enumerate().filter(|(_, r)| r.wants_gradient()) {
         let mut stream = Stream::new(7, Purpose::Check, 1, index as u32);
         let cotangent = Argument::normal(result.shape());
-        let cotangent = cotangent.draw(result.dtype(), &mut stream)?.to(device)?;
+        let cotangent = cotangent.draw(features, &mut stream)?;
+        let cotangent = of_dtype(&cotangent, result.dtype())?.to(device)?;
         let gradients = result.backward_from(cotangent)?;
         for argument in there.iter().filter(|argument| argument.wants_gradient()) {
             if let Some(gradient) = gradients.get(argument) {
@@ -58,20 +105,14 @@ fn difference(found: &[f64], wanted: &[f64], scale: f64) -> f64 {
 
 /// Differences of results and gradients, each relative to its largest value. Some gradients are sums
 /// that cancel, such as that of a bias before batch norm: what is left is rounding, and is held
-/// against a tenth of the largest value that the case has at all.
-fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>]) -> f64 {
+/// against a share of the largest value that the case has at all: a tenth, and in bf16, where every
+/// term was rounded when it was stored, the whole of it.
+fn differences(found: &[Vec<f64>], wanted: &[Vec<f64>], features: DType) -> f64 {
     assert_eq!(found.len(), wanted.len(), "results and gradients");
-    let floor = 0.1 * wanted.iter().map(|values| largest(values)).fold(0.0, f64::max);
+    let share = if features == DType::BF16 { 1.0 } else { 0.1 };
+    let floor = share * wanted.iter().map(|values| largest(values)).fold(0.0, f64::max);
     let each = found.iter().zip(wanted).map(|(f, w)| difference(f, w, largest(w).max(floor)));
     each.fold(0.0, f64::max)
-}
-
-/// Every GPU that there is: an emulated one, which a machine without a compiler lacks, and that of the
-/// machine.
-fn gpus(test: &str) -> Vec<Device> {
-    let emulated = Emulator::for_test(test, emulator::Mode::Fast).map(|gpu| Device::Gpu(gpu));
-    let own = cuda::open().ok().map(|gpu| Device::Gpu(gpu));
-    emulated.into_iter().chain(own).collect()
 }
 
 fn agrees(device: &Device) {
@@ -82,13 +123,24 @@ fn agrees(device: &Device) {
             without.push(operation.name);
             continue;
         }
-        let mut worst = [0.0f64; 2];
-        for_every_case(operation, |case, seed| {
-            for ((dtype, tolerance), worst) in AGREEMENT.into_iter().zip(&mut worst) {
+        let mut worst = [0.0f64; 3];
+        let mut check = |case: &Case, seed: u64| -> Result<()> {
+            let of_features = operation.mixed;
+            let dtypes = AGREEMENT.into_iter().chain(of_features.then_some((DType::BF16, MIXED)));
+            for ((dtype, tolerance), worst) in dtypes.zip(&mut worst) {
                 let arguments = case.draw(dtype, seed)?;
-                let wanted = run(case, &arguments, &Device::Cpu)?;
-                let found = run(case, &arguments, device)?;
-                let error = differences(&found, &wanted);
+                let same = |argument: &Tensor| match dtype {
+                    DType::BF16 if argument.dtype() != DType::U8 => of_dtype(argument, DType::F64),
+                    _ => Ok(argument.clone()),
+                };
+                let exact = arguments.iter().map(same).collect::<Result<Vec<_>>>()?;
+                let wanted = run(case, &exact, &Device::Cpu, dtype)?;
+                let found = run(case, &arguments, device, dtype)?;
+                let error = differences(&found, &wanted, dtype);
+                let tolerance = match dtype {
+                    DType::BF16 => tolerance.max(sensitivity(case, &exact, &wanted)?),
+                    _ => tolerance,
+                };
                 if error > tolerance {
                     let name = format!("{}, {}", operation.name, case.name);
                     wrong.push(format!("{name}, {dtype}: off by {error:.1e}"));
@@ -96,24 +148,30 @@ fn agrees(device: &Device) {
                 *worst = worst.max(error);
             }
             Ok(())
-        });
-        println!("{:16} f64 {:.1e}, f32 {:.1e}", operation.name, worst[0], worst[1]);
+        };
+        for_every_case(operation, &mut check);
+        for (seed, case) in (operation.large)().iter().enumerate() {
+            check(case, seed as u64).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        }
+        let [f64, f32, bf16] = worst;
+        let mixed = if operation.mixed { format!(", bf16 {bf16:.1e}") } else { String::new() };
+        println!("{:16} f64 {f64:.1e}, f32 {f32:.1e}{mixed}", operation.name);
     }
     if !without.is_empty() {
-        println!("NOT CHECKED, as they have no kernels for GPUs yet: {}", without.join(", "));
+        println!("NOT CHECKED, as they have no kernels for GPUs: {}", without.join(", "));
     }
     assert!(wrong.is_empty(), "GPU and CPU differ:\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn every_operation_agrees_with_the_cpu() {
-    gpus("GPU against CPU").iter().for_each(agrees);
+    devices::all("GPU against CPU").iter().for_each(agrees);
 }
 
 #[test]
 fn every_kernel_is_free_of_races_and_stays_in_bounds() {
-    let checked = Emulator::for_test("races and bounds", emulator::Mode::Check);
-    checked.into_iter().for_each(|gpu| agrees(&Device::Gpu(gpu)));
+    let checked = devices::emulated("races and bounds", emulator::Mode::Check);
+    checked.iter().for_each(agrees);
 }
 
 /// A U-Net's loss over three steps of training, and its parameters after them.
@@ -153,10 +211,10 @@ fn trained(device: &Device) -> nn::Result<(Vec<f64>, Vec<Vec<f64>>)> {
 #[test]
 fn a_network_learns_the_same_on_both() {
     let (wanted_losses, wanted) = trained(&Device::Cpu).unwrap();
-    for device in gpus("training on a GPU") {
+    for device in devices::all("training on a GPU") {
         let (losses, found) = trained(&device).unwrap();
         let of_losses = difference(&losses, &wanted_losses, 1.0);
-        let of_values = differences(&found, &wanted);
+        let of_values = differences(&found, &wanted, DType::F64);
         println!(
             "{device}: losses {losses:?}, off by {of_losses:.1e}; parameters by {of_values:.1e}"
         );
@@ -166,65 +224,49 @@ fn a_network_learns_the_same_on_both() {
 }
 
 /// Losses of three steps of a task, on a batch that is drawn.
-fn losses(method: Method, device: &Device) -> ssp::Result<Vec<f64>> {
-    let mut settings = Settings::preset(Preset::Demo, method);
-    settings.network.channels = vec![2, 3];
-    settings.network.size = 16;
-    settings.pretrain.contrastive.mlp = vec![5, 4];
-    settings.pretrain.mim.patch = [4, 4];
-    let dino = &mut settings.pretrain.dino;
-    (dino.local_views, dino.local_size) = (1, 8);
-    (dino.hidden, dino.bottleneck, dino.outputs) = (5, 4, 7);
-    let mut task: Box<dyn Task> = match method {
-        Method::Scratch => Box::new(Segmentation::unvalidated(&settings)?),
-        Method::SimClr | Method::Pcl => Box::new(Contrastive::new(&settings, None)?),
-        Method::Dino => Box::new(Dino::new(&settings)?),
-        Method::Mim => Box::new(Mim::new(&settings, None)?),
-    };
-    let drawn = |count: usize, size: usize| -> ssp::Result<Batch> {
-        let mut stream = Stream::new(5, Purpose::Check, 1, 0);
-        Ok(Batch {
-            images: Argument::normal([count, size, size, 1]).draw(DType::F32, &mut stream)?,
-            labels: Some(Argument::classes([count, size, size], 4).draw(DType::F32, &mut stream)?),
-            positions: (0..count).map(|row| 0.06 * row as f64).collect(),
-            slices: vec![],
-        })
-    };
-    let batch = match method {
-        Method::Dino => vec![drawn(4, 16)?, drawn(2, 8)?],
-        _ => vec![drawn(4, 16)?],
-    };
+fn losses(method: Method, mixed: bool, device: &Device) -> ssp::Result<Vec<f64>> {
+    let mut task = tasks::task(&tasks::settings(method, mixed))?;
+    let (batch, mut sgd) = (tasks::batch(method, 0)?, tasks::sgd(method));
     Whole(task.as_mut()).move_to(device)?;
-    let mut sgd = Sgd::new(SgdSettings {
-        momentum: 0.9,
-        nesterov: false,
-        weight_decay: 1e-4,
-        decay_matrices_only: method == Method::Dino,
-    });
     let mut losses = Vec::new();
     for number in 0..3 {
         let step = Step { epoch: 1, number, total: 10 };
-        let loss = task.loss(&batch, step)?;
+        let inputs = task.inputs(&batch, step)?.on(device)?;
+        let loss = task.loss(&inputs)?;
         losses.push(loss.item()?);
         sgd.step(task.network(), loss.backward()?, 0.05)?;
-        task.updated(step)?;
+        task.updated(&inputs)?;
     }
     Ok(losses)
 }
 
-/// Losses in float32 after two updates, each of which adds to what rounding made different.
-const LOSSES: f64 = 1e-4;
+/// In float32, losses after two updates, each of which adds to what rounding made different. With
+/// features in bf16 only the first: temperatures of a twenty-fifth make much of what follows.
+const LOSSES: [(bool, usize, f64); 2] = [(false, 3, 1e-4), (true, 1, 5e-3)];
 
 #[test]
 fn every_task_takes_the_same_steps_on_both() {
-    for device in gpus("tasks on a GPU") {
-        for method in Method::ALL {
-            let wanted = losses(method, &Device::Cpu).unwrap();
-            let found = losses(method, &device).unwrap();
-            let error = difference(&found, &wanted, largest(&wanted));
-            println!("{device}: {:8} {found:.5?}, off by {error:.1e}", method.name());
+    for device in devices::all("tasks on a GPU") {
+        for (method, (mixed, compared, tolerance)) in
+            Method::ALL.into_iter().flat_map(|method| LOSSES.map(|how| (method, how)))
+        {
+            let wanted = losses(method, mixed, &Device::Cpu).unwrap();
+            let found = losses(method, mixed, &device).unwrap();
+            let scale = largest(&wanted);
+            let error = difference(&found[..compared], &wanted[..compared], scale);
+            let precision = if mixed { "bf16" } else { "f32" };
+            println!("{device}: {:8} {precision:4} {found:.5?}, off by {error:.1e}", method.name());
+            let falls = |losses: &[f64]| losses[2] < losses[0];
+            assert_eq!(falls(&found), falls(&wanted), "{method:?}: {found:?}, not {wanted:?}");
             assert!(wanted[0] != wanted[2], "{method:?} learns nothing");
-            assert!(error < LOSSES, "{method:?}: {found:?}, not {wanted:?}");
+            assert!(error < tolerance, "{method:?}, {precision}: {found:?}, not {wanted:?}");
         }
+    }
+}
+
+#[test]
+fn a_device_that_agrees_passes_the_trial() {
+    for device in devices::all("a trial of a GPU") {
+        ssp::device::trial(&device).unwrap();
     }
 }

@@ -1,14 +1,15 @@
 //! Every operation of the registry, on its own cases: values, gradients, and what is not computed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use cine_tests::cases::for_every_case;
 use cine_tests::gradients::{Agreement, TOLERANCE, against_differences};
 use cine_tests::projection::{Projection, widened};
+use cine_tests::{data, devices};
+use emulator::Mode;
 use kernels::check::Case;
 use kernels::registry;
-use tensor::{DType, Result, Tensor};
+use tensor::{DType, Device, Result, Tensor};
 
 /// The share of gradients that may need a step shorter than the first: steps shorten for kinks,
 /// and kinks are rare.
@@ -40,7 +41,7 @@ fn relative_error(found: &[f64], wanted: &[f64]) -> f64 {
 
 #[test]
 fn every_room_is_registered_and_has_checks() {
-    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kernels/src");
+    let kernels = data::path("../kernels/src");
     let mut rooms = BTreeSet::new();
     for entry in std::fs::read_dir(kernels).unwrap() {
         let folder = entry.unwrap().path();
@@ -67,21 +68,49 @@ fn every_room_is_registered_and_has_checks() {
     }
 }
 
+/// Elements of a case's arguments, beyond which an emulated GPU takes too long: each is moved four
+/// times and more.
+const FEW: usize = 64;
+
 #[test]
 fn gradients_are_finite_differences() {
+    hold_against_differences(&Device::Cpu, usize::MAX);
+}
+
+#[test]
+fn gradients_on_a_device_are_finite_differences() {
+    if let Some(device) = devices::emulated("gradients on a GPU", Mode::Fast) {
+        hold_against_differences(&device, FEW);
+    }
+    if let Some(device) = devices::hardware() {
+        hold_against_differences(&device, usize::MAX);
+    }
+}
+
+/// Every operation that has kernels for the device, on its cases of so many elements at most.
+fn hold_against_differences(device: &Device, most: usize) {
+    println!("\non {device}");
     let mut wrong = Vec::new();
     for operation in registry() {
+        if *device != Device::Cpu && operation.programs.is_none() {
+            continue;
+        }
         let mut agreement = Agreement::default();
         for_every_case(operation, |case, seed| {
-            if case.differentiable {
-                agreement.merge(against_differences(case, seed)?);
+            let elements: usize = case.arguments.iter().map(|a| a.shape.elements()).sum();
+            if case.differentiable && elements <= most {
+                let here = match device {
+                    Device::Cpu => against_differences(case, seed)?,
+                    gpu => against_differences(&devices::on_device(case, gpu), seed)?,
+                };
+                agreement.merge(here);
             }
             Ok(())
         });
         let Agreement { error, worst, elements, kinks } = agreement;
         let name = operation.name;
         match elements {
-            0 => println!("{name:16} no gradient; held against its reference"),
+            0 => println!("{name:16} no gradient to hold against differences"),
             n => println!("{name:16} {error:.1e} over {n} gradients, {kinks} by a shorter step"),
         }
         if error.is_nan() || error >= TOLERANCE {
@@ -90,7 +119,7 @@ fn gradients_are_finite_differences() {
             wrong.push(format!("{name}: {kinks} of {elements} gradients took a shorter step"));
         }
     }
-    assert!(wrong.is_empty(), "wrong gradients:\n{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "wrong gradients on {device}:\n{}", wrong.join("\n"));
 }
 
 #[test]

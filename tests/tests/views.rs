@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use emulator::{Emulator, Mode};
+use cine_tests::devices;
 use ssp::augment::{Augmentation, Grid};
 use ssp::data::cache::{Cache, Key};
 use ssp::data::sampler::{Crops, Order, Sampler, Selection};
@@ -11,9 +11,9 @@ use ssp::data::{Frame, Moment, Stack, Subject};
 use ssp::settings::{Centre, Method, Phases, Preset, Settings};
 use ssp::task::{Contrastive, Dino, Mim};
 use tempfile::TempDir;
-use tensor::gpu::{Address, Argument, Launch, Program};
+use tensor::gpu::{Address, Argument, Captured, Launch, Program};
 use tensor::random::{Purpose, Stream};
-use tensor::{Device, Error, Gpu, Result, Tensor, cuda};
+use tensor::{Device, Error, Gpu, MemoryUse, Result, Tensor};
 
 /// Smaller than the study's, and not whole tiles.
 const SIZE: usize = 50;
@@ -94,17 +94,11 @@ fn close(found: &Tensor, wanted: &Tensor, jumps: bool) -> f64 {
     worst
 }
 
-fn gpus(test: &str) -> Vec<Device> {
-    let emulated = Emulator::for_test(test, Mode::Fast).map(|gpu| Device::Gpu(gpu));
-    let own = cuda::open().ok().map(|gpu| Device::Gpu(gpu));
-    emulated.into_iter().chain(own).collect()
-}
-
 #[test]
 fn views_of_every_task_are_those_of_the_host() {
     let folder = TempDir::new().unwrap();
     let cache = cohort(&folder);
-    for device in gpus("views on a GPU") {
+    for device in devices::all("views on a GPU") {
         for method in Method::ALL {
             for crops in crops(method) {
                 let jumps = crops.views.iter().flatten().any(|a: &Augmentation| a.solarise > 0.0);
@@ -112,7 +106,7 @@ fn views_of_every_task_are_those_of_the_host() {
                 let mut worst = 0.0f64;
                 for epoch in 0..3 {
                     let wanted = sampler.batch(epoch, 0).unwrap();
-                    let found = sampler.batch_for(&device, epoch, 0).unwrap();
+                    let found = sampler.batch_on(&device, epoch, 0).unwrap();
                     assert_eq!(found.images.device(), device, "made where they are needed");
                     assert_eq!(found.images.shape(), wanted.images.shape());
                     assert_eq!((found.positions, found.slices), (wanted.positions, wanted.slices));
@@ -141,6 +135,10 @@ impl Gpu for Full {
         Err(Error::DeviceMemory { device: self.name(), asked: bytes, left: 0 })
     }
 
+    fn upload(&self, bytes: &[u8]) -> Result<Address> {
+        self.allocate(bytes.len())
+    }
+
     unsafe fn release(&self, _: Address, _: usize) {}
 
     unsafe fn write(&self, _: Address, _: &[u8]) -> Result<()> {
@@ -159,8 +157,20 @@ impl Gpu for Full {
         unreachable!("it has no memory")
     }
 
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse::default()
+    }
+
     fn synchronise(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn begin_capture(&self) -> Result<()> {
+        unreachable!("nothing runs on it")
+    }
+
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+        unreachable!("nothing runs on it")
     }
 }
 
@@ -174,7 +184,7 @@ fn slices_that_do_not_fit_leave_views_to_the_host() {
     assert!(sampler.renders_on(&Device::Cpu).unwrap());
     assert!(!sampler.renders_on(&device).unwrap());
     let [found, wanted] =
-        [&device, &Device::Cpu].map(|device| sampler.batch_for(device, 1, 0).unwrap());
+        [&device, &Device::Cpu].map(|device| sampler.batch_on(device, 1, 0).unwrap());
     assert_eq!(found.images.device(), Device::Cpu);
     assert_eq!(found.images.data::<f32>(), wanted.images.data::<f32>());
 }

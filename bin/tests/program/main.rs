@@ -7,4 +7,5 @@ mod predict;
 mod real;
 mod refusals;
 mod resume;
+mod sweep;
 mod train;

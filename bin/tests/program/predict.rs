@@ -156,3 +156,14 @@ fn a_step_is_timed_and_asks_for_no_memory() {
     assert_eq!(timing["allocations"], 0);
     assert!(timing["images_per_s"].as_f64().unwrap() > 0.0);
 }
+
+#[test]
+fn kernels_are_timed_into_a_table_and_a_file() {
+    let desk = Desk::new();
+    let small = ["bench", "kernels", "--size", "16", "--batch", "2", "--channels", "2,3"];
+    let said = desk.succeed(&[&small[..], &["--only", "softmax", "--json", "found.json"]].concat());
+    assert!(said.contains("GB/s by a copy") && said.contains("2 x 16 x 16 x 4"), "{said}");
+    let found: serde_json::Value = serde_json::from_slice(&bytes(desk.path("found.json"))).unwrap();
+    assert_eq!(found["rows"].as_array().unwrap().len(), 2, "forward and backward");
+    assert!(found["rows"][0]["ms"].as_f64().unwrap() > 0.0);
+}

@@ -37,6 +37,10 @@ fn settings_that_make_no_sense() {
         assert!(line.contains("--device cuda: no GPU through CUDA: "), "{line}");
     }
     desk.fail(&["bench", "train", "--size", "33", "--channels", "4,8"], 2);
+    let line = desk.fail(&["bench", "kernels", "--size", "36", "--channels", "4,8"], 2);
+    assert!(line.contains("--size 36 is not a multiple of 8"), "{line}");
+    let line = desk.fail(&["bench", "kernels", "--only", "conv3d"], 2);
+    assert!(line.contains("no such operation; there are batch_norm, "), "{line}");
     assert!(!desk.path("runs").exists(), "nothing is left behind");
 }
 

@@ -12,8 +12,8 @@ fn training(shape: [usize; 4], slope: f64) -> Case {
     let channels = shape[3];
     let arguments = vec![
         Argument::normal(shape),
-        Argument::uniform([channels], 0.5, 1.5),
-        Argument::normal([channels]),
+        Argument::uniform([channels], 0.5, 1.5).wide(),
+        Argument::normal([channels]).wide(),
     ];
     Case::new(format!("training {shape:?}, slope {slope}"), arguments, move |a: &[Tensor]| {
         let measured = moments(&a[0])?;
@@ -25,10 +25,10 @@ fn evaluation(shape: [usize; 2], slope: f64) -> Case {
     let channels = shape[1];
     let arguments = vec![
         Argument::normal(shape),
-        Argument::uniform([channels], 0.5, 1.5),
-        Argument::normal([channels]),
-        Argument::normal([channels]).constant(),
-        Argument::uniform([channels], 0.5, 2.0).constant(),
+        Argument::uniform([channels], 0.5, 1.5).wide(),
+        Argument::normal([channels]).wide(),
+        Argument::normal([channels]).wide().constant(),
+        Argument::uniform([channels], 0.5, 2.0).wide().constant(),
     ];
     Case::new(format!("evaluation {shape:?}, slope {slope}"), arguments, move |a: &[Tensor]| {
         let statistics = Statistics::Running { mean: &a[3], variance: &a[4] };

@@ -11,11 +11,30 @@ const SOURCES: &[Source] =
     &[Source { path: "kernels/src/batch_norm/batch_norm.cu", text: include_str!("batch_norm.cu") }];
 
 /// Pixels of a span, at least.
-const SPAN: usize = 1 << 9;
+const SPAN: usize = 1 << 6;
+
+/// Threads of a block.
+const BLOCK: usize = 256;
 
 /// The kernels.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype, 1), program(dtype, vector(dtype))]
+}
+
+/// Of so many neighbouring channels for each thread.
+fn program(dtype: DType, vector: usize) -> Program {
+    Program::new(SOURCES, dtype).with("VECTOR", vector as i64).with("BLOCK", BLOCK as i64)
+}
+
+/// Elements that a thread reads at once.
+fn vector(dtype: DType) -> usize {
+    16 / dtype.bytes()
+}
+
+/// 32 channels by 32 runs of spans.
+fn over_spans(channels: usize) -> Launch {
+    let blocks = channels.div_ceil(32) as u32;
+    Launch { blocks: [blocks, 1, 1], threads: [32, 32, 1], shared: 0 }
 }
 
 /// Pixels, cut into spans, by channels.
@@ -24,6 +43,8 @@ struct Spans {
     spans: usize,
     pixels: usize,
     channels: usize,
+    /// Neighbouring channels of a thread.
+    vector: usize,
 }
 
 impl Spans {
@@ -33,13 +54,23 @@ impl Spans {
         let channels = x.shape().last();
         let pixels = x.shape().elements() / channels;
         let span = pixels.div_ceil(MOST).max(SPAN);
-        Spans { span, spans: pixels.div_ceil(span), pixels, channels }
+        let vector = vector(x.dtype());
+        let vector = if channels.is_multiple_of(vector) { vector } else { 1 };
+        Spans { span, spans: pixels.div_ceil(span), pixels, channels, vector }
     }
 
     fn launch(&self) -> Launch {
-        const BLOCK: [u32; 3] = [32, 8, 1];
-        let across = self.channels.div_ceil(BLOCK[0] as usize);
-        Launch { blocks: [across as u32, self.spans as u32, 1], threads: BLOCK, shared: 0 }
+        let vectors = self.channels / self.vector;
+        let across = vectors.next_power_of_two().min(32);
+        Launch {
+            blocks: [vectors.div_ceil(across) as u32, self.spans as u32, 1],
+            threads: [across as u32, (BLOCK / across) as u32, 1],
+            shared: 0,
+        }
+    }
+
+    fn program(&self, dtype: DType) -> Program {
+        program(dtype, self.vector)
     }
 
     fn sizes(&self) -> [Argument; 3] {
@@ -54,8 +85,8 @@ impl Spans {
 
 /// Mean and variance of every channel: sums, then sums of squared distances from the mean.
 pub(super) fn moments(gpu: &dyn Gpu, x: &Tensor) -> Result<Moments> {
-    let (program, device, spans) = (Program::new(SOURCES, x.dtype()), x.device(), Spans::of(x));
-    let channels = spans.channels;
+    let (device, spans) = (x.device(), Spans::of(x));
+    let (program, channels, dtype) = (spans.program(x.dtype()), spans.channels, x.dtype().wide());
     let sums = spans.sums(&device)?;
     let mut centre = None;
     let mut measured = Vec::new();
@@ -65,15 +96,15 @@ pub(super) fn moments(gpu: &dyn Gpu, x: &Tensor) -> Result<Moments> {
         let arguments = [places, spans.sizes()].concat();
         // SAFETY: `x` has so many pixels and channels; each block writes the sums of its span.
         unsafe { gpu.launch(&program, "batch_norm_measure", spans.launch(), &arguments)? };
-        let wide = Buffer::stale_on(&device, DType::F64, channels)?;
-        let means = Buffer::stale_on(&device, x.dtype(), channels)?;
-        let places = [&sums, &wide, &means].map(|buffer| buffer.address().into());
+        let exact = Buffer::stale_on(&device, DType::F64, channels)?;
+        let means = Buffer::stale_on(&device, dtype, channels)?;
+        let places = [&sums, &exact, &means].map(|buffer| buffer.address().into());
         let sizes = [spans.spans, spans.pixels, channels].map(Argument::from);
         let arguments = [places, sizes].concat();
         // SAFETY: there are sums of so many spans and channels, and each channel has a thread.
-        unsafe { gpu.launch(&program, "batch_norm_means", Launch::over(channels), &arguments)? };
-        measured.push(Tensor::over(means, [channels], x.dtype()));
-        centre = Some(wide);
+        unsafe { gpu.launch(&program, "batch_norm_means", over_spans(channels), &arguments)? };
+        measured.push(Tensor::over(means, [channels], dtype));
+        centre = Some(exact);
     }
     let [mean, variance] = [measured[0].clone(), measured[1].clone()];
     Ok(Moments { mean, variance, count: spans.pixels })
@@ -89,36 +120,37 @@ pub(super) fn scales(
     let (dtype, channels) = (gamma.dtype(), gamma.shape().elements());
     let scale = Buffer::stale_on(&gamma.device(), dtype, channels)?;
     let rest = [scale.address().into(), epsilon.into(), channels.into()];
-    let (program, launch) = (Program::new(SOURCES, dtype), Launch::over(channels));
+    let (program, launch) = (program(dtype, 1), Launch::over(channels));
     let (name, inputs) = ("batch_norm_scales", [variance, gamma]);
     // SAFETY: all have an element for each channel, and each channel a thread.
     let inverse = unsafe { filled(gpu, &program, name, launch, &inputs, [channels], &rest)? };
     Ok([inverse, Tensor::over(scale, [channels], dtype)])
 }
 
-/// `(1 - momentum) running + momentum factor batch`.
-pub(super) fn blended(
+/// `(1 - momentum) running + momentum factor batch`, in place.
+pub(super) fn blend(
     gpu: &dyn Gpu,
-    running: &Tensor,
+    running: &mut Tensor,
     batch: &Tensor,
     factor: f64,
     momentum: f64,
-) -> Result<Tensor> {
-    let (program, channels) = (Program::new(SOURCES, running.dtype()), running.shape().elements());
-    let (launch, inputs) = (Launch::over(channels), [running, batch]);
+) -> Result<()> {
+    let (program, channels) = (program(running.dtype(), 1), running.shape().elements());
+    let places = [running.memory_mut()?.address(), batch.address()?].map(Argument::from);
     let rest = [factor.into(), momentum.into(), channels.into()];
-    // SAFETY: all have an element for each channel, and each channel a thread.
-    unsafe { filled(gpu, &program, "batch_norm_blend", launch, &inputs, running.shape(), &rest) }
+    let arguments = [&places[..], &rest].concat();
+    // SAFETY: both have an element for each channel, and each channel a thread.
+    unsafe { gpu.launch(&program, "batch_norm_blend", Launch::over(channels), &arguments) }
 }
 
 /// The whole value.
 pub(super) fn apply(gpu: &dyn Gpu, kept: &Normalised) -> Result<Buffer> {
     let Normalised { x, mean, scale, shift, slope, .. } = kept;
-    let (count, channels) = (x.shape().elements(), x.shape().last());
-    let (program, launch) = (Program::new(SOURCES, x.dtype()), Launch::over(count));
+    let spans = Spans::of(x);
+    let (program, launch) = (spans.program(x.dtype()), spans.launch());
     let (name, inputs) = ("batch_norm_apply", [x, mean, scale, shift]);
-    let rest = [(*slope).into(), count.into(), channels.into()];
-    // SAFETY: vectors have an element for each channel, and each element of `x` a thread.
+    let rest = [&[(*slope).into()], &spans.sizes()[..]].concat();
+    // SAFETY: `x` has so many pixels and channels, vectors an element for each channel.
     unsafe { filled(gpu, &program, name, launch, &inputs, x.shape(), &rest)?.into_memory() }
 }
 
@@ -133,7 +165,7 @@ pub(super) fn backward(
 ) -> Result<[Option<Tensor>; 3]> {
     let Normalised { x, mean, inverse_deviation, scale, shift, slope } = kept;
     let (dtype, device, spans) = (x.dtype(), x.device(), Spans::of(x));
-    let (program, channels) = (Program::new(SOURCES, dtype), spans.channels);
+    let (program, channels) = (spans.program(dtype), spans.channels);
     let [sums, products] = [spans.sums(&device)?, spans.sums(&device)?];
     let mut arguments = Vec::new();
     for tensor in [x, mean, scale, shift, &gradient] {
@@ -146,7 +178,7 @@ pub(super) fn backward(
     // its span.
     unsafe { gpu.launch(&program, "batch_norm_gradient_sums", spans.launch(), &arguments)? };
 
-    let vector = || Buffer::stale_on(&device, dtype, channels);
+    let vector = || Buffer::stale_on(&device, dtype.wide(), channels);
     let vectors = [vector()?, vector()?, vector()?, vector()?];
     let share = if batch { 1.0 / spans.pixels as f64 } else { 0.0 };
     let mut arguments = [&sums, &products].map(|sums| Argument::from(sums.address())).to_vec();
@@ -156,15 +188,15 @@ pub(super) fn backward(
     arguments.extend(rest);
     let name = "batch_norm_gradient_vectors";
     // SAFETY: there are sums of so many spans and channels, and each channel has a thread.
-    unsafe { gpu.launch(&program, name, Launch::over(channels), &arguments)? };
+    unsafe { gpu.launch(&program, name, over_spans(channels), &arguments)? };
     let [dbeta, dgamma, towards, constant] =
-        vectors.map(|vector| Tensor::over(vector, [channels], dtype));
+        vectors.map(|vector| Tensor::over(vector, [channels], dtype.wide()));
 
     let of_x = || {
-        let (count, inputs) = (x.shape().elements(), [x, mean, scale, shift, &towards, &constant]);
-        let rest = [(*slope).into(), count.into(), channels.into()];
-        let (name, launch) = ("batch_norm_backward", Launch::over(count));
-        // SAFETY: vectors have an element for each channel, and each element of `x` a thread.
+        let inputs = [x, mean, scale, shift, &towards, &constant];
+        let rest = [&[(*slope).into()], &spans.sizes()[..]].concat();
+        let (name, launch) = ("batch_norm_backward", spans.launch());
+        // SAFETY: `x` and the gradient have so many pixels and channels, vectors an element for each.
         unsafe { changed(gpu, &program, name, launch, &inputs, gradient, &rest) }
     };
     let dx = wanted[0].then(of_x).transpose()?;

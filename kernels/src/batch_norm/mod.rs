@@ -21,6 +21,7 @@ pub(crate) mod cuda;
 use tensor::gpu::Address;
 use tensor::{
     Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, same_device, with_device,
+    with_features,
 };
 
 use crate::simd::Scalar;
@@ -77,13 +78,13 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     if x.shape().elements() == 0 {
         return Err(Error::shape("batch_norm", format!("no values to measure in {}", x.shape())));
     }
-    with_device!("batch_norm", x,
+    with_features!("batch_norm", x,
         gpu => cuda::moments(gpu, x),
         T => Ok(Moments::from_measured::<T>(&cpu::moments::<T>(x.data(), channels)))
     )
 }
 
-/// Normalises `x` per channel, scales by `gamma`, shifts by `beta`, and applies leaky ReLU with
+/// Normalises `x` per channel (features may be bf16, vectors beside them f32), scales by `gamma`, shifts by `beta`, and applies leaky ReLU with
 /// the given slope (1 leaves negative values as they are); see the [module](self).
 ///
 /// # Errors
@@ -106,7 +107,7 @@ pub fn batch_norm(
     }
     for (name, vector) in [("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta)]
     {
-        if vector.dims() != [channels] || vector.dtype() != x.dtype() {
+        if vector.dims() != [channels] || vector.dtype() != x.dtype().wide() {
             return Err(Error::shape(
                 "batch_norm",
                 format!(
@@ -126,7 +127,7 @@ pub fn batch_norm(
         ));
     }
     same_device("batch_norm", [x, mean, variance, gamma, beta])?;
-    let [inverse_deviation, scale] = with_device!("batch_norm", x,
+    let [inverse_deviation, scale] = with_features!("batch_norm", x,
         gpu => cuda::scales(gpu, variance, gamma, epsilon),
         T => Ok(scales::<T>(variance, gamma, epsilon))
     )?;
@@ -136,7 +137,7 @@ pub fn batch_norm(
     let result = Tensor::deferred(kept.x.shape(), kept.x.dtype(), recipe);
     Ok(result.recorded("batch_norm", &[&kept.x.clone(), gamma, beta], move |gradient, wanted| {
         let batch = batch.is_some();
-        let gradients = with_device!("batch_norm", kept.x,
+        let gradients = with_features!("batch_norm", kept.x,
             gpu => cuda::backward(gpu, &kept, gradient, batch, wanted),
             T => Ok(cpu::backward::<T>(&kept, gradient, batch, wanted))
         )?;
@@ -144,27 +145,26 @@ pub fn batch_norm(
     }))
 }
 
-/// Running statistics after a batch: `(1 - momentum) running + momentum factor batch`. It is no
-/// operation of the tape.
+/// Running statistics after a batch: `(1 - momentum) running + momentum factor batch`, in place. It is
+/// no operation of the tape.
 ///
 /// # Errors
 /// When shapes, dtypes or devices differ, or the dtype is not floating.
-pub fn blended(running: &Tensor, batch: &Tensor, factor: f64, momentum: f64) -> Result<Tensor> {
+pub fn blend(running: &mut Tensor, batch: &Tensor, factor: f64, momentum: f64) -> Result<()> {
     if running.shape() != batch.shape() || running.dtype() != batch.dtype() {
         let what = format!("running statistics {} of a batch {}", running.shape(), batch.shape());
         return Err(Error::shape("batch_norm", what));
     }
-    same_device("batch_norm", [running, batch])?;
+    same_device("batch_norm", [&*running, batch])?;
     with_device!("batch_norm", running,
-        gpu => cuda::blended(gpu, running, batch, factor, momentum),
+        gpu => cuda::blend(gpu, running, batch, factor, momentum),
         T => {
-            let (old, new) = (running.data::<T>(), batch.data::<T>());
-            Ok(Tensor::build::<T>(running.shape(), |out| {
-                for ((out, &old), &new) in out.iter_mut().zip(old).zip(new) {
-                    let new = factor * new.to_f64();
-                    *out = T::from_f64((1.0 - momentum) * old.to_f64() + momentum * new);
-                }
-            }))
+            let running = running.memory_mut()?.as_mut_slice::<T>();
+            for (running, &new) in running.iter_mut().zip(batch.data::<T>()) {
+                let new = factor * new.to_f64();
+                *running = T::from_f64((1.0 - momentum) * running.to_f64() + momentum * new);
+            }
+            Ok(())
         }
     )
 }

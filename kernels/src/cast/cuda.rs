@@ -10,7 +10,7 @@ const SOURCES: &[Source] =
 
 /// The kernels.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    [DType::F32, DType::F64].into_iter().map(|from| program(from, dtype)).collect()
+    [DType::BF16, DType::F32, DType::F64].into_iter().map(|from| program(from, dtype)).collect()
 }
 
 fn program(from: DType, to: DType) -> Program {

@@ -4,9 +4,9 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{DType, Result, Tensor, with_device, with_float};
+use tensor::{DType, Result, Tensor, with_features, with_float};
 
-/// The same values in another floating dtype, each rounded to the nearest. The gradient is cast
+/// The same values in another floating dtype, each rounded to the nearest; bf16 on GPUs only. The gradient is cast
 /// back. A tensor that has the dtype already is returned as it is.
 ///
 /// # Errors
@@ -21,12 +21,16 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
 }
 
 fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    x.dtype().floating("cast")?;
-    dtype.floating("cast")?;
+    let operation = "cast";
+    if x.gpu().is_none() {
+        x.dtype().floating(operation)?;
+        dtype.floating(operation)?;
+    }
+    dtype.feature(operation)?;
     if x.dtype() == dtype {
         return Ok(x.clone());
     }
-    with_device!("cast", x,
+    with_features!("cast", x,
         gpu => cuda::convert(gpu, x, dtype),
         From => with_float!("cast", dtype, To => Ok(cpu::convert::<From, To>(x)))
     )

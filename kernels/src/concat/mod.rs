@@ -8,7 +8,7 @@ pub(crate) mod cuda;
 
 use std::ops::Range;
 
-use tensor::{Error, Result, Shape, Tensor, same_device, with_device};
+use tensor::{Error, Result, Shape, Tensor, same_device, with_features};
 
 /// Joins tensors along `axis`, all other extents being equal.
 ///
@@ -42,7 +42,7 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
     dims[axis] = parts.iter().map(|part| part.dims()[axis]).sum();
     let shape = Shape::from(&dims[..]);
     same_device("concat", parts.iter().copied())?;
-    let joined = with_device!("concat", first,
+    let joined = with_features!("concat", first,
         gpu => cuda::join(gpu, parts, &widths, shape),
         T => Ok(cpu::join::<T>(parts, &widths, shape))
     )?;
@@ -51,7 +51,7 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
         let mut start = 0;
         let all: usize = widths.iter().sum();
         let cut = |run: Range<usize>, shape| {
-            with_device!("concat", gradient,
+            with_features!("concat", gradient,
                 gpu => cuda::cut(gpu, &gradient, all, run, shape),
                 T => Ok(cpu::cut::<T>(&gradient, all, run, shape))
             )

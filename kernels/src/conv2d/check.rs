@@ -27,8 +27,9 @@ impl Setting {
         let [n, h, w] = self.image;
         let cin: usize = self.cin.iter().sum();
         let inputs = self.cin.iter().map(|&c| Argument::normal([n, h, w, c]));
-        let weight = Argument::normal([self.kernel, self.kernel, cin, self.cout]);
-        inputs.chain([weight]).chain(self.bias.then(|| Argument::normal([self.cout]))).collect()
+        let weight = Argument::normal([self.kernel, self.kernel, cin, self.cout]).wide();
+        let bias = self.bias.then(|| Argument::normal([self.cout]).wide());
+        inputs.chain([weight]).chain(bias).collect()
     }
 
     /// The convolution alone.
@@ -44,10 +45,10 @@ impl Setting {
     /// the result measured on the way and normalised in turn.
     fn in_network(self) -> Case {
         let mut arguments = self.arguments();
-        for &c in &self.cin {
-            arguments.extend([Argument::uniform([c], 0.5, 1.5), Argument::normal([c])]);
+        for &c in self.cin.iter().chain([&self.cout]) {
+            let affine = [Argument::uniform([c], 0.5, 1.5), Argument::normal([c])];
+            arguments.extend(affine.map(Argument::wide));
         }
-        arguments.extend([Argument::uniform([self.cout], 0.5, 1.5), Argument::normal([self.cout])]);
         let name = format!("normalised {}", self.name());
         Case::new(name, arguments, move |a: &[Tensor]| {
             let k = self.cin.len();
@@ -67,16 +68,32 @@ impl Setting {
     }
 }
 
+fn of(
+    image: [usize; 3],
+    cin: &[usize],
+    cout: usize,
+    kernel: usize,
+    stride: usize,
+    bias: bool,
+) -> Setting {
+    Setting { image, cin: cin.to_vec(), cout, kernel, stride, bias }
+}
+
+/// Several tiles of pixels and of channels, images that share one.
+pub fn large() -> Vec<Case> {
+    vec![
+        of([3, 18, 17], &[9, 24], 40, 3, 1, true).plain(),
+        of([3, 18, 17], &[9, 24], 40, 3, 1, true).in_network(),
+        of([2, 33, 18], &[40], 24, 3, 2, true).plain(),
+        of([5, 3, 4], &[8], 72, 3, 1, true).plain(),
+        of([2, 9, 40], &[24], 70, 1, 1, true).plain(),
+        // So many tiles that their moments are brought together twice.
+        of([1, 182, 182], &[1], 2, 1, 1, true).in_network(),
+    ]
+}
+
 /// Odd sizes, single pixels, channel counts around the vector width, several inputs.
 pub fn awkward() -> Vec<Case> {
-    let of = |image, cin: &[usize], cout, kernel, stride, bias| Setting {
-        image,
-        cin: cin.to_vec(),
-        cout,
-        kernel,
-        stride,
-        bias,
-    };
     vec![
         of([1, 1, 1], &[1], 1, 3, 1, true).plain(),
         of([2, 5, 7], &[3], 4, 3, 2, true).plain(),

@@ -13,7 +13,7 @@ pub fn programs(dtype: DType) -> Vec<Program> {
     let mut programs = Vec::new();
     for (kernel, stride) in [(1, 1), (1, 2), (3, 1), (3, 2)] {
         for transposed in [false, true] {
-            programs.push(Kind { kernel, stride, transposed }.program(dtype));
+            programs.extend(Kind { kernel, stride, transposed }.programs(dtype));
         }
     }
     programs
@@ -50,7 +50,7 @@ pub(super) fn forward(
     measure: bool,
 ) -> Result<(Tensor, Option<Moments>)> {
     let [_, _, cin, cout] = c.weight.shape().as_array().unwrap_or_default();
-    let weights = Weights { first: c.weight.address()?, steps: [cin * cout, cout, 1] };
+    let weights = Weights::of(&c.weight, [cin * cout, cout, 1])?;
     c.taps().sum(gpu, &c.pair()?, weights, c.bias.as_ref(), cout, measure)
 }
 
@@ -69,11 +69,16 @@ pub(super) fn backward(
         gradients.push(wanted.then(of_input).transpose()?);
         first_channel += input.shape().last();
     }
-    let of_weight = || c.taps().of_weights(gpu, &c.pair()?, gradient);
-    gradients.push(rest[0].then(of_weight).transpose()?);
-    if let Some(&bias) = rest.get(1) {
-        gradients.push(bias.then(|| c.taps().of_bias(gpu, gradient)).transpose()?);
-    }
+    let biased = rest.get(1).is_some_and(|&wanted| wanted);
+    let (weight, bias) = match rest[0] {
+        true => {
+            let (weight, bias) = c.taps().of_parameters(gpu, &c.pair()?, gradient, biased)?;
+            (Some(weight), bias)
+        }
+        false => (None, biased.then(|| c.taps().of_bias(gpu, gradient)).transpose()?),
+    };
+    gradients.push(weight);
+    gradients.extend(c.bias.is_some().then_some(bias));
     Ok(gradients)
 }
 
@@ -93,6 +98,7 @@ fn of_input(
     let weights = Weights {
         first: Address(c.weight.address()?.0 + skipped as u64),
         steps: [cin * cout, 1, cout],
+        device: c.weight.device(),
     };
     let inputs = [gradient.clone()];
     Ok(taps.sum(gpu, &inputs, weights, None, input.shape().last(), false)?.0)

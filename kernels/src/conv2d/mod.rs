@@ -21,7 +21,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, same_device, with_device};
+use tensor::{Error, Result, Tensor, same_device, with_features};
 
 use crate::batch_norm::Moments;
 
@@ -34,7 +34,8 @@ struct Convolution {
     stride: usize,
 }
 
-/// Convolves `inputs` (read side by side along channels) with `weight`; see the [module](self).
+/// Convolves `inputs` (read side by side along channels) with `weight`; see the [module](self). Where
+/// inputs are of bf16, weight and bias are of f32.
 ///
 /// # Errors
 /// When shapes or dtypes do not fit each other, the kernel is neither 3 x 3 nor 1 x 1, or the
@@ -104,10 +105,13 @@ impl Convolution {
         if let Some(bias) = bias.filter(|bias| bias.dims() != [cout]) {
             return refuse(format!("a bias {} for {cout} output channels", bias.shape()));
         }
-        for tensor in inputs.iter().copied().chain(bias) {
-            if tensor.dtype() != weight.dtype() {
-                return refuse(format!("{} beside a weight of {}", tensor.dtype(), weight.dtype()));
-            }
+        let features = inputs[0].dtype();
+        let strange = |&t: &&Tensor| t.dtype() != features;
+        let strange = inputs.iter().copied().find(strange).map(Tensor::dtype);
+        let narrow = (features.wide() != weight.dtype()).then_some(features);
+        let bias_of = bias.map(Tensor::dtype).filter(|&dtype| dtype != weight.dtype());
+        if let Some(found) = narrow.or(strange).or(bias_of) {
+            return refuse(format!("{found} beside a weight of {}", weight.dtype()));
         }
         same_device("conv2d", inputs.iter().copied().chain([weight]).chain(bias))?;
         Ok(Convolution {
@@ -119,7 +123,7 @@ impl Convolution {
     }
 
     fn run(self, measure: bool) -> Result<(Tensor, Option<Moments>)> {
-        let (result, moments) = with_device!("conv2d", self.weight,
+        let (result, moments) = with_features!("conv2d", self.inputs[0],
             gpu => cuda::forward(gpu, &self, measure),
             T => Ok(cpu::forward::<T>(&self, measure))
         )?;
@@ -127,7 +131,7 @@ impl Convolution {
         let parents: Vec<&Tensor> =
             self.inputs.iter().chain([&self.weight]).chain(&self.bias).collect();
         let result = result.recorded("conv2d", &parents, move |gradient, wanted| {
-            with_device!("conv2d", gradient,
+            with_features!("conv2d", gradient,
                 gpu => cuda::backward(gpu, &this, &gradient, wanted),
                 T => Ok(cpu::backward::<T>(&this, &gradient, wanted))
             )

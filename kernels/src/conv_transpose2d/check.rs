@@ -8,10 +8,16 @@ use crate::check::{Argument, Case};
 
 fn case(image: [usize; 3], cin: usize, cout: usize, bias: bool) -> Case {
     let [n, h, w] = image;
-    let mut arguments = vec![Argument::normal([n, h, w, cin]), Argument::normal([2, 2, cin, cout])];
-    arguments.extend(bias.then(|| Argument::normal([cout])));
+    let mut arguments =
+        vec![Argument::normal([n, h, w, cin]), Argument::normal([2, 2, cin, cout]).wide()];
+    arguments.extend(bias.then(|| Argument::normal([cout]).wide()));
     let name = format!("{image:?}, {cin} to {cout} channels");
     Case::new(name, arguments, |a: &[Tensor]| Ok(vec![conv_transpose2d(&a[0], &a[1], a.get(2))?]))
+}
+
+/// Several tiles of pixels and of channels.
+pub fn large() -> Vec<Case> {
+    vec![case([2, 17, 18], 40, 24, true)]
 }
 
 /// Single pixels, odd sizes, channel counts around the vector width.

@@ -11,7 +11,7 @@ const KERNEL: usize = 2;
 
 /// The kernels.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    [false, true].map(|transposed| kind(transposed).program(dtype)).to_vec()
+    [false, true].into_iter().flat_map(|transposed| kind(transposed).programs(dtype)).collect()
 }
 
 fn kind(transposed: bool) -> Kind {
@@ -31,7 +31,7 @@ pub(super) fn forward(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let [cin, cout] = [weight.dims()[2], weight.dims()[3]];
-    let weights = Weights { first: weight.address()?, steps: [cin * cout, cout, 1] };
+    let weights = Weights::of(weight, [cin * cout, cout, 1])?;
     Ok(upsampling(x).sum(gpu, slice::from_ref(x), weights, bias, cout, false)?.0)
 }
 
@@ -44,17 +44,24 @@ pub(super) fn backward(
     wanted: &[bool],
 ) -> Result<Vec<Option<Tensor>>> {
     let taps = upsampling(x);
-    let of_input = || of_input(gpu, taps, weight, gradient);
-    let of_weight = || taps.of_weights(gpu, slice::from_ref(x), gradient);
-    let of_bias = || taps.of_bias(gpu, gradient);
-    let parts: [&dyn Fn() -> Result<Tensor>; 3] = [&of_input, &of_weight, &of_bias];
-    wanted.iter().zip(parts).map(|(wanted, part)| wanted.then(part).transpose()).collect()
+    let biased = wanted.get(2).is_some_and(|&wanted| wanted);
+    let of_input = wanted[0].then(|| of_input(gpu, taps, weight, gradient)).transpose()?;
+    let (of_weight, of_bias) = match wanted[1] {
+        true => {
+            let (weight, bias) = taps.of_parameters(gpu, slice::from_ref(x), gradient, biased)?;
+            (Some(weight), bias)
+        }
+        false => (None, biased.then(|| taps.of_bias(gpu, gradient)).transpose()?),
+    };
+    let mut gradients = vec![of_input, of_weight, of_bias];
+    gradients.truncate(wanted.len());
+    Ok(gradients)
 }
 
 fn of_input(gpu: &dyn Gpu, taps: Taps, weight: &Tensor, gradient: &Tensor) -> Result<Tensor> {
     let [cin, cout] = [weight.dims()[2], weight.dims()[3]];
     let Taps { batch, input, output, .. } = taps;
     let downsampling = Taps { kind: kind(false), batch, input: output, output: input };
-    let weights = Weights { first: weight.address()?, steps: [cin * cout, 1, cout] };
+    let weights = Weights::of(weight, [cin * cout, 1, cout])?;
     Ok(downsampling.sum(gpu, slice::from_ref(gradient), weights, None, cin, false)?.0)
 }

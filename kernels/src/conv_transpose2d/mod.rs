@@ -11,9 +11,10 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, same_device, with_device};
+use tensor::{Error, Result, Tensor, same_device, with_features};
 
-/// Doubles rows and columns of `x`; see the [module](self).
+/// Doubles rows and columns of `x`; see the [module](self). Where `x` is of bf16, weight and bias are
+/// of f32.
 ///
 /// # Errors
 /// When shapes or dtypes do not fit each other.
@@ -32,18 +33,19 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> R
     if let Some(bias) = bias.filter(|bias| bias.dims() != [cout]) {
         return refuse(format!("a bias {} for {cout} output channels", bias.shape()));
     }
-    if let Some(other) = [x].into_iter().chain(bias).find(|t| t.dtype() != weight.dtype()) {
+    let misfit = (x.dtype().wide() != weight.dtype()).then_some(x);
+    if let Some(other) = misfit.or(bias.filter(|bias| bias.dtype() != weight.dtype())) {
         return refuse(format!("{} beside a weight of {}", other.dtype(), weight.dtype()));
     }
     same_device("conv_transpose2d", [weight, x].into_iter().chain(bias))?;
-    let result = with_device!("conv_transpose2d", weight,
+    let result = with_features!("conv_transpose2d", x,
         gpu => cuda::forward(gpu, x, weight, bias),
         T => Ok(cpu::forward::<T>(x, weight, bias))
     )?;
     let parents: Vec<&Tensor> = [x, weight].into_iter().chain(bias).collect();
     let (x, weight) = (x.clone(), weight.clone());
     Ok(result.recorded("conv_transpose2d", &parents, move |gradient, wanted| {
-        with_device!("conv_transpose2d", weight,
+        with_features!("conv_transpose2d", gradient,
             gpu => cuda::backward(gpu, &x, &weight, &gradient, wanted),
             T => Ok(cpu::backward::<T>(&x, &weight, &gradient, wanted))
         )

@@ -5,7 +5,7 @@ use tensor::{Buffer, DType, Error, Result, Shape, Tensor};
 
 use super::scale::{Extent, extents};
 use super::{DiceCe, SegmentationLoss};
-use crate::gpu::{ROWS, filled, gpu_of};
+use crate::gpu::{ROWS, filled, filled_as, gpu_of};
 
 const SOURCES: &[Source] =
     &[ROWS, Source { path: "kernels/src/dice_ce/dice_ce.cu", text: include_str!("dice_ce.cu") }];
@@ -69,8 +69,10 @@ pub(super) fn dice_ce(
     rest.push(scales.into());
     let launch = Launch::blocks(1, 32);
     // SAFETY: there are two terms of every scale; one thread writes the loss and its parts.
-    let total =
-        unsafe { filled(gpu, &program, "dice_ce_total", launch, &[&terms], Shape::SCALAR, &rest)? };
+    let total = unsafe {
+        let name = "dice_ce_total";
+        filled_as(dtype.wide(), gpu, &program, name, launch, &[&terms], Shape::SCALAR, &rest)?
+    };
     let labels = labels.clone();
     let total = total.recorded("dice_ce", logits, move |gradient, wanted| {
         let scales = kept.iter().zip(wanted);

@@ -106,7 +106,7 @@ extern "C" __global__ void dice_ce_terms(
 
 // One thread: the loss over scales, and its parts. Scale k counts 2^-k of `weight`.
 extern "C" __global__ void dice_ce_total(
-    const double* terms, real* total, double* parts, double weight, double entropy_weight,
+    const double* terms, wide* total, double* parts, double weight, double entropy_weight,
     double dice_weight, long long scales
 ) {
     if (item() > 0) return;
@@ -115,7 +115,7 @@ extern "C" __global__ void dice_ce_total(
         entropy += weight * terms[2 * scale];
         loss += weight * terms[2 * scale + 1];
     }
-    *total = narrow((wide)(entropy_weight * entropy + dice_weight * loss));
+    *total = (wide)(entropy_weight * entropy + dice_weight * loss);
     parts[0] = entropy;
     parts[1] = loss;
 }
@@ -123,7 +123,7 @@ extern "C" __global__ void dice_ce_total(
 // With g the derivative with respect to a probability, that with respect to a logit is
 // p (g - Σ p g); cross entropy adds p - y. A thread for each pixel.
 extern "C" __global__ void dice_ce_backward(
-    const real* logits, const unsigned char* labels, const double* slopes, const real* gradient,
+    const real* logits, const unsigned char* labels, const double* slopes, const wide* gradient,
     real* y, long long label_rows, long long label_columns, long long rows, long long columns,
     long long batch
 ) {
@@ -132,7 +132,7 @@ extern "C" __global__ void dice_ce_backward(
     Labels map = {labels, label_rows, label_columns, rows, columns};
     const double* slope = slopes + i / pixels * SLOPES;
     int label = map.at(i / pixels, i % pixels);
-    wide p[CLASSES], inner = 0, factor = widen(*gradient), entropy = (wide)slope[0];
+    wide p[CLASSES], inner = 0, factor = *gradient, entropy = (wide)slope[0];
     softmax(logits + i * CLASSES, p);
 #pragma unroll
     for (int c = 0; c < CLASSES; c++) inner += p[c] * (wide)slope[(label == c ? 1 : 2) + 2 * c];

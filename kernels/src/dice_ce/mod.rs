@@ -9,7 +9,7 @@ mod cpu;
 pub(crate) mod cuda;
 mod scale;
 
-use tensor::{Error, Float, Result, Tensor, same_device, with_device};
+use tensor::{Error, Float, Result, Tensor, same_device, with_features};
 
 use scale::{Scale, Terms};
 
@@ -73,7 +73,7 @@ pub fn dice_ce(logits: &[&Tensor], labels: &Tensor, settings: &DiceCe) -> Result
     let class_weights = settings.normalised_weights()?;
     scale::extents(logits, labels, class_weights.len())?;
     same_device("dice_ce", logits.iter().copied().chain([labels]))?;
-    with_device!("dice_ce", logits[0],
+    with_features!("dice_ce", logits[0],
         gpu => cuda::dice_ce(gpu, logits, labels, &class_weights, settings),
         T => {
             let scales = Scale::all(logits, labels, class_weights.len())?;

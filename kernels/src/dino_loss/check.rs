@@ -2,20 +2,23 @@
 
 use tensor::random::Stream;
 
-use super::{DinoLoss, dino_loss, moved_centre};
+use super::{DinoLoss, dino_loss, move_centre};
 use crate::check::{Argument, Case};
 
 /// Global views alone, one image, one output, rows around the width of the lanes, temperatures of
 /// the study and colder; the centre, of more columns than one task averages.
 pub fn awkward() -> Vec<Case> {
-    let study = DinoLoss { views: 8, student_temperature: 0.1, teacher_temperature: 0.04 };
-    let warm = DinoLoss { views: 2, student_temperature: 1.0, teacher_temperature: 1.0 };
+    let settings = |views, student_temperature, teacher: f64| DinoLoss {
+        views,
+        student_temperature,
+        teacher_temperature: teacher.into(),
+    };
     vec![
-        case(1, 3, warm),
-        case(3, 1, warm),
-        case(2, 17, study),
-        case(1, 33, DinoLoss { student_temperature: 0.05, teacher_temperature: 0.02, ..study }),
-        case(4, 5, DinoLoss { views: 3, ..study }),
+        case(1, 3, settings(2, 1.0, 1.0)),
+        case(3, 1, settings(2, 1.0, 1.0)),
+        case(2, 17, settings(8, 0.1, 0.04)),
+        case(1, 33, settings(8, 0.05, 0.02)),
+        case(4, 5, settings(3, 0.1, 0.04)),
         centre(1, 1, 0.9),
         centre(5, 1030, 0.9),
     ]
@@ -30,7 +33,7 @@ pub fn random(stream: &mut Stream) -> Case {
     let settings = DinoLoss {
         views: 2 + stream.below(4),
         student_temperature: stream.uniform(0.1, 1.0),
-        teacher_temperature: stream.uniform(0.02, 1.0),
+        teacher_temperature: stream.uniform(0.02, 1.0).into(),
     };
     case(batch, outputs, settings)
 }
@@ -41,14 +44,14 @@ fn case(batch: usize, outputs: usize, settings: DinoLoss) -> Case {
         Argument::normal([2 * batch, outputs]).constant(),
         Argument::normal([outputs]).constant(),
     ];
-    Case::new(format!("{batch} images, {outputs} outputs, {settings:?}"), arguments, move |x| {
-        Ok(vec![dino_loss(&x[0], &x[1], &x[2], &settings)?])
-    })
-    .with_reference(move |x| vec![vec![pair_by_pair(x, batch, outputs, settings)]])
+    let (name, naive) =
+        (format!("{batch} images, {outputs} outputs, {settings:?}"), settings.clone());
+    Case::new(name, arguments, move |x| Ok(vec![dino_loss(&x[0], &x[1], &x[2], &settings)?]))
+        .with_reference(move |x| vec![vec![pair_by_pair(x, batch, outputs, &naive)]])
 }
 
 /// The formula of the room's page, term by term.
-fn pair_by_pair(x: &[Vec<f64>], batch: usize, outputs: usize, settings: DinoLoss) -> f64 {
+fn pair_by_pair(x: &[Vec<f64>], batch: usize, outputs: usize, settings: &DinoLoss) -> f64 {
     let softmax = |z: Vec<f64>| {
         let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let total: f64 = z.iter().map(|z| (z - largest).exp()).sum();
@@ -59,7 +62,7 @@ fn pair_by_pair(x: &[Vec<f64>], batch: usize, outputs: usize, settings: DinoLoss
     };
     let teacher = |view, image| {
         let centred = row(&x[1], view, image).into_iter().zip(&x[2]).map(|(t, c)| t - c);
-        softmax(centred.map(|t| t / settings.teacher_temperature).collect())
+        softmax(centred.map(|t| t / settings.teacher_temperature.value()).collect())
     };
     let student = |view, image| {
         let outputs = row(&x[0], view, image).into_iter();
@@ -82,7 +85,11 @@ fn centre(rows: usize, outputs: usize, momentum: f64) -> Case {
     Case::without_gradient(
         format!("centre of {rows} rows of {outputs}, momentum {momentum:.2}"),
         vec![Argument::normal([outputs]), Argument::normal([rows, outputs])],
-        move |x| Ok(vec![moved_centre(&x[0], &x[1], momentum)?]),
+        move |x| {
+            let mut centre = x[0].to(&x[0].device())?;
+            move_centre(&mut centre, &x[1], momentum)?;
+            Ok(vec![centre])
+        },
         move |x| {
             let mean =
                 |k: usize| (0..rows).map(|row| x[1][row * outputs + k]).sum::<f64>() / rows as f64;

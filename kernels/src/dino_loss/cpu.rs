@@ -21,7 +21,7 @@ pub fn forward<T: Exponential>(
     settings: &DinoLoss,
 ) -> (f64, Buffer) {
     let Size { views, batch, outputs } = size;
-    let targets = targets::<T>(teacher, centre, outputs, settings.teacher_temperature);
+    let targets = targets::<T>(teacher, centre, outputs, settings.teacher_temperature.value());
     let targets = targets.as_slice::<T>();
     let target =
         |view: usize, image: usize| &targets[(view * batch + image) * outputs..][..outputs];
@@ -125,27 +125,19 @@ pub fn backward<T: Float>(mut slopes: Buffer, gradient: f64, size: Size) -> Tens
     Tensor::from_buffer::<T>(slopes, [size.views * size.batch, size.outputs])
 }
 
-/// `momentum * centre + (1 - momentum) * mean over rows of teacher`.
-pub fn moved_centre<T: Float>(
-    centre: &Tensor,
-    teacher: &Tensor,
-    rows: usize,
-    momentum: f64,
-) -> Tensor {
-    let (old, teacher) = (centre.data::<T>(), teacher.data::<T>());
-    let outputs = old.len();
-    Tensor::build::<T>([outputs], |out| {
-        out.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, out)| {
-            let columns = chunk * COLUMNS..chunk * COLUMNS + out.len();
-            let mut sums = [0.0; COLUMNS];
-            for row in teacher.chunks(outputs) {
-                let row = &row[columns.clone()];
-                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f64());
-            }
-            for ((out, old), sum) in out.iter_mut().zip(&old[columns]).zip(sums) {
-                let mean = sum / rows as f64;
-                *out = T::from_f64(momentum * old.to_f64() + (1.0 - momentum) * mean);
-            }
-        });
-    })
+/// `centre = momentum * centre + (1 - momentum) * mean over rows of teacher`.
+pub fn move_centre<T: Float>(centre: &mut [T], teacher: &Tensor, rows: usize, momentum: f64) {
+    let (teacher, outputs) = (teacher.data::<T>(), centre.len());
+    centre.par_chunks_mut(COLUMNS).enumerate().for_each(|(chunk, centre)| {
+        let columns = chunk * COLUMNS..chunk * COLUMNS + centre.len();
+        let mut sums = [0.0; COLUMNS];
+        for row in teacher.chunks(outputs) {
+            let row = &row[columns.clone()];
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.to_f64());
+        }
+        for (centre, sum) in centre.iter_mut().zip(sums) {
+            let mean = sum / rows as f64;
+            *centre = T::from_f64(momentum * centre.to_f64() + (1.0 - momentum) * mean);
+        }
+    });
 }

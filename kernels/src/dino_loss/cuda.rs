@@ -29,7 +29,8 @@ pub(super) fn forward(
     let program = Program::new(SOURCES, dtype);
     let rows = teacher.dims()[0];
     let launch = Launch::blocks(rows, Launch::THREADS);
-    let rest = [settings.teacher_temperature.into(), outputs.into()];
+    let teacher_temperature = settings.teacher_temperature.on(&gpu_of("dino_loss", student)?)?;
+    let rest = [teacher_temperature.address().into(), outputs.into()];
     let (name, inputs) = ("dino_loss_teacher", [teacher, centre]);
     // SAFETY: a block for each row of the teacher, and a normaliser for each.
     let normalisers = unsafe { filled(gpu, &program, name, launch, &inputs, [rows], &rest)? };
@@ -43,8 +44,8 @@ pub(super) fn forward(
         arguments.push(Argument::from(tensor.address()?));
     }
     arguments.extend([&slopes, &losses].map(|buffer| Argument::from(buffer.address())));
-    let numbers = [settings.student_temperature, settings.teacher_temperature, each];
-    arguments.extend(numbers.map(Argument::from));
+    arguments.push(teacher_temperature.address().into());
+    arguments.extend([settings.student_temperature, each].map(Argument::from));
     arguments.extend([batch, outputs].map(Argument::from));
     let launch = Launch::blocks(rows, Launch::THREADS);
     // SAFETY: a block for each row of the student, its derivatives and its loss.
@@ -63,18 +64,19 @@ pub(super) fn backward(slopes: Tensor, gradient: &Tensor) -> Result<Tensor> {
     unsafe { changed(gpu, &program, name, launch, &[gradient], slopes, &[count.into()]) }
 }
 
-/// `momentum centre + (1 - momentum) mean of the teacher's rows`.
-pub(super) fn moved_centre(
+/// `centre = momentum centre + (1 - momentum) mean of the teacher's rows`.
+pub(super) fn move_centre(
     gpu: &dyn Gpu,
-    centre: &Tensor,
+    centre: &mut Tensor,
     teacher: &Tensor,
     rows: usize,
     momentum: f64,
-) -> Result<Tensor> {
+) -> Result<()> {
     let outputs = centre.shape().elements();
     let (program, launch) = (Program::new(SOURCES, centre.dtype()), Launch::over(outputs));
-    let (name, rest) = ("dino_loss_centre", [momentum.into(), rows.into(), outputs.into()]);
-    let inputs = [centre, teacher];
+    let places = [centre.memory_mut()?.address(), teacher.address()?].map(Argument::from);
+    let rest = [momentum.into(), rows.into(), outputs.into()];
+    let arguments = [&places[..], &rest].concat();
     // SAFETY: the teacher has so many rows of outputs, and each output a thread.
-    unsafe { filled(gpu, &program, name, launch, &inputs, centre.shape(), &rest) }
+    unsafe { gpu.launch(&program, "dino_loss_centre", launch, &arguments) }
 }

@@ -17,11 +17,12 @@ __device__ wide log_sum(const real* x, const real* centre, wide sharpen, long lo
 
 // The teacher's normalisers: ln Σ e^((x - centre) / temperature) of every row.
 extern "C" __global__ void dino_loss_teacher(
-    const real* teacher, const real* centre, wide* normalisers, double temperature, long long width
+    const real* teacher, const real* centre, wide* normalisers, const double* temperature,
+    long long width
 ) {
     __shared__ wide partial[32];
     const real* x = teacher + blockIdx.x * width;
-    wide normaliser = log_sum(x, centre, (wide)(1 / temperature), width, partial);
+    wide normaliser = log_sum(x, centre, (wide)(1 / *temperature), width, partial);
     if (threadIdx.x == 0) normalisers[blockIdx.x] = normaliser;
 }
 
@@ -30,7 +31,7 @@ extern "C" __global__ void dino_loss_teacher(
 // are the teacher's.
 extern "C" __global__ void dino_loss_rows(
     const real* student, const real* teacher, const real* centre, const wide* normalisers,
-    real* slopes, double* losses, double student_temperature, double teacher_temperature,
+    real* slopes, double* losses, const double* teacher_temperature, double student_temperature,
     double each, long long batch, long long width
 ) {
     __shared__ wide partial[32];
@@ -42,7 +43,7 @@ extern "C" __global__ void dino_loss_rows(
     const real *first = view == 0 ? nullptr : teacher + image * width;
     const real *second = view == 1 ? nullptr : teacher + (batch + image) * width;
     wide of_first = normalisers[image], of_second = normalisers[batch + image];
-    wide sharpen = (wide)(1 / student_temperature), sharpen_teacher = (wide)(1 / teacher_temperature);
+    wide sharpen = (wide)(1 / student_temperature), sharpen_teacher = (wide)(1 / *teacher_temperature);
     wide normaliser = log_sum(x, nullptr, sharpen, width, partial);
     wide targets = (first ? 1 : 0) + (second ? 1 : 0), share = (wide)(each / student_temperature);
     double agreement = 0;
@@ -63,14 +64,13 @@ extern "C" __global__ void dino_loss_backward(const real* gradient, real* slopes
     if (i < count) slopes[i] = narrow(widen(*gradient) * widen(slopes[i]));
 }
 
-// The centre after a batch; a thread for each output.
+// Moves the centre after a batch, in place; a thread for each output.
 extern "C" __global__ void dino_loss_centre(
-    const real* centre, const real* teacher, real* y, double momentum, long long rows,
-    long long width
+    real* centre, const real* teacher, double momentum, long long rows, long long width
 ) {
     long long k = item();
     if (k >= width) return;
     double sum = 0;
     for (long long row = 0; row < rows; row++) sum += (double)widen(teacher[row * width + k]);
-    y[k] = narrow((wide)(momentum * (double)widen(centre[k]) + (1 - momentum) * sum / (double)rows));
+    centre[k] = narrow((wide)(momentum * (double)widen(centre[k]) + (1 - momentum) * sum / (double)rows));
 }

@@ -7,20 +7,20 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{DType, Error, Result, Shape, Tensor, same_device, with_device};
+use tensor::{DType, Error, Number, Result, Shape, Tensor, same_device, with_device};
 
 /// Views that the teacher sees: the global crops, which come first among the student's views.
 const GLOBAL_VIEWS: usize = 2;
 
 /// Settings of the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DinoLoss {
     /// Views of each image that the student sees: two global ones, then the local ones.
     pub views: usize,
     /// What the student's outputs are divided by.
     pub student_temperature: f64,
     /// What the teacher's outputs are divided by, after centring.
-    pub teacher_temperature: f64,
+    pub teacher_temperature: Number,
 }
 
 /// Cross entropy of every view of the student against every other global view of the teacher, as
@@ -53,8 +53,9 @@ pub fn dino_loss(
     settings: &DinoLoss,
 ) -> Result<Tensor> {
     let size = Size::of(student, teacher, centre, settings.views)?;
+    let DinoLoss { student_temperature, teacher_temperature, .. } = settings;
     for (temperature, whose) in
-        [(settings.student_temperature, "student"), (settings.teacher_temperature, "teacher")]
+        [(*student_temperature, "student"), (teacher_temperature.value(), "teacher")]
     {
         if !temperature.is_finite() || temperature <= 0.0 {
             let what = format!("the {whose}'s temperature of {temperature} is not positive");
@@ -79,18 +80,19 @@ pub fn dino_loss(
     )
 }
 
-/// The centre after a batch: `momentum · centre + (1 - momentum) · mean over rows of teacher`.
+/// Moves the centre after a batch, in place:
+/// `centre = momentum · centre + (1 - momentum) · mean over rows of teacher`.
 ///
 /// | tensor | shape |
 /// |---|---|
-/// | `centre` and result | `[outputs]` |
+/// | `centre` | `[outputs]` |
 /// | `teacher` | `[rows, outputs]` |
 ///
 /// It is no operation of the tape.
 ///
 /// # Errors
 /// When shapes or dtypes do not fit, there is no row, or the momentum is not from 0 to 1.
-pub fn moved_centre(centre: &Tensor, teacher: &Tensor, momentum: f64) -> Result<Tensor> {
+pub fn move_centre(centre: &mut Tensor, teacher: &Tensor, momentum: f64) -> Result<()> {
     let outputs = centre.shape().elements();
     let rows = match (teacher.shape().as_array(), centre.shape().as_array()) {
         (Some([rows, width]), Some([_])) if rows > 0 && width == outputs => rows,
@@ -100,18 +102,22 @@ pub fn moved_centre(centre: &Tensor, teacher: &Tensor, momentum: f64) -> Result<
                 teacher.shape(),
                 centre.shape()
             );
-            return Err(Error::shape("moved_centre", what));
+            return Err(Error::shape("move_centre", what));
         }
     };
-    alike("moved_centre", teacher.dtype(), &[("centre", centre)])?;
+    alike("move_centre", teacher.dtype(), &[("centre", centre)])?;
     if !(0.0..=1.0).contains(&momentum) {
         let what = format!("a momentum of {momentum} is not from 0 to 1");
-        return Err(Error::value("moved_centre", what));
+        return Err(Error::value("move_centre", what));
     }
-    same_device("moved_centre", [teacher, centre])?;
-    with_device!("moved_centre", teacher,
-        gpu => cuda::moved_centre(gpu, centre, teacher, rows, momentum),
-        T => Ok(cpu::moved_centre::<T>(centre, teacher, rows, momentum))
+    same_device("move_centre", [teacher, &*centre])?;
+    with_device!("move_centre", teacher,
+        gpu => cuda::move_centre(gpu, centre, teacher, rows, momentum),
+        T => {
+            let centre = centre.memory_mut()?.as_mut_slice::<T>();
+            cpu::move_centre::<T>(centre, teacher, rows, momentum);
+            Ok(())
+        }
     )
 }
 
@@ -173,8 +179,9 @@ mod tests {
 
     use super::*;
 
-    const STUDY: DinoLoss =
-        DinoLoss { views: 8, student_temperature: 0.1, teacher_temperature: 0.04 };
+    fn study() -> DinoLoss {
+        DinoLoss { views: 8, student_temperature: 0.1, teacher_temperature: 0.04.into() }
+    }
 
     fn normal(shape: [usize; 2], deviation: f64) -> Tensor {
         let mut stream = Stream::new(4, Purpose::Check, 0, shape[0] as u32);
@@ -186,28 +193,30 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let (student, teacher) = (normal([16, 5], 1.0), normal([4, 5], 1.0));
         let centre = Tensor::zeros::<f32>([5]);
-        let refusal = |teacher: &Tensor, settings| {
+        let refusal = |teacher: &Tensor, settings: DinoLoss| {
             dino_loss(&student, teacher, &centre, &settings).unwrap_err().to_string()
         };
         assert_eq!(
-            refusal(&normal([6, 5], 1.0), STUDY),
+            refusal(&normal([6, 5], 1.0), study()),
             "dino_loss: student [16, 5], teacher [6, 5] and centre [5] are not \
              [8 * batch, outputs], [2 * batch, outputs] and [outputs]"
         );
-        assert!(refusal(&teacher, DinoLoss { views: 7, ..STUDY }).contains("[7 * batch"));
-        assert!(refusal(&teacher, DinoLoss { views: 1, ..STUDY }).contains("1 views"));
-        let cold = DinoLoss { teacher_temperature: 0.0, ..STUDY };
+        assert!(refusal(&teacher, DinoLoss { views: 7, ..study() }).contains("[7 * batch"));
+        assert!(refusal(&teacher, DinoLoss { views: 1, ..study() }).contains("1 views"));
+        let cold = DinoLoss { teacher_temperature: 0.0.into(), ..study() };
         assert!(refusal(&teacher, cold).contains("teacher's temperature of 0 is not positive"));
         let double = Tensor::zeros::<f64>([4, 5]);
-        assert!(refusal(&double, STUDY).contains("a teacher of f64 with rows of f32"));
-        assert!(moved_centre(&centre, &normal([4, 6], 1.0), 0.9).is_err());
-        assert!(moved_centre(&centre, &teacher, 1.1).is_err());
+        assert!(refusal(&double, study()).contains("a teacher of f64 with rows of f32"));
+        let mut centre = centre;
+        assert!(move_centre(&mut centre, &normal([4, 6], 1.0), 0.9).is_err());
+        assert!(move_centre(&mut centre, &teacher, 1.1).is_err());
     }
 
     #[test]
     fn a_low_temperature_does_not_overflow() {
         let (student, teacher) = (normal([16, 40], 1.0).parameter(), normal([4, 40], 1.0));
-        let cold = DinoLoss { student_temperature: 1e-4, teacher_temperature: 1e-5, ..STUDY };
+        let cold =
+            DinoLoss { student_temperature: 1e-4, teacher_temperature: 1e-5.into(), ..study() };
         let loss = dino_loss(&student, &teacher, &Tensor::zeros::<f32>([40]), &cold).unwrap();
         assert!(loss.item().unwrap().is_finite());
         let gradients = loss.backward().unwrap();
@@ -224,7 +233,7 @@ mod tests {
             });
         });
         let (student, centre) = (Tensor::zeros::<f32>([16, 64]), Tensor::zeros::<f32>([64]));
-        let loss = dino_loss(&student, &teacher, &centre, &STUDY).unwrap().item().unwrap();
+        let loss = dino_loss(&student, &teacher, &centre, &study()).unwrap().item().unwrap();
         assert!((loss - 64f64.ln()).abs() < 1e-6, "{loss}");
     }
 
@@ -234,10 +243,11 @@ mod tests {
         let on_threads = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
-                let centre = moved_centre(&Tensor::zeros::<f32>([1500]), &teacher, 0.9).unwrap();
+                let mut centre = Tensor::zeros::<f32>([1500]);
+                move_centre(&mut centre, &teacher, 0.9).unwrap();
                 let student = Tensor::from_slice(student.data::<f32>(), [24, 1500]).unwrap();
                 let student = student.parameter();
-                let loss = dino_loss(&student, &teacher, &centre, &STUDY).unwrap();
+                let loss = dino_loss(&student, &teacher, &centre, &study()).unwrap();
                 let total = loss.item().unwrap();
                 (total, loss.backward().unwrap().get(&student).unwrap().to_f64())
             })

@@ -7,7 +7,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Result, Tensor, with_device};
+use tensor::{Result, Tensor, with_features};
 
 /// `x Φ(x)`, with `Φ` the standard normal distribution function `(1 + erf(x / √2)) / 2`.
 ///
@@ -17,13 +17,13 @@ use tensor::{Result, Tensor, with_device};
 /// # Errors
 /// When the dtype is not floating.
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
-    let y = with_device!("gelu", x,
+    let y = with_features!("gelu", x,
         gpu => cuda::forward(gpu, x),
         T => Ok(cpu::forward::<T>(x))
     )?;
     let input = x.clone();
     Ok(y.recorded("gelu", &[x], move |gradient, _| {
-        let of_x = with_device!("gelu", input,
+        let of_x = with_features!("gelu", input,
             gpu => cuda::backward(gpu, &input, gradient),
             T => Ok(cpu::backward::<T>(&input, gradient))
         )?;

@@ -1,11 +1,12 @@
 //! What rooms share on graphics processors.
 
 pub(crate) mod matrix;
+pub(crate) mod table;
 
 use std::sync::Arc;
 
 use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, Device, Error, Result, Shape, Tensor};
+use tensor::{Buffer, DType, Device, Error, Result, Shape, Tensor};
 
 /// Sums and maxima over warps and blocks.
 pub(crate) const ROWS: Source =
@@ -48,9 +49,27 @@ pub(crate) unsafe fn filled(
     shape: impl Into<Shape>,
     rest: &[Argument],
 ) -> Result<Tensor> {
+    // SAFETY: as the caller has it.
+    unsafe { filled_as(program.dtype, gpu, program, kernel, launch, inputs, shape, rest) }
+}
+
+/// The same, of a dtype of its own.
+///
+/// # Safety
+/// The kernel stays within its arguments, of which the result has the elements of `shape`, of `dtype`.
+pub(crate) unsafe fn filled_as(
+    dtype: DType,
+    gpu: &dyn Gpu,
+    program: &Program,
+    kernel: &str,
+    launch: Launch,
+    inputs: &[&Tensor],
+    shape: impl Into<Shape>,
+    rest: &[Argument],
+) -> Result<Tensor> {
     let shape = shape.into();
     let device = inputs.first().map_or(Device::Cpu, |input| input.device());
-    let result = Buffer::stale_on(&device, program.dtype, shape.elements())?;
+    let result = Buffer::stale_on(&device, dtype, shape.elements())?;
     let mut arguments = Vec::with_capacity(inputs.len() + 1 + rest.len());
     for input in inputs {
         arguments.push(input.address()?.into());
@@ -59,7 +78,7 @@ pub(crate) unsafe fn filled(
     arguments.extend_from_slice(rest);
     // SAFETY: as the caller has it.
     unsafe { gpu.launch(program, kernel, launch, &arguments)? };
-    Ok(Tensor::over(result, shape, program.dtype))
+    Ok(Tensor::over(result, shape, dtype))
 }
 
 /// The same, where the kernel writes over a tensor that there is.

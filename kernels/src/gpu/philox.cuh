@@ -1,41 +1,47 @@
-// Random numbers by name: Philox 4x32-10, as tensor/src/random.rs has it. The same names give the
-// same bits on every device.
+// Philox 4x32-10, counter-based: the numbers of the host's streams (tensor/src/random.rs), drawn where
+// they are needed.
 
-__device__ __forceinline__ uint4 philox(uint4 counter, uint2 key) {
+struct Words {
+    unsigned at[4];
+};
+
+__device__ __forceinline__ Words philox(Words counter, unsigned low, unsigned high) {
 #pragma unroll
     for (int round = 0; round < 10; round++) {
-        counter = make_uint4(
-            __umulhi(0xcd9e8d57u, counter.z) ^ counter.y ^ key.x, 0xcd9e8d57u * counter.z,
-            __umulhi(0xd2511f53u, counter.x) ^ counter.w ^ key.y, 0xd2511f53u * counter.x
-        );
-        key = make_uint2(key.x + 0x9e3779b9u, key.y + 0xbb67ae85u);
+        unsigned long long a = (unsigned long long)counter.at[0] * 0xD2511F53u;
+        unsigned long long b = (unsigned long long)counter.at[2] * 0xCD9E8D57u;
+        counter = {
+            (unsigned)(b >> 32) ^ counter.at[1] ^ low, (unsigned)b,
+            (unsigned)(a >> 32) ^ counter.at[3] ^ high, (unsigned)a,
+        };
+        low += 0x9E3779B9u;
+        high += 0xBB67AE85u;
     }
     return counter;
 }
 
-// What names a stream, and the numbers that it gives.
+// A stream, named by seed, purpose, epoch and sample.
 struct Stream {
-    long long seed, purpose, epoch, sample;
+    unsigned low, high, purpose, epoch, sample;
 
-    // Four words.
-    __device__ uint4 block(long long index) const {
-        uint2 key = make_uint2((unsigned)seed, (unsigned)(seed >> 32));
-        return philox(
-            make_uint4((unsigned)index, (unsigned)purpose, (unsigned)epoch, (unsigned)sample), key
-        );
+    // Four words in a row.
+    __device__ __forceinline__ Words block(unsigned index) const {
+        return philox({index, purpose, epoch, sample}, low, high);
     }
 
-    // Number `index` of those that are uniform from 0 to 1; two to a block.
-    __device__ double uniform(long long index) const {
-        uint4 words = block(index / 2);
-        unsigned high = index % 2 ? words.z : words.x, low = index % 2 ? words.w : words.y;
-        unsigned long long bits = ((unsigned long long)high << 32 | low) >> 11;
-        return (double)bits * (1.0 / 9007199254740992.0);
+    __device__ __forceinline__ unsigned word(unsigned index) const {
+        return block(index / 4).at[index % 4];
     }
 
-    // A standard normal number, of the uniform ones `index` and the next (Box and Muller, 1958).
-    __device__ double normal(long long index) const {
-        double radius = sqrt(-2.0 * log(1.0 - uniform(index)));
-        return radius * cos(6.283185307179586 * uniform(index + 1));
+    // The uniform number that takes this word and the next, from 0 up to 1.
+    __device__ __forceinline__ double uniform(unsigned index) const {
+        unsigned long long bits = (unsigned long long)word(index) << 32 | word(index + 1);
+        return (double)(bits >> 11) / 9007199254740992.0;
+    }
+
+    // The standard normal number that takes this word and three more.
+    __device__ __forceinline__ double normal(unsigned index) const {
+        double radius = sqrt(-2 * log(1 - uniform(index)));
+        return radius * cos(6.283185307179586 * uniform(index + 2));
     }
 };

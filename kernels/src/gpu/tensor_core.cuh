@@ -119,3 +119,14 @@ __device__ __forceinline__ void cp_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 #endif
 }
+
+// Two numbers, rounded to the nearest: the first in the lower half.
+__device__ __forceinline__ unsigned pack_bf16(float low, float high) {
+#ifdef EMULATED
+    return (unsigned)bf16_of(high) << 16 | bf16_of(low);
+#else
+    unsigned both;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));
+    return both;
+#endif
+}

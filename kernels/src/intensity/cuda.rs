@@ -42,8 +42,8 @@ pub(crate) fn program(sources: &'static [Source], dtype: DType) -> Program {
 struct Row {
     affine: [f64; 2],
     deviation: f64,
-    /// Seed, purpose, epoch and sample.
-    noise: [i64; 4],
+    /// Both halves of the seed, purpose, epoch and sample; and a gap.
+    noise: [u32; 6],
     unblurred: i64,
     weights: i64,
     /// What the blur reaches to either side, in pixels down and along.
@@ -87,8 +87,8 @@ impl Table {
         };
         if let Some(noise) = noise {
             row.deviation = noise.deviation;
-            let names = [Purpose::Noise as u32, noise.epoch, noise.sample].map(i64::from);
-            row.noise = [noise.seed.cast_signed(), names[0], names[1], names[2]];
+            let [low, high] = [noise.seed as u32, (noise.seed >> 32) as u32];
+            row.noise = [low, high, Purpose::Noise as u32, noise.epoch, noise.sample, 0];
         }
         if let Some(Blur { sigma, shift }) = blur {
             let kernels = sigma.map(smoothing_kernel);
@@ -143,8 +143,8 @@ impl Making {
             dtype,
             shape: [count, size[0], size[1], 1],
             images: Buffer::stale_on(&device, dtype, count * pixels)?,
-            unblurred: Memory::stale(&gpu, blurred * pixels * wide_bytes(dtype))?,
-            extremes: Memory::stale(&gpu, 2 * count * tiles(size) * wide_bytes(dtype))?,
+            unblurred: Memory::stale(&gpu, blurred * pixels * dtype.wide().bytes())?,
+            extremes: Memory::stale(&gpu, 2 * count * tiles(size) * dtype.wide().bytes())?,
             table: Memory::from_host(&gpu, &bytes)?,
             weights: weights_at,
             beside: beside_at,
@@ -192,7 +192,7 @@ impl Making {
             [self.table.address(), self.images(), self.extremes.address()];
         if let Some(reach) = self.blurs {
             let inputs = [self.unblurred.address(), table, self.at(self.weights), images, extremes];
-            let shared = TILE[0] * (TILE[1] + 2 * reach) * wide_bytes(self.dtype);
+            let shared = TILE[0] * (TILE[1] + 2 * reach) * self.dtype.wide().bytes();
             // SAFETY: each image that has a blur has a place among those in between, where the first
             // pass has written it, and its weights; lines are as long as the widest of them.
             unsafe { self.pass(&program, "intensity_blur", &inputs, shared)? };
@@ -235,11 +235,6 @@ impl Making {
 /// Tiles of an image.
 fn tiles([rows, columns]: [usize; 2]) -> usize {
     rows.div_ceil(TILE[0]) * columns.div_ceil(TILE[1])
-}
-
-/// Bytes of what kernels compute in, where tensors are of `dtype`.
-fn wide_bytes(dtype: DType) -> usize {
-    dtype.bytes().max(size_of::<f32>())
 }
 
 /// Adjusts images of `[rows, columns]`.

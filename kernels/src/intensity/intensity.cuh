@@ -85,9 +85,10 @@ __device__ __forceinline__ float turn(unsigned bits, bool sine) {
 // Standard normal noise of a pixel (Box and Muller, 1958): of 64 pixels in a row, each of 16 blocks
 // of four words serves every sixteenth.
 __device__ __forceinline__ float normal_noise(const Stream& stream, long long pixel) {
-    long long within = pixel % 64, quarter = within / 16;
-    uint4 words = stream.block(pixel / 64 * 16 + within % 16);
-    unsigned radius = quarter < 2 ? words.x : words.z, angle = quarter < 2 ? words.y : words.w;
+    unsigned within = pixel % 64, quarter = within / 16;
+    Words words = stream.block((unsigned)(pixel / 64 * 16) + within % 16);
+    unsigned radius = quarter < 2 ? words.at[0] : words.at[2];
+    unsigned angle = quarter < 2 ? words.at[1] : words.at[3];
     float length = sqrtf(times(-2.0f * 0.693147181f, log2_of(open(radius))));
     return times(length, turn(angle, quarter % 2 == 1));
 }

@@ -4,7 +4,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_device};
+use tensor::{Error, Result, Tensor, with_features};
 
 /// Every row of `x`, `[rows, width]`, divided by `max(its length, 1e-12)`.
 ///
@@ -18,13 +18,13 @@ pub fn l2_normalise(x: &Tensor) -> Result<Tensor> {
     let Some([_, width]) = x.shape().as_array() else {
         return Err(Error::shape("l2_normalise", format!("{} is not [rows, width]", x.shape())));
     };
-    let y = with_device!("l2_normalise", x,
+    let y = with_features!("l2_normalise", x,
         gpu => cuda::forward(gpu, x),
         T => Ok(cpu::forward::<T>(x, width))
     )?;
     let input = x.clone();
     Ok(y.recorded("l2_normalise", &[x], move |gradient, _| {
-        let of_x = with_device!("l2_normalise", input,
+        let of_x = with_features!("l2_normalise", input,
             gpu => cuda::backward(gpu, &input, gradient),
             T => Ok(cpu::backward::<T>(&input, gradient, width))
         )?;

@@ -6,7 +6,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Result, Tensor, with_device};
+use tensor::{Result, Tensor, with_features};
 
 /// `x` where it is positive, `slope * x` elsewhere; slope 0 is the plain ReLU.
 ///
@@ -15,13 +15,13 @@ use tensor::{Result, Tensor, with_device};
 /// # Errors
 /// When the dtype is not floating.
 pub fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor> {
-    let y = with_device!("leaky_relu", x,
+    let y = with_features!("leaky_relu", x,
         gpu => cuda::forward(gpu, x, slope),
         T => Ok(cpu::forward::<T>(x, slope))
     )?;
     let input = x.clone();
     Ok(y.recorded("leaky_relu", &[x], move |gradient, _| {
-        let of_x = with_device!("leaky_relu", input,
+        let of_x = with_features!("leaky_relu", input,
             gpu => cuda::backward(gpu, &input, gradient, slope),
             T => Ok(cpu::backward::<T>(&input, gradient, slope))
         )?;

@@ -16,6 +16,11 @@ pub fn awkward() -> Vec<Case> {
     ]
 }
 
+/// Several tiles of rows, features and outputs.
+pub fn large() -> Vec<Case> {
+    vec![case(272, 40, 72, true), case(34, 72, 130, true)]
+}
+
 /// Any small size, with and without bias.
 pub fn random(stream: &mut Stream) -> Case {
     let mut extent = || 1 + stream.below(9);
@@ -24,8 +29,9 @@ pub fn random(stream: &mut Stream) -> Case {
 }
 
 fn case(rows: usize, inputs: usize, outputs: usize, biased: bool) -> Case {
-    let mut arguments = vec![Argument::normal([rows, inputs]), Argument::normal([outputs, inputs])];
-    arguments.extend(biased.then(|| Argument::normal([outputs])));
+    let mut arguments =
+        vec![Argument::normal([rows, inputs]), Argument::normal([outputs, inputs]).wide()];
+    arguments.extend(biased.then(|| Argument::normal([outputs]).wide()));
     let name = format!("{rows} rows, {inputs} to {outputs}, bias {biased}");
     Case::new(name, arguments, |x| Ok(vec![linear(&x[0], &x[1], x.get(2))?])).with_reference(
         move |x| {

@@ -1,4 +1,5 @@
-//! Three matrix products and a sum.
+//! Three matrix products and a sum. Features in bf16 are multiplied by tensor cores: a linear layer is
+//! a convolution of one tap.
 
 use tensor::gpu::{Gpu, Launch, Program, Source};
 use tensor::{Buffer, DType, Result, Tensor};
@@ -6,12 +7,19 @@ use tensor::{Buffer, DType, Result, Tensor};
 use super::Size;
 use crate::gpu::filled;
 use crate::gpu::matrix::{MATRIX, Matrix, Onto, product};
+use crate::taps::cuda::{Kind, Taps, Weights};
 
 const SOURCES: &[Source] =
     &[Source { path: "kernels/src/linear/linear.cu", text: include_str!("linear.cu") }];
 
+/// A convolution of 1 x 1.
+const TAP: Kind = Kind { kernel: 1, stride: 1, transposed: false };
+
 /// The kernels.
 pub fn programs(dtype: DType) -> Vec<Program> {
+    if dtype == DType::BF16 {
+        return TAP.programs(dtype);
+    }
     vec![Program::new(MATRIX, dtype), Program::new(SOURCES, dtype)]
 }
 
@@ -24,6 +32,10 @@ pub(super) fn forward(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
+    if x.dtype() == DType::BF16 {
+        let weights = Weights::of(weight, [0, 1, inputs])?;
+        return multiplied(gpu, x, weights, bias, [rows, outputs]);
+    }
     let onto = match bias {
         Some(bias) => Onto::Bias(bias.address()?),
         None => Onto::Nothing,
@@ -41,6 +53,10 @@ pub(super) fn of_input(
     weight: &Tensor,
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
+    if gradient.dtype() == DType::BF16 {
+        let weights = Weights::of(weight, [0, inputs, 1])?;
+        return multiplied(gpu, gradient, weights, None, [rows, inputs]);
+    }
     let left = Matrix::new(gradient.address()?, rows, outputs);
     let right = Matrix::new(weight.address()?, outputs, inputs);
     result(gpu, gradient, [rows, inputs], left, right, Onto::Nothing)
@@ -54,9 +70,35 @@ pub(super) fn of_weight(
     x: &Tensor,
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
+    if gradient.dtype() == DType::BF16 {
+        let moving = std::slice::from_ref(gradient);
+        let (weight, _) = taps(rows).of_parameters(gpu, moving, x, false)?;
+        let dtype = weight.dtype();
+        return Ok(Tensor::over(weight.into_memory()?, [outputs, inputs], dtype));
+    }
     let left = Matrix::new(gradient.address()?, rows, outputs).transposed();
     let right = Matrix::new(x.address()?, rows, inputs);
     result(gpu, gradient, [outputs, inputs], left, right, Onto::Nothing)
+}
+
+/// Rows as the pixels of an image that tiles fill well.
+fn taps(rows: usize) -> Taps {
+    let columns = 1 << rows.trailing_zeros().min(4);
+    let image = [rows / columns, columns];
+    Taps { kind: TAP, batch: 1, input: image, output: image }
+}
+
+/// Rows of bf16 through weights.
+fn multiplied(
+    gpu: &dyn Gpu,
+    x: &Tensor,
+    weights: Weights,
+    bias: Option<&Tensor>,
+    shape: [usize; 2],
+) -> Result<Tensor> {
+    let inputs = std::slice::from_ref(x);
+    let (y, _) = taps(shape[0]).sum(gpu, inputs, weights, bias, shape[1], false)?;
+    Ok(Tensor::over(y.into_memory()?, shape, x.dtype()))
 }
 
 /// A product in memory of its own, on the device and in the dtype of `like`.
@@ -77,6 +119,9 @@ fn result(
 
 /// The sum of the gradient's rows.
 pub(super) fn of_bias(gpu: &dyn Gpu, size: Size, gradient: &Tensor) -> Result<Tensor> {
+    if gradient.dtype() == DType::BF16 {
+        return taps(size.rows).of_bias(gpu, gradient);
+    }
     let (program, launch) = (Program::new(SOURCES, gradient.dtype()), Launch::over(size.outputs));
     let extents = [size.rows.into(), size.outputs.into()];
     // SAFETY: the gradient has those extents, and each thread a column of its own.

@@ -4,9 +4,9 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Shape, Tensor, same_device, with_device};
+use tensor::{Error, Result, Shape, Tensor, same_device, with_features};
 
-/// `x weightᵀ + bias`.
+/// `x weightᵀ + bias`; where `x` is of bf16, weight and bias are of f32.
 ///
 /// | tensor | shape |
 /// |---|---|
@@ -19,7 +19,7 @@ use tensor::{Error, Result, Shape, Tensor, same_device, with_device};
 /// When shapes do not fit or dtypes differ.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let size = Size::of(x, weight, bias)?;
-    let y = with_device!("linear", x,
+    let y = with_features!("linear", x,
         gpu => cuda::forward(gpu, size, x, weight, bias),
         T => Ok(cpu::forward::<T>(size, x, weight, bias))
     )?;
@@ -28,19 +28,19 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     parents.extend(bias);
     Ok(y.recorded("linear", &parents, move |gradient, wanted| {
         let of_input = || {
-            with_device!("linear", gradient,
+            with_features!("linear", gradient,
                 gpu => cuda::of_input(gpu, size, &gradient, &matrix),
                 T => Ok(cpu::of_input::<T>(size, &gradient, &matrix))
             )
         };
         let of_weight = || {
-            with_device!("linear", gradient,
+            with_features!("linear", gradient,
                 gpu => cuda::of_weight(gpu, size, &gradient, &input),
                 T => Ok(cpu::of_weight::<T>(size, &gradient, &input))
             )
         };
         let of_bias = || {
-            with_device!("linear", gradient,
+            with_features!("linear", gradient,
                 gpu => cuda::of_bias(gpu, size, &gradient),
                 T => Ok(cpu::of_bias::<T>(size, &gradient))
             )
@@ -78,7 +78,8 @@ impl Size {
             let what = format!("bias {} is not [{outputs}]", bias.shape());
             return Err(Error::shape("linear", what));
         }
-        if let Some(other) = bias.into_iter().chain([weight]).find(|t| t.dtype() != x.dtype()) {
+        let wide = x.dtype().wide();
+        if let Some(other) = bias.into_iter().chain([weight]).find(|t| t.dtype() != wide) {
             let what = format!("{} rows with {} parameters", x.dtype(), other.dtype());
             return Err(Error::shape("linear", what));
         }

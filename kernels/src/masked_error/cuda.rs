@@ -4,7 +4,7 @@
 use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
 use tensor::{Buffer, DType, Result, Shape, Tensor};
 
-use crate::gpu::{ROWS, filled, gpu_of};
+use crate::gpu::{ROWS, filled_as, gpu_of};
 
 const SOURCES: &[Source] = &[
     ROWS,
@@ -61,19 +61,33 @@ pub(super) fn forward(
         (Launch::blocks(1, Launch::THREADS), [slope.address()?.into(), spans.into()]);
     let (name, sums) = ("masked_error_total", [&squares, &hidden]);
     // SAFETY: there are so many sums, and one error and slope.
-    let error = unsafe { filled(gpu, &program, name, launch, &sums, Shape::SCALAR, &rest)? };
+    let error = unsafe {
+        let dtype = target.dtype();
+        filled_as(dtype, gpu, &program, name, launch, &sums, Shape::SCALAR, &rest)?
+    };
     let [output, target, mask] = [output, target, mask].map(Tensor::clone);
     Ok((error, Kept { output, target, mask, slope, channels }))
 }
 
-/// The gradient with respect to the output (`sign` 1) or the target (-1).
-pub(super) fn backward(kept: &Kept, gradient: &Tensor, sign: f64) -> Result<Tensor> {
+/// What the error is differentiated with respect to.
+#[derive(Clone, Copy)]
+pub(super) enum Argued {
+    Output,
+    Target,
+}
+
+/// The gradient with respect to output or target.
+pub(super) fn backward(kept: &Kept, gradient: &Tensor, argued: Argued) -> Result<Tensor> {
     let Kept { output, target, mask, slope, channels } = kept;
     let gpu = &*gpu_of("masked_error", output)?;
     let (program, count) = (program(output.dtype()), output.shape().elements());
     let inputs = [output, target, mask, gradient, slope];
-    let rest = [sign.into(), count.into(), (*channels).max(1).into()];
-    let (name, launch) = ("masked_error_backward", Launch::over(count));
+    let rest = [count.into(), (*channels).max(1).into()];
+    let (name, like) = match argued {
+        Argued::Output => ("masked_error_of_output", output),
+        Argued::Target => ("masked_error_of_target", target),
+    };
+    let (launch, shape, dtype) = (Launch::over(count), like.shape(), like.dtype());
     // SAFETY: values and mask are of `count` elements and pixels, gradient and slope are one.
-    unsafe { filled(gpu, &program, name, launch, &inputs, output.shape(), &rest) }
+    unsafe { filled_as(dtype, gpu, &program, name, launch, &inputs, shape, &rest) }
 }

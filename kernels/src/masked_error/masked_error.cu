@@ -3,7 +3,7 @@
 // SPAN: values of a block; a multiple of its threads.
 
 extern "C" __global__ void masked_error_spans(
-    const real* output, const real* target, const unsigned char* mask, double* squares,
+    const real* output, const wide* target, const unsigned char* mask, double* squares,
     double* hidden, long long count, long long channels
 ) {
     __shared__ double partial[32], counted[32];
@@ -11,7 +11,7 @@ extern "C" __global__ void masked_error_spans(
     double square = 0, values = 0;
     for (long long i = start + threadIdx.x; i < start + SPAN; i += blockDim.x) {
         if (i >= count || !mask[i / channels]) continue;
-        double difference = (double)widen(output[i]) - (double)widen(target[i]);
+        double difference = (double)widen(output[i]) - (double)target[i];
         square += difference * difference;
         values += 1;
     }
@@ -25,7 +25,7 @@ extern "C" __global__ void masked_error_spans(
 
 // One block. The error, and what a difference is multiplied by for its gradient.
 extern "C" __global__ void masked_error_total(
-    const double* squares, const double* hidden, real* y, double* slope, long long spans
+    const double* squares, const double* hidden, wide* y, double* slope, long long spans
 ) {
     __shared__ double partial[32], counted[32];
     double square = 0, pixels = 0;
@@ -37,16 +37,30 @@ extern "C" __global__ void masked_error_total(
     pixels = block_sum(pixels, counted);
     if (threadIdx.x > 0) return;
     double share = pixels > 0 ? 1 / pixels : 0;
-    *y = narrow((wide)(share * square));
+    *y = (wide)(share * square);
     *slope = 2 * share;
 }
 
-extern "C" __global__ void masked_error_backward(
-    const real* output, const real* target, const unsigned char* mask, const real* gradient,
-    const double* slope, real* y, double sign, long long count, long long channels
+__device__ __forceinline__ wide slope_at(
+    const real* output, const wide* target, const unsigned char* mask, const wide* gradient,
+    const double* slope, long long i, long long channels
+) {
+    if (!mask[i / channels]) return 0;
+    return (wide)(*slope * (double)*gradient) * (widen(output[i]) - target[i]);
+}
+
+extern "C" __global__ void masked_error_of_output(
+    const real* output, const wide* target, const unsigned char* mask, const wide* gradient,
+    const double* slope, real* y, long long count, long long channels
 ) {
     long long i = item();
-    if (i >= count) return;
-    wide factor = (wide)(sign * *slope * (double)widen(*gradient));
-    y[i] = narrow(mask[i / channels] ? factor * (widen(output[i]) - widen(target[i])) : wide(0));
+    if (i < count) y[i] = narrow(slope_at(output, target, mask, gradient, slope, i, channels));
+}
+
+extern "C" __global__ void masked_error_of_target(
+    const real* output, const wide* target, const unsigned char* mask, const wide* gradient,
+    const double* slope, wide* y, long long count, long long channels
+) {
+    long long i = item();
+    if (i < count) y[i] = -slope_at(output, target, mask, gradient, slope, i, channels);
 }

@@ -7,7 +7,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{DType, Error, Result, Tensor, same_device, with_device};
+use tensor::{DType, Error, Result, Tensor, same_device, with_features};
 
 /// `Σ (output - target)² over hidden pixels / number of hidden pixels`, as a scalar.
 ///
@@ -17,7 +17,7 @@ use tensor::{DType, Error, Result, Tensor, same_device, with_device};
 ///
 /// | tensor | shape |
 /// |---|---|
-/// | `output`, `target` | `[n, rows, columns, channels]` |
+/// | `output`, `target` | `[n, rows, columns, channels]`; the target of f32 for an output of bf16 |
 /// | `mask` | `[n, rows, columns]`, `u8`: 1 where a pixel is hidden, else 0 |
 ///
 /// # Errors
@@ -25,14 +25,14 @@ use tensor::{DType, Error, Result, Tensor, same_device, with_device};
 /// the mask, as that would wait for it: whatever is not 0 hides a pixel there.
 pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let channels = channels(output, target, mask)?;
-    with_device!("masked_error", output,
+    with_features!("masked_error", output,
         gpu => {
             let (error, kept) = cuda::forward(gpu, [output, target, mask], channels)?;
             Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
-                let of = |sign| cuda::backward(&kept, &gradient, sign);
+                let of = |argued| cuda::backward(&kept, &gradient, argued);
                 Ok(vec![
-                    wanted[0].then(|| of(1.0)).transpose()?,
-                    wanted[1].then(|| of(-1.0)).transpose()?,
+                    wanted[0].then(|| of(cuda::Argued::Output)).transpose()?,
+                    wanted[1].then(|| of(cuda::Argued::Target)).transpose()?,
                 ])
             }))
         },
@@ -58,7 +58,7 @@ fn channels(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<usize> {
         let (operation, found) = ("masked_error", mask.dtype());
         return Err(Error::DType { operation, found, wanted: "a mask of u8" });
     }
-    if output.dtype() != target.dtype() {
+    if output.dtype().wide() != target.dtype() {
         let what = format!("an output of {} for a target of {}", output.dtype(), target.dtype());
         return Err(Error::shape("masked_error", what));
     }

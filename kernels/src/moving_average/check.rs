@@ -3,7 +3,7 @@
 use tensor::random::Stream;
 use tensor::{Result, Tensor};
 
-use super::{Pair, moving_average};
+use super::{Pair, Table, moving_average};
 use crate::check::{Argument, Case};
 
 /// Nothing kept, all kept, the study's momentum, an empty parameter, one longer than a chunk.
@@ -41,7 +41,7 @@ fn update(x: &[Tensor], momentum: f64) -> Result<Vec<Tensor>> {
     }
     let pairs = averages.iter_mut().zip([&x[1], &x[3]]);
     let pairs = pairs.map(|(average, value)| Pair { average, value });
-    moving_average(pairs.collect(), momentum)?;
+    moving_average(pairs.collect(), &momentum.into(), &mut Table::default())?;
     let like = [&x[0], &x[2]];
     Ok(averages.into_iter().zip(like).map(|(b, x)| Tensor::over(b, x.shape(), x.dtype())).collect())
 }

@@ -1,33 +1,41 @@
-//! A launch for each parameter, a thread for each value.
+//! One launch for all parameters, a block for each chunk of one of them.
 
-use tensor::gpu::{Gpu, Launch, Program, Source};
+use tensor::gpu::{Address, Launch, Number, Program, Source};
 use tensor::{DType, Result};
 
 use super::Pair;
+use crate::gpu::gpu_of;
+use crate::gpu::table::{CHUNKS, Row, Table};
 
-const SOURCES: &[Source] = &[Source {
-    path: "kernels/src/moving_average/moving_average.cu",
-    text: include_str!("moving_average.cu"),
-}];
+const SOURCES: &[Source] = &[
+    CHUNKS,
+    Source {
+        path: "kernels/src/moving_average/moving_average.cu",
+        text: include_str!("moving_average.cu"),
+    },
+];
 
 /// The kernels.
 pub fn programs(dtype: DType) -> Vec<Program> {
     vec![Program::new(SOURCES, dtype)]
 }
 
-/// Updates every pair; the parts of each are equally long.
-pub(super) fn update(gpu: &dyn Gpu, pairs: Vec<Pair>, momentum: f64) -> Result<()> {
-    for Pair { average, value } in pairs {
-        let (program, count) = (Program::new(SOURCES, value.dtype()), value.shape().elements());
-        let arguments = [
-            average.address().into(),
-            value.address()?.into(),
-            momentum.into(),
-            (1.0 - momentum).into(),
-            count.into(),
-        ];
-        // SAFETY: both have `count` elements, and each thread has one of its own.
-        unsafe { gpu.launch(&program, "moving_average", Launch::over(count), &arguments)? };
+/// Updates every pair; the parts of each are equally long and of one dtype.
+pub(super) fn update(pairs: &[Pair], momentum: &Number, table: &mut Table) -> Result<()> {
+    let Some(first) = pairs.first() else { return Ok(()) };
+    let (gpu, dtype) = (gpu_of("moving_average", first.value)?, first.value.dtype());
+    let row = |pair: &Pair| -> Result<Row> {
+        let parts = [pair.average.address(), pair.value.address()?, Address::NULL];
+        Ok(Row { parts, count: pair.value.shape().elements(), mark: false })
+    };
+    let rows = pairs.iter().map(row).collect::<Result<_>>()?;
+    let (table, chunks) = table.of(&gpu, rows, dtype.bytes())?;
+    if chunks == 0 {
+        return Ok(());
     }
-    Ok(())
+    let momentum = momentum.on(&gpu)?;
+    let arguments = [table.into(), momentum.address().into()];
+    let (program, launch) = (Program::new(SOURCES, dtype), Launch::blocks(chunks, Launch::THREADS));
+    // SAFETY: the table has so many chunks, each within its two tensors; no two of them overlap.
+    unsafe { gpu.launch(&program, "moving_average", launch, &arguments) }
 }

@@ -6,7 +6,9 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Buffer, Error, Result, Tensor, with_device};
+use tensor::{Buffer, Error, Number, Result, Tensor, with_device};
+
+pub use crate::gpu::table::Table;
 
 /// One parameter: its average, and the value that the average is drawn to; of one dtype, on one
 /// device.
@@ -24,14 +26,15 @@ pub struct Pair<'a> {
 /// ```
 ///
 /// with each product rounded, as PyTorch's `k.mul_(m).add_((1 - m) * q)` has it. It is no
-/// operation of the tape. One pass over memory, on all cores.
+/// operation of the tape. One pass over memory, on all cores; one launch on a GPU, which is told where
+/// everything lies by a `table` that is kept from update to update.
 ///
 /// # Errors
 /// When a pair's average and value are not equally long, dtypes differ, they lie on different
 /// devices, or the momentum is not from 0 to 1; nothing is updated then.
-pub fn moving_average(pairs: Vec<Pair>, momentum: f64) -> Result<()> {
-    if !(0.0..=1.0).contains(&momentum) {
-        let what = format!("a momentum of {momentum} is not from 0 to 1");
+pub fn moving_average(pairs: Vec<Pair>, momentum: &Number, table: &mut Table) -> Result<()> {
+    if !(0.0..=1.0).contains(&momentum.value()) {
+        let what = format!("a momentum of {momentum:?} is not from 0 to 1");
         return Err(Error::value("moving_average", what));
     }
     let Some(first) = pairs.first().map(|pair| pair.value.clone()) else { return Ok(()) };
@@ -50,9 +53,9 @@ pub fn moving_average(pairs: Vec<Pair>, momentum: f64) -> Result<()> {
         }
     }
     with_device!("moving_average", first,
-        gpu => cuda::update(gpu, pairs, momentum),
+        _gpu => cuda::update(&pairs, momentum, table),
         T => {
-            cpu::update::<T>(pairs, momentum);
+            cpu::update::<T>(pairs, momentum.value());
             Ok(())
         }
     )
@@ -65,9 +68,10 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused_and_nothing_moves() {
         let mut average = averages([1.0, 2.0]);
-        let refusal = |average: &mut Buffer, length: usize, momentum| {
+        let refusal = |average: &mut Buffer, length: usize, momentum: f64| {
             let value = &Tensor::zeros::<f32>([length]);
-            moving_average(vec![Pair { average, value }], momentum).unwrap_err().to_string()
+            let pairs = vec![Pair { average, value }];
+            moving_average(pairs, &momentum.into(), &mut Table::default()).unwrap_err().to_string()
         };
         assert_eq!(
             refusal(&mut average, 3, 0.5),
@@ -83,7 +87,8 @@ mod tests {
     fn a_momentum_of_one_keeps_every_bit() {
         let mut average = averages([0.1, -3.7e-20]);
         let value = &Tensor::from_slice(&[5.0f32, 7.0], [2]).unwrap();
-        moving_average(vec![Pair { average: &mut average, value }], 1.0).unwrap();
+        let pairs = vec![Pair { average: &mut average, value }];
+        moving_average(pairs, &1.0.into(), &mut Table::default()).unwrap();
         assert_eq!(average.as_slice::<f32>(), [0.1, -3.7e-20]);
     }
 

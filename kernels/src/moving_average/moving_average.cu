@@ -1,14 +1,16 @@
-// The average of one parameter, a thread for each value. Products are rounded before they are added,
-// as they are on the CPU.
-extern "C" __global__ void moving_average(
-    real* average, const real* value, double keep, double take, long long count
-) {
-    long long i = item();
-    if (i >= count) return;
+// The averages of all parameters, a block for each chunk of one of them. Products are rounded before
+// they are added, as they are on the CPU.
+extern "C" __global__ void moving_average(const Chunk* chunks, const double* momentum) {
+    Chunk chunk = chunks[blockIdx.x];
+    wide* averages = chunk.parts[0];
+    const wide* values = chunk.parts[1];
+    wide keep = (wide)*momentum, take = (wide)(1 - *momentum);
+#pragma unroll 4
+    for (long long i = threadIdx.x; i < chunk.count; i += blockDim.x) {
 #if REAL == 64
-    average[i] = __dadd_rn(__dmul_rn(keep, average[i]), __dmul_rn(take, value[i]));
+        averages[i] = __dadd_rn(__dmul_rn(keep, averages[i]), __dmul_rn(take, values[i]));
 #else
-    wide kept = __fmul_rn((float)keep, widen(average[i]));
-    average[i] = narrow(__fadd_rn(kept, __fmul_rn((float)take, widen(value[i]))));
+        averages[i] = __fadd_rn(__fmul_rn(keep, averages[i]), __fmul_rn(take, values[i]));
 #endif
+    }
 }

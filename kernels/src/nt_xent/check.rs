@@ -1,5 +1,6 @@
 //! Shapes of the checks.
 
+use tensor::Tensor;
 use tensor::random::Stream;
 
 use super::{NtXent, nt_xent};
@@ -39,7 +40,9 @@ fn case(shape: [usize; 2], positions: Option<Vec<f64>>, settings: NtXent) -> Cas
     let name = format!("{shape:?} at {positions:.2?}, {settings:?}");
     let kept = positions.clone();
     Case::new(name, vec![Argument::normal(shape)], move |x| {
-        Ok(vec![nt_xent(&x[0], positions.as_deref(), &settings)?])
+        let tensor = |p: &Vec<f64>| Tensor::from_slice(p, [p.len()])?.to(&x[0].device());
+        let positions = positions.as_ref().map(tensor).transpose()?;
+        Ok(vec![nt_xent(&x[0], positions.as_ref(), &settings)?])
     })
     .with_reference(move |x| vec![vec![term_by_term(&x[0], shape, kept.as_deref(), settings)]])
 }

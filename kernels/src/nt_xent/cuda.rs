@@ -28,11 +28,11 @@ pub(super) struct Kept {
     slopes: Tensor,
 }
 
-/// The loss, and what its gradient needs. Positions are on the host; every row has a positive.
+/// The loss, and what its gradient needs.
 pub(super) fn forward(
     gpu: &dyn Gpu,
     features: &Tensor,
-    positions: Option<&[f64]>,
+    positions: Option<&Tensor>,
     settings: &NtXent,
 ) -> Result<(Tensor, Kept)> {
     let (dtype, device) = (features.dtype(), features.device());
@@ -54,10 +54,9 @@ pub(super) fn forward(
     unsafe {
         product(gpu, dtype, matrix, matrix.transposed(), Onto::Nothing, slopes.address())?;
     }
-    let places = positions.map(|p| Tensor::from_slice(p, [rows])?.to(&device)).transpose()?;
     let losses = Buffer::stale_on(&device, DType::F64, rows)?;
     let arguments = [
-        places.as_ref().map_or(Ok(Address::NULL), Tensor::address)?.into(),
+        positions.map_or(Ok(Address::NULL), Tensor::address)?.into(),
         slopes.address().into(),
         losses.address().into(),
         settings.temperature.into(),

@@ -8,7 +8,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_device};
+use tensor::{DType, Error, Result, Tensor, same_device, with_device};
 
 /// Settings of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +51,7 @@ const TIE: f64 = 1e-9;
 /// loss = mean over i of ( ln Σ over j ≠ i of e^s(i, j)  -  mean over j in P(i) of s(i, j) )
 /// ```
 ///
-/// Without `positions`, rows `2k` and `2k + 1` are views of one image and each other's only
+/// Without `positions`, `f64` `[rows]`, rows `2k` and `2k + 1` are views of one image and each other's only
 /// positive (SimCLR). With `positions`, one of each row and usually slice index over number of
 /// slices, all other rows closer than the threshold are positives (PCL). The largest similarity is
 /// taken out of the exponentials, so that a low temperature does not overflow. A row shorter than
@@ -61,8 +61,9 @@ const TIE: f64 = 1e-9;
 /// When the features are not rows, there are fewer than two, their number is odd without
 /// positions, there is not one finite position for each, the temperature is not positive, or a row
 /// has no positive: its loss is not defined, and every image coming in two views it always has
-/// one.
-pub fn nt_xent(features: &Tensor, positions: Option<&[f64]>, settings: &NtXent) -> Result<Tensor> {
+/// one. On a GPU nobody looks at positions, as that would wait for it: where the CPU refuses them the
+/// loss is not a number there.
+pub fn nt_xent(features: &Tensor, positions: Option<&Tensor>, settings: &NtXent) -> Result<Tensor> {
     let Some([rows, width]) = features.shape().as_array() else {
         let what = format!("features {} are not [rows, width]", features.shape());
         return Err(Error::shape("nt_xent", what));
@@ -75,10 +76,17 @@ pub fn nt_xent(features: &Tensor, positions: Option<&[f64]>, settings: &NtXent) 
         let what = format!("a temperature of {} is not positive", settings.temperature);
         return Err(Error::value("nt_xent", what));
     }
-    let positives = match positions {
-        None => Positives::pairs(rows)?,
-        Some(positions) => Positives::near(positions, rows, settings)?,
-    };
+    match positions {
+        None if rows % 2 == 1 => {
+            let what = format!("{rows} rows of features do not come in pairs");
+            return Err(Error::shape("nt_xent", what));
+        }
+        Some(positions) if (positions.dims(), positions.dtype()) != (&[rows], DType::F64) => {
+            let what = format!("{positions:?} is not the f64 positions of {rows} rows of features");
+            return Err(Error::shape("nt_xent", what));
+        }
+        _ => same_device("nt_xent", [features].into_iter().chain(positions))?,
+    }
     with_device!("nt_xent", features,
         gpu => {
             let (loss, kept) = cuda::forward(gpu, features, positions, settings)?;
@@ -87,6 +95,10 @@ pub fn nt_xent(features: &Tensor, positions: Option<&[f64]>, settings: &NtXent) 
             }))
         },
         T => {
+            let positives = match positions {
+                None => Positives::pairs(rows),
+                Some(positions) => Positives::near(positions.data(), settings)?,
+            };
             let (loss, kept) = cpu::forward::<T>(features, [rows, width], &positives, settings);
             let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
             Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
@@ -100,25 +112,17 @@ pub fn nt_xent(features: &Tensor, positions: Option<&[f64]>, settings: &NtXent) 
 struct Positives(Vec<Vec<usize>>);
 
 impl Positives {
-    fn pairs(rows: usize) -> Result<Self> {
-        if rows % 2 == 1 {
-            let what = format!("{rows} rows of features do not come in pairs");
-            return Err(Error::shape("nt_xent", what));
-        }
-        Ok(Positives((0..rows).map(|row| vec![row ^ 1]).collect()))
+    fn pairs(rows: usize) -> Self {
+        Positives((0..rows).map(|row| vec![row ^ 1]).collect())
     }
 
-    fn near(positions: &[f64], rows: usize, settings: &NtXent) -> Result<Self> {
-        if positions.len() != rows {
-            let what = format!("{} positions for {rows} rows of features", positions.len());
-            return Err(Error::shape("nt_xent", what));
-        }
+    fn near(positions: &[f64], settings: &NtXent) -> Result<Self> {
         if let Some((row, position)) = positions.iter().enumerate().find(|(_, p)| !p.is_finite()) {
             return Err(Error::value("nt_xent", format!("row {row} is at position {position}")));
         }
         let of_row = |(row, &position): (usize, &f64)| {
             let near = |&j: &usize| j != row && settings.are_positives(positions[j], position);
-            let positives: Vec<usize> = (0..rows).filter(near).collect();
+            let positives: Vec<usize> = (0..positions.len()).filter(near).collect();
             if positives.is_empty() {
                 let what = format!(
                     "row {row}, at position {position}, has no other row within {}",
@@ -140,12 +144,13 @@ mod tests {
     fn what_has_no_loss_is_refused() {
         let refusal = |rows: usize, positions: Option<&[f64]>, settings: NtXent| {
             let features = Tensor::build::<f32>([rows, 3], |x| x.fill(1.0));
-            nt_xent(&features, positions, &settings).unwrap_err().to_string()
+            let positions = positions.map(|p| Tensor::from_slice(p, [p.len()]).unwrap());
+            nt_xent(&features, positions.as_ref(), &settings).unwrap_err().to_string()
         };
         let study = NtXent::default();
         assert!(refusal(1, None, study).contains("there must be two"));
         assert!(refusal(3, None, study).contains("do not come in pairs"));
-        assert!(refusal(2, Some(&[0.5]), study).contains("1 positions for 2 rows"));
+        assert!(refusal(2, Some(&[0.5]), study).contains("not the f64 positions of 2 rows"));
         assert!(refusal(2, Some(&[0.5, f64::NAN]), study).contains("row 1 is at position NaN"));
         assert_eq!(
             refusal(3, Some(&[0.0, 0.05, 0.9]), study),
@@ -158,7 +163,7 @@ mod tests {
     fn the_first_slice_is_next_to_the_last_if_cyclic() {
         let positions = [0.02, 0.97, 0.5, 0.58];
         let near = |cyclic| {
-            Positives::near(&positions, 4, &NtXent { cyclic, ..NtXent::default() }).map(|p| p.0)
+            Positives::near(&positions, &NtXent { cyclic, ..NtXent::default() }).map(|p| p.0)
         };
         assert_eq!(near(true).unwrap(), [[1], [0], [3], [2]]);
         assert!(near(false).is_err());

@@ -2,7 +2,7 @@
 
 use tensor::random::{Purpose, Stream};
 
-use super::draw::BATCH;
+use super::cpu::BATCH;
 use super::{Fill, PatchMask, patch_mask};
 use crate::check::{Argument, Case};
 

@@ -2,11 +2,59 @@
 
 use rayon::prelude::*;
 use tensor::Float;
-use tensor::random::Stream;
+use tensor::random::{Purpose, Stream};
 
-use super::Fill;
-use super::draw::{Draws, OfImage, other, shuffled};
 use super::grid::Grid;
+use super::{Fill, PatchMask};
+
+/// The stream of what spans the batch: no image has this number.
+pub(super) const BATCH: u32 = u32::MAX;
+
+/// What is drawn for a batch.
+pub struct Draws {
+    pub images: Vec<OfImage>,
+    pub batch: Stream,
+}
+
+/// What is drawn for an image.
+pub struct OfImage {
+    /// Its hidden patches, in increasing order.
+    pub hidden: Vec<usize>,
+    /// The stream, past the draw of the patches.
+    pub stream: Stream,
+}
+
+impl Draws {
+    /// The hidden patches of all images, as patches of the batch.
+    pub fn hidden(&self, grid: Grid) -> Vec<usize> {
+        let images = self.images.iter().enumerate();
+        let of_image = |(image, drawn): (usize, &OfImage)| -> Vec<usize> {
+            drawn.hidden.iter().map(|patch| image * grid.patches + patch).collect()
+        };
+        images.flat_map(of_image).collect()
+    }
+}
+
+/// Draws which patches are hidden.
+pub fn draw(grid: Grid, images: usize, settings: &PatchMask, seed: u64, step: u32) -> Draws {
+    let of_image = |image: usize| {
+        let mut stream = Stream::new(seed, Purpose::Mask, step, image as u32);
+        let hidden = match settings.by_probability {
+            true => (0..grid.patches).filter(|_| stream.chance(settings.ratio)).collect(),
+            false => {
+                let count = (settings.ratio * grid.patches as f64).round_ties_even() as usize;
+                let mut order: Vec<usize> = (0..grid.patches).collect();
+                stream.shuffle(&mut order);
+                order.truncate(count);
+                order.sort_unstable();
+                order
+            }
+        };
+        OfImage { hidden, stream }
+    };
+    let batch = Stream::new(seed, Purpose::Mask, step, BATCH);
+    Draws { images: (0..images).map(of_image).collect(), batch }
+}
 
 /// Writes which pixels are hidden.
 pub fn paint(grid: Grid, draws: &Draws, mask: &mut [u8]) {
@@ -28,13 +76,13 @@ pub fn fill<T: Float>(grid: Grid, fill: Fill, images: &[T], draws: &mut Draws, o
         out.copy_from_slice(batch.image(image));
         batch.fill_image(fill, image, drawn, out);
     });
-    let hidden: Vec<usize> = draws.hidden(grid).collect();
+    let hidden = draws.hidden(grid);
     match fill {
         Fill::ShufflePixelsBatch => {
-            shuffle_pixels(grid, images, out, &hidden, &mut draws.batch);
+            shuffle_pixels(grid, images, out, hidden.into_iter(), &mut draws.batch);
         }
         Fill::ShufflePatchesBatch => {
-            shuffle_patches(grid, images, out, &hidden, &mut draws.batch);
+            shuffle_patches(grid, images, out, hidden, &mut draws.batch);
         }
         _ => {}
     }
@@ -59,27 +107,29 @@ impl<T: Float> Batch<'_, T> {
         let Batch { grid, images, length } = self;
         let OfImage { hidden, stream } = drawn;
         let before = self.image(image);
-        let each = hidden.iter().copied();
+        let hidden = hidden.iter().copied();
         match fill {
             Fill::Constant(value) => {
                 let value = T::from_f64(value);
-                each.flat_map(|p| grid.values(p)).for_each(|row| out[row].fill(value));
+                hidden.flat_map(|p| grid.values(p)).for_each(|row| out[row].fill(value));
             }
             Fill::GaussianNoise => {
-                for row in each.flat_map(|patch| grid.values(patch)) {
+                for row in hidden.flat_map(|patch| grid.values(patch)) {
                     out[row].fill_with(|| T::from_f64(stream.normal()));
                 }
             }
-            Fill::ShufflePixelsPatch => each.for_each(|patch| {
-                shuffle_pixels(grid, before, out, &[patch], stream);
+            Fill::ShufflePixelsPatch => hidden.for_each(|patch| {
+                shuffle_pixels(grid, before, out, std::iter::once(patch), stream);
             }),
             Fill::ShufflePixelsImage => shuffle_pixels(grid, before, out, hidden, stream),
             Fill::ShufflePatchesImage => {
-                shuffle_patches(grid, before, out, hidden, stream);
+                shuffle_patches(grid, before, out, hidden.collect(), stream);
             }
             Fill::ReplacePatches => {
-                for patch in each {
-                    let other = other(image, images.len() / length, stream);
+                let others = images.len() / length - 1;
+                for patch in hidden {
+                    let other = stream.below(others);
+                    let other = other + usize::from(other >= image);
                     move_patch(grid, self.image(other), patch, out, patch);
                 }
             }
@@ -93,11 +143,12 @@ fn shuffle_pixels<T: Float>(
     grid: Grid,
     from: &[T],
     out: &mut [T],
-    patches: &[usize],
+    patches: impl Iterator<Item = usize>,
     stream: &mut Stream,
 ) {
-    let pixels: Vec<usize> = patches.iter().flat_map(|&patch| grid.rows(patch)).flatten().collect();
-    let sources = shuffled(&pixels, stream);
+    let pixels: Vec<usize> = patches.flat_map(|patch| grid.rows(patch)).flatten().collect();
+    let mut sources = pixels.clone();
+    stream.shuffle(&mut sources);
     let values = |pixel: usize| pixel * grid.channels..(pixel + 1) * grid.channels;
     for (to, source) in pixels.into_iter().zip(sources) {
         out[values(to)].copy_from_slice(&from[values(source)]);
@@ -109,11 +160,12 @@ fn shuffle_patches<T: Float>(
     grid: Grid,
     from: &[T],
     out: &mut [T],
-    patches: &[usize],
+    patches: Vec<usize>,
     stream: &mut Stream,
 ) {
-    let sources = shuffled(patches, stream);
-    for (&to, source) in patches.iter().zip(sources) {
+    let mut sources = patches.clone();
+    stream.shuffle(&mut sources);
+    for (to, source) in patches.into_iter().zip(sources) {
         move_patch(grid, from, source, out, to);
     }
 }

@@ -1,11 +1,12 @@
-//! A thread for each pixel. What is drawn goes to the device as a number for each patch; where pixels
-//! are shuffled, as one for each hidden pixel too. Noise is drawn there, from the streams of the host.
+//! What is hidden and what moves where is drawn on the host and sent as a table, a few numbers for each
+//! patch; the device moves, fills and draws noise. Shuffles of single pixels send a number for each.
 
-use tensor::gpu::{Address, Argument, Launch, Program, Source};
-use tensor::random::Purpose;
-use tensor::{Buffer, DType, Result, Tensor};
+use bytemuck::{Pod, Zeroable, cast_slice};
+use tensor::gpu::{Address, Argument, Launch, Memory, Program, Source};
+use tensor::random::{Purpose, Stream};
+use tensor::{Buffer, DType, Error, Result, Tensor};
 
-use super::draw::{Draws, OfImage, numbers_taken, other, shuffled};
+use super::cpu::Draws;
 use super::grid::Grid;
 use super::{Fill, Masked, PatchMask};
 use crate::gpu::{PHILOX, gpu_of};
@@ -15,129 +16,138 @@ const SOURCES: &[Source] = &[
     Source { path: "kernels/src/patch_mask/patch_mask.cu", text: include_str!("patch_mask.cu") },
 ];
 
-/// The kernels.
+/// The kernels, for the study's patches.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype, PatchMask::default().patch)]
 }
 
-/// What hidden patches show, as the kernel has it.
-struct Shown {
-    kind: Kind,
-    value: f64,
-    /// For each hidden patch of the batch, what the kernel is to know of it.
-    patches: Vec<usize>,
-    /// For each pixel of these, the pixel that it shows.
-    pixels: Vec<usize>,
+fn program(dtype: DType, [height, width]: [usize; 2]) -> Program {
+    Program::new(SOURCES, dtype).with("HEIGHT", height as i64).with("WIDTH", width as i64)
 }
 
-/// Numbered as in the kernel.
-#[derive(Clone, Copy)]
-enum Kind {
-    Constant,
-    Noise,
-    Patches,
-    Pixels,
+/// What a patch shows, as the kernel takes it.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Patch {
+    /// A patch of the batch, or what it is filled with.
+    source: i32,
+    /// Its place among the hidden ones of its image, or -1.
+    place: i32,
 }
 
-impl Shown {
-    fn new(grid: Grid, fill: Fill, draws: &mut Draws) -> Self {
-        let places = |count: usize| (0..count).collect::<Vec<usize>>();
-        let shown = |kind, patches| Shown { kind, value: 0.0, patches, pixels: vec![] };
-        let all: Vec<usize> = draws.hidden(grid).collect();
-        match fill {
-            Fill::Constant(value) => Shown { value, ..shown(Kind::Constant, all) },
-            Fill::GaussianNoise => {
-                let each = draws.images.iter().flat_map(|drawn| places(drawn.hidden.len()));
-                shown(Kind::Noise, each.collect())
-            }
-            Fill::ShufflePatchesBatch => shown(Kind::Patches, shuffled(&all, &mut draws.batch)),
-            Fill::ShufflePatchesImage | Fill::ReplacePatches => {
-                shown(Kind::Patches, patches_by_image(grid, fill, draws))
-            }
-            Fill::ShufflePixelsBatch => {
-                let pixels = shuffled(&pixels_of(grid, &all), &mut draws.batch);
-                Shown { pixels, ..shown(Kind::Pixels, places(all.len())) }
-            }
-            Fill::ShufflePixelsPatch | Fill::ShufflePixelsImage => {
-                let pixels = pixels_by_image(grid, fill, draws);
-                Shown { pixels, ..shown(Kind::Pixels, places(all.len())) }
-            }
-        }
-    }
+impl Patch {
+    const CONSTANT: i32 = -1;
+    const NOISE: i32 = -2;
 }
 
-/// The pixels of these patches.
-fn pixels_of(grid: Grid, patches: &[usize]) -> Vec<usize> {
-    patches.iter().flat_map(|&patch| grid.rows(patch)).flatten().collect()
-}
-
-/// The patch that each hidden one shows, where that is drawn by image.
-fn patches_by_image(grid: Grid, fill: Fill, draws: &mut Draws) -> Vec<usize> {
-    let (mut shown, count) = (Vec::new(), draws.images.len());
-    for (image, OfImage { hidden, stream }) in draws.images.iter_mut().enumerate() {
-        if fill == Fill::ReplacePatches {
-            let of_other = |&p: &usize| other(image, count, stream) * grid.patches + p;
-            shown.extend(hidden.iter().map(of_other));
-        } else {
-            let own = shuffled(hidden, stream).into_iter();
-            shown.extend(own.map(|patch| image * grid.patches + patch));
-        }
-    }
-    shown
-}
-
-/// The pixel that each of a hidden patch shows, where that is drawn by image.
-fn pixels_by_image(grid: Grid, fill: Fill, draws: &mut Draws) -> Vec<usize> {
-    let mut shown = Vec::new();
-    for (image, OfImage { hidden, stream }) in draws.images.iter_mut().enumerate() {
-        let together = if fill == Fill::ShufflePixelsPatch { 1 } else { hidden.len().max(1) };
-        for patches in hidden.chunks(together) {
-            let pixels = shuffled(&pixels_of(grid, patches), stream).into_iter();
-            shown.extend(pixels.map(|pixel| image * grid.pixels + pixel));
-        }
-    }
-    shown
-}
-
-/// Hides patches of images, `[n, rows, columns, channels]`.
-pub(super) fn patch_mask(
+/// The images with patches hidden, and which pixels are.
+pub(super) fn hide(
     images: &Tensor,
-    [n, rows, columns, channels]: [usize; 4],
     grid: Grid,
     settings: &PatchMask,
-    seed: u64,
-    step: u32,
+    draws: &mut Draws,
+    (seed, step): (u64, u32),
 ) -> Result<Masked> {
-    let (gpu, device) = (gpu_of("patch_mask", images)?, images.device());
-    let mut draws = Draws::new(grid, n, settings, seed, step);
-    let hidden: Vec<usize> = draws.hidden(grid).collect();
-    let Shown { kind, value, patches, pixels } = Shown::new(grid, settings.fill, &mut draws);
-    let mut table = vec![-1; n * grid.patches];
-    hidden.iter().zip(patches).for_each(|(&patch, shown)| table[patch] = shown as i64);
-    table.extend(pixels.iter().map(|&pixel| pixel as i64));
-    let table = tensor::gpu::Memory::from_host(&gpu, bytemuck::cast_slice(&table))?;
-    let pixels = Address(table.address().0 + (n * grid.patches * size_of::<i64>()) as u64);
-    let (count, dtype) = (n * rows * columns, images.dtype());
-    let out = Buffer::stale_on(&device, dtype, count * channels)?;
-    let mask = Buffer::stale_on(&device, DType::U8, count)?;
-    let addresses = [images.address()?, table.address(), pixels, out.address(), mask.address()];
-    let [height, width] = settings.patch;
-    let extents = [rows, columns, channels, height, width, kind as usize];
-    let names = [seed.cast_signed(), Purpose::Mask as i64, i64::from(step)];
-    let counts = [numbers_taken(grid, settings), count];
-    let arguments: Vec<Argument> = addresses
-        .map(Argument::from)
-        .into_iter()
-        .chain(extents.map(Argument::from))
-        .chain([Argument::from(value)])
-        .chain(names.map(Argument::Integer))
-        .chain(counts.map(Argument::from))
-        .collect();
-    let program = Program::new(SOURCES, dtype);
-    // SAFETY: there is a number for every patch, and what they point to is within the batch.
-    unsafe { gpu.launch(&program, "patch_mask", Launch::over(count), &arguments)? };
+    let [n, rows, columns, channels] = images.shape().as_array().unwrap_or_default();
+    let count = images.shape().elements();
+    if i32::try_from(count).is_err() {
+        return Err(Error::shape("patch_mask", format!("{} is too large", images.shape())));
+    }
+    let (gpu, device, dtype) = (gpu_of("patch_mask", images)?, images.device(), images.dtype());
+    let hidden = Buffer::stale_on(&device, dtype, count)?;
+    let mask = Buffer::stale_on(&device, DType::U8, n * rows * columns)?;
+    let (program, launch) = (program(dtype, settings.patch), Launch::over(count));
+    let results = [hidden.address(), mask.address()];
+    let places = |tables: &[Address]| -> Result<Vec<Argument>> {
+        let all = [&[images.address()?], tables, &results].concat();
+        Ok(all.into_iter().map(Argument::from).collect())
+    };
+    if let Some(sources) = pixels(grid, settings.fill, draws) {
+        let table = Memory::from_host(&gpu, cast_slice(&sources))?;
+        let mut arguments = places(&[table.address()])?;
+        arguments.extend([channels, count].map(Argument::from));
+        // SAFETY: the table has a pixel of the batch for each; each thread has a value of its own.
+        unsafe { gpu.launch(&program, "patch_mask_pixels", launch, &arguments)? };
+    } else {
+        let (patches, used) = patches(grid, settings.fill, draws);
+        let patches = Memory::from_host(&gpu, cast_slice(&patches))?;
+        let used = Memory::from_host(&gpu, cast_slice(&used))?;
+        let constant = if let Fill::Constant(value) = settings.fill { value } else { 0.0 };
+        let mut arguments = places(&[patches.address(), used.address()])?;
+        arguments.extend([rows, columns, channels, count].map(Argument::from));
+        arguments.push(constant.into());
+        let words = [seed as u32, (seed >> 32) as u32, Purpose::Mask as u32, step];
+        arguments.extend(words.map(|word| Argument::Integer(word.into())));
+        // SAFETY: the tables have an entry for each patch and image; each thread has a value of its
+        // own.
+        unsafe { gpu.launch(&program, "patch_mask_patches", launch, &arguments)? };
+    }
     Ok(Masked {
-        images: Tensor::over(out, images.shape(), dtype),
+        images: Tensor::over(hidden, images.shape(), dtype),
         mask: Tensor::over(mask, [n, rows, columns], DType::U8),
     })
+}
+
+/// What every patch of the batch shows, and how many words of each image's stream that took to draw.
+fn patches(grid: Grid, fill: Fill, draws: &mut Draws) -> (Vec<Patch>, Vec<u32>) {
+    let images = draws.images.len();
+    let visible = |patch: usize| Patch { source: patch as i32, place: -1 };
+    let mut patches: Vec<Patch> = (0..images * grid.patches).map(visible).collect();
+    for (image, drawn) in draws.images.iter_mut().enumerate() {
+        let first = image * grid.patches;
+        let mut order = drawn.hidden.clone();
+        if fill == Fill::ShufflePatchesImage {
+            drawn.stream.shuffle(&mut order);
+        }
+        for (place, (&patch, &other)) in drawn.hidden.iter().zip(&order).enumerate() {
+            let source = match fill {
+                Fill::Constant(_) => Patch::CONSTANT,
+                Fill::GaussianNoise => Patch::NOISE,
+                Fill::ReplacePatches => {
+                    let other = drawn.stream.below(images - 1);
+                    ((other + usize::from(other >= image)) * grid.patches + patch) as i32
+                }
+                _ => (first + other) as i32,
+            };
+            patches[first + patch] = Patch { source, place: place as i32 };
+        }
+    }
+    if fill == Fill::ShufflePatchesBatch {
+        let hidden = draws.hidden(grid);
+        let mut sources = hidden.clone();
+        draws.batch.shuffle(&mut sources);
+        hidden.iter().zip(sources).for_each(|(&to, from)| patches[to].source = from as i32);
+    }
+    let used = draws.images.iter().map(|drawn| drawn.stream.position());
+    (patches, used.collect())
+}
+
+/// For fills that shuffle pixels, the pixel that every pixel of the batch shows; below 0, counted from
+/// -1, where it is hidden.
+fn pixels(grid: Grid, fill: Fill, draws: &mut Draws) -> Option<Vec<i32>> {
+    let images = draws.images.len();
+    let mut sources: Vec<i32> = (0..(images * grid.pixels) as i32).collect();
+    let mut shuffle = |pixels: Vec<usize>, stream: &mut Stream| {
+        let mut from = pixels.clone();
+        stream.shuffle(&mut from);
+        pixels.into_iter().zip(from).for_each(|(to, from)| sources[to] = -1 - from as i32);
+    };
+    let of = |patches: &[usize]| -> Vec<usize> {
+        patches.iter().flat_map(|&patch| grid.rows(patch)).flatten().collect()
+    };
+    match fill {
+        Fill::ShufflePixelsPatch | Fill::ShufflePixelsImage => {
+            for (image, drawn) in draws.images.iter_mut().enumerate() {
+                let of_batch = |patch: &usize| image * grid.patches + patch;
+                let hidden: Vec<usize> = drawn.hidden.iter().map(of_batch).collect();
+                let together =
+                    if fill == Fill::ShufflePixelsPatch { 1 } else { hidden.len().max(1) };
+                let groups = hidden.chunks(together);
+                groups.for_each(|patches| shuffle(of(patches), &mut drawn.stream));
+            }
+        }
+        Fill::ShufflePixelsBatch => shuffle(of(&draws.hidden(grid)), &mut draws.batch),
+        _ => return None,
+    }
+    Some(sources)
 }

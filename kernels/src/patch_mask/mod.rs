@@ -7,14 +7,12 @@
 pub mod check;
 mod cpu;
 pub(crate) mod cuda;
-mod draw;
 mod grid;
 #[cfg(test)]
 mod tests;
 
-use tensor::{Error, Result, Tensor, with_device};
+use tensor::{Error, Result, Tensor, with_features};
 
-use draw::Draws;
 use grid::Grid;
 
 /// What hidden patches show instead.
@@ -78,7 +76,8 @@ pub struct Masked {
 /// Which patches are hidden and what each image is filled with come from the stream of
 /// [`Purpose::Mask`](tensor::random::Purpose::Mask), `step` and the image's place in the batch;
 /// shuffles over the batch from one stream more, of the last number there is. So the result does
-/// not depend on the number of threads. It is no operation of the tape.
+/// not depend on the number of threads, nor, but for the last bits of noise, on the device. It is no
+/// operation of the tape.
 ///
 /// # Errors
 /// When the images have not four axes or are not whole patches, the ratio is not from 0 to 1, or
@@ -102,10 +101,10 @@ pub fn patch_mask(images: &Tensor, settings: &PatchMask, seed: u64, step: u32) -
         let what = "a batch of one image has no other to replace patches by";
         return Err(Error::value("patch_mask", what));
     }
-    with_device!("patch_mask", images,
-        _gpu => cuda::patch_mask(images, [n, rows, columns, channels], grid, settings, seed, step),
+    let mut draws = cpu::draw(grid, n, settings, seed, step);
+    with_features!("patch_mask", images,
+        _gpu => cuda::hide(images, grid, settings, &mut draws, (seed, step)),
         T => {
-            let mut draws = Draws::new(grid, n, settings, seed, step);
             let mask = Tensor::build::<u8>([n, rows, columns], |out| cpu::paint(grid, &draws, out));
             let images = Tensor::build::<T>(images.shape(), |out| {
                 cpu::fill(grid, settings.fill, images.data::<T>(), &mut draws, out);

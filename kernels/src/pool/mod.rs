@@ -4,7 +4,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Tensor, with_device};
+use tensor::{Error, Result, Tensor, with_features};
 
 /// The mean of each channel over each image: `[batch, rows, columns, channels]` to
 /// `[batch, channels]`.
@@ -20,13 +20,13 @@ pub fn global_average(x: &Tensor) -> Result<Tensor> {
     if pixels == 0 || channels == 0 {
         return Err(Error::shape("global_average", format!("{} has nothing to pool", x.shape())));
     }
-    let mean = with_device!("global_average", x,
+    let mean = with_features!("global_average", x,
         gpu => cuda::forward(gpu, x, [batch, pixels, channels]),
         T => Ok(cpu::forward::<T>(x, [batch, pixels, channels]))
     )?;
     let shape = x.shape();
     Ok(mean.recorded("global_average", &[x], move |gradient, _| {
-        let of_x = with_device!("global_average", gradient,
+        let of_x = with_features!("global_average", gradient,
             gpu => cuda::backward(gpu, &gradient, shape, pixels),
             T => Ok(cpu::backward::<T>(&gradient, shape, pixels))
         )?;

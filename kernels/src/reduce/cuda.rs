@@ -41,6 +41,14 @@ pub(crate) fn total(gpu: &dyn Gpu, sums: &Tensor, dtype: DType, scale: f64) -> R
     unsafe { filled(gpu, &program, "reduce_total", launch, &[sums], Shape::SCALAR, &rest) }
 }
 
+/// Adds one number to a total.
+pub fn accumulate(gpu: &dyn Gpu, total: &mut Tensor, x: &Tensor) -> Result<()> {
+    let arguments = [total.memory_mut()?.address().into(), x.address()?.into()];
+    let program = program(x.dtype());
+    // SAFETY: each is one element, and one thread adds.
+    unsafe { gpu.launch(&program, "reduce_accumulate", Launch::blocks(1, 32), &arguments) }
+}
+
 /// Every element's share of the gradient of the sum.
 pub fn backward(gpu: &dyn Gpu, gradient: &Tensor, shape: Shape, scale: f64) -> Result<Tensor> {
     let (program, count) = (program(gradient.dtype()), shape.elements());

@@ -4,7 +4,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Error, Result, Shape, Tensor, with_device};
+use tensor::{DType, Error, Result, Shape, Tensor, same_device, with_device};
 
 /// The sum of all elements, as a scalar; 0 of none.
 ///
@@ -25,6 +25,27 @@ pub fn mean(x: &Tensor) -> Result<Tensor> {
         0 => Err(Error::shape("mean", format!("{} has no elements", x.shape()))),
         n => scaled_sum("mean", x, 1.0 / n as f64),
     }
+}
+
+/// Adds the one element of `x` to the one of `total`, in place, in float64: for what is looked at now
+/// and then, such as losses. It is no operation of the tape.
+///
+/// # Errors
+/// When either has more than one element, `total` is not `f64`, or `x` lies elsewhere or is not
+/// floating.
+pub fn accumulate(total: &mut Tensor, x: &Tensor) -> Result<()> {
+    if total.shape().elements() != 1 || x.shape().elements() != 1 || total.dtype() != DType::F64 {
+        return Err(Error::shape("accumulate", format!("{x:?} to be added to {total:?}")));
+    }
+    same_device("accumulate", [&*total, x])?;
+    with_device!("accumulate", x,
+        gpu => cuda::accumulate(gpu, total, x),
+        T => {
+            let x = x.data::<T>()[0];
+            total.memory_mut()?.as_mut_slice::<f64>()[0] += tensor::Float::to_f64(x);
+            Ok(())
+        }
+    )
 }
 
 fn scaled_sum(operation: &'static str, x: &Tensor, scale: f64) -> Result<Tensor> {

@@ -27,3 +27,8 @@ extern "C" __global__ void reduce_backward(const real* gradient, real* y, double
     long long i = item();
     if (i < count) y[i] = narrow((wide)(scale * (double)widen(*gradient)));
 }
+
+// One number to a total of many launches.
+extern "C" __global__ void reduce_accumulate(double* total, const real* x) {
+    if (item() == 0) *total += (double)widen(*x);
+}

@@ -13,13 +13,13 @@ struct Chunk<'a, T> {
     value: &'a mut [T],
     momentum: &'a mut [T],
     gradient: &'a [T],
-    weight_decay: f64,
+    decays: bool,
 }
 
 /// Updates every slot; the parts of each are equally long.
 pub fn update<T: Float>(slots: Vec<Slot>, settings: &Sgd) {
     let mut chunks: Vec<Chunk<T>> = Vec::new();
-    for Slot { value, momentum, gradient, weight_decay } in slots {
+    for Slot { value, momentum, gradient, decays } in slots {
         let (value, momentum) = (value.as_mut_slice::<T>(), momentum.as_mut_slice::<T>());
         let parts = value.chunks_mut(CHUNK).zip(momentum.chunks_mut(CHUNK));
         let parts = parts.zip(gradient.data::<T>().chunks(CHUNK));
@@ -27,7 +27,7 @@ pub fn update<T: Float>(slots: Vec<Slot>, settings: &Sgd) {
             value,
             momentum,
             gradient,
-            weight_decay,
+            decays,
         }));
     }
     chunks.into_par_iter().for_each(|chunk| match settings.nesterov {
@@ -37,9 +37,9 @@ pub fn update<T: Float>(slots: Vec<Slot>, settings: &Sgd) {
 }
 
 fn step<T: Float, const NESTEROV: bool>(slot: Chunk<T>, settings: &Sgd) {
-    let rate = T::from_f64(settings.learning_rate);
+    let rate = T::from_f64(settings.learning_rate.value());
     let keep = T::from_f64(settings.momentum);
-    let decay = T::from_f64(slot.weight_decay);
+    let decay = T::from_f64(if slot.decays { settings.weight_decay.value() } else { 0.0 });
     let parts = slot.value.iter_mut().zip(slot.momentum).zip(slot.gradient);
     for ((value, momentum), &gradient) in parts {
         let gradient = gradient + decay * *value;

@@ -7,13 +7,17 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Buffer, Error, Result, Tensor, with_device};
+use tensor::{Buffer, Error, Number, Result, Tensor, with_device};
+
+pub use crate::gpu::table::Table;
 
 /// Settings of an update, the same for all parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sgd {
     /// Step size.
-    pub learning_rate: f64,
+    pub learning_rate: Number,
+    /// How strongly values are drawn to zero.
+    pub weight_decay: Number,
     /// Share of the momentum that each step keeps.
     pub momentum: f64,
     /// Whether the step looks ahead along the momentum (Nesterov).
@@ -29,24 +33,25 @@ pub struct Slot<'a> {
     pub momentum: &'a mut Buffer,
     /// Gradient of the loss.
     pub gradient: &'a Tensor,
-    /// How strongly values are drawn to zero.
-    pub weight_decay: f64,
+    /// Whether it decays.
+    pub decays: bool,
 }
 
 /// Updates every parameter:
 ///
 /// ```text
-/// g = gradient + weight_decay · value
+/// g = gradient + weight_decay · value   if it decays, else   gradient
 /// m = momentum · m + g
 /// value = value - learning_rate · (g + momentum · m   if nesterov, else   m)
 /// ```
 ///
-/// It is no operation of the tape. One pass over memory, on all cores.
+/// It is no operation of the tape. One pass over memory, on all cores; one launch on a GPU, which is
+/// told where everything lies by a `table` that is kept from update to update.
 ///
 /// # Errors
 /// When a slot's value, momentum and gradient are not equally long, dtypes differ, or they lie on
 /// different devices; nothing is updated then.
-pub fn sgd(slots: Vec<Slot>, settings: &Sgd) -> Result<()> {
+pub fn sgd(slots: Vec<Slot>, settings: &Sgd, table: &mut Table) -> Result<()> {
     let Some(first) = slots.first().map(|slot| slot.gradient.clone()) else { return Ok(()) };
     let element = first.dtype().bytes();
     for (index, slot) in slots.iter().enumerate() {
@@ -67,7 +72,7 @@ pub fn sgd(slots: Vec<Slot>, settings: &Sgd) -> Result<()> {
         }
     }
     with_device!("sgd", first,
-        gpu => cuda::update(gpu, slots, settings),
+        _gpu => cuda::update(&slots, settings, table),
         T => {
             cpu::update::<T>(slots, settings);
             Ok(())
@@ -83,9 +88,14 @@ mod tests {
     fn a_slot_whose_parts_differ_in_length_is_refused() {
         let (mut value, mut momentum) = (Buffer::zeroed::<f32>(2), Buffer::zeroed::<f32>(2));
         let gradient = &Tensor::zeros::<f32>([3]);
-        let slot = Slot { value: &mut value, momentum: &mut momentum, gradient, weight_decay: 0.0 };
-        let settings = Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: true };
-        let error = sgd(vec![slot], &settings).unwrap_err().to_string();
+        let slot = Slot { value: &mut value, momentum: &mut momentum, gradient, decays: true };
+        let settings = Sgd {
+            learning_rate: 0.1.into(),
+            weight_decay: 0.0.into(),
+            momentum: 0.9,
+            nesterov: true,
+        };
+        let error = sgd(vec![slot], &settings, &mut Table::default()).unwrap_err().to_string();
         assert_eq!(error, "sgd: parameter 0 has 2 values, 2 of momentum and 3 of gradient");
     }
 }

@@ -206,7 +206,7 @@ impl Sampler {
     /// # Errors
     /// When `index` is not below [`batches`](Self::batches).
     pub fn batch(&self, epoch: u32, index: usize) -> Result<Batch> {
-        self.batch_for(&Device::Cpu, epoch, index)
+        self.batch_on(&Device::Cpu, epoch, index)
     }
 
     /// The same for a device: made there where the cache is [resident](Cache::resident), else on the
@@ -214,7 +214,7 @@ impl Sampler {
     ///
     /// # Errors
     /// As [`batch`](Self::batch), and when the device has no memory left or fails.
-    pub fn batch_for(&self, device: &Device, epoch: u32, index: usize) -> Result<Batch> {
+    pub fn batch_on(&self, device: &Device, epoch: u32, index: usize) -> Result<Batch> {
         if index >= self.batches() {
             let what = format!("batch {index} of an epoch of {}", self.batches());
             return Err(Error::Data(what));

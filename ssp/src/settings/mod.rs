@@ -149,6 +149,9 @@ pub struct Optimisation {
     pub final_weight_decay: Option<f64>,
     /// Biases and the vectors of batch norm do not decay.
     pub decay_matrices_only: bool,
+    /// On a GPU, images and features in bf16, beside parameters, statistics and losses in float32. The
+    /// CPU computes in float32.
+    pub mixed_precision: bool,
 }
 
 impl Optimisation {

@@ -91,6 +91,7 @@ impl Settings {
         let Pretraining { optimisation, contrastive, dino, mim, .. } = &mut self.pretrain;
         optimisation.batch = if self.method == Method::Mim { 16 } else { 32 };
         optimisation.epochs = 40;
+        optimisation.mixed_precision = true;
         optimisation.warmup_epochs = optimisation.warmup_epochs.min(4);
         contrastive.mlp = vec![128, 128, 128];
         dino.local_size = 64;
@@ -151,12 +152,15 @@ fn steps(learning_rate: f64, momentum: f64, weight_decay: f64) -> Optimisation {
         weight_decay,
         final_weight_decay: None,
         decay_matrices_only: false,
+        mixed_precision: true,
     }
 }
 
 fn pretraining_steps(method: Method) -> Optimisation {
     match method {
-        Method::Pcl | Method::Scratch => steps(0.1, 0.9, 1e-5),
+        // Published without.
+        Method::Pcl => Optimisation { mixed_precision: false, ..steps(0.1, 0.9, 1e-5) },
+        Method::Scratch => steps(0.1, 0.9, 1e-5),
         Method::SimClr => Optimisation { batch: 224, ..steps(0.1, 0.9, 1e-4) },
         Method::Mim => Optimisation { batch: 128, ..steps(0.01, 0.99, 3e-5) },
         Method::Dino => Optimisation {

@@ -4,7 +4,9 @@ use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{Encoder, EncoderMlp, Init, Mode, Module};
 use tensor::Tensor;
 
-use super::{DTYPE, Pretext, Step, Task, Validation, mean_loss, network};
+use super::{
+    DTYPE, Inputs, Precision, Pretext, Step, Task, Validation, mean_loss, network, widened,
+};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Batch, Crops, Sampler};
@@ -17,6 +19,7 @@ use crate::settings::{self, Method, Settings};
 pub struct Contrastive {
     network: EncoderMlp,
     loss: NtXent,
+    precision: Precision,
     by_position: bool,
     validation: Option<Sampler>,
 }
@@ -42,16 +45,25 @@ impl Contrastive {
         Ok(Contrastive {
             network: EncoderMlp::new(&mut init, &settings.network.channels, &contrastive.mlp)?,
             loss: contrastive.loss(),
+            precision: Precision::of(&settings.pretrain.optimisation),
             by_position: settings.method == Method::Pcl,
             validation,
         })
     }
 
-    fn batch_loss(&mut self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let images = batch.images.on(&self.network.device())?;
+    /// Images, and their positions where these tell what belongs together.
+    fn inputs_of(&self, batch: &Batch) -> Result<Inputs> {
+        let mut tensors = vec![batch.images.clone()];
+        if self.by_position {
+            tensors.push(Tensor::from_slice(&batch.positions, [batch.positions.len()])?);
+        }
+        Ok(Inputs { tensors, numbers: vec![] })
+    }
+
+    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
+        let images = self.precision.images(&inputs.tensors[0])?;
         let features = self.network.forward(&images, mode)?;
-        let positions = self.by_position.then_some(batch.positions.as_slice());
-        Ok(nt_xent(&features, positions, &self.loss)?)
+        Ok(nt_xent(&widened(&features)?, inputs.tensors.get(1), &self.loss)?)
     }
 }
 
@@ -67,14 +79,20 @@ impl Task for Contrastive {
         &mut self.network
     }
 
-    fn loss(&mut self, batch: &[Batch], _: Step) -> Result<Tensor> {
-        self.batch_loss(&batch[0], Mode::Train)
+    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<Inputs> {
+        self.inputs_of(&batch[0])
+    }
+
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+        self.loss_of(inputs, Mode::Train)
     }
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
         let device = self.network.device();
-        let found = mean_loss(&sampler, &device, |batch, _| self.batch_loss(batch, Mode::Evaluate));
+        let found = mean_loss(&sampler, &device, |batch, _| {
+            self.loss_of(&self.inputs_of(batch)?.on(&device)?, Mode::Evaluate)
+        });
         self.validation = Some(sampler);
         found.map(Some)
     }

@@ -3,12 +3,12 @@
 //! Caron et al., *Emerging properties in self-supervised vision transformers* (ICCV 2021), with a
 //! convolutional encoder as the study has it.
 
-use kernels::dino_loss::{DinoLoss, dino_loss, moved_centre};
+use kernels::dino_loss::{DinoLoss, dino_loss, move_centre};
 use nn::schedule::{cosine, linear};
-use nn::{DinoHeadSettings, DinoNet, Encoder, Init, Mode, Module, Slot, follow};
-use tensor::{DType, Tensor, without_tape};
+use nn::{DinoHeadSettings, DinoNet, Encoder, Follower, Init, Mode, Module, Slot};
+use tensor::{DType, Number, Tensor, without_tape};
 
-use super::{DTYPE, Pretext, Step, Task, network};
+use super::{DTYPE, Inputs, Precision, Pretext, Step, Task, network, widened};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Arrangement, Batch, Crops};
@@ -19,6 +19,8 @@ use crate::settings::{self, Settings, TeacherStart};
 pub struct Dino {
     student: DinoNet,
     beside: Beside,
+    follower: Follower,
+    precision: Precision,
     settings: settings::Dino,
 }
 
@@ -56,7 +58,8 @@ impl Dino {
     /// When the settings make no network.
     pub fn new(settings: &Settings) -> Result<Self> {
         let channels = &settings.network.channels;
-        Self::of(&settings.pretrain.dino, channels, settings.seed, DTYPE)
+        let task = Self::of(&settings.pretrain.dino, channels, settings.seed, DTYPE)?;
+        Ok(Dino { precision: Precision::of(&settings.pretrain.optimisation), ..task })
     }
 
     /// The same from its parts, computing in `dtype`.
@@ -79,7 +82,9 @@ impl Dino {
         };
         teacher.freeze(&|_| true);
         let centre = Init::new(seed, 0, dtype).constant([dino.outputs], 0.0)?;
-        Ok(Dino { student, beside: Beside { teacher, centre }, settings: dino.clone() })
+        let (beside, follower) = (Beside { teacher, centre }, Follower::default());
+        let precision = Precision::default();
+        Ok(Dino { student, beside, follower, precision, settings: dino.clone() })
     }
 
     /// What student and teacher say of a batch of views, global ones first, and the loss of it. The
@@ -87,17 +92,25 @@ impl Dino {
     ///
     /// # Errors
     /// When the views do not fit the network.
-    pub fn compare(&mut self, views: &[&Tensor], teacher_temperature: f64) -> Result<Comparison> {
-        let Dino { student, beside: Beside { teacher, centre }, settings } = self;
+    pub fn compare(
+        &mut self,
+        views: &[&Tensor],
+        teacher_temperature: impl Into<Number>,
+    ) -> Result<Comparison> {
+        let Dino { student, beside: Beside { teacher, centre }, precision, settings, .. } = self;
+        let views = views.iter().map(|view| precision.images(view));
+        let views = views.collect::<tensor::Result<Vec<Tensor>>>()?;
+        let views: Vec<&Tensor> = views.iter().collect();
         let taught = without_tape(|| teacher.forward(&views[..1], Mode::Train))?;
-        let said = student.forward(views, Mode::Train)?;
+        let taught = widened(&taught)?;
+        let said = widened(&student.forward(&views, Mode::Train)?)?;
         let settings = DinoLoss {
             views: 2 + settings.local_views,
             student_temperature: settings.student_temperature,
-            teacher_temperature,
+            teacher_temperature: teacher_temperature.into(),
         };
         let loss = dino_loss(&said, &taught, centre, &settings)?;
-        *centre = moved_centre(centre, &taught, self.settings.centre_momentum)?;
+        move_centre(centre, &taught, self.settings.centre_momentum)?;
         Ok(Comparison { student: said, teacher: taught, loss })
     }
 
@@ -105,8 +118,8 @@ impl Dino {
     ///
     /// # Errors
     /// None that a user can cause.
-    pub fn teach(&mut self, momentum: f64) -> Result<()> {
-        Ok(follow(&mut self.beside.teacher, &mut self.student, momentum)?)
+    pub fn teach(&mut self, momentum: impl Into<Number>) -> Result<()> {
+        Ok(self.follower.follow(&mut self.beside.teacher, &mut self.student, momentum)?)
     }
 }
 
@@ -144,23 +157,29 @@ impl Task for Dino {
         epoch < self.settings.frozen_last_layer_epochs && name.contains("last_layer")
     }
 
-    fn loss(&mut self, batch: &[Batch], step: Step) -> Result<Tensor> {
-        let device = self.student.device();
-        let views = batch.iter().map(|part| part.images.on(&device));
-        let views = views.collect::<tensor::Result<Vec<Tensor>>>()?;
-        let views: Vec<&Tensor> = views.iter().collect();
+    /// Views by size; the teacher's temperature, and the share of the teacher that an update keeps.
+    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<Inputs> {
         let temperature = linear(
             self.settings.first_teacher_temperature,
             self.settings.teacher_temperature,
             step.epoch,
             self.settings.teacher_temperature_epochs,
         );
-        Ok(self.compare(&views, temperature)?.loss)
+        let (number, total) = (step.number as usize, step.total as usize);
+        let momentum = cosine(self.settings.teacher_momentum, 1.0, number, total);
+        Ok(Inputs {
+            tensors: batch.iter().map(|part| part.images.clone()).collect(),
+            numbers: vec![temperature.into(), momentum.into()],
+        })
     }
 
-    fn updated(&mut self, step: Step) -> Result<()> {
-        let (number, total) = (step.number as usize, step.total as usize);
-        self.teach(cosine(self.settings.teacher_momentum, 1.0, number, total))
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+        let views: Vec<&Tensor> = inputs.tensors.iter().collect();
+        Ok(self.compare(&views, &inputs.numbers[0])?.loss)
+    }
+
+    fn updated(&mut self, inputs: &Inputs) -> Result<()> {
+        self.teach(&inputs.numbers[1])
     }
 }
 
@@ -233,7 +252,8 @@ mod tests {
         assert_ne!(student, teacher);
 
         let mut task = Dino::new(&small(TeacherStart::Own)).unwrap();
-        task.updated(Step { epoch: 0, number: 0, total: 100 }).unwrap();
+        let inputs = task.inputs(&[], Step { epoch: 0, number: 0, total: 100 }).unwrap();
+        task.updated(&inputs).unwrap();
         for ((moved, before), goal) in
             values(&mut task.beside.teacher).iter().zip(&teacher).zip(&student)
         {

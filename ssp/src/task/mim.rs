@@ -7,7 +7,9 @@ use kernels::patch_mask::{self, Masked, PatchMask, patch_mask};
 use nn::{Encoder, Init, Mode, Module, UNet};
 use tensor::{Device, Tensor};
 
-use super::{DTYPE, Pretext, Step, Task, Validation, mean_loss, network};
+use super::{
+    DTYPE, Inputs, Precision, Pretext, Step, Task, Validation, mean_loss, network, widened,
+};
 use crate::Result;
 use crate::augment::Grid;
 use crate::data::sampler::{Batch, Crops, Sampler};
@@ -17,6 +19,7 @@ use crate::settings::{self, Fill, Masking, Settings};
 pub struct Mim {
     network: UNet,
     mask: PatchMask,
+    precision: Precision,
     seed: u64,
     validation: Option<Sampler>,
 }
@@ -47,6 +50,7 @@ impl Mim {
         Ok(Mim {
             network: UNet::new(&mut init, &settings.network.channels, 1, 1)?,
             mask: settings.pretrain.mim.mask(),
+            precision: Precision::of(&settings.pretrain.optimisation),
             seed: settings.seed,
             validation,
         })
@@ -62,17 +66,25 @@ impl Mim {
         step: u32,
         mode: Mode,
     ) -> Result<Reconstruction> {
-        let masked = patch_mask(images, &self.mask, self.seed, step)?;
-        let seen = masked.images.on(&self.network.device())?;
-        let output = self.network.forward(&seen, mode)?.swap_remove(0);
-        Ok(Reconstruction { images: images.clone(), masked, output })
+        let images = images.on(&self.network.device())?;
+        let masked = patch_mask(&images, &self.mask, self.seed, step)?;
+        let seen = self.precision.images(&masked.images)?;
+        let output = widened(&self.network.forward(&seen, mode)?.swap_remove(0))?;
+        Ok(Reconstruction { images, masked, output })
     }
 
-    fn batch_loss(&mut self, batch: &Batch, step: u32, mode: Mode) -> Result<Tensor> {
-        let Reconstruction { images, masked, output } =
-            self.reconstruct(&batch.images, step, mode)?;
-        let device = output.device();
-        Ok(masked_error(&output, &images.on(&device)?, &masked.mask.on(&device)?)?)
+    /// The images, the same with patches hidden, and which pixels are. Steps name the draw.
+    fn inputs_of(&mut self, batch: &Batch, step: u32) -> Result<Inputs> {
+        let images = batch.images.on(&self.network.device())?;
+        let Masked { images: seen, mask } = patch_mask(&images, &self.mask, self.seed, step)?;
+        Ok(Inputs { tensors: vec![images, seen, mask], numbers: vec![] })
+    }
+
+    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
+        let [images, seen, mask] = [0, 1, 2].map(|index| &inputs.tensors[index]);
+        let seen = self.precision.images(seen)?;
+        let output = self.network.forward(&seen, mode)?.swap_remove(0);
+        Ok(masked_error(&output, images, mask)?)
     }
 }
 
@@ -102,15 +114,20 @@ impl Task for Mim {
         &mut self.network
     }
 
-    fn loss(&mut self, batch: &[Batch], step: Step) -> Result<Tensor> {
-        self.batch_loss(&batch[0], step.number as u32, Mode::Train)
+    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<Inputs> {
+        self.inputs_of(&batch[0], step.number as u32)
+    }
+
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+        self.loss_of(inputs, Mode::Train)
     }
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
         let device = self.network.device();
         let found = mean_loss(&sampler, &device, |batch, index| {
-            self.batch_loss(batch, index as u32, Mode::Evaluate)
+            let inputs = self.inputs_of(batch, index as u32)?.on(&device)?;
+            self.loss_of(&inputs, Mode::Evaluate)
         });
         self.validation = Some(sampler);
         found.map(Some)
@@ -124,7 +141,10 @@ impl Pretext for Mim {
 
     fn reconstruction(&mut self, images: &Tensor) -> Result<Option<Reconstruction>> {
         let mut found = tensor::without_tape(|| self.reconstruct(images, 0, Mode::Evaluate))?;
-        found.output = found.output.on(&Device::Cpu)?;
+        let Reconstruction { images, masked, output } = &mut found;
+        for tensor in [images, &mut masked.images, &mut masked.mask, output] {
+            *tensor = tensor.on(&Device::Cpu)?;
+        }
         Ok(Some(found))
     }
 }

@@ -3,12 +3,14 @@
 mod contrastive;
 mod dino;
 mod mim;
+mod precision;
 mod segmentation;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use nn::{Encoder, Module, Slot};
-use tensor::{DType, Device, Tensor};
+use tensor::{DType, Device, Number, Tensor};
 
 use crate::data::cache::Cache;
 use crate::data::sampler::{Batch, Crops, Order, Sampler, Selection};
@@ -18,6 +20,7 @@ use crate::{Error, Result};
 pub use contrastive::Contrastive;
 pub use dino::{Comparison, Dino};
 pub use mim::{Mim, Reconstruction};
+pub use precision::{Precision, widened};
 pub use segmentation::{Segmentation, unet};
 
 /// Something to train. The trainer supplies batches, updates the network and keeps the books.
@@ -36,18 +39,27 @@ pub trait Task {
         false
     }
 
-    /// The loss of a batch in training mode, on the tape. There is one part for each sampler of
+    /// The host's part of a step: all that depends on the batch or on where training stands, in as
+    /// many tensors and numbers for every step. There is one part of the batch for each sampler of
     /// the task, of the same slices.
     ///
     /// # Errors
-    /// When the batch does not fit the network.
-    fn loss(&mut self, batch: &[Batch], step: Step) -> Result<Tensor>;
+    /// When the batch lacks what the task needs.
+    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<Inputs>;
 
-    /// Follows an update of the network.
+    /// The device's part: the loss of inputs that lie with the network, in training mode, on the
+    /// tape. A captured step is replayed without coming here, so the loss hangs on the inputs and on
+    /// what is changed in place, and on nothing else that changes.
+    ///
+    /// # Errors
+    /// When the inputs do not fit the network.
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor>;
+
+    /// Follows an update of the network, on the device as the loss does.
     ///
     /// # Errors
     /// None that a user can cause.
-    fn updated(&mut self, _step: Step) -> Result<()> {
+    fn updated(&mut self, _inputs: &Inputs) -> Result<()> {
         Ok(())
     }
 
@@ -57,6 +69,28 @@ pub trait Task {
     /// When they do not fit the network.
     fn validate(&mut self) -> Result<Option<Validation>> {
         Ok(None)
+    }
+}
+
+/// What the device's part of a step takes from the host's.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// Images, labels and the like, in the task's order.
+    pub tensors: Vec<Tensor>,
+    /// Temperatures, momenta and the like, in the task's order.
+    pub numbers: Vec<Number>,
+}
+
+impl Inputs {
+    /// The same with all tensors on a device.
+    ///
+    /// # Errors
+    /// When it has not so much memory left, or fails.
+    pub fn on(mut self, device: &Device) -> Result<Self> {
+        for tensor in &mut self.tensors {
+            *tensor = tensor.on(device)?;
+        }
+        Ok(self)
     }
 }
 
@@ -164,7 +198,8 @@ impl Source<'_> {
     }
 }
 
-/// The mean loss over the batches of validation slices, whose views are the same every time.
+/// The mean loss over the batches of validation slices, whose views are the same every time and are
+/// made for the network's device.
 fn mean_loss(
     sampler: &Sampler,
     device: &Device,
@@ -173,7 +208,7 @@ fn mean_loss(
     let batches = sampler.batches();
     let mut sum = 0.0;
     for index in 0..batches {
-        let batch = sampler.batch_for(device, 0, index)?;
+        let batch = sampler.batch_on(device, 0, index)?;
         sum += tensor::without_tape(|| loss(&batch, index))?.item()?;
     }
     Ok(Validation { loss: sum / batches as f64, dice: None })
@@ -188,6 +223,15 @@ mod network {
 
 /// What pretext networks compute in.
 const DTYPE: DType = DType::F32;
+
+/// Freezes what a task leaves as it is in an epoch, and lets the rest of its network train.
+pub fn freeze(task: &mut dyn Task, epoch: usize) {
+    let mut names = Vec::new();
+    task.network().visit("", &mut |name, _| names.push(name.to_owned()));
+    names.retain(|name| task.is_frozen(name, epoch));
+    let frozen: HashSet<String> = names.into_iter().collect();
+    task.network().freeze(&|name| frozen.contains(name));
+}
 
 /// A task's network with its companion: all that a resumed run needs.
 pub struct Whole<'a>(pub &'a mut dyn Task);

@@ -6,7 +6,7 @@ use kernels::dice_ce::{DiceCe, dice_ce};
 use nn::{Init, Mode, Module, UNet};
 use tensor::{Tensor, without_tape};
 
-use super::{DTYPE, Step, Task, Validation, network};
+use super::{DTYPE, Inputs, Precision, Step, Task, Validation, network};
 use crate::augment::Grid;
 use crate::data::CLASSES;
 use crate::data::cache::Cache;
@@ -19,6 +19,7 @@ use crate::{Error, Result, evaluate};
 pub struct Segmentation {
     network: UNet,
     loss: DiceCe,
+    precision: Precision,
     /// Epochs at the start for which a pretrained encoder is left as it is.
     frozen_epochs: usize,
     validation: Option<(Arc<Cache>, Vec<usize>, Sampler)>,
@@ -70,6 +71,7 @@ impl Segmentation {
                 dice_weight: dice,
                 ..DiceCe::default()
             },
+            precision: Precision::of(&settings.finetune.optimisation),
             frozen_epochs: match settings.method {
                 Method::Scratch => 0,
                 _ => settings.finetune.frozen_epochs,
@@ -84,14 +86,19 @@ impl Segmentation {
         &mut self.network
     }
 
-    fn batch_loss(&mut self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        let labels = batch.labels.as_ref();
-        let labels = labels.ok_or_else(|| Error::Data("a batch without labels".into()))?;
-        let device = self.network.device();
-        let outputs = self.network.forward(&batch.images.on(&device)?, mode)?;
+    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
+        let images = self.precision.images(&inputs.tensors[0])?;
+        let outputs = self.network.forward(&images, mode)?;
         let outputs: Vec<&Tensor> = outputs.iter().collect();
-        Ok(dice_ce(&outputs, &labels.on(&device)?, &self.loss)?.total)
+        Ok(dice_ce(&outputs, &inputs.tensors[1], &self.loss)?.total)
     }
+}
+
+/// Images and labels.
+fn inputs_of(batch: &Batch) -> Result<Inputs> {
+    let labels = batch.labels.clone();
+    let labels = labels.ok_or_else(|| Error::Data("a batch without labels".into()))?;
+    Ok(Inputs { tensors: vec![batch.images.clone(), labels], numbers: vec![] })
 }
 
 impl Task for Segmentation {
@@ -103,22 +110,28 @@ impl Task for Segmentation {
         epoch < self.frozen_epochs && name.starts_with("encoder.")
     }
 
-    fn loss(&mut self, batch: &[Batch], _: Step) -> Result<Tensor> {
-        self.batch_loss(&batch[0], Mode::Train)
+    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<Inputs> {
+        inputs_of(&batch[0])
+    }
+
+    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+        self.loss_of(inputs, Mode::Train)
     }
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some((cache, subjects, sampler)) = self.validation.take() else { return Ok(None) };
-        let device = self.network.device();
         let found = without_tape(|| -> Result<Validation> {
+            let device = self.network.device();
             let (mut loss, mut slices) = (0.0, 0);
             for index in 0..sampler.batches() {
-                let batch = sampler.batch_for(&device, 0, index)?;
+                let batch = sampler.batch_on(&device, 0, index)?;
                 let count = batch.positions.len();
-                loss += self.batch_loss(&batch, Mode::Evaluate)?.item()? * count as f64;
+                let inputs = inputs_of(&batch)?.on(&device)?;
+                loss += self.loss_of(&inputs, Mode::Evaluate)?.item()? * count as f64;
                 slices += count;
             }
-            let mut predictor = Predictor::new(&mut self.network, self.grid);
+            let mut predictor =
+                Predictor::new(&mut self.network, self.grid).computing_in(self.precision);
             let results = evaluate::evaluate(&mut predictor, &cache, &subjects, |_| {})?;
             Ok(Validation { loss: loss / slices as f64, dice: Some(results.mean()) })
         });

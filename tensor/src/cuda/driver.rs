@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use cudarc::driver::result::{self, DriverError};
@@ -9,10 +10,11 @@ use cudarc::driver::sys::{self, CUresult};
 
 use super::compiler::Compiler;
 use super::functions::{ARGUMENTS, Function, Functions, Module};
+use super::graph::{Graph, Relaxed};
 use super::hardware::{Hardware, breaks, explained};
-use super::pool::{Pool, Source};
+use super::pool::{Pool, Source, Step};
 use super::staging::Staging;
-use crate::gpu::{Address, Argument, Launch, Program};
+use crate::gpu::{Address, Argument, Captured, Launch, Program};
 use crate::{Error, Gpu, MemoryUse, Result};
 
 /// An NVIDIA GPU, with kernels compiled for it.
@@ -25,6 +27,10 @@ pub struct Cuda {
     modules: Mutex<Vec<Module>>,
     pool: Mutex<Pool>,
     staging: Mutex<Staging>,
+    /// Whether launches are kept instead of run.
+    capturing: AtomicBool,
+    /// What is written when the capture ends.
+    constants: Mutex<Vec<(Address, Vec<u8>)>>,
     /// What was launched last, to be named when something fails.
     last: RwLock<Option<Arc<Function>>>,
     /// Wait for every kernel, so that the one that fails is known.
@@ -42,6 +48,8 @@ impl Cuda {
             modules: Mutex::default(),
             pool: Mutex::default(),
             staging: Mutex::new(Staging::new()),
+            capturing: AtomicBool::new(false),
+            constants: Mutex::default(),
             last: RwLock::default(),
             waits: std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value == "1"),
             failure: OnceLock::new(),
@@ -60,11 +68,6 @@ impl Cuda {
         format!("CUDA {cuda}, {compiler}, {}", self.architecture)
     }
 
-    /// How much of the device's memory tensors take.
-    pub fn memory_use(&self) -> MemoryUse {
-        locked(&self.pool).usage()
-    }
-
     /// Returns idle memory to the driver: between stages whose shapes differ.
     pub fn release_idle_memory(&self) {
         if self.bind().is_ok() {
@@ -72,12 +75,49 @@ impl Cuda {
         }
     }
 
-    fn stream(&self) -> sys::CUstream {
+    pub(super) fn stream(&self) -> sys::CUstream {
         self.hardware.stream.cu_stream()
     }
 
+    /// Launches a captured step.
+    pub(super) fn replay(&self, graph: sys::CUgraphExec) -> Result<()> {
+        self.not_captured("the replay of another step")?;
+        // SAFETY: a graph that was captured on this device; its addresses are its owner's business.
+        let launched = unsafe { result::graph::launch(graph, self.stream()) };
+        launched.map_err(|error| self.failed("launching a captured step", error))?;
+        if self.waits { self.synchronise() } else { Ok(()) }
+    }
+
+    /// Takes back what a captured step alone holds.
+    pub(super) fn let_go(&self, step: Step) {
+        locked(&self.pool).let_go(step);
+    }
+
+    fn is_capturing(&self) -> bool {
+        self.capturing.load(Ordering::Relaxed)
+    }
+
+    /// Refuses what a captured step cannot do.
+    fn not_captured(&self, doing: &str) -> Result<()> {
+        if self.is_capturing() { Err(self.refusal(not_capturable(doing))) } else { Ok(()) }
+    }
+
+    /// Memory out of the pool.
+    fn taken(
+        &self,
+        bytes: usize,
+        take: impl FnOnce(&mut Pool) -> Result<Option<Address>>,
+    ) -> Result<Address> {
+        self.bind()?;
+        if let Some(address) = take(&mut locked(&self.pool))? {
+            return Ok(address);
+        }
+        let left = result::mem_get_info().map_or(0, |(free, _)| free);
+        Err(Error::DeviceMemory { device: self.name(), asked: bytes, left })
+    }
+
     /// Makes the device that of this thread; what broke it before is told again.
-    fn bind(&self) -> Result<()> {
+    pub(super) fn bind(&self) -> Result<()> {
         if let Some(what) = self.failure.get() {
             return Err(self.refusal(what.clone()));
         }
@@ -89,7 +129,7 @@ impl Cuda {
     }
 
     /// An error of the driver, while something was done. One that breaks the device is kept.
-    fn failed(&self, doing: &str, error: DriverError) -> Error {
+    pub(super) fn failed(&self, doing: &str, error: DriverError) -> Error {
         let mut what = format!("{doing}: {}", explained(error));
         if breaks(error) {
             let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
@@ -114,6 +154,7 @@ impl Cuda {
         if let Some(function) = self.functions.find(program, kernel) {
             return Ok(function);
         }
+        self.not_captured(&format!("loading kernel {kernel} of {}", program.path()))?;
         let mut modules = locked(&self.modules);
         let index = match modules.iter().position(|module| module.program == *program) {
             Some(index) => index,
@@ -162,13 +203,21 @@ impl Gpu for Cuda {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
-        self.bind()?;
-        let mut pool = locked(&self.pool);
-        if let Some(address) = pool.take(bytes, self)? {
+        self.taken(bytes, |pool| pool.take(bytes, self))
+    }
+
+    fn upload(&self, bytes: &[u8]) -> Result<Address> {
+        if self.is_capturing() {
+            let address = self.taken(bytes.len(), |pool| pool.take_constant(bytes.len(), self))?;
+            locked(&self.constants).push((address, bytes.to_vec()));
             return Ok(address);
         }
-        let left = result::mem_get_info().map_or(0, |(free, _)| free);
-        Err(Error::DeviceMemory { device: self.name(), asked: bytes, left })
+        let address = Gpu::allocate(self, bytes.len())?;
+        // SAFETY: the memory was allocated for as many bytes, which are given back where that fails.
+        let written = unsafe {
+            self.write(address, bytes).inspect_err(|_| self.release(address, bytes.len()))
+        };
+        written.map(|()| address)
     }
 
     unsafe fn release(&self, address: Address, bytes: usize) {
@@ -177,6 +226,7 @@ impl Gpu for Cuda {
 
     unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()> {
         self.bind()?;
+        self.not_captured("a copy from the host")?;
         // SAFETY: the caller's.
         let copied = unsafe { locked(&self.staging).write(to.0, bytes, self.stream()) };
         copied.map_err(|error| self.failed("a copy from the host", error))
@@ -184,6 +234,7 @@ impl Gpu for Cuda {
 
     unsafe fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
         self.bind()?;
+        self.not_captured("a copy to the host")?;
         // SAFETY: the caller's; the host's bytes are waited for below, while they are borrowed.
         let copied = unsafe { result::memcpy_dtoh_async(bytes, from.0, self.stream()) };
         copied.map_err(|error| self.failed("a copy to the host", error))?;
@@ -238,20 +289,66 @@ impl Gpu for Cuda {
             let doing = format!("kernel {kernel} of {path} cannot be launched as {launch:?}");
             return Err(self.failed(&doing, error));
         }
-        if self.waits { self.synchronise() } else { Ok(()) }
+        if self.waits && !self.is_capturing() { self.synchronise() } else { Ok(()) }
+    }
+
+    fn memory_use(&self) -> MemoryUse {
+        locked(&self.pool).usage()
     }
 
     fn synchronise(&self) -> Result<()> {
         self.bind()?;
+        self.not_captured("waiting for the device")?;
         // SAFETY: the stream lives as long as the device.
         let done = unsafe { result::stream::synchronize(self.stream()) };
         done.map_err(|error| self.failed("waiting for the device", error))
     }
+
+    fn begin_capture(&self) -> Result<()> {
+        self.bind()?;
+        let begun = locked(&self.pool).begin();
+        let Some(step) = begun else { return Err(self.refusal(CAPTURING.into())) };
+        let mode = sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        // SAFETY: the stream lives as long as the device, and is not the default one.
+        if let Err(error) = unsafe { result::stream::begin_capture(self.stream(), mode) } {
+            let mut pool = locked(&self.pool);
+            pool.end();
+            pool.let_go(step);
+            return Err(self.failed("beginning a capture", error));
+        }
+        locked(&self.constants).clear();
+        self.capturing.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+        self.bind()?;
+        let ended = locked(&self.pool).end();
+        let Some(step) = ended else { return Err(self.refusal(NOT_CAPTURING.into())) };
+        self.capturing.store(false, Ordering::Relaxed);
+        let constants = std::mem::take(&mut *locked(&self.constants));
+        // From here on the step's memory is given back when the graph is dropped.
+        let mut graph = Graph::of(self.clone(), step);
+        graph.finish()?;
+        for (address, bytes) in constants {
+            // SAFETY: taken for as many bytes by `upload`, and the step's own.
+            unsafe { self.write(address, &bytes)? };
+        }
+        Ok(Box::new(graph))
+    }
+}
+
+const CAPTURING: &str = "a step is being captured already: end it first";
+const NOT_CAPTURING: &str = "no step is being captured: begin one first";
+
+fn not_capturable(doing: &str) -> String {
+    format!("{doing} cannot be captured: do it before, in a step that is run as it comes")
 }
 
 /// The driver's memory, taken and given back while the context is current.
 impl Source for Cuda {
     fn allocate(&self, bytes: usize) -> Result<Option<Address>> {
+        let _relaxed = Relaxed::now();
         // SAFETY: what is written there is tensors' business.
         match unsafe { result::malloc_sync(bytes) } {
             Ok(address) => Ok(Some(Address(address))),
@@ -261,6 +358,7 @@ impl Source for Cuda {
     }
 
     fn free(&self, address: Address) {
+        let _relaxed = Relaxed::now();
         // SAFETY: the pool's: it was allocated above, and nobody uses it. The driver waits for kernels
         // that still do. A failure is one of an earlier kernel, which the next call tells.
         let _ = unsafe { result::free_sync(address.0) };

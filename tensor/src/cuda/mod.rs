@@ -8,19 +8,18 @@
 //! Everything runs on one stream, in the order in which it is launched: memory that is given back can
 //! be handed out again at once, for whatever is launched on it comes later.
 //!
-//! # Towards a captured step
-//! A training step can become one CUDA graph, launched at a stroke. What that needs is kept to here:
-//! all work goes to one stream, which is not the default one; kernels are loaded before their first
-//! launch and stay; and a step that was run once allocates nothing, so that addresses recur. What the
-//! step itself has to keep to: no [`write`](crate::Gpu::write) and no [`read`](crate::Gpu::read) while
-//! it is captured, for a replay would copy from where the host's data once lay. Batches and rates are
-//! written to fixed places before each replay; and memory that a graph uses must not go to others
-//! while the graph lives.
+//! # Captured steps
+//! A training step can be captured as a CUDA graph, which is launched at a stroke (`graph`). All work
+//! goes to one stream, which is not the default one; kernels are loaded before their first launch and
+//! stay; memory that a graph uses is its own while it lives (`pool`). What the host has to say to a
+//! step that is replayed it writes to fixed places before: batches to tensors that stay
+//! ([`Tensor::refill`](crate::Tensor::refill)), rates to [`Numbers`](crate::gpu::Numbers).
 
 mod cache;
 mod compiler;
 mod driver;
 mod functions;
+mod graph;
 mod hardware;
 mod nvrtc;
 mod pool;
@@ -39,6 +38,13 @@ pub use usage::Usage;
 /// What is missing for CUDA, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent(String);
+
+impl Absent {
+    /// The first thing that is missing, without what else was looked for.
+    pub fn brief(&self) -> &str {
+        self.0.split(';').next().unwrap_or_default()
+    }
+}
 
 impl fmt::Display for Absent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,8 +3,14 @@
 //! The driver takes long to hand out memory, and waits for the whole device when it takes some back.
 //! What is released here is kept by size, so that a training step, whose shapes recur, asks the driver
 //! for nothing after the first.
+//!
+//! # Captured steps
+//! What is taken during a capture belongs to the captured step: it is recycled within the capture as
+//! usual, and goes to nobody else until the step is [let go](Pool::let_go). So does what was there
+//! before and is released during the capture, which the step may still read; and constants, which
+//! are not recycled within the capture either, for nothing writes them anew in a replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::gpu::Address;
 use crate::{MemoryUse, Result};
@@ -21,8 +27,28 @@ pub trait Source {
 /// Memory by size class.
 #[derive(Default)]
 pub struct Pool {
-    idle: BTreeMap<usize, Vec<Address>>,
+    idle: Idle,
     usage: MemoryUse,
+    /// The step that is being captured, and what may be recycled within it.
+    capture: Option<(Step, Idle)>,
+    captures: u64,
+    /// What belongs to captured steps.
+    owned: HashMap<u64, Owned>,
+}
+
+type Idle = BTreeMap<usize, Vec<Address>>;
+
+/// A captured step, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step(u64);
+
+/// Memory of a captured step.
+struct Owned {
+    step: Step,
+    class: usize,
+    /// Whether somebody holds it beside the step.
+    held: bool,
+    recycled: bool,
 }
 
 impl Pool {
@@ -30,6 +56,28 @@ impl Pool {
     /// lies idle; none if that does not help.
     pub fn take(&mut self, bytes: usize, source: &impl Source) -> Result<Option<Address>> {
         let class = size_class(bytes);
+        if let Some((_, idle)) = &mut self.capture
+            && let Some(address) = idle.get_mut(&class).and_then(Vec::pop)
+        {
+            if let Some(owned) = self.owned.get_mut(&address.0) {
+                owned.held = true;
+            }
+            return Ok(Some(address));
+        }
+        self.take_for_good(class, true, source)
+    }
+
+    /// The same, for what a captured step finds in every replay as it is written once.
+    pub fn take_constant(&mut self, bytes: usize, source: &impl Source) -> Result<Option<Address>> {
+        self.take_for_good(size_class(bytes), false, source)
+    }
+
+    fn take_for_good(
+        &mut self,
+        class: usize,
+        recycled: bool,
+        source: &impl Source,
+    ) -> Result<Option<Address>> {
         let address = match self.idle.get_mut(&class).and_then(Vec::pop) {
             Some(address) => {
                 self.usage.idle -= class;
@@ -37,16 +85,19 @@ impl Pool {
             }
             None => self.fresh(class, source)?,
         };
-        if address.is_some() {
-            self.usage.live += class;
-            self.usage.peak = self.usage.peak.max(self.usage.live);
+        let Some(address) = address else { return Ok(None) };
+        self.usage.live += class;
+        self.usage.peak = self.usage.peak.max(self.usage.live);
+        if let Some(&(step, _)) = self.capture.as_ref() {
+            self.owned.insert(address.0, Owned { step, class, held: true, recycled });
         }
-        Ok(address)
+        Ok(Some(address))
     }
 
     fn fresh(&mut self, class: usize, source: &impl Source) -> Result<Option<Address>> {
         let mut address = source.allocate(class)?;
-        if address.is_none() && self.usage.idle > 0 {
+        // To take memory back the driver waits for the device, which nobody can during a capture.
+        if address.is_none() && self.usage.idle > 0 && self.capture.is_none() {
             self.release_idle(source);
             address = source.allocate(class)?;
         }
@@ -57,9 +108,56 @@ impl Pool {
     /// Keeps memory that was taken for so many bytes.
     pub fn give_back(&mut self, address: Address, bytes: usize) {
         let class = size_class(bytes);
-        self.usage.live -= class;
+        let capture = self.capture.as_mut();
+        if let Some(owned) = self.owned.get_mut(&address.0) {
+            owned.held = false;
+            if let Some((_, idle)) =
+                capture.filter(|(step, _)| owned.recycled && *step == owned.step)
+            {
+                idle.entry(class).or_default().push(address);
+            }
+        } else if let Some(&mut (step, _)) = capture {
+            self.owned.insert(address.0, Owned { step, class, held: false, recycled: false });
+        } else {
+            self.usage.live -= class;
+            self.keep(class, address);
+        }
+    }
+
+    fn keep(&mut self, class: usize, address: Address) {
         self.usage.idle += class;
         self.idle.entry(class).or_default().push(address);
+    }
+
+    /// Begins a captured step; none if one is begun already.
+    pub fn begin(&mut self) -> Option<Step> {
+        if self.capture.is_some() {
+            return None;
+        }
+        self.captures += 1;
+        let step = Step(self.captures);
+        self.capture = Some((step, Idle::new()));
+        Some(step)
+    }
+
+    /// The step that was begun, if one was: it owns what it has taken until it is let go.
+    pub fn end(&mut self) -> Option<Step> {
+        self.capture.take().map(|(step, _)| step)
+    }
+
+    /// Nobody replays a step any more: what it alone holds is idle.
+    pub fn let_go(&mut self, step: Step) {
+        let (gone, kept) = std::mem::take(&mut self.owned)
+            .into_iter()
+            .partition::<HashMap<_, _>, _>(|(_, owned)| owned.step == step);
+        self.owned = kept;
+        // In an order that does not hang on the map's.
+        let mut idle: Vec<_> = gone.into_iter().filter(|(_, owned)| !owned.held).collect();
+        idle.sort_unstable_by_key(|(address, _)| *address);
+        for (address, owned) in idle {
+            self.usage.live -= owned.class;
+            self.keep(owned.class, Address(address));
+        }
     }
 
     /// Returns what lies idle to the source.
@@ -70,7 +168,7 @@ impl Pool {
         self.usage.idle = 0;
     }
 
-    /// How much is in use, and how much lies idle.
+    /// How much is in use, that of captured steps included, and how much lies idle.
     pub fn usage(&self) -> MemoryUse {
         self.usage
     }
@@ -159,5 +257,55 @@ mod tests {
         pool.give_back(large, 60 << 20);
         assert!(pool.take(64 << 20, &device).unwrap().is_some(), "the idle was returned");
         assert_eq!((pool.usage().idle, *device.left.borrow()), (0, 36 << 20));
+    }
+
+    #[test]
+    fn nothing_is_returned_during_a_capture() {
+        let (device, mut pool) = (Device::of(100 << 20), Pool::default());
+        let idle = pool.take(60 << 20, &device).unwrap().unwrap();
+        pool.give_back(idle, 60 << 20);
+        let step = pool.begin().unwrap();
+        assert_eq!(pool.take(64 << 20, &device).unwrap(), None);
+        assert_eq!(pool.take(60 << 20, &device).unwrap(), Some(idle), "what is there is used");
+        pool.end();
+        pool.let_go(step);
+        pool.give_back(idle, 60 << 20);
+        assert!(pool.take(64 << 20, &device).unwrap().is_some());
+    }
+
+    #[test]
+    fn memory_of_a_captured_step_is_recycled_within_it_and_goes_to_nobody_else() {
+        let (device, mut pool) = (Device::of(1 << 30), Pool::default());
+        let take = |pool: &mut Pool| pool.take(5000, &device).unwrap().unwrap();
+        let before = [take(&mut pool), take(&mut pool)];
+        pool.give_back(before[0], 5000);
+
+        let step = pool.begin().unwrap();
+        assert_eq!(pool.begin(), None, "one at a time");
+        let first = take(&mut pool);
+        assert_eq!(first, before[0], "what lay idle is used up first");
+        pool.give_back(first, 5000);
+        assert_eq!(take(&mut pool), first, "recycled within the capture");
+        let constant = pool.take_constant(5000, &device).unwrap().unwrap();
+        pool.give_back(constant, 5000);
+        // Read by what was captured, and nobody's afterwards but the step's.
+        pool.give_back(before[1], 5000);
+        let other = take(&mut pool);
+        assert!(other != constant && other != before[1] && other != first);
+        pool.give_back(first, 5000);
+        assert_eq!(pool.end(), Some(step));
+
+        let owned = [first, constant, before[1], other];
+        let outside: Vec<_> = (0..6).map(|_| take(&mut pool)).collect();
+        assert!(outside.iter().all(|address| !owned.contains(address)), "{outside:?}, {owned:?}");
+        outside.into_iter().for_each(|address| pool.give_back(address, 5000));
+        assert!(!pool.idle.values().flatten().any(|address| owned.contains(address)));
+        assert_eq!(pool.usage().live, 4 * size_class(5000));
+
+        pool.let_go(step);
+        assert_eq!(pool.usage().live, size_class(5000), "what is held beside the step stays held");
+        pool.give_back(other, 5000);
+        assert_eq!((pool.usage().live, pool.owned.len()), (0, 0));
+        assert_eq!(pool.usage().idle, 10 * size_class(5000));
     }
 }

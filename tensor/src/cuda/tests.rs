@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Cuda, open};
-use crate::gpu::{Address, Launch, Memory, Program, Source, sum_program};
+use crate::gpu::{Address, Launch, Memory, Program, Source, capture, sum_program};
 use crate::{DType, Gpu, Result};
 
 /// Runs a test where there is a GPU.
@@ -67,6 +67,40 @@ fn a_kernel_runs_and_its_memory_is_recycled() {
         assert!(gpu.memory_use().peak >= 2 * 8 * count);
         gpu.release_idle_memory();
         step();
+    });
+}
+
+#[test]
+fn a_captured_step_is_replayed_with_what_lies_there_then() {
+    with_gpu(|gpu| {
+        let device: Arc<dyn Gpu> = gpu.clone();
+        let ones = vec![1f64; 1000];
+        let a = Memory::from_host(&device, bytemuck::cast_slice(&ones)).unwrap();
+        add(&*device, &a, &a, 1000).unwrap();
+        let (kept, step) = capture(&device, || -> Result<Memory> {
+            let b = Memory::from_host(&device, bytemuck::cast_slice(&ones))?;
+            add(&*device, &a, &b, 1000)?;
+            drop(b);
+            a.copied()
+        })
+        .unwrap();
+        let value = |memory: &Memory| {
+            let mut values = vec![0f64; 1000];
+            memory.read(bytemuck::cast_slice_mut(&mut values)).unwrap();
+            assert!(values.iter().all(|value| *value == values[0]));
+            values[0]
+        };
+        assert_eq!(value(&a), 2.0, "nothing has run yet");
+        for wanted in [3.0, 4.0] {
+            let others: Vec<_> = (0..8).map(|_| Memory::stale(&device, 8000).unwrap()).collect();
+            step.replay().unwrap();
+            assert_eq!((value(&a), value(&kept)), (wanted, wanted));
+            drop(others);
+        }
+        let refused = capture(&device, || kept.read(&mut [0; 8000]));
+        let error = refused.err().unwrap().to_string();
+        assert!(error.contains("a copy to the host cannot be captured"), "{error}");
+        step.replay().expect("a refusal breaks nothing");
     });
 }
 

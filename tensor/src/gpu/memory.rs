@@ -28,12 +28,21 @@ impl Memory {
     /// # Errors
     /// When there is not so much memory left, or the device fails.
     pub fn from_host(gpu: &Arc<dyn Gpu>, bytes: &[u8]) -> Result<Self> {
-        let memory = Self::stale(gpu, bytes.len())?;
-        if !bytes.is_empty() {
+        let address = if bytes.is_empty() { Address::NULL } else { gpu.upload(bytes)? };
+        Ok(Memory { gpu: gpu.clone(), address, bytes: bytes.len() })
+    }
+
+    /// Copies from the host, which has as many bytes at most.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn write(&self, bytes: &[u8]) -> Result<()> {
+        assert!(bytes.len() <= self.bytes, "memory and what is written to it");
+        match bytes.len() {
+            0 => Ok(()),
             // SAFETY: the memory was allocated for as many bytes.
-            unsafe { gpu.write(memory.address, bytes)? };
+            _ => unsafe { self.gpu.write(self.address, bytes) },
         }
-        Ok(memory)
     }
 
     /// Copies to the host, which has as many bytes.
@@ -55,11 +64,23 @@ impl Memory {
     /// When there is not so much memory left, or the device fails.
     pub fn copied(&self) -> Result<Self> {
         let copy = Self::stale(&self.gpu, self.bytes)?;
-        if self.bytes > 0 {
-            // SAFETY: both were allocated for as many bytes, one after the other.
-            unsafe { self.gpu.copy(self.address, copy.address, self.bytes)? };
-        }
+        copy.copy_from(self)?;
         Ok(copy)
+    }
+
+    /// Copies from memory of the same device, equally long.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn copy_from(&self, from: &Memory) -> Result<()> {
+        assert_eq!(from.bytes, self.bytes, "memory and what is copied to it");
+        assert!(Arc::ptr_eq(&from.gpu, &self.gpu), "memory of two devices");
+        match self.bytes {
+            0 => Ok(()),
+            _ if from.address == self.address => Ok(()),
+            // SAFETY: both were allocated for as many bytes, apart from each other.
+            _ => unsafe { self.gpu.copy(from.address, self.address, self.bytes) },
+        }
     }
 
     /// Whose it is.

@@ -3,15 +3,19 @@
 //! [`Gpu`] is all that the engine asks of one, so that the same kernel sources, launched by the same
 //! code, run on hardware and on an emulator that looks for mistakes.
 
+mod capture;
 mod memory;
+mod number;
 mod program;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::Result;
+use crate::{MemoryUse, Result};
 
+pub use capture::{Captured, capture};
 pub use memory::Memory;
+pub use number::{Number, Numbers, Place};
 pub use program::{PRELUDE, Program, Source, sum_program};
 
 /// A place in the memory of a [`Gpu`], as its kernels see it.
@@ -91,6 +95,15 @@ pub trait Gpu: Send + Sync {
     /// When there is not so much left.
     fn allocate(&self, bytes: usize) -> Result<Address>;
 
+    /// Memory that holds a copy of the host's bytes, of which there are some.
+    ///
+    /// In a capture it becomes a constant of what is captured: written once, before the first replay,
+    /// and no kernel may write there.
+    ///
+    /// # Errors
+    /// When there is not so much memory left, or the device fails.
+    fn upload(&self, bytes: &[u8]) -> Result<Address>;
+
     /// Takes memory back, once every kernel launched before is done with it.
     ///
     /// # Safety
@@ -140,11 +153,27 @@ pub trait Gpu: Send + Sync {
         arguments: &[Argument],
     ) -> Result<()>;
 
+    /// How much of its memory is in use.
+    fn memory_use(&self) -> MemoryUse;
+
     /// Waits until everything that was launched is done.
     ///
     /// # Errors
     /// When some of it failed.
     fn synchronise(&self) -> Result<()>;
+
+    /// Keeps what is launched and copied from now on, by this thread, instead of running it.
+    /// [`capture`] does so for a piece of work.
+    ///
+    /// # Errors
+    /// When a capture is under way already, or the device fails.
+    fn begin_capture(&self) -> Result<()>;
+
+    /// What was launched and copied since [`begin_capture`](Self::begin_capture), to be run.
+    ///
+    /// # Errors
+    /// When none was begun, or the device fails.
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>>;
 }
 
 /// Where tensors lie and are computed with.

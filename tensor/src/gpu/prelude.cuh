@@ -1,7 +1,8 @@
 // What every kernel starts with. REAL says how many bits a stored number has.
 //
-// Tensors hold `real`; kernels compute in `wide`. Nothing is included, so that the compiler needs
-// no headers: bf16 is the upper half of a float.
+// Images and features are stored as `real`. Kernels compute in `wide`, and all else is stored as that:
+// parameters, their gradients, statistics, losses. Nothing is included, so that the compiler needs no
+// headers: bf16 is the upper half of a float.
 
 #if REAL == 64
 typedef double real;
@@ -14,17 +15,22 @@ struct real { unsigned short bits; };
 typedef float wide;
 #endif
 
-#if REAL == 16
-__device__ __forceinline__ wide widen(real x) { return __uint_as_float((unsigned)x.bits << 16); }
-
-// To the nearest, halves to even; what is no number stays none.
-__device__ __forceinline__ real narrow(wide x) {
+// A float as bf16: to the nearest, halves to even; what is no number stays none.
+__device__ __forceinline__ unsigned short bf16_of(float x) {
+#ifdef EMULATED
     unsigned bits = __float_as_uint(x);
     bool number = (bits & 0x7fffffffu) <= 0x7f800000u;
-    real result;
-    result.bits = number ? (bits + 0x7fffu + (bits >> 16 & 1)) >> 16 : 0x7fff;
-    return result;
+    return number ? (bits + 0x7fffu + (bits >> 16 & 1)) >> 16 : 0x7fff;
+#else
+    unsigned short bits;
+    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x));
+    return bits;
+#endif
 }
+
+#if REAL == 16
+__device__ __forceinline__ wide widen(real x) { return __uint_as_float((unsigned)x.bits << 16); }
+__device__ __forceinline__ real narrow(wide x) { return {bf16_of(x)}; }
 #else
 __device__ __forceinline__ wide widen(real x) { return x; }
 __device__ __forceinline__ real narrow(wide x) { return x; }

@@ -41,6 +41,21 @@ int emulator_release(Device* device, void* address, size_t bytes) {
     return device->memory.release(static_cast<char*>(address), bytes);
 }
 
+// Whether an address lies within a buffer.
+int emulator_is_live(Device* device, const void* address) {
+    return whole(*device, address, 1) != nullptr;
+}
+
+// Makes a buffer what it was when it was fresh.
+void emulator_forget(Device* device, void* address, size_t bytes) {
+    Piece* piece = whole(*device, address, bytes);
+    if (!piece) return;
+    memset(address, POISON, bytes);
+    if (!device->check) return;
+    Record* record = records(piece, address);
+    for (size_t i = 0; i < bytes; i++) record[i] = {};
+}
+
 const char* emulator_write(Device* device, void* to, const void* from, size_t bytes) {
     Piece* piece = whole(*device, to, bytes);
     if (!piece) return NO_BUFFER;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What every compilation has in common. Contraction is off so that a product and a sum are two
 /// roundings unless the source says fma.
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "-std=gnu++17",
     "-x",
     "c++",
@@ -20,6 +20,8 @@ const FLAGS: [&str; 10] = [
     "-shared",
     "-ftls-model=initial-exec",
     "-fno-exceptions",
+    // Two programs may each have a kernel of one name, with other arguments.
+    "-fno-gnu-unique",
     "-fno-strict-aliasing",
     "-ffp-contract=off",
     "-w",

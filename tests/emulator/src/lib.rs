@@ -32,6 +32,8 @@
 //!   each time; [`Emulator::seeded`] takes another order.
 //! - **Memory.** Buffers have exact bounds and addresses of their own for good; whatever is fresh,
 //!   global or shared, holds NaN.
+//! - **Captured steps** are lists of launches and copies (`capture`). Each replay starts from poison,
+//!   and refuses to use memory that was given back since the capture.
 //! - **Tensor cores** and asynchronous copies are called through `kernels/src/gpu/tensor_core.cuh`,
 //!   which has PTX for a GPU and calls the runtime here.
 //!
@@ -63,6 +65,7 @@
 //!
 //! [`Mode::Fast`] checks launches only; a kernel that leaves its memory may end the process.
 
+mod capture;
 mod compiler;
 mod program;
 mod runtime;
@@ -72,9 +75,10 @@ use std::ffi::c_void;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tensor::gpu::{Address, Argument, Gpu, Launch, Program};
-use tensor::{Error, Result};
+use tensor::gpu::{Address, Argument, Captured, Gpu, Launch, Program};
+use tensor::{Error, MemoryUse, Result};
 
+use capture::{Captures, Command, Step};
 use program::Loaded;
 use runtime::{RawDevice, RawKernel, Runtime};
 
@@ -101,6 +105,8 @@ pub struct Emulator {
     mode: Mode,
     runtime: &'static Runtime,
     device: Mutex<Device>,
+    captures: Mutex<Captures>,
+    usage: Mutex<MemoryUse>,
 }
 
 /// The runtime's device. One thread at a time may use it.
@@ -130,7 +136,9 @@ impl Emulator {
         if device.is_null() {
             return Err(failure(mode, "no addresses left for its memory".into()));
         }
-        Ok(Arc::new(Emulator { mode, runtime, device: Mutex::new(Device(device)) }))
+        let (device, captures, usage) =
+            (Mutex::new(Device(device)), Mutex::default(), Mutex::default());
+        Ok(Arc::new(Emulator { mode, runtime, device, captures, usage }))
     }
 
     /// What this machine lacks to emulate a GPU, and what to install; none where it can.
@@ -161,6 +169,31 @@ impl Emulator {
 
     fn device(&self) -> MutexGuard<'_, Device> {
         self.device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usage(&self) -> MutexGuard<'_, MemoryUse> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at captures, whose refusal becomes an error.
+    fn captures<T>(
+        &self,
+        look: impl FnOnce(&mut Captures) -> std::result::Result<T, String>,
+    ) -> Result<T> {
+        let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
+        look(&mut captures).map_err(|what| self.failure(what))
+    }
+
+    /// Whether an address lies in memory that was not given back.
+    fn is_live(&self, address: Address) -> bool {
+        // SAFETY: the runtime looks the address up.
+        unsafe { (self.runtime.is_live)(self.device().0, pointer(address)) != 0 }
+    }
+
+    /// Makes memory as it was when it was fresh: nobody has written it.
+    fn forget(&self, address: Address, bytes: usize) {
+        // SAFETY: the runtime looks the address up.
+        unsafe { (self.runtime.forget)(self.device().0, pointer(address), bytes) };
     }
 
     fn failure(&self, what: String) -> Error {
@@ -223,15 +256,44 @@ impl Gpu for Emulator {
         if address.is_null() {
             return Err(Error::DeviceMemory { device: self.name(), asked: bytes, left });
         }
-        Ok(Address(address as u64))
+        let mut usage = self.usage();
+        usage.live += bytes;
+        usage.peak = usage.peak.max(usage.live);
+        usage.allocations += 1;
+        drop(usage);
+        let address = Address(address as u64);
+        self.captures(|captures| {
+            captures.taken(address, bytes);
+            Ok(address)
+        })
+    }
+
+    fn upload(&self, bytes: &[u8]) -> Result<Address> {
+        let address = self.allocate(bytes.len())?;
+        if !self.captures(|captures| Ok(captures.keeps_constant(address, bytes)))? {
+            // SAFETY: the memory was allocated for as many bytes.
+            unsafe { self.write(address, bytes)? };
+        }
+        Ok(address)
     }
 
     unsafe fn release(&self, address: Address, bytes: usize) {
+        let mut usage = self.usage();
+        usage.live = usage.live.saturating_sub(bytes);
+        drop(usage);
+        if self.captures(|captures| Ok(captures.stays(address, bytes))).unwrap_or(false) {
+            return;
+        }
         // SAFETY: the runtime looks the address up, and leaves what it did not give.
         unsafe { (self.runtime.release)(self.device().0, pointer(address), bytes) };
     }
 
+    fn memory_use(&self) -> MemoryUse {
+        *self.usage()
+    }
+
     unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        self.captures(|captures| captures.refuse("a copy from the host"))?;
         let device = self.device();
         // SAFETY: the runtime checks that the buffer is as long.
         let message = unsafe {
@@ -241,6 +303,7 @@ impl Gpu for Emulator {
     }
 
     unsafe fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()> {
+        self.captures(|captures| captures.refuse("a copy to the host"))?;
         let device = self.device();
         // SAFETY: the runtime checks that the buffer is as long.
         let message = unsafe {
@@ -250,6 +313,9 @@ impl Gpu for Emulator {
     }
 
     unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()> {
+        if self.captures(|captures| Ok(captures.keeps(|| Command::Copy { from, to, bytes })))? {
+            return Ok(());
+        }
         let device = self.device();
         // SAFETY: the runtime checks both buffers; the caller promises that they do not overlap.
         let message = unsafe { (self.runtime.copy)(device.0, pointer(from), pointer(to), bytes) };
@@ -267,13 +333,27 @@ impl Gpu for Emulator {
             let raw = loaded.kernel(kernel)?;
             check_size(kernel, raw, launch)?;
             check_arguments(kernel, raw, arguments)?;
+            let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
+            if captures.keeps_launch(program, kernel, launch, arguments)? {
+                return Ok(());
+            }
+            drop(captures);
             self.run(loaded, raw, launch, arguments)
         };
         Loaded::with(program, self.mode, run).map_err(|what| self.failure(what))
     }
 
     fn synchronise(&self) -> Result<()> {
-        Ok(())
+        self.captures(|captures| captures.refuse("waiting for the device"))
+    }
+
+    fn begin_capture(&self) -> Result<()> {
+        self.captures(Captures::begin)
+    }
+
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+        let recording = self.captures(Captures::end)?;
+        Ok(Box::new(Step::new(self, recording)?))
     }
 }
 

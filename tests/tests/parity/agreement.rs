@@ -7,7 +7,7 @@ use std::fmt;
 use tensor::DType;
 
 use crate::Run;
-use crate::case::{Case, Golden, Goldens};
+use crate::case::{Case, Golden, Goldens, Place};
 
 /// The largest error of a case in one precision, and all that is wrong with it.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub fn sensitivity(case: &Case, run: Run) -> Result<BTreeMap<String, f64>, Box<d
     const DRAWS: u32 = 16;
     let mut moved = BTreeMap::new();
     for draw in 0..DRAWS {
-        let found = run(&case.perturbed(draw), DType::F64)?;
+        let found = run(&case.perturbed(draw), &Place::host(DType::F64))?;
         for (name, wanted) in case.results() {
             let Some(found) = found.get(name) else { continue };
             let moved: &mut f64 = moved.entry(name.clone()).or_default();

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Result, Tensor, with_float};
+use tensor::{DType, Device, Result, Tensor, with_float};
 
 /// A tensor in PyTorch's layout.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,27 @@ pub struct Golden {
     pub shape: Vec<usize>,
     /// Values, outermost axis first.
     pub values: Vec<f64>,
+}
+
+/// Where and how precisely a case is computed.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where tensors lie.
+    pub device: Device,
+    /// Their dtype.
+    pub dtype: DType,
+}
+
+impl Place {
+    /// On the CPU.
+    pub fn host(dtype: DType) -> Self {
+        Place { device: Device::Cpu, dtype }
+    }
+
+    /// There, in float64.
+    pub fn exact(&self) -> Self {
+        Place { dtype: DType::F64, ..self.clone() }
+    }
 }
 
 /// Tensors by name; names start with `in.`, `param.`, `out.`, `grad.` or `after.`.
@@ -88,6 +109,11 @@ impl Case {
         Some(pairs.fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())))
     }
 
+    /// How many values it holds.
+    pub fn size(&self) -> usize {
+        self.tensors.values().map(|tensor| tensor.values.len()).sum()
+    }
+
     /// Everything that the engine must find.
     pub fn results(&self) -> impl Iterator<Item = (&String, &Golden)> {
         let given = |name: &str| name.starts_with("in.") || name.starts_with("param.");
@@ -140,9 +166,10 @@ fn values(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
 }
 
 impl Golden {
-    /// A tensor of the engine, as it is laid out there.
+    /// A tensor of the engine, as it is laid out there, wherever it lies.
     pub fn of(tensor: &Tensor) -> Self {
-        Golden { shape: tensor.dims().to_vec(), values: tensor.to_f64() }
+        let host = tensor.on(&Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
+        Golden { shape: tensor.dims().to_vec(), values: host.to_f64() }
     }
 
     /// A single number.
@@ -211,10 +238,11 @@ impl Golden {
     }
 
     /// A tensor of the engine, in the layout it has here.
-    pub fn tensor(&self, dtype: DType) -> Result<Tensor> {
-        with_float!("golden values", dtype, T => {
+    pub fn tensor(&self, on: &Place) -> Result<Tensor> {
+        let host = with_float!("golden values", on.dtype, T => {
             let values: Vec<T> = self.values.iter().map(|&v| tensor::Float::from_f64(v)).collect();
             Tensor::from_slice(&values, self.shape.as_slice())
-        })
+        });
+        host?.on(&on.device)
     }
 }

@@ -8,10 +8,10 @@ use nn::schedule;
 use serde::Deserialize;
 use ssp::augment::{Grid, Placement, sampling_matrix};
 use ssp::evaluate::dice;
-use tensor::{DType, Float, Tensor, with_float};
+use tensor::{Float, Tensor, with_float};
 
 use crate::Outcome;
-use crate::case::{Case, Golden, Goldens};
+use crate::case::{Case, Golden, Goldens, Place};
 
 /// Settings of the contrastive loss; a case without positions has no threshold.
 #[derive(Deserialize)]
@@ -30,11 +30,12 @@ impl From<NtXentConfig> for NtXent {
 }
 
 /// The contrastive loss and its gradient.
-pub fn contrastive_loss(case: &Case, dtype: DType) -> Outcome {
-    let features = case.input("features").tensor(dtype)?.parameter();
-    let positions = case.has_input("labels").then(|| case.input("labels").values.clone());
+pub fn contrastive_loss(case: &Case, on: &Place) -> Outcome {
+    let features = case.input("features").tensor(on)?.parameter();
+    let positions = case.has_input("labels").then(|| case.input("labels").tensor(&on.exact()));
+    let positions = positions.transpose()?;
     let settings = case.settings::<NtXentConfig>().into();
-    let loss = nt_xent(&features, positions.as_deref(), &settings)?;
+    let loss = nt_xent(&features, positions.as_ref(), &settings)?;
     let mut found = Goldens::from([("out.loss".into(), Golden::scalar(loss.item()?))]);
     let gradients = loss.backward()?;
     let gradient = gradients.get(&features).ok_or("the features have no gradient")?;
@@ -55,13 +56,14 @@ struct ResampleConfig {
 }
 
 /// The sampling matrix, an image and its labels through it, and the image back.
-pub fn resampling(case: &Case, dtype: DType) -> Outcome {
+pub fn resampling(case: &Case, on: &Place) -> Outcome {
     let config: ResampleConfig = case.settings();
-    let image = case.input("image").channels_last().tensor(dtype)?;
+    let image = case.input("image").channels_last().tensor(on)?;
     let labels = case.input("labels");
     let size = [labels.shape[2], labels.shape[3]];
     let classes: Vec<u8> = labels.values.iter().map(|&v| v as u8).collect();
     let classes = Tensor::from_slice(&classes, [labels.shape[0], size[0], size[1]])?;
+    let classes = classes.on(&on.device)?;
 
     let source = Grid { size, spacing: config.pixdim };
     let target = Grid { size: config.target, spacing: config.target_pixdim };
@@ -96,8 +98,8 @@ struct IntensityConfig {
 }
 
 /// Everything that augmentation does to intensities, each to the same image.
-pub fn intensity(case: &Case, dtype: DType) -> Outcome {
-    with_float!("intensity", dtype, T => Ok(intensity_of::<T>(case))).map_err(Into::into)
+pub fn intensity(case: &Case, on: &Place) -> Outcome {
+    with_float!("intensity", on.dtype, T => Ok(intensity_of::<T>(case))).map_err(Into::into)
 }
 
 fn intensity_of<T: Scalar + kernels::intensity::Power>(case: &Case) -> Goldens {
@@ -137,7 +139,7 @@ struct DiceConfig {
 }
 
 /// Hard Dice of logits. Labels are exact in any precision.
-pub fn dice_metric(case: &Case, _: DType) -> Outcome {
+pub fn dice_metric(case: &Case, _: &Place) -> Outcome {
     let DiceConfig { classes } = case.settings();
     if classes != [1, 2, 3] {
         return Err(format!("Dice is of the structures 1, 2 and 3, not of {classes:?}").into());
@@ -190,7 +192,7 @@ struct Warmup {
 }
 
 /// Rates per epoch, and rate and teacher momentum per step. They are float64 in any precision.
-pub fn schedules(case: &Case, _: DType) -> Outcome {
+pub fn schedules(case: &Case, _: &Place) -> Outcome {
     let c: SchedulesConfig = case.settings();
     let steps = c.epochs * c.steps_per_epoch;
     let warmup = c.warmup_epochs * c.steps_per_epoch;

@@ -14,7 +14,7 @@ use ssp::task::{Comparison, Dino, Task};
 use tensor::{DType, Gradients, Tensor, without_tape};
 
 use crate::Outcome;
-use crate::case::{Case, Golden, Goldens};
+use crate::case::{Case, Golden, Goldens, Place};
 use crate::operations::{NtXentConfig, mean_dice};
 
 /// PyTorch's `SGD`. Rates are given step by step.
@@ -47,14 +47,15 @@ struct UNetConfig {
 }
 
 /// U-Net under the segmentation loss over all scales.
-pub fn unet(case: &Case, dtype: DType) -> Outcome {
+pub fn unet(case: &Case, on: &Place) -> Outcome {
     let config: UNetConfig = case.settings();
-    let mut init = Init::new(0, 0, dtype);
+    let mut init = Init::new(0, 0, on.dtype);
     let mut net = UNet::new(&mut init, &config.channels, config.classes, config.scales)?;
     start(case, &mut net)?;
-    let image = case.input("image").channels_last().tensor(dtype)?;
+    net.move_to(&on.device)?;
+    let image = case.input("image").channels_last().tensor(on)?;
     let (size, truth) = case.input("onehot").classes();
-    let labels = Tensor::from_slice(&truth, size.as_slice())?;
+    let labels = Tensor::from_slice(&truth, size.as_slice())?.on(&on.device)?;
     let settings = DiceCe { class_weights: config.class_weights, ..DiceCe::default() };
 
     let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
@@ -64,7 +65,7 @@ pub fn unet(case: &Case, dtype: DType) -> Outcome {
         let goldens: Vec<_> = logits.iter().map(|l| Golden::of(l).channels_first()).collect();
         found.insert("out.dice".into(), mean_dice(&goldens[0], &truth)?);
         let mut parts = vec![loss.total.item()?];
-        parts.extend(loss.parts.to_f64());
+        parts.extend(Golden::of(&loss.parts).values);
         found.insert("out.loss".into(), Golden::list(parts));
         let named = goldens.into_iter().enumerate();
         found.extend(named.map(|(scale, logits)| (format!("out.logits{scale}"), logits)));
@@ -86,18 +87,20 @@ struct ContrastiveConfig {
 }
 
 /// Encoder and projection under NT-Xent: SimCLR, or PCL where the case gives slice positions.
-pub fn contrastive(case: &Case, dtype: DType) -> Outcome {
+pub fn contrastive(case: &Case, on: &Place) -> Outcome {
     let config: ContrastiveConfig = case.settings();
-    let mut net = EncoderMlp::new(&mut Init::new(0, 0, dtype), &config.channels, &config.mlp)?;
+    let mut net = EncoderMlp::new(&mut Init::new(0, 0, on.dtype), &config.channels, &config.mlp)?;
     start(case, &mut net)?;
-    let image = case.input("image").channels_last().tensor(dtype)?;
-    let positions = case.has_input("labels").then(|| case.input("labels").values.clone());
+    net.move_to(&on.device)?;
+    let image = case.input("image").channels_last().tensor(on)?;
+    let positions = case.has_input("labels").then(|| case.input("labels").tensor(&on.exact()));
+    let positions = positions.transpose()?;
     let settings: NtXent = config.loss.into();
 
     let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
     steps.run(&mut net, |net, found| {
         let features = net.forward(&image, Mode::Train)?;
-        let loss = nt_xent(&features, positions.as_deref(), &settings)?;
+        let loss = nt_xent(&features, positions.as_ref(), &settings)?;
         found.insert("out.features".into(), Golden::of(&features));
         found.insert("out.loss".into(), Golden::scalar(loss.item()?));
         Ok(loss)
@@ -113,17 +116,18 @@ struct MimConfig {
 }
 
 /// U-Net under the error of hidden pixels.
-pub fn mim(case: &Case, dtype: DType) -> Outcome {
+pub fn mim(case: &Case, on: &Place) -> Outcome {
     let config: MimConfig = case.settings();
-    let mut net = UNet::new(&mut Init::new(0, 0, dtype), &config.channels, 1, 1)?;
+    let mut net = UNet::new(&mut Init::new(0, 0, on.dtype), &config.channels, 1, 1)?;
     start(case, &mut net)?;
+    net.move_to(&on.device)?;
     let (image, hidden) = (case.input("image").channels_last(), case.input("mask").channels_last());
     let seen = image.values.iter().zip(&hidden.values);
     let seen = seen.map(|(&v, &hidden)| if hidden == 1.0 { config.fill } else { v }).collect();
-    let seen = Golden { shape: image.shape.clone(), values: seen }.tensor(dtype)?;
-    let image = image.tensor(dtype)?;
+    let seen = Golden { shape: image.shape.clone(), values: seen }.tensor(on)?;
+    let image = image.tensor(on)?;
     let bytes: Vec<u8> = hidden.values.iter().map(|&v| v as u8).collect();
-    let mask = Tensor::from_slice(&bytes, &hidden.shape[..3])?;
+    let mask = Tensor::from_slice(&bytes, &hidden.shape[..3])?.on(&on.device)?;
 
     let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
     steps.run(&mut net, |net, found| {
@@ -169,12 +173,13 @@ impl DinoConfig {
 }
 
 /// The task itself over a few steps: student, teacher and centre.
-pub fn dino(case: &Case, dtype: DType) -> Outcome {
+pub fn dino(case: &Case, on: &Place) -> Outcome {
     let config: DinoConfig = case.settings();
-    let mut task = config.task(dtype)?;
+    let mut task = config.task(on.dtype)?;
     start(case, &mut Published(&mut task))?;
-    let globals = case.input("global").channels_last().tensor(dtype)?;
-    let locals = case.input("local").by_view(config.local).channels_last().tensor(dtype)?;
+    Published(&mut task).move_to(&on.device)?;
+    let globals = case.input("global").channels_last().tensor(on)?;
+    let locals = case.input("local").by_view(config.local).channels_last().tensor(on)?;
     let mut sgd = Sgd::new(SgdSettings {
         momentum: config.sgd_momentum,
         nesterov: false,

@@ -71,7 +71,6 @@ const ENCODERS: &[Kind] = &[SimClr, Pcl, Dino];
 /// Why a key is of no effect here; none where it has none on results anywhere.
 pub(super) type Why = Option<&'static str>;
 
-const FLOAT32: Why = Some("everything is computed in float32");
 const VALIDATION: Why = Some("validation takes every slice, one subject after the other");
 const LOOKS: Why = Some("validation of pretraining takes batches of the training's size");
 /// Of no effect in the published program either, as what it belongs to is off.
@@ -333,8 +332,7 @@ fn training() -> Vec<Row> {
             "*.optimisation.final_learning_rate",
             Same,
         ),
-        nothing("training.mixed_precision", &[SimClr, Dino, Mim], FLOAT32, "True"),
-        nothing("training.mixed_precision", &[Pcl], FLOAT32, "False"),
+        set("training.mixed_precision", PRETRAINING, "*.optimisation.mixed_precision", Same),
         set("training.freeze_last_layer", &[Dino], "pretrain.dino.frozen_last_layer_epochs", Same),
         set(&stop("active"), LABELS, "finetune.patience", Stops),
         set(&stop("patience"), LABELS, "finetune.patience", IfStops("4")),

@@ -5,13 +5,14 @@
 
 // An input as it is read: raw, or normalised and activated on the way where `mean` is not null.
 struct Source {
-    const real *data, *mean, *scale, *shift;
+    const real* data;
+    const wide *mean, *scale, *shift;
     long long channels;
     wide slope;
     __device__ wide at(long long pixel, long long channel) const {
         wide x = widen(data[pixel * channels + channel]);
         if (!mean) return x;
-        x = (x - widen(mean[channel])) * widen(scale[channel]) + widen(shift[channel]);
+        x = (x - mean[channel]) * scale[channel] + shift[channel];
         return x > 0 ? x : x * slope;
     }
 };
@@ -76,14 +77,14 @@ struct Tapped {
 
 // Weights by tap, input and output channel, as a matrix of taps times inputs by outputs.
 struct Weights {
-    const real* first;
+    const wide* first;
     long long inputs, outputs, tap_step, input_step, output_step;
     struct Column {
-        const real* first;
+        const wide* first;
         long long inputs, tap_step, input_step;
         __device__ wide at(long long k) const {
             if (!first) return 0;
-            return widen(first[k / inputs * tap_step + k % inputs * input_step]);
+            return first[k / inputs * tap_step + k % inputs * input_step];
         }
     };
     __device__ Column column(long long j) const {
@@ -127,11 +128,11 @@ __device__ void measure_tile(
 
 // The sum over taps. Where `means` is not null, the moments of each tile's channels are measured.
 extern "C" __global__ void taps_sum(
-    const real* first, const real* first_mean, const real* first_scale, const real* first_shift,
-    long long first_channels, double first_slope, const real* second, const real* second_mean,
-    const real* second_scale, const real* second_shift, long long second_channels,
-    double second_slope, const real* weights, long long tap_step, long long input_step,
-    long long output_step, const real* bias, real* y, double* means, double* squares,
+    const real* first, const wide* first_mean, const wide* first_scale, const wide* first_shift,
+    long long first_channels, double first_slope, const real* second, const wide* second_mean,
+    const wide* second_scale, const wide* second_shift, long long second_channels,
+    double second_slope, const wide* weights, long long tap_step, long long input_step,
+    long long output_step, const wide* bias, real* y, double* means, double* squares, double* counts,
     long long batch, long long rows, long long columns, long long out_rows, long long out_columns,
     long long outputs
 ) {
@@ -149,57 +150,15 @@ extern "C" __global__ void taps_sum(
     );
     long long pixels = batch * out_rows * out_columns;
     each_sum(sums, first_pixel, first_column, pixels, outputs, [&](long long pixel, long long column, wide& sum) {
-        if (bias) sum += widen(bias[column]);
+        if (bias) sum += bias[column];
         y[pixel * outputs + column] = narrow(sum);
     });
     if (means) {
         long long there = pixels - first_pixel < TILE ? pixels - first_pixel : TILE;
         long long at = blockIdx.x * outputs + first_column;
         measure_tile(sums, there, means + at, squares + at, outputs - first_column);
+        if (threadIdx.x == 0 && blockIdx.y == 0) counts[blockIdx.x] = (double)there;
     }
-}
-
-// Moments of every channel from those of the tiles, combined in order by the formula of Chan, Golub
-// and LeVeque. A thread for each channel and each of 32 runs of tiles; runs follow one another.
-#define RUNS 32
-
-__device__ __forceinline__ void combine(
-    double& count, double& mean, double& square, double n, double other_mean, double other_square
-) {
-    if (n == 0) return;
-    double distance = other_mean - mean, all = count + n;
-    mean += distance * n / all;
-    square += other_square + distance * distance * count * n / all;
-    count = all;
-}
-
-extern "C" __global__ void taps_moments(
-    const double* means, const double* squares, real* mean, real* variance, long long tiles,
-    long long pixels, long long channels
-) {
-    __shared__ double counts_of[RUNS][32], means_of[RUNS][32], squares_of[RUNS][32];
-    long long channel = (long long)blockIdx.x * 32 + threadIdx.x, run = threadIdx.y;
-    long long length = (tiles + RUNS - 1) / RUNS;
-    double count = 0, middle = 0, square = 0;
-    for (long long tile = run * length; tile < (run + 1) * length && tile < tiles; tile++) {
-        if (channel >= channels) break;
-        long long there = pixels - tile * TILE < TILE ? pixels - tile * TILE : TILE;
-        long long at = tile * channels + channel;
-        combine(count, middle, square, (double)there, means[at], squares[at]);
-    }
-    counts_of[run][threadIdx.x] = count;
-    means_of[run][threadIdx.x] = middle;
-    squares_of[run][threadIdx.x] = square;
-    __syncthreads();
-    if (run > 0 || channel >= channels) return;
-    for (int other = 1; other < RUNS; other++) {
-        combine(
-            count, middle, square, counts_of[other][threadIdx.x], means_of[other][threadIdx.x],
-            squares_of[other][threadIdx.x]
-        );
-    }
-    mean[channel] = narrow((wide)middle);
-    variance[channel] = narrow((wide)(square / count));
 }
 
 // A matrix of taps times channels by output pixels: the transpose of `Tapped`.
@@ -237,9 +196,9 @@ struct Gradient {
 // The gradient of the weights over a span of pixels, blocks along z being spans: [taps, inputs,
 // outputs] for each span.
 extern "C" __global__ void taps_weight_spans(
-    const real* first, const real* first_mean, const real* first_scale, const real* first_shift,
-    long long first_channels, double first_slope, const real* second, const real* second_mean,
-    const real* second_scale, const real* second_shift, long long second_channels,
+    const real* first, const wide* first_mean, const wide* first_scale, const wide* first_shift,
+    long long first_channels, double first_slope, const real* second, const wide* second_mean,
+    const wide* second_scale, const wide* second_shift, long long second_channels,
     double second_slope, const real* gradient, wide* y, long long span, long long batch,
     long long rows, long long columns, long long out_rows, long long out_columns, long long outputs
 ) {
@@ -260,25 +219,4 @@ extern "C" __global__ void taps_weight_spans(
     each_sum(sums, first_row, first_column, weights, outputs, [&](long long row, long long column, wide& sum) {
         y[(blockIdx.z * weights + row) * outputs + column] = sum;
     });
-}
-
-// The sum over spans, in order.
-extern "C" __global__ void taps_add_spans(const wide* parts, real* y, long long spans, long long count) {
-    long long i = item();
-    if (i >= count) return;
-    double sum = 0;
-    for (long long part = 0; part < spans; part++) sum += (double)parts[part * count + i];
-    y[i] = narrow((wide)sum);
-}
-
-// The gradient of the bias over a span of pixels; a thread for each channel.
-extern "C" __global__ void taps_bias_spans(
-    const real* gradient, wide* y, long long span, long long pixels, long long outputs
-) {
-    long long channel = item();
-    if (channel >= outputs) return;
-    long long start = blockIdx.y * span, end = start + span < pixels ? start + span : pixels;
-    double sum = 0;
-    for (long long pixel = start; pixel < end; pixel++) sum += (double)widen(gradient[pixel * outputs + channel]);
-    y[blockIdx.y * outputs + channel] = (wide)sum;
 }

@@ -5,11 +5,12 @@ use std::time::Instant;
 use nn::{Module, Sgd, SgdSettings};
 use serde::Serialize;
 use tensor::random::{Purpose, Stream};
-use tensor::{Device, Tensor, memory_use};
+use tensor::{DType, Device, Tensor, memory_use};
 
 use crate::data::CLASSES;
 use crate::data::sampler::Batch;
 use crate::settings::{Method, Preset, Settings};
+use crate::step::{Rates, Stepper};
 use crate::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
 use crate::{Error, Result};
 
@@ -46,6 +47,8 @@ pub struct Bench {
     pub warmup: usize,
     /// Where it computes.
     pub device: Device,
+    /// Images and features in bf16, as GPUs have it.
+    pub mixed: bool,
 }
 
 /// How fast it is.
@@ -53,16 +56,23 @@ pub struct Bench {
 pub struct Timing {
     task: BenchTask,
     device: String,
+    /// What features are kept in.
+    dtype: &'static str,
     simd: &'static str,
     threads: usize,
     size: usize,
     batch: usize,
     channels: Vec<usize>,
+    /// Whether the steps were replays of a captured one, as on a GPU.
+    captured: bool,
     /// Median over the steps.
     step_ms: f64,
     images_per_s: f64,
     /// The most that tensors and scratch took at once.
     tensors_peak_mib: f64,
+    /// The same on a GPU.
+    #[serde(rename = "device_peak_MiB")]
+    device_peak_mib: Option<f64>,
     /// The most that the process took at once, where the system tells.
     #[serde(rename = "peak_MiB")]
     peak_mib: Option<f64>,
@@ -92,6 +102,8 @@ impl Trained {
         settings.pretrain.dino.local_size = size / 2;
         settings.pretrain.mim.patch = [(size / 8).max(1); 2];
         settings.pretrain.validate_every = 0;
+        settings.pretrain.optimisation.mixed_precision = bench.mixed;
+        settings.finetune.optimisation.mixed_precision = bench.mixed;
         settings.check()?;
         let task: Box<dyn Task> = match method {
             Method::Scratch => Box::new(Segmentation::unvalidated(&settings)?),
@@ -133,38 +145,43 @@ impl Bench {
             let what = "--batch takes an even number, --steps a number above 0";
             return Err(Error::Setting(what.into()));
         }
+        if self.mixed && self.device == Device::Cpu {
+            return Err(Error::Setting("bf16 is for GPUs: leave --dtype out".into()));
+        }
         let mut trained = Trained::new(self)?;
         Whole(trained.task.as_mut()).move_to(&self.device)?;
         let device = &self.device;
         for part in &mut trained.batch {
-            // Masks are drawn on the host, from images that lie there.
-            if self.task != BenchTask::Mim {
-                part.images = part.images.on(device)?;
-                part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
-            }
+            part.images = part.images.on(device)?;
+            part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
         }
-        let mut optimiser = Sgd::new(SgdSettings {
+        let optimiser = Sgd::new(SgdSettings {
             momentum: 0.99,
             nesterov: true,
             weight_decay: 3e-5,
             decay_matrices_only: false,
         });
+        let mut stepper = Stepper::new(device, optimiser)?;
+        let warmup = match device {
+            Device::Cpu => self.warmup,
+            // Until one is captured.
+            Device::Gpu(_) => self.warmup.max(Stepper::RUN_FIRST + 1),
+        };
+        let rates = Rates { learning_rate: 1e-3, weight_decay: 3e-5 };
         let mut seconds = Vec::new();
         let mut before = 0;
-        for step in 0..self.warmup.saturating_add(self.steps) {
-            if step == self.warmup {
+        for step in 0..warmup.saturating_add(self.steps) {
+            if step == warmup {
                 before = memory_use().allocations;
             }
             let started = Instant::now();
             let Trained { task, batch } = &mut trained;
             let at = Step { epoch: 1, number: step as u64, total: u64::from(u32::MAX) };
-            let gradients = task.loss(batch, at)?.backward()?;
-            optimiser.step(task.network(), gradients, 1e-3)?;
-            task.updated(at)?;
+            stepper.step(task.as_mut(), batch, at, rates)?;
             if let Device::Gpu(gpu) = device {
                 gpu.synchronise()?;
             }
-            if step >= self.warmup {
+            if step >= warmup {
                 seconds.push(started.elapsed().as_secs_f64());
             }
         }
@@ -177,18 +194,28 @@ impl Bench {
                 Device::Cpu => "cpu".into(),
                 gpu => gpu.to_string(),
             },
+            dtype: if self.mixed { DType::BF16.name() } else { DType::F32.name() },
             simd: kernels::simd::level().name(),
             threads: rayon::current_num_threads(),
             size: self.size,
             batch: self.batch,
             channels: self.channels.clone(),
+            captured: stepper.is_captured(),
             step_ms: (1e6 * median).round() / 1e3,
             images_per_s: (1e3 * self.batch as f64 / median).round() / 1e3,
-            tensors_peak_mib: (usage.peak as f64 / 1048.576).round() / 1e3,
+            tensors_peak_mib: mebibytes(usage.peak),
+            device_peak_mib: match device {
+                Device::Cpu => None,
+                Device::Gpu(gpu) => Some(mebibytes(gpu.memory_use().peak)),
+            },
             peak_mib: process_peak_mib(),
             allocations: usage.allocations - before,
         })
     }
+}
+
+fn mebibytes(bytes: usize) -> f64 {
+    (bytes as f64 / 1048.576).round() / 1e3
 }
 
 /// The most memory that this process has taken, where `/proc` tells.

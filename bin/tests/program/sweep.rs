@@ -1,0 +1,98 @@
+//! Sweeps: several processes on a folder, killed ones, failed cells.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::desk::{Desk, TINY};
+
+/// Two methods by two counts by two seeds, in the folder `sweep`.
+const CELLS: [&str; 6] = ["--methods", "scratch,mim", "--counts", "1,all", "--seeds", "2"];
+
+fn sweep(desk: &Desk, more: &[&str]) -> Command {
+    let mut arguments = vec!["sweep", "--device", "cpu"];
+    arguments.extend(CELLS);
+    TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    arguments.extend(more);
+    desk.command(&arguments)
+}
+
+fn start(mut command: Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// The cells that a process began, of what it told.
+fn begun(told: &[u8]) -> Vec<String> {
+    let told = String::from_utf8_lossy(told).into_owned();
+    told.lines().filter(|line| line.starts_with("cell ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn processes_share_a_sweep_and_take_over_from_one_that_is_killed() {
+    let desk = Desk::new();
+    let mut killed = start(sweep(&desk, &[]));
+    let others = [start(sweep(&desk, &[])), start(sweep(&desk, &["--shard", "2/2"]))];
+    let since = Instant::now();
+    while !desk.path("sweep/cells").exists() && since.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let mut all = Vec::new();
+    for other in others {
+        let output = other.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        all.extend(begun(&output.stderr));
+    }
+    let cells = all.len();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), cells, "no cell is done twice: {all:?}");
+    let status = desk.succeed(&["sweep", "--status"]);
+    assert!(status.starts_with("8 of 8 cells done, 0 running, 0 waiting, 0 failed"), "{status}");
+
+    // One pretraining served four cells, each of which tested on the same subjects.
+    let split = |cell: &str| desk.json(&format!("sweep/cells/subjects/{cell}/split.json"));
+    let (one, all_labelled) = (split("mim-1-s1"), split("scratch-all-s0"));
+    assert_eq!(one["test"], all_labelled["test"]);
+    assert_eq!(one["train"], all_labelled["train"]);
+    assert_eq!(one["labelled"].as_array().unwrap().len(), 1);
+    let table = std::fs::read_to_string(desk.path("sweep/table.csv")).unwrap();
+    assert_eq!(table.lines().count(), 9, "{table}");
+    assert!(table.lines().any(|line| line.starts_with("subjects,mim,all,1,,0.")), "{table}");
+
+    // What is done stays; the folder alone says what is to do.
+    let again = desk.command(&["sweep", "--device", "cpu"]).output().unwrap();
+    assert!(again.status.success() && begun(&again.stderr).is_empty());
+    let text = String::from_utf8(again.stdout).unwrap();
+    assert!(text.contains("| labelled | scratch | mim |"), "{text}");
+    assert!(text.contains("| all | mim | 2 | 2 |"), "paired over subjects and seeds: {text}");
+    let line = desk.fail(&["sweep", "--device", "cpu", "--counts", "2"], 1);
+    assert!(line.contains("another plan"), "{line}");
+}
+
+#[test]
+fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
+    let desk = Desk::new();
+    let output = sweep(&desk, &["--counts", "77"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("77 labelled subjects asked for; takes 1 to"), "{errors}");
+    assert!(!desk.path("sweep").exists(), "nothing was begun");
+
+    let diverging = ["--set-for", "scratch:finetune.optimisation.learning_rate=1e30"];
+    let output = sweep(&desk, &diverging).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let status = desk.succeed(&["sweep", "--status"]);
+    assert!(status.starts_with("4 of 8 cells done, 0 running, 0 waiting, 4 failed"), "{status}");
+    assert!(
+        status.contains("failed   scratch, 1 labelled, seed 0: finetune: the loss"),
+        "{status}"
+    );
+    for wrong in ["--set-for=mim", "--set-for=moco:seed=1"] {
+        let output = sweep(&desk, &[wrong]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+    }
+    for shard in ["0/2", "3/2", "2"] {
+        assert_eq!(desk.run(&["sweep", "--shard", shard]).status.code(), Some(2), "{shard}");
+    }
+}

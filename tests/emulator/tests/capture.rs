@@ -1,0 +1,170 @@
+//! Steps that are captured and replayed, and the mistakes that replays find.
+
+use std::sync::Arc;
+
+use emulator::{Emulator, Mode};
+use tensor::gpu::{Captured, Gpu, Launch, Memory, Numbers, Place, Program, Source, capture};
+use tensor::{DType, Result};
+
+const COUNT: usize = 100;
+
+const SOURCES: &[Source] = &[Source {
+    path: "steps.cu",
+    text: r#"
+extern "C" __global__ void add(double* a, const double* b, long long count) {
+    if (item() < count) a[item()] += b[item()];
+}
+extern "C" __global__ void scale(double* a, const double* factor, long long count) {
+    if (item() < count) a[item()] *= *factor;
+}
+"#,
+}];
+
+fn run(gpu: &dyn Gpu, kernel: &str, a: &Memory, b: tensor::gpu::Address) -> Result<()> {
+    let arguments = [a.address().into(), b.into(), COUNT.into()];
+    let program = Program::new(SOURCES, DType::F64);
+    // SAFETY: there are as many numbers as threads, and one factor.
+    unsafe { gpu.launch(&program, kernel, Launch::over(COUNT), &arguments) }
+}
+
+fn filled(gpu: &Arc<dyn Gpu>, value: f64) -> Memory {
+    Memory::from_host(gpu, bytemuck::cast_slice(&[value; COUNT])).unwrap()
+}
+
+fn value(memory: &Memory) -> f64 {
+    let mut values = [0f64; COUNT];
+    memory.read(bytemuck::cast_slice_mut(&mut values)).unwrap();
+    assert!(values.iter().all(|value| *value == values[0]));
+    values[0]
+}
+
+/// Runs a test in both modes, with kernels that were run once.
+fn on_each(test: &str, check: impl Fn(Arc<dyn Gpu>)) {
+    for mode in [Mode::Fast, Mode::Check] {
+        let Some(gpu) = Emulator::for_test(test, mode) else { return };
+        let gpu: Arc<dyn Gpu> = gpu;
+        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
+        run(&*gpu, "add", &a, b.address()).unwrap();
+        run(&*gpu, "scale", &a, b.address()).unwrap();
+        check(gpu);
+    }
+}
+
+fn refusal(outcome: Result<impl Sized>) -> String {
+    outcome.err().expect("a refusal").to_string()
+}
+
+/// `a = (a + 1) factor`, with memory that is given back in between, and a copy of `a`.
+fn step(gpu: &Arc<dyn Gpu>, a: &Memory, factor: &Place) -> Result<Memory> {
+    let once = a.copied()?;
+    run(&**gpu, "add", &once, filled(gpu, 1.0).address())?;
+    run(&**gpu, "scale", &once, factor.address())?;
+    a.copy_from(&once)?;
+    a.copied()
+}
+
+#[test]
+fn a_replay_does_what_was_captured_with_what_lies_there_then() {
+    on_each("replays", |gpu| {
+        let (a, numbers) = (filled(&gpu, 1.0), Numbers::new(&gpu, 1).unwrap());
+        let factor = numbers.tell(&[2.0]).unwrap()[0].on(&gpu).unwrap();
+        let (kept, captured) = capture(&gpu, || step(&gpu, &a, &factor)).unwrap();
+        assert_eq!(value(&a), 1.0, "a capture runs nothing");
+        captured.replay().unwrap();
+        assert_eq!((value(&a), value(&kept)), (4.0, 4.0));
+        // Other work in between does not disturb it, nor does it see other numbers than the newest.
+        let others: Vec<Memory> = (0..9).map(|_| filled(&gpu, 77.0)).collect();
+        numbers.tell(&[10.0]).unwrap();
+        captured.replay().unwrap();
+        assert_eq!((value(&a), value(&kept)), (50.0, 50.0));
+        assert!(others.iter().all(|other| value(other) == 77.0));
+    });
+}
+
+#[test]
+fn what_cannot_be_captured_is_refused_in_one_line_and_ends_the_capture() {
+    on_each("refusals of captures", |gpu| {
+        let a = filled(&gpu, 1.0);
+        let says = |work: &dyn Fn() -> Result<()>, words: &str| {
+            let message = refusal(capture(&gpu, work));
+            assert!(message.contains(words) && !message.contains('\n'), "{message}");
+        };
+        says(&|| a.write(&[0; 8]), "a copy from the host cannot be captured");
+        says(&|| a.read(&mut [0; 8 * COUNT]), "a copy to the host cannot be captured");
+        says(&|| gpu.synchronise(), "waiting for the device cannot be captured");
+        says(&|| gpu.begin_capture(), "captured already");
+        let other = Program::new(SOURCES, DType::F32);
+        let arguments = [a.address().into(), a.address().into(), 0usize.into()];
+        // SAFETY: nothing is run.
+        let launch = || unsafe { gpu.launch(&other, "add", Launch::over(1), &arguments) };
+        says(&launch, "loading kernel add of steps.cu cannot be captured");
+        assert!(refusal(gpu.clone().end_capture()).contains("no step is being captured"));
+        assert_eq!(value(&a), 1.0);
+    });
+}
+
+#[test]
+fn a_replay_that_uses_what_was_given_back_is_stopped() {
+    on_each("captures that outlive their memory", |gpu| {
+        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
+        let captured = |b: &Memory| -> Box<dyn Captured> {
+            capture(&gpu, || run(&*gpu, "add", &a, b.address())).unwrap().1
+        };
+        let step = captured(&b);
+        step.replay().unwrap();
+        drop(b);
+        let message = refusal(step.replay());
+        assert!(message.contains("launch of add of steps.cu uses memory that was given back"));
+
+        // What is given back during the capture stays with the step.
+        let b = filled(&gpu, 2.0);
+        let ((), step) = capture(&gpu, || {
+            run(&*gpu, "add", &a, b.address())?;
+            drop(b);
+            Ok::<_, tensor::Error>(())
+        })
+        .unwrap();
+        step.replay().unwrap();
+        assert_eq!(value(&a), 5.0);
+    });
+}
+
+#[test]
+fn memory_of_a_step_is_there_as_long_as_it_or_its_holder() {
+    on_each("memory of captures", |gpu| {
+        let a = filled(&gpu, 1.0);
+        let (kept, step) = capture(&gpu, || a.copied()).unwrap();
+        let address = kept.address();
+        drop(kept);
+        step.replay().unwrap();
+        let mut bytes = [0; 8];
+        // SAFETY: the emulator knows what is memory, other than a GPU.
+        unsafe { gpu.read(address, &mut bytes) }.expect("the step's");
+        drop(step);
+        // SAFETY: as above.
+        assert!(unsafe { gpu.read(address, &mut bytes) }.is_err(), "nobody's");
+
+        let (kept, step) = capture(&gpu, || a.copied()).unwrap();
+        step.replay().unwrap();
+        drop(step);
+        assert_eq!(value(&kept), 1.0, "the holder's");
+    });
+}
+
+#[test]
+fn a_replay_that_lives_on_the_last_one_is_found() {
+    let Some(gpu) = Emulator::for_test("planted captures", Mode::Check) else { return };
+    let gpu: Arc<dyn Gpu> = gpu;
+    let a = filled(&gpu, 1.0);
+    run(&*gpu, "add", &a, a.address()).unwrap();
+    // Reads what only an earlier replay could have written.
+    let ((), step) = capture(&gpu, || {
+        let fresh = Memory::stale(&gpu, 8 * COUNT)?;
+        run(&*gpu, "add", &a, fresh.address())
+    })
+    .unwrap();
+    assert!(refusal(step.replay()).contains("uninitialised"));
+    // Counts on from what it wrote over a constant.
+    let ((), step) = capture(&gpu, || run(&*gpu, "add", &filled(&gpu, 0.0), a.address())).unwrap();
+    assert!(refusal(step.replay()).contains("wrote over a constant"));
+}

@@ -1,0 +1,247 @@
+//! A step that was captured and is replayed does what one does that is run as it comes, bit for bit:
+//! every task, on an emulated GPU, which runs the very kernels, and on that of the machine.
+
+use std::path::Path;
+
+use cine_tests::tasks;
+use emulator::{Emulator, Mode};
+use nn::checkpoint::{Metadata, save_progress};
+use nn::{Module, Slot};
+use ssp::bench::{Bench, BenchTask};
+use ssp::data::Cohort;
+use ssp::settings::{Method, Settings};
+use ssp::step::{Rates, Stepper};
+use ssp::task::{Fed, Mim, Pretext, Source, Step, Task, Whole, freeze};
+use ssp::train::{Stage, State, Watcher};
+use tensor::{Device, Tensor, cuda};
+
+/// Everything that a training changes, as its file to resume from holds it.
+type Bits = Vec<u8>;
+
+/// A training of a task on drawn batches.
+struct Training {
+    task: Box<dyn Task>,
+    stepper: Stepper,
+    method: Method,
+    losses: Vec<f64>,
+}
+
+impl Training {
+    fn new(settings: &Settings, device: &Device, captures: bool) -> ssp::Result<Self> {
+        let (method, mut task) = (settings.method, tasks::task(settings)?);
+        Whole(task.as_mut()).move_to(device)?;
+        let stepper = Stepper::new(device, tasks::sgd(method))?.capturing(captures);
+        Ok(Training { task, stepper, method, losses: vec![] })
+    }
+
+    /// A step, on a batch and at rates of its own.
+    fn step(&mut self, epoch: usize, number: u32) -> ssp::Result<()> {
+        freeze(self.task.as_mut(), epoch);
+        let batch = tasks::batch(self.method, number)?;
+        let (rate, number) = (0.05 / f64::from(number + 1), number.into());
+        let rates = Rates { learning_rate: rate, weight_decay: 1e-3 * rate };
+        let step = Step { epoch, number, total: 20 };
+        self.stepper.step(self.task.as_mut(), &batch, step, rates)?;
+        // Two steps to a look.
+        if number % 2 == 1 {
+            self.losses.push(self.stepper.losses()?);
+        }
+        Ok(())
+    }
+
+    fn bits(&mut self) -> ssp::Result<Bits> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("progress.safetensors");
+        let (whole, optimiser) = (&mut Whole(self.task.as_mut()), self.stepper.optimiser());
+        save_progress(&file, whole, optimiser, Metadata::new())?;
+        Ok(std::fs::read(file).expect("what was written"))
+    }
+}
+
+/// Every GPU that there is: an emulated one, which a machine without a compiler lacks, and that of the
+/// machine.
+fn gpus(test: &str) -> Vec<Device> {
+    let emulated = Emulator::for_test(test, Mode::Fast).map(|gpu| Device::Gpu(gpu));
+    let own = cuda::open().ok().map(|gpu| Device::Gpu(gpu));
+    emulated.into_iter().chain(own).collect()
+}
+
+/// Trains for some steps: the losses, and what they left.
+fn trained(
+    method: Method,
+    device: &Device,
+    captures: bool,
+    steps: u32,
+) -> ssp::Result<(Vec<f64>, Bits)> {
+    let mut training = Training::new(&tasks::settings(method, true), device, captures)?;
+    for number in 0..steps {
+        training.step(1, number)?;
+    }
+    assert_eq!(training.stepper.is_captured(), captures, "{method:?}");
+    let bits = training.bits()?;
+    Ok((training.losses, bits))
+}
+
+/// Steps that are run as they come on one device against replays on another.
+fn assert_same(method: Method, run: &Device, replayed: &Device, steps: u32) {
+    let (losses, bits) = trained(method, run, false, steps).unwrap();
+    let (replayed_losses, replayed_bits) = trained(method, replayed, true, steps).unwrap();
+    let learns = losses.iter().all(|loss| loss.is_finite()) && losses[0] != losses[1];
+    assert!(learns, "{method:?}: {losses:?}");
+    assert_eq!(replayed_losses, losses, "{method:?} on {replayed}");
+    assert!(replayed_bits == bits, "{method:?} on {replayed}: replays ended elsewhere");
+}
+
+#[test]
+fn replays_of_every_task_are_steps_bit_for_bit() {
+    for device in gpus("captured steps") {
+        Method::ALL.iter().for_each(|&method| assert_same(method, &device, &device, 6));
+    }
+}
+
+#[test]
+fn replays_are_free_of_races_and_read_what_they_wrote() {
+    // SimCLR does what PCL does and less, and MIM what segmentation does.
+    for method in [Method::Scratch, Method::Pcl, Method::Dino] {
+        let [run, checked] = [Mode::Fast, Mode::Check]
+            .map(|mode| Emulator::for_test("captured steps, checked", mode));
+        let (Some(run), Some(checked)) = (run, checked) else { return };
+        assert_same(method, &Device::Gpu(run), &Device::Gpu(checked), 4);
+    }
+}
+
+#[test]
+fn what_changes_the_step_has_it_captured_again() {
+    let mut settings = tasks::settings(Method::Dino, true);
+    settings.pretrain.dino.frozen_last_layer_epochs = 1;
+    let trained = |device: &Device, captures: bool| -> ssp::Result<Bits> {
+        let mut training = Training::new(&settings, device, captures)?;
+        let mut captured = Vec::new();
+        for number in 0..8 {
+            training.step(number as usize / 4, number)?;
+            captured.push(training.stepper.is_captured());
+        }
+        let wanted = [false, false, true, true].map(|captured| captured && captures);
+        assert_eq!(captured, [wanted, wanted].concat(), "the last layer thaws after four steps");
+        training.bits()
+    };
+    for device in gpus("captured again") {
+        assert!(trained(&device, true).unwrap() == trained(&device, false).unwrap());
+    }
+}
+
+#[test]
+fn a_look_at_the_network_in_between_does_not_disturb_replays() {
+    let settings = tasks::settings(Method::Mim, true);
+    let trained = |device: &Device, captures: bool| -> ssp::Result<(Bits, Vec<f32>)> {
+        let mut training = Training::new(&settings, device, captures)?;
+        let mut mim = Mim::new(&settings, None)?;
+        mim.network().move_to(device)?;
+        let mut seen = Vec::new();
+        for number in 0..6 {
+            training.step(1, number)?;
+            // The same weights, on fewer images than a step has, as they come.
+            hand_over(training.task.network(), mim.network())?;
+            let images = Tensor::build::<f32>([1, 16, 16, 1], |out| out.fill(0.1 * number as f32));
+            let made = mim.reconstruction(&images)?.expect("a reconstruction");
+            seen.extend_from_slice(made.output.data::<f32>());
+        }
+        assert_eq!(training.stepper.is_captured(), captures);
+        Ok((training.bits()?, seen))
+    };
+    for device in gpus("captured steps and validation") {
+        assert!(trained(&device, true).unwrap() == trained(&device, false).unwrap());
+    }
+}
+
+#[test]
+fn what_is_timed_is_the_captured_step() {
+    for device in gpus("timing of captured steps") {
+        let (task, channels) = (BenchTask::UNet, vec![2, 3]);
+        let bench =
+            Bench { task, size: 16, batch: 2, channels, steps: 1, warmup: 0, device, mixed: true };
+        let timing = serde_json::to_value(bench.run().unwrap()).unwrap();
+        assert_eq!(timing["captured"], true, "{timing}");
+    }
+}
+
+/// Copies of all parameters and buffers, each in its place.
+fn hand_over(from: &mut dyn Module, to: &mut dyn Module) -> ssp::Result<()> {
+    let mut values = Vec::new();
+    from.visit("", &mut |_, slot| match slot {
+        Slot::Parameter(parameter) => values.push(parameter.tensor().to(&Device::Cpu)),
+        Slot::Buffer(buffer) => values.push(buffer.to(&Device::Cpu)),
+        Slot::Counter(_) => {}
+    });
+    let device = to.device();
+    let mut values = values.into_iter();
+    let mut outcome = Ok(());
+    to.visit("", &mut |_, slot| {
+        let mut next = || values.next().expect("two of a make")?.to(&device);
+        let copied = match slot {
+            Slot::Parameter(parameter) => next().map(|value| parameter.set(value)),
+            Slot::Buffer(buffer) => next().map(|value| *buffer = value),
+            Slot::Counter(_) => Ok(()),
+        };
+        if let Err(error) = copied {
+            outcome = Err(error);
+        }
+    });
+    Ok(outcome?)
+}
+
+struct Nobody;
+
+impl Watcher for Nobody {
+    fn note(&self, _: &str) {}
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+}
+
+/// Two epochs of a contrastive stage with validation, on slices of the phantom.
+fn stage(folder: &Path, device: &Device, learning_rate: f64) -> ssp::Result<State> {
+    let mut settings = tasks::settings(Method::SimClr, false);
+    settings.pretrain.optimisation.epochs = 2;
+    settings.pretrain.optimisation.batch = 16;
+    settings.pretrain.validate_every = 1;
+    let cohort = Cohort::phantom(2, 1, folder, |_, _| {})?;
+    let source = Source { settings: &settings, cache: &cohort.cache, train: &[0], valid: &[1] };
+    let Fed { samplers, mut task } = source.pretext()?;
+    let stage = Stage {
+        name: "pretrain",
+        folder: folder.join("pretrain"),
+        metadata: Metadata::new(),
+        optimisation: &settings.pretrain.optimisation,
+        learning_rate,
+        learning_rate_key: "pretrain.optimisation.learning_rate",
+        validate_every: 1,
+        patience: 0,
+        min_delta: 0.0,
+        keep_every: 0,
+        save_every: 0.0,
+        device: device.clone(),
+    };
+    let metrics = folder.join("metrics.csv");
+    stage.run(task.as_mut(), &samplers, &metrics, &Nobody)
+}
+
+#[test]
+fn a_stage_whose_steps_are_replayed_goes_as_on_the_cpu() {
+    let here = tempfile::tempdir().unwrap();
+    let wanted = stage(here.path(), &Device::Cpu, 0.05).unwrap();
+    for device in gpus("a captured stage") {
+        let there = tempfile::tempdir().unwrap();
+        let found = stage(there.path(), &device, 0.05).unwrap();
+        assert!(found.steps > 2 * Stepper::RUN_FIRST as u64, "{} steps", found.steps);
+        let losses = |state: &State| [state.loss.unwrap(), state.best_loss.unwrap()];
+        for (found, wanted) in losses(&found).into_iter().zip(losses(&wanted)) {
+            assert!((found - wanted).abs() < 1e-3 * wanted, "{found}, not {wanted}, on {device}");
+        }
+        // A loss that is not finite ends the stage at the end of its epoch, and nothing is written.
+        let wild = tempfile::tempdir().unwrap();
+        let error = stage(wild.path(), &device, f64::MAX).unwrap_err().to_string();
+        assert!(error.contains("in epoch 1 at a learning rate of"), "{error}");
+        assert_eq!(std::fs::read_dir(wild.path().join("pretrain")).unwrap().count(), 0);
+    }
+}
