@@ -87,7 +87,7 @@ fn viewing(shape: [usize; 4]) -> Case {
         matrix,
         adjustment: Adjustment {
             affine: [1e-4, -1.0],
-            noise: (i % 5 == 0).then_some(noise),
+            noise: i.is_multiple_of(5).then_some(noise),
             blur: (i % 5 == 1).then_some(blur),
             contrast: Some(1.2),
             solarise: None,
