@@ -44,8 +44,8 @@ impl<'a> Predictor<'a> {
             let views = self.precision.images(&views)?;
             let outputs = without_tape(|| self.network.forward(&views, Mode::Evaluate))?;
             if let Some(finest) = outputs.first() {
-                let finest = widened(finest)?.on(&Device::Cpu)?;
-                let logits = onto_source(&finest, &subject.grid(), &self.grid)?;
+                let logits = onto_source(&widened(finest)?, &subject.grid(), &self.grid)?;
+                let logits = logits.on(&Device::Cpu)?;
                 labels.extend(logits.data::<f32>().chunks_exact(CLASSES).map(highest));
             }
         }

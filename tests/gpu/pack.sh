@@ -17,7 +17,7 @@ cp target/release/cine "$out/"
 
 # Where cargo put each test, from what it says of them.
 messages="$(cargo test --release --no-run -p cine-tests -p tensor --message-format=json)"
-for name in devices gradients parity tensor; do
+for name in devices views gradients parity tensor; do
   built="$(grep '"reason":"compiler-artifact"' <<< "$messages" | grep '"test":true}' |
     grep "\"name\":\"$name\"" | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)"
   if [ -z "$built" ]; then

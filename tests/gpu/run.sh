@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.."
 
 device=cuda
 if [ "${1:-}" = --device ]; then device="$2" && shift 2; fi
-chosen=" ${*:-tensor devices gradients parity training train kernels peers autotune} "
+chosen=" ${*:-tensor devices views gradients parity training train kernels peers autotune} "
 
 export OUT="${OUT:-$PWD/target/gpu/results}" bin="$PWD/target/gpu/bin" device
 export PYTHON="${PYTHON:-python3}" PYTHONDONTWRITEBYTECODE=1
@@ -147,6 +147,7 @@ if [ -n "$none" ]; then echo "no GPU: ${none#error: --device cuda: }"; fi
 
 step tensor 40 "$bin/tensor"
 step devices 150 "$bin/devices" --nocapture
+step views 30 "$bin/views" --nocapture views_of_every_task_are_those_of_the_host
 step gradients 100 "$bin/gradients" --nocapture gradients_on_a_device
 step parity 60 "$bin/parity" --nocapture golden_cases_are_reproduced_on_a_device
 for method in scratch simclr pcl dino mim; do

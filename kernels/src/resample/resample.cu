@@ -10,16 +10,16 @@ extern "C" __global__ void resample_forward(
     if (i >= count) return;
     long long channel = i % channels, pixel = i / channels, size = target_rows * target_columns;
     long long image = pixel / size;
-    Geometry geometry = {rows, columns, target_rows, target_columns};
-    long long row = pixel % size / target_columns, column = pixel % target_columns;
-    Position at = geometry.position(maps[image * map_step], row, column);
+    Geometry g(rows, columns, target_rows, target_columns);
+    int row = pixel % size / target_columns, column = pixel % target_columns;
+    Position at = g.position(maps[image * map_step], row, column);
     const real* source = x + image * rows * columns * channels + channel;
     if (to_nearest) {
-        long long p = nearest(at.row, rows, border), q = nearest(at.column, columns, border);
+        int p = nearest(at.row, g.rows, border), q = nearest(at.column, g.columns, border);
         y[i] = p < 0 || q < 0 ? narrow(0) : source[(p * columns + q) * channels];
         return;
     }
-    y[i] = narrow(bicubic(at, rows, columns, border, [&](long long from) {
+    y[i] = narrow(bicubic(at, g.rows, g.columns, border, [&](int from) {
         return widen(source[from * channels]);
     }));
 }
@@ -31,32 +31,31 @@ extern "C" __global__ void resample_labels(
     long long i = item();
     if (i >= count) return;
     long long size = target_rows * target_columns, image = i / size;
-    Geometry geometry = {rows, columns, target_rows, target_columns};
-    long long row = i % size / target_columns, column = i % target_columns;
-    Position at = geometry.position(maps[image * map_step], row, column);
-    long long p = nearest(at.row, rows, false), q = nearest(at.column, columns, false);
+    Geometry g(rows, columns, target_rows, target_columns);
+    int row = i % size / target_columns, column = i % target_columns;
+    Position at = g.position(maps[image * map_step], row, column);
+    int p = nearest(at.row, g.rows, false), q = nearest(at.column, g.columns, false);
     y[i] = p < 0 || q < 0 ? 0 : x[(image * rows + p) * columns + q];
 }
 
 // A range of indices, the last included.
 struct Range {
-    long long first, last;
+    int first, last;
 };
 
 // The indices below `count` from one number to another, and one to either side for rounding. Where
 // those are not numbers, all.
-__device__ __forceinline__ Range between(double low, double high, long long count) {
-    double last = (double)(count - 1);
+__device__ __forceinline__ Range between(double low, double high, int count) {
     return {
-        low - 1 > 0 ? (long long)fmin(low - 1, (double)count) : 0,
-        high + 1 < last ? (long long)fmax(high + 1, -1.0) : count - 1,
+        low - 1 > 0 ? (int)fmin(low - 1, (double)count) : 0,
+        high + 1 < count - 1 ? (int)fmax(high + 1, -1.0) : count - 1,
     };
 }
 
 // Pixels of the target that may read pixel (row, column) of the source: those within two pixels of
 // it. `back` is the map from source to target; not a number where there is none.
 __device__ void readers(
-    const Geometry& g, const Map& back, long long row, long long column, Range& down, Range& along
+    const Geometry& g, const Map& back, int row, int column, Range& down, Range& along
 ) {
     double low[2] = {1e300, 1e300}, high[2] = {-1e300, -1e300};
     for (int corner = 0; corner < 4; corner++) {
@@ -84,24 +83,24 @@ extern "C" __global__ void resample_backward(
     long long i = item();
     if (i >= count) return;
     long long channel = i % channels, pixel = i / channels, image = pixel / (rows * columns);
-    long long row = pixel / columns % rows, column = pixel % columns;
-    Geometry geometry = {rows, columns, target_rows, target_columns};
-    Range down = {0, target_rows - 1}, along = {0, target_columns - 1};
+    int row = pixel / columns % rows, column = pixel % columns;
+    Geometry g(rows, columns, target_rows, target_columns);
+    Range down = {0, g.target_rows - 1}, along = {0, g.target_columns - 1};
     bool edge = row == 0 || row == rows - 1 || column == 0 || column == columns - 1;
     // A border is read from however far away.
-    if (!(border && edge)) readers(geometry, backs[image * map_step], row, column, down, along);
+    if (!(border && edge)) readers(g, backs[image * map_step], row, column, down, along);
     const real* of_image = gradient + image * target_rows * target_columns * channels + channel;
     wide sum = 0;
-    for (long long r = down.first; r <= down.last; r++) {
-        for (long long c = along.first; c <= along.last; c++) {
-            Position at = geometry.position(maps[image * map_step], r, c);
+    for (int r = down.first; r <= down.last; r++) {
+        for (int c = along.first; c <= along.last; c++) {
+            Position at = g.position(maps[image * map_step], r, c);
             wide weight;
             if (to_nearest) {
-                weight = nearest(at.row, rows, border) == row
-                    && nearest(at.column, columns, border) == column;
+                weight = nearest(at.row, g.rows, border) == row
+                    && nearest(at.column, g.columns, border) == column;
             } else {
-                weight = Taps(at.row, rows).of(row, rows, border);
-                if (weight != 0) weight *= Taps(at.column, columns).of(column, columns, border);
+                weight = Taps(at.row, g.rows).of(row, g.rows, border);
+                if (weight != 0) weight *= Taps(at.column, g.columns).of(column, g.columns, border);
             }
             if (weight != 0) sum += weight * widen(of_image[(r * target_columns + c) * channels]);
         }

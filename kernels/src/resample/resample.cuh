@@ -11,54 +11,60 @@ struct Position {
 };
 
 // Centre of pixel `index` of `count` in normalised coordinates.
-__device__ __forceinline__ double normalised(long long index, long long count) {
-    return (double)(2 * index + 1) / (double)count - 1.0;
+__device__ __forceinline__ double normalised(int index, int count) {
+    return (2.0 * index + 1.0) / count - 1.0;
 }
 
 // One coordinate of the source. Each operation is rounded by itself, in PyTorch's order, as on the
 // CPU: that decides ties between nearest neighbours.
 __device__ __forceinline__ double coordinate(
-    const double* axis, double x, double y, long long extent
+    const double* axis, double x, double y, int extent
 ) {
     double offset = __dadd_rn(__dmul_rn(axis[1], y), axis[2]);
     double place = __dadd_rn(__dadd_rn(__dmul_rn(axis[0], x), offset), 1.0);
     return __dmul_rn(__dadd_rn(__dmul_rn(place, (double)extent), -1.0), 0.5);
 }
 
-// A source and a target, and the map between them.
+// Extents of a source and a target; pixels of an image can be counted by an int.
 struct Geometry {
-    long long rows, columns, target_rows, target_columns;
+    int rows, columns, target_rows, target_columns;
 
-    __device__ Position position(const Map& map, long long row, long long column) const {
+    __device__ Geometry(
+        long long rows, long long columns, long long target_rows, long long target_columns
+    ) : rows((int)rows), columns((int)columns), target_rows((int)target_rows),
+        target_columns((int)target_columns) {}
+
+    // Where a pixel of the target lies.
+    __device__ Position position(const Map& map, int row, int column) const {
         double x = normalised(column, target_columns), y = normalised(row, target_rows);
         return {coordinate(map.y, x, y, rows), coordinate(map.x, x, y, columns)};
     }
 };
 
 // The pixel that an index outside of an axis means: the nearest of the border, or none (-1).
-__device__ __forceinline__ long long inside(long long index, long long extent, bool border) {
+__device__ __forceinline__ int inside(int index, int extent, bool border) {
     if (index >= 0 && index < extent) return index;
     return !border ? -1 : index < 0 ? 0 : extent - 1;
 }
 
 // Index of the nearest pixel, halves to the even one; -1 for none.
-__device__ __forceinline__ long long nearest(double position, long long extent, bool border) {
+__device__ __forceinline__ int nearest(double position, int extent, bool border) {
     // Whatever is further out is as good as these.
     position = fmin(fmax(position, -1.0), (double)extent);
-    return inside((long long)rint(position), extent, border);
+    return inside((int)rint(position), extent, border);
 }
 
 // The four pixels of an axis around a position, and their weights: cubic convolution with a = -0.75
 // (Keys 1981), factored so that nothing cancels.
 struct Taps {
-    long long first;
+    int first;
     wide weight[4];
 
-    __device__ Taps(double position, long long extent) {
+    __device__ Taps(double position, int extent) {
         // Whatever is further out reads the same.
         position = fmin(fmax(position, -3.0), (double)extent + 1.0);
         double whole = floor(position);
-        first = (long long)whole - 1;
+        first = (int)whole - 1;
         wide t = (wide)(position - whole), s = (wide)1 - t;
         weight[0] = (wide)-0.75 * t * s * s;
         weight[1] = near(t);
@@ -69,7 +75,7 @@ struct Taps {
     __device__ static wide near(wide d) { return ((wide)1.25 * d - (wide)2.25) * d * d + (wide)1; }
 
     // The weight that a pixel has in all.
-    __device__ wide of(long long pixel, long long extent, bool border) const {
+    __device__ wide of(int pixel, int extent, bool border) const {
         wide sum = 0;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
@@ -82,18 +88,18 @@ struct Taps {
 // The bicubic sample at a position, of what `read` has for each pixel of the source.
 template <class Read>
 __device__ __forceinline__ wide bicubic(
-    Position at, long long rows, long long columns, bool border, Read read
+    Position at, int rows, int columns, bool border, Read read
 ) {
     Taps down(at.row, rows), along(at.column, columns);
     wide sum = 0;
 #pragma unroll
     for (int k = 0; k < 4; k++) {
-        long long row = inside(down.first + k, rows, border);
+        int row = inside(down.first + k, rows, border);
         if (row < 0) continue;
         wide line = 0;
 #pragma unroll
         for (int t = 0; t < 4; t++) {
-            long long column = inside(along.first + t, columns, border);
+            int column = inside(along.first + t, columns, border);
             if (column >= 0) line += along.weight[t] * read(row * columns + column);
         }
         sum += down.weight[k] * line;

@@ -109,7 +109,9 @@ impl Place {
             area.saturating_mul(bytes).checked_add(start).is_some_and(|end| end <= memory)
         };
         let width = encoding.bytes();
-        let inside = area > 0 && pixels.is_multiple_of(width) && within(pixels, width);
+        // Pixels of a slice are counted by 32 bits.
+        let countable = (1..=i32::MAX as usize).contains(&area);
+        let inside = countable && pixels.is_multiple_of(width) && within(pixels, width);
         if inside && labels.is_none_or(|labels| within(labels, 1)) {
             return Ok(());
         }

@@ -8,13 +8,6 @@ struct View {
     // Whether intensities are floats; else they are whole numbers of 16 bits.
     long long real_numbers;
     Map map;
-
-    __device__ Position position(
-        long long target_rows, long long target_columns, long long row, long long column
-    ) const {
-        Geometry geometry = {rows, columns, target_rows, target_columns};
-        return geometry.position(map, row, column);
-    }
 };
 
 // Geometry, in the first pass of the three of intensity.cu.
@@ -27,9 +20,10 @@ extern "C" __global__ void views_first(
     const View view = views[tile.image];
     const unsigned short* whole = (const unsigned short*)(memory + view.pixels);
     const float* numbers = (const float*)(memory + view.pixels);
+    Geometry g(view.rows, view.columns, rows, columns);
     auto sample = [&](long long row, long long column) {
-        Position at = view.position(rows, columns, row, column);
-        return bicubic(at, view.rows, view.columns, false, [&](long long from) {
+        Position at = g.position(view.map, (int)row, (int)column);
+        return bicubic(at, g.rows, g.columns, false, [&](int from) {
             return view.real_numbers ? (wide)__ldg(numbers + from) : (wide)__ldg(whole + from);
         });
     };
@@ -44,9 +38,9 @@ extern "C" __global__ void views_labels(
     long long i = item();
     if (i >= count) return;
     const View& view = views[i / (rows * columns)];
-    long long row = i / columns % rows, column = i % columns;
-    Position at = view.position(rows, columns, row, column);
-    long long p = nearest(at.row, view.rows, false), q = nearest(at.column, view.columns, false);
+    Geometry g(view.rows, view.columns, rows, columns);
+    Position at = g.position(view.map, (int)(i / columns % rows), (int)(i % columns));
+    int p = nearest(at.row, g.rows, false), q = nearest(at.column, g.columns, false);
     bool outside = view.labels < 0 || p < 0 || q < 0;
     out[i] = outside ? 0 : memory[view.labels + p * view.columns + q];
 }
