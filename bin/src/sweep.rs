@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
-use ssp::settings::{Method, Preset};
-use ssp::sweep::{self, Plan, Shard};
+use clap::{Args, ValueEnum};
+use ssp::settings::Method;
+use ssp::settings::published::Configs;
+use ssp::sweep::{self, Ask, Plan, Shard, Subsets, Table, Try};
 use ssp::train::Watcher;
 use ssp::{Error, Result};
 
@@ -15,18 +16,19 @@ use crate::watch::Terminal;
 
 /// Trains every method with every number of labelled subjects and every seed, and compares them.
 ///
-/// Each method is pretrained once. The sweep is a folder: the same command goes on where it was cut off
-/// (so does `cine sweep --out DIR`), several processes may work on it at once, and each cell is done by
-/// one of them. All cells test on the same subjects; the labelled subjects of a seed at one count are
-/// among those at the next. It ends with table.csv and table.md, with paired tests of each method
-/// against training from scratch.
+/// First each method's settings are chosen by validation subjects (--try), then it is pretrained once,
+/// then every cell is fine-tuned and tested. The sweep is a folder: the same command goes on where it was
+/// cut off (so does cine sweep --out DIR), several processes may work on it at once, and each cell is
+/// done by one of them. All cells test on the same subjects; the labelled subjects of a seed at one count
+/// are among those at the next. It ends with report.html, table.csv and table.md, with paired tests of
+/// each method against training from scratch.
 #[derive(Debug, Args)]
 pub struct Sweep {
     /// Methods; all if not given.
     #[arg(long, value_enum, value_delimiter = ',')]
     methods: Vec<MethodName>,
 
-    /// Numbers of labelled subjects, or all; 2,5,all if not given.
+    /// Numbers of labelled subjects, or all; 5,10,25,all if not given.
     #[arg(long, value_delimiter = ',', value_parser = count)]
     counts: Vec<Count>,
 
@@ -34,7 +36,7 @@ pub struct Sweep {
     #[arg(long, value_delimiter = ',')]
     seeds: Vec<u64>,
 
-    /// A folder of subjects, as of cine train. Repeatable.
+    /// A folder of subjects, as of cine train; the built-in cohort (of 60) if none is given. Repeatable.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
 
@@ -42,12 +44,43 @@ pub struct Sweep {
     #[arg(long, value_name = "DIR")]
     test: Vec<PathBuf>,
 
+    /// A file of the subjects that train, validate and test, as of cine train.
+    #[arg(long, value_name = "FILE")]
+    split: Option<PathBuf>,
+
+    /// Where the labelled subjects of a count and seed come from.
+    #[arg(long, value_enum, default_value_t)]
+    subsets: SubsetName,
+
     #[command(flatten)]
     settings: SettingOptions,
 
-    /// Change a setting of one method, such as mim:finetune.pretrained_learning_rate=0.02. Repeatable.
+    /// Change a setting of one method, such as mim:pretrain.epochs=60. Repeatable.
     #[arg(long, value_name = "METHOD:KEY=VALUE")]
     set_for: Vec<String>,
+
+    /// Values of a setting to choose among by the Dice of validation subjects, of one method or all:
+    /// finetune.steps=400,800 or mim:pretrain.learning_rate=0.02,0.1. Of several settings, every
+    /// combination. A method without any chooses among some rates, or none at --preset paper. Repeatable.
+    #[arg(long = "try", value_name = "[METHOD:]KEY=V,V")]
+    tries: Vec<String>,
+
+    /// Choose among nothing but what --try gives.
+    #[arg(long)]
+    as_given: bool,
+
+    /// More tables of the study: training with labels of one cardiac phase, of some vendors, without
+    /// augmentation.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    tables: Vec<TableName>,
+
+    /// Numbers of labelled subjects of those tables; the largest of --counts if not given.
+    #[arg(long, value_delimiter = ',', value_parser = count)]
+    table_counts: Vec<Count>,
+
+    /// Vendors whose labels are used in the table of vendors; the first half of them if not given.
+    #[arg(long, value_delimiter = ',')]
+    vendors: Vec<String>,
 
     /// The sweep's folder.
     #[arg(long, value_name = "DIR", default_value = "sweep")]
@@ -65,13 +98,32 @@ pub struct Sweep {
     #[arg(long)]
     status: bool,
 
-    /// Only write the tables of what is done so far.
+    /// Only write the report of what is done so far.
     #[arg(long, conflicts_with = "status")]
     report: bool,
 
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
     device: Device,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum SubsetName {
+    /// Drawn; those of a seed at one count are among those at the next.
+    #[default]
+    Drawn,
+    /// The study's files, beside that of --split: <split>-nr10-seed0.yaml, <split>-Vendor-A_B.yaml.
+    Published,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum TableName {
+    /// Labels of end-diastole or of end-systole alone.
+    Phases,
+    /// Labels of some vendors alone (--vendors).
+    Vendors,
+    /// Labelled slices as they are.
+    Augmentation,
 }
 
 /// A number of labelled subjects; none for all.
@@ -109,9 +161,9 @@ impl Sweep {
         }
         let watcher = Terminal::new();
         let device = self.device.open(&|text| watcher.note(text))?;
-        let plan = match self.says_nothing() && self.out.join("sweep.json").exists() {
+        let plan = match self.says_nothing() && Plan::is_in(&self.out) {
             true => Plan::read(&self.out)?,
-            false => self.plan(&|text| watcher.note(text))?,
+            false => self.plan(&watcher)?,
         };
         let failed = sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
         print(&sweep::write(&self.out)?);
@@ -122,54 +174,99 @@ impl Sweep {
     /// Whether the command line leaves the plan to the folder.
     fn says_nothing(&self) -> bool {
         let SettingOptions { config, preset, set } = &self.settings;
-        let lists = [self.data.is_empty(), self.test.is_empty(), config.is_empty()];
-        let given = [self.set_for.is_empty(), set.is_empty(), self.seeds.is_empty()];
-        let more = [self.methods.is_empty(), self.counts.is_empty(), preset.is_none()];
-        [lists, given, more].concat().into_iter().all(|empty| empty)
+        let paths = [&self.data, &self.test, config].into_iter().all(|paths| paths.is_empty());
+        let texts = [set, &self.set_for, &self.tries, &self.vendors];
+        let counts = self.counts.is_empty() && self.table_counts.is_empty();
+        let lists = self.methods.is_empty() && self.seeds.is_empty() && self.tables.is_empty();
+        paths
+            && texts.into_iter().all(|texts| texts.is_empty())
+            && counts
+            && lists
+            && (preset.is_none() && self.split.is_none() && !self.as_given)
+            && self.subsets == SubsetName::Drawn
     }
 
-    fn plan(&self, note: &dyn Fn(&str)) -> Result<Plan> {
-        let methods: Vec<Method> = match self.methods.is_empty() {
-            true => Method::ALL.to_vec(),
-            false => self.methods.iter().map(|&method| method.into()).collect(),
-        };
-        let mut data = self.data.clone();
-        let mut arms = Vec::new();
-        for method in methods {
-            let mut of_method = SettingOptions {
-                config: self.settings.config.clone(),
-                preset: self.settings.preset,
-                set: self.settings.set.clone(),
-            };
-            for change in &self.set_for {
-                let Some((name, setting)) = change.split_once(':') else {
-                    let what = format!("--set-for {change}: takes METHOD:KEY=VALUE");
-                    return Err(Error::Setting(what));
-                };
-                if !Method::ALL.iter().any(|known| known.name() == name) {
-                    let what = format!("--set-for {change}: there is no method {name}");
-                    return Err(Error::Setting(what));
-                }
-                if name == method.name() {
-                    of_method.set.push(setting.to_owned());
-                }
-            }
-            let configured = of_method.resolve(Some(method), Preset::Demo, None)?;
-            if data.is_empty() {
-                data.extend(configured.data()?);
-            }
-            configured.notes.iter().for_each(|text| note(text));
-            arms.push(configured.settings);
+    fn plan(&self, watcher: &dyn Watcher) -> Result<Plan> {
+        let configs = Configs::read(&self.settings.config)?;
+        let mut changes: Vec<(Option<Method>, String)> = Vec::new();
+        if self.data.is_empty() {
+            // Enough for 25 labelled subjects beside those held out.
+            changes.push((None, "subjects.phantom=60".into()));
         }
-        let counts = match self.counts.is_empty() {
-            true => vec![Some(2), Some(5), None],
-            false => self.counts.iter().map(|count| count.0).collect(),
+        changes.extend(self.settings.set.iter().map(|change| (None, change.clone())));
+        for change in &self.set_for {
+            let (method, setting) = of_method("--set-for", change)?;
+            if method.is_none() {
+                return Err(Error::Setting(format!("--set-for {change}: takes METHOD:KEY=VALUE")));
+            }
+            changes.push((method, setting.to_owned()));
+        }
+        let tries = self.tries.iter().map(|text| tried(text)).collect::<Result<Vec<_>>>()?;
+        let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect::<Vec<_>>();
+        let ask = Ask {
+            methods: match self.methods.is_empty() {
+                true => Method::ALL.to_vec(),
+                false => self.methods.iter().map(|&method| method.into()).collect(),
+            },
+            counts: match self.counts.is_empty() {
+                true => vec![Some(5), Some(10), Some(25), None],
+                false => counts(&self.counts),
+            },
+            seeds: match self.seeds.as_slice() {
+                [] => (0..3).collect(),
+                [count] if *count > 0 => (0..*count).collect(),
+                seeds => seeds.to_vec(),
+            },
+            data: self.data.clone(),
+            test: self.test.clone(),
+            split: self.split.clone(),
+            subsets: match self.subsets {
+                SubsetName::Drawn => Subsets::Drawn,
+                SubsetName::Published => Subsets::Published,
+            },
+            configs,
+            preset: self.settings.preset.map(Into::into),
+            changes,
+            tries,
+            as_given: self.as_given,
+            tables: self.tables.iter().map(|&table| table.into()).collect(),
+            table_counts: counts(&self.table_counts),
+            vendors: self.vendors.clone(),
         };
-        let seeds = match self.seeds.as_slice() {
-            [] => (0..3).collect(),
-            [count] if *count > 0 => (0..*count).collect(),
-            seeds => seeds.to_vec(),
-        };
-        Plan { arms, counts, seeds, data, test: self.test.clone() }.settled()
+        ask.plan(watcher)
+    }
+}
+
+impl From<TableName> for Table {
+    fn from(name: TableName) -> Self {
+        match name {
+            TableName::Phases => Table::Phases,
+            TableName::Vendors => Table::Vendors,
+            TableName::Augmentation => Table::Augmentation,
+        }
+    }
+}
+
+/// A text after the method that it is for, if it names one: `mim:pretrain.epochs=60`.
+fn of_method<'a>(option: &str, text: &'a str) -> Result<(Option<Method>, &'a str)> {
+    let key = text.split('=').next().unwrap_or_default();
+    let Some((name, _)) = key.split_once(':') else { return Ok((None, text)) };
+    let found = Method::ALL.into_iter().find(|method| method.name() == name);
+    let method = found
+        .ok_or_else(|| Error::Setting(format!("{option} {text}: there is no method {name}")))?;
+    Ok((Some(method), &text[name.len() + 1..]))
+}
+
+fn tried(text: &str) -> Result<Try> {
+    let (method, setting) = of_method("--try", text)?;
+    match setting.split_once('=') {
+        Some((key, values)) if !values.is_empty() => Ok(Try {
+            method,
+            key: key.trim().to_owned(),
+            values: values.split(',').map(|value| value.trim().to_owned()).collect(),
+        }),
+        _ => Err(Error::Setting(format!(
+            "--try {text}: takes KEY=VALUE,VALUE or METHOD:KEY=VALUE,VALUE"
+        ))),
     }
 }

@@ -27,6 +27,14 @@ pub enum Error {
     /// A setting that is unknown, out of range or at odds with another.
     #[error("{0}")]
     Setting(String),
+    /// A training whose loss is no longer a number.
+    #[error("{what}")]
+    Diverged {
+        /// Of which stage, when, and what to do.
+        what: String,
+        /// The last file to resume from, or the best weights, where there are any.
+        checkpoint: Option<PathBuf>,
+    },
     /// A network or its file refused.
     #[error(transparent)]
     Network(#[from] nn::Error),
@@ -42,6 +50,12 @@ impl Error {
     /// An operating-system failure on `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// Whether it is a run's own doing, so that another run may well end otherwise; a full disk or
+    /// memory that there is not are no run's doing.
+    pub fn is_of_the_run(&self) -> bool {
+        matches!(self, Error::Diverged { .. } | Error::Data(_) | Error::Setting(_))
     }
 
     /// Whether a device has not the memory that was asked for.

@@ -1,12 +1,15 @@
 //! Who does what in a run: which subjects train, validate and test, and which have labels.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::Cohort;
+use crate::data::cache::CachedSubject;
 use crate::data::split::{Split, Test};
 use crate::data::split_file::SplitFile;
+use crate::data::vendor::letter;
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -67,14 +70,12 @@ impl Roles {
                 settings.subjects.test_share
             )));
         }
-        let labelled = match settings.labelled {
-            0 => split.train.clone(),
-            count => split.labelled(count, settings.seed)?,
-        };
+        let labelled = labelled(settings, cohort, &split.train)?;
+        let valid = of_vendors(settings, cohort, split.valid);
         let mut train = split.train;
         train.extend(cohort.ids().into_iter().filter(|id| !with_labels.contains(id)));
         train.sort();
-        Ok(Roles { train, valid: split.valid, test: split.test, labelled })
+        Ok(Roles { train, valid, test: split.test, labelled })
     }
 
     /// Writes the roles into a run's folder. A run that goes on must have the subjects that it
@@ -132,6 +133,40 @@ fn split_seed(settings: &Settings) -> u64 {
     settings.subjects.split_seed.unwrap_or(settings.seed)
 }
 
+/// Those of the training subjects whose labels are used: of the vendors of the settings, as many as
+/// they say.
+fn labelled(settings: &Settings, cohort: &Cohort, train: &[String]) -> Result<Vec<String>> {
+    let train = of_vendors(settings, cohort, train.to_vec());
+    if train.is_empty() {
+        let named = |s: &CachedSubject| s.vendor().unwrap_or("not told").to_owned();
+        let there: BTreeSet<String> = cohort.cache.subjects().map(|s| named(&s)).collect();
+        let there: Vec<String> = there.into_iter().collect();
+        return Err(Error::Data(format!(
+            "subjects.vendors={}: no training subject of {} is of one of them; vendors there: {}",
+            settings.subjects.vendors.join(","),
+            cohort.source,
+            there.join(", ")
+        )));
+    }
+    match settings.labelled {
+        0 => Ok(train),
+        count => Split { train, ..Split::default() }.labelled(count, settings.seed),
+    }
+}
+
+/// Those of the vendors that the settings name, if they name any.
+fn of_vendors(settings: &Settings, cohort: &Cohort, mut ids: Vec<String>) -> Vec<String> {
+    let wanted: Vec<&str> = settings.subjects.vendors.iter().map(|name| letter(name)).collect();
+    let vendor = |id: &str| {
+        let index = cohort.cache.find(id)?;
+        cohort.cache.subject(index).vendor()
+    };
+    if !wanted.is_empty() {
+        ids.retain(|id| vendor(id).is_some_and(|name| wanted.contains(&letter(name))));
+    }
+    ids
+}
+
 /// Roles as a file names them.
 struct Named<'a> {
     settings: &'a Settings,
@@ -176,11 +211,11 @@ impl Named<'_> {
         if train.is_empty() {
             return Err(Error::file(path, "leaves no subject to train on"));
         }
-        if settings.labelled == 0 {
-            return Ok(Roles { train, valid, test, labelled });
-        }
-        let those = Split { train: labelled, ..Split::default() };
-        let labelled = those.labelled(settings.labelled, settings.seed)?;
+        let labelled = match labelled.is_empty() {
+            true => labelled,
+            false => self::labelled(settings, cohort, &labelled)?,
+        };
+        let valid = of_vendors(settings, cohort, valid);
         Ok(Roles { train, valid, test, labelled })
     }
 

@@ -19,7 +19,7 @@ use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
-use crate::settings::{Method, Settings, Subjects};
+use crate::settings::{Method, Optimisation, Settings, Subjects};
 use crate::task::{Fed, Segmentation, Source, Task, unet};
 use crate::train::{Stage, State, Watcher};
 use crate::{Error, Result, run};
@@ -34,6 +34,8 @@ pub enum Parts {
     Pretrain,
     /// Fine-tuning and testing, from weights that there are.
     Finetune,
+    /// Fine-tuning alone: of the subjects held out, only those that validate are looked at.
+    Validate,
 }
 
 /// What a run is to do.
@@ -60,7 +62,11 @@ pub struct Job {
 pub struct Outcome {
     /// Where it lies.
     pub folder: RunFolder,
-    /// Results on the test subjects; none if there was no fine-tuning.
+    /// How pretraining went; none if there was none.
+    pub pretraining: Option<State>,
+    /// How fine-tuning went; none if there was none.
+    pub finetuning: Option<State>,
+    /// Results on the test subjects; none if there was no testing.
     pub results: Option<Results>,
 }
 
@@ -110,12 +116,18 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         None if settings.method == Method::Scratch => None,
         None => Some(run.pretrained()?),
     };
-    let results = match job.parts {
-        Parts::Pretrain => None,
-        _ => Some(run.finetuned(pretrained.as_ref(), test.as_ref().unwrap_or(&cohort))?),
-    };
+    let (mut finetuning, mut results) = (None, None);
+    if job.parts != Parts::Pretrain {
+        let mut finetuned = run.finetuned(pretrained.as_ref())?;
+        if job.parts != Parts::Validate {
+            let test = test.as_ref().unwrap_or(&cohort);
+            results = Some(run.tested(&mut finetuned, test, pretrained.as_ref())?);
+        }
+        finetuning = Some(finetuned.state);
+    }
     run::pictures::draw_curves(&folder)?;
-    Ok(Outcome { folder, results })
+    let pretraining = pretrained.and_then(|pretrained| pretrained.state);
+    Ok(Outcome { folder, pretraining, finetuning, results })
 }
 
 fn refuse_contradictions(job: &Job) -> Result<()> {
@@ -130,7 +142,7 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
         (Parts::Pretrain, _, Some(_)) => {
             refuse("--stage pretrain starts from random weights; leave --weights out")
         }
-        (Parts::Finetune, method, None) if method != Method::Scratch => {
+        (Parts::Finetune | Parts::Validate, method, None) if method != Method::Scratch => {
             refuse("--stage finetune needs pretrained weights: name a run or a file with --weights")
         }
         _ => Ok(()),
@@ -251,6 +263,14 @@ struct Pretrained {
     state: Option<State>,
 }
 
+/// A network after supervised training.
+struct Finetuned {
+    task: Segmentation,
+    state: State,
+    /// Slices with labels that it was trained on.
+    slices: usize,
+}
+
 impl Run<'_> {
     fn grid(&self) -> Grid {
         Grid::square(self.settings.network.size, self.settings.network.spacing)
@@ -289,8 +309,8 @@ impl Run<'_> {
         Ok(Pretrained { weights: stage.last(), state: Some(state) })
     }
 
-    /// Trains with labels, tests, and writes what came out.
-    fn finetuned(&self, pretrained: Option<&Pretrained>, test: &Cohort) -> Result<Results> {
+    /// Trains with labels.
+    fn finetuned(&self, pretrained: Option<&Pretrained>) -> Result<Finetuned> {
         let valid = self.cohort.places(&self.roles.valid)?;
         let mut task = Segmentation::new(self.settings, &self.cohort.cache, &valid)?;
         let finetune = &self.settings.finetune;
@@ -311,14 +331,18 @@ impl Run<'_> {
             self.settings.seed,
         )?;
         let slices = sampler.slices();
+        let optimisation = Optimisation {
+            epochs: finetune.epochs(sampler.batches()),
+            ..finetune.optimisation.clone()
+        };
         let stage = Stage {
             name: "finetune",
             folder: self.folder.stage("finetune"),
             metadata: metadata(self.settings)?,
-            optimisation: &finetune.optimisation,
+            optimisation: &optimisation,
             learning_rate,
             learning_rate_key,
-            validate_every: finetune.validate_every,
+            validate_every: finetune.epochs_between_looks(sampler.batches()),
             patience: finetune.patience,
             min_delta: finetune.min_delta,
             keep_every: 0,
@@ -330,11 +354,22 @@ impl Run<'_> {
         if state.best_epoch.is_some() {
             checkpoint::load(&stage.best(), task.network())?;
         }
+        Ok(Finetuned { task, state, slices })
+    }
+
+    /// Tests, and writes what came out.
+    fn tested(
+        &self,
+        finetuned: &mut Finetuned,
+        test: &Cohort,
+        pretrained: Option<&Pretrained>,
+    ) -> Result<Results> {
         let subjects = test.places(&self.roles.test)?;
         let started = Instant::now();
-        let results = self.test(&mut task, &test.cache, &subjects)?;
+        let results = self.test(&mut finetuned.task, &test.cache, &subjects)?;
         let seconds = started.elapsed().as_secs_f64();
-        self.write_result(&results, pretrained, &state, seconds, slices)?;
+        let Finetuned { state, slices, .. } = finetuned;
+        self.write_result(&results, pretrained, state, seconds, *slices)?;
         Ok(results)
     }
 

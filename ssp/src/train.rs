@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tensor::Device;
 
 use crate::data::sampler::{Batch, Sampler};
+use crate::growth::lengths;
 use crate::run::metrics::{Metrics, Record};
 use crate::settings::{Decay, Optimisation};
 use crate::step::{Rates, Stepper};
@@ -322,14 +323,23 @@ impl Sitting<'_> {
         if losses.is_finite() {
             return Ok(losses);
         }
-        Err(Error::Data(format!(
-            "{}: the loss became {losses} in epoch {} at a learning rate of {:.2e}; start again with \
-             a lower {}",
-            self.stage.name,
+        Err(self.diverged(&format!(
+            "the loss became {losses} in epoch {} at a learning rate of {:.2e}",
             epoch + 1,
-            rates.learning_rate,
-            self.stage.learning_rate_key
+            rates.learning_rate
         )))
+    }
+
+    /// That training ended, and what of it is left.
+    fn diverged(&self, found: &str) -> Error {
+        let kept = [self.stage.progress(), self.stage.best()];
+        Error::Diverged {
+            what: format!(
+                "{}: {found}; start again with a lower {}",
+                self.stage.name, self.stage.learning_rate_key
+            ),
+            checkpoint: kept.into_iter().find(|file| file.exists()),
+        }
     }
 
     /// Writes what has come together into the books.
@@ -393,6 +403,11 @@ impl Sitting<'_> {
 
     /// Writes what it takes to resume, after the rows that lead up to it.
     fn save(&mut self, task: &mut dyn Task) -> Result<()> {
+        // The last step of an epoch may have gone too far without its loss having seen it.
+        if !lengths(&mut Whole(task)).iter().all(|length| length.is_finite()) {
+            let epoch = self.state.epochs;
+            return Err(self.diverged(&format!("weights are no longer finite after epoch {epoch}")));
+        }
         self.state.seconds = self.seconds();
         self.metrics.sync()?;
         let mut metadata = self.stage.metadata.clone();

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use crate::desk::{Desk, TINY};
 
-/// Two methods by two counts by two seeds, in the folder `sweep`.
+/// Methods by two counts by two seeds, in the folder `sweep`.
 const CELLS: [&str; 6] = ["--methods", "scratch,mim", "--counts", "1,all", "--seeds", "2"];
 
 fn sweep(desk: &Desk, more: &[&str]) -> Command {
-    let mut arguments = vec!["sweep", "--device", "cpu"];
+    let mut arguments = vec!["sweep", "--device", "cpu", "--as-given"];
     arguments.extend(CELLS);
     TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
     arguments.extend(more);
@@ -88,6 +88,8 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
         status.contains("failed   scratch, 1 labelled, seed 0: finetune: the loss"),
         "{status}"
     );
+    let cell = desk.json("sweep/cells/subjects/scratch-1-s0/cell.json");
+    assert_eq!((&cell["state"], &cell["checkpoint"]), (&"failed".into(), &serde_json::Value::Null));
     for wrong in ["--set-for=mim", "--set-for=moco:seed=1"] {
         let output = sweep(&desk, &[wrong]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong}");
@@ -95,4 +97,37 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     for shard in ["0/2", "3/2", "2"] {
         assert_eq!(desk.run(&["sweep", "--shard", shard]).status.code(), Some(2), "{shard}");
     }
+}
+
+/// What is tried sees no test subject, and what is chosen is what cells are fine-tuned with.
+#[test]
+fn settings_are_chosen_by_validation_subjects() {
+    let desk = Desk::new();
+    let mut arguments = vec!["sweep", "--device", "cpu", "--methods", "scratch,mim"];
+    arguments.extend(["--counts", "2", "--seeds", "1"]);
+    TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    // The first diverges, and so does not win.
+    arguments.extend(["--try", "mim:pretrain.optimisation.learning_rate=1e30,0.05"]);
+    arguments.extend(["--try", "finetune.steps=2,8", "--set", "finetune.validate_steps=2"]);
+    arguments.extend(["--tables", "phases,augmentation"]);
+    desk.succeed(&arguments);
+    let status = desk.succeed(&["sweep", "--status"]);
+    assert!(status.starts_with("8 of 8 cells done"), "{status}");
+    assert!(
+        status.contains("2 of 2 pretrainings over\n6 of 6 trials of settings over"),
+        "{status}"
+    );
+    assert!(status.contains("failed   pretrain mim-1: pretrain: the loss became"), "{status}");
+
+    let dice = |n: usize| desk.json(&format!("sweep/protocol/mim-{n}/trial.json"))["dice"].clone();
+    assert_eq!((dice(1), dice(2)), (serde_json::Value::Null, serde_json::Value::Null));
+    let [short, long] = [dice(3), dice(4)].map(|dice| dice.as_f64().unwrap());
+    let taken = desk.json("sweep/cells/subjects/mim-2-s0/settings.json");
+    assert_eq!(taken["finetune"]["steps"], if short >= long { 2 } else { 8 });
+    assert_eq!(taken["pretrain"]["optimisation"]["learning_rate"], 0.05);
+    assert!(!desk.path("sweep/protocol/mim-3/test.csv").exists(), "no test subject is looked at");
+    let weights = desk.json("sweep/cells/phases/ES-mim-2-s0/job.json")["weights"].clone();
+    assert!(weights.as_str().unwrap().contains("pretrain/mim-3"), "{weights}");
+    let es = desk.json("sweep/cells/phases/ES-mim-2-s0/settings.json");
+    assert_eq!(es["finetune"]["phases"], "es");
 }

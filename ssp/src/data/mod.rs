@@ -22,6 +22,7 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod vendor;
 
 pub use acdc::{ACDC_LABELS, Acdc};
 pub use cohort::{Cohort, Member, PHANTOM, cache_folder};

@@ -178,3 +178,27 @@ fn files_that_are_no_splits_are_refused() {
     settings.subjects.split = Some("/nowhere/split.yaml".into());
     assert!(desk.drawn(&settings).unwrap_err().to_string().contains("/nowhere/split.yaml"));
 }
+
+#[test]
+fn labels_may_be_of_some_vendors_only() {
+    let desk = desk();
+    let mut settings = Settings::preset(Preset::Demo, Method::Mim);
+    let (all, _) = desk.drawn(&settings).unwrap();
+    let vendor = |id: &String| {
+        let index = desk.cohort.cache.find(id).unwrap();
+        letter(desk.cohort.cache.subject(index).vendor().unwrap()).to_owned()
+    };
+    settings.subjects.vendors = vec![vendor(&all.labelled[0])];
+    let (some, _) = desk.drawn(&settings).unwrap();
+    assert_eq!((&some.train, &some.test), (&all.train, &all.test), "they pretrain and test alike");
+    let of_vendor = |ids: &[String]| -> Vec<String> {
+        ids.iter().filter(|id| vendor(id) == settings.subjects.vendors[0]).cloned().collect()
+    };
+    assert_eq!(some.labelled, of_vendor(&all.labelled));
+    assert_eq!(some.valid, of_vendor(&all.valid));
+    assert!(some.labelled.len() < all.labelled.len());
+
+    settings.subjects.vendors = vec!["Picker".into()];
+    let error = desk.drawn(&settings).unwrap_err().to_string();
+    assert!(error.contains("subjects.vendors=Picker") && error.contains("there: A"), "{error}");
+}

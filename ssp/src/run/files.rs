@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// How the names of files begin that a process that was cut off had not finished writing.
+pub const UNFINISHED: &str = ".unfinished-";
+
 /// Writes `bytes` to `path`, replacing what was there in one step.
 ///
 /// The bytes go to a temporary file in the same folder, reach the disk, and take the place of
@@ -13,12 +16,37 @@ use crate::{Error, Result};
 pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
     let path = path.as_ref();
     let fail = |source| Error::io(path, source);
-    let folder = match path.parent() {
+    let file = written(path, bytes).map_err(fail)?;
+    file.persist(path).map_err(|refused| fail(refused.error))?;
+    sync_folder(folder_of(path)).map_err(fail)
+}
+
+/// The same where nothing is there yet; of several processes at once, one does. Returns whether it
+/// was this one.
+pub fn write_new(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool> {
+    let path = path.as_ref();
+    let fail = |source| Error::io(path, source);
+    if path.exists() {
+        return Ok(false);
+    }
+    match written(path, bytes).map_err(fail)?.persist_noclobber(path) {
+        Ok(_) => sync_folder(folder_of(path)).map_err(fail).map(|()| true),
+        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(refused) => Err(fail(refused.error)),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
+    }
+}
+
+/// A temporary file beside `path` that holds `bytes`, on the disk.
+fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".unfinished-");
+    builder.prefix(UNFINISHED);
     #[cfg(unix)]
     {
         // A temporary file is private to its owner by default; a result is as open as any other
@@ -26,11 +54,10 @@ pub fn write_atomically(path: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|refused| fail(refused.error))?;
-    sync_folder(folder).map_err(fail)
+    let mut file = builder.tempfile_in(folder_of(path))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }
 
 /// Brings a rename within `folder` to the disk.

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::files::write_atomically;
+use super::files::{UNFINISHED, write_atomically};
 use crate::settings::Settings;
 use crate::{Error, Result};
+
+/// The file that a process locks while it works in a run's folder.
+const LOCK: &str = ".lock";
 
 /// The folder of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +101,7 @@ impl RunFolder {
             }
             return Ok(());
         }
-        let occupied = self.path.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-        if occupied {
+        if self.is_occupied() {
             let what = "is not empty and holds no run; name another folder with --out";
             return Err(Error::file(&self.path, what));
         }
@@ -114,20 +116,29 @@ impl RunFolder {
     pub fn prepare(&self, settings: &Settings) -> Result<Held> {
         self.check(settings)?;
         std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e))?;
+        let path = self.path.join(LOCK);
+        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        // Some network file systems know no locks; then there is none.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let what = "another process is at work on this run; wait for it, or name another \
+                        folder with --out";
+            return Err(Error::file(&self.path, what));
+        }
         if !self.settings().exists() {
             write_json(&self.settings(), settings)?;
         }
-        let path = self.path.join(".lock");
-        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => {
-                let what = "another process is at work on this run; wait for it, or name another \
-                            folder with --out";
-                Err(Error::file(&self.path, what))
-            }
-            // Some network file systems know no locks.
-            Ok(()) | Err(TryLockError::Error(_)) => Ok(Held { _file: file }),
-        }
+        Ok(Held { _file: file })
+    }
+
+    /// Whether there is anything that a run does not leave when it is cut off before its settings are
+    /// written.
+    fn is_occupied(&self) -> bool {
+        let Ok(mut entries) = self.path.read_dir() else { return false };
+        entries.any(|entry| {
+            let name = entry.map(|entry| entry.file_name());
+            let name = name.as_ref().ok().and_then(|name| name.to_str());
+            !name.is_some_and(|name| name == LOCK || name.starts_with(UNFINISHED))
+        })
     }
 }
 
@@ -170,4 +181,27 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
     serde_json::from_str(&text).map_err(|e| Error::file(path, format!("cannot be used: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Method, Preset};
+
+    #[test]
+    fn a_run_that_was_cut_off_before_its_settings_were_written_begins_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::preset(Preset::Demo, Method::Scratch);
+        let run = RunFolder::new(folder.path());
+        for left in [LOCK, ".unfinished-a1b2c3"] {
+            std::fs::write(folder.path().join(left), "{").unwrap();
+        }
+        drop(run.prepare(&settings).unwrap());
+        drop(run.prepare(&settings).unwrap());
+
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("thesis.tex"), "").unwrap();
+        let error = RunFolder::new(other.path()).prepare(&settings).unwrap_err().to_string();
+        assert!(error.contains("holds no run"), "{error}");
+    }
 }

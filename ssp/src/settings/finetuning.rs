@@ -25,12 +25,35 @@ pub struct Finetuning {
     pub loss: Loss,
     /// Epochs at the start during which a pretrained encoder stays as it is.
     pub frozen_epochs: usize,
+    /// Optimiser steps, in whole epochs, however many subjects have labels; 0: epochs say.
+    pub steps: usize,
     /// Epochs between looks at the validation subjects.
     pub validate_every: usize,
+    /// The same in steps, in whole epochs; 0: validate_every says.
+    pub validate_steps: usize,
     /// Stop after this many epochs without a lower validation loss; 0: never.
     pub patience: usize,
     /// A validation loss above the lowest by no more than this does not count against patience.
     pub min_delta: f64,
+}
+
+impl Finetuning {
+    /// Epochs, of so many steps each.
+    pub fn epochs(&self, steps_each: usize) -> usize {
+        match self.steps {
+            0 => self.optimisation.epochs,
+            steps => steps.div_ceil(steps_each.max(1)),
+        }
+    }
+
+    /// Epochs between looks at the validation subjects, of so many steps each.
+    pub fn epochs_between_looks(&self, steps_each: usize) -> usize {
+        match self.validate_steps {
+            0 => self.validate_every,
+            // The nearest number of epochs.
+            steps => ((steps + steps_each / 2) / steps_each.max(1)).max(1),
+        }
+    }
 }
 
 /// Which labelled phases are trained on.
@@ -55,4 +78,19 @@ pub struct Loss {
     pub dice: f64,
     /// Weights of background, LV, myocardium and RV within the Dice loss.
     pub class_weights: [f64; 4],
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::settings::{Method, Preset, Settings};
+
+    #[test]
+    fn steps_are_the_same_however_long_an_epoch_is() {
+        let mut finetune = Settings::preset(Preset::Small, Method::Scratch).finetune;
+        assert_eq!((finetune.epochs(12), finetune.epochs_between_looks(12)), (80, 5));
+        (finetune.steps, finetune.validate_steps) = (600, 50);
+        assert_eq!((finetune.epochs(12), finetune.epochs_between_looks(12)), (50, 4));
+        assert_eq!((finetune.epochs(90), finetune.epochs_between_looks(90)), (7, 1));
+        assert_eq!((finetune.epochs(1000), finetune.epochs_between_looks(1000)), (1, 1));
+    }
 }

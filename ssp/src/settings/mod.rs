@@ -206,6 +206,9 @@ pub struct Subjects {
     pub valid_share: f64,
     /// Seed that the split is drawn from; none for that of the run.
     pub split_seed: Option<u64>,
+    /// Vendors whose labels train and validate, by their letters in M&Ms (A Siemens, B Philips, C
+    /// General Electric, D Canon) or their names; none for all. Whoever is tested on stays.
+    pub vendors: Vec<String>,
     /// Subjects of the built-in cohort.
     pub phantom: usize,
     /// Seed that the built-in cohort is drawn from, whatever the seed of the run.

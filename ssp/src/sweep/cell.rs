@@ -1,17 +1,22 @@
-//! One cell of a sweep: a method, a number of labelled subjects, a seed.
+//! One cell of a sweep: a method, a number of labelled subjects, a seed; and what came of it.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
-use crate::Result;
+use super::plan::Table;
 use crate::run::folder::{RunFolder, read_json, write_json};
-use crate::settings::{Method, Settings};
+use crate::settings::Method;
+use crate::{Error, Result};
 
 /// A cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
+    /// The table that it belongs to.
+    pub table: Table,
+    /// The change to fine-tuning that it stands for, by its name in that table; empty in
+    /// [`Table::Subjects`].
+    pub variant: String,
     /// How weights were pretrained.
     pub method: Method,
     /// Labelled subjects; none for all.
@@ -21,21 +26,32 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// Its name, of which its folder is made: `pcl-10-s0`, `scratch-all-s2`.
+    /// Its name, of which its folder is made: `subjects/pcl-10-s0`, `vendors/A+B-scratch-all-s2`.
     pub fn name(&self) -> String {
-        let count = self.labelled.map_or("all".to_owned(), |count| count.to_string());
-        format!("{}-{count}-s{}", self.method.name(), self.seed)
+        let plain = |c: char| if c.is_alphanumeric() || c == '+' { c } else { '_' };
+        let variant: String = self.variant.chars().map(plain).collect();
+        let variant = if variant.is_empty() { variant } else { variant + "-" };
+        let (table, method, count) = (self.table.name(), self.method.name(), self.count());
+        format!("{table}/{variant}{method}-{count}-s{}", self.seed)
     }
 
-    /// In words: `pcl, 10 labelled, seed 0`.
+    /// Labelled subjects: a number, or `all`.
+    pub fn count(&self) -> String {
+        self.labelled.map_or("all".to_owned(), |count| count.to_string())
+    }
+
+    /// In words: `pcl, 10 labelled, seed 0`; `vendors A+B: scratch, all labelled, seed 2`.
     pub fn described(&self) -> String {
-        let count = self.labelled.map_or("all".to_owned(), |count| count.to_string());
-        format!("{}, {count} labelled, seed {}", self.method.name(), self.seed)
+        let table = match self.table {
+            Table::Subjects => String::new(),
+            table => format!("{} {}: ", table.name(), self.variant),
+        };
+        format!("{table}{}, {} labelled, seed {}", self.method.name(), self.count(), self.seed)
     }
 
     /// Its run.
     pub fn folder(&self, sweep: &Path) -> RunFolder {
-        RunFolder::new(sweep.join("cells").join("subjects").join(self.name()))
+        RunFolder::new(sweep.join("cells").join(self.name()))
     }
 
     /// What came of it; none while it is not over.
@@ -43,20 +59,42 @@ impl Cell {
     /// # Errors
     /// When its file cannot be used.
     pub fn record(&self, sweep: &Path) -> Result<Option<Record>> {
-        let path = Record::path(&self.folder(sweep));
-        if path.exists() { read_json(&path).map(Some) } else { Ok(None) }
-    }
-
-    /// The settings of its run.
-    pub fn settings(&self, plan: &Plan) -> Settings {
-        let mut settings = plan.arm(self.method).clone();
-        settings.seed = self.seed;
-        settings.labelled = self.labelled.unwrap_or(0);
-        settings
+        read_if_there(&self.folder(sweep).path().join(RECORD))
     }
 }
 
-/// How a cell ended.
+/// `cell.json`: a cell, and how it ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which one.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// How it ended.
+    #[serde(flatten)]
+    pub ending: Ending,
+    /// Subjects whose labels were used.
+    pub train_subjects: usize,
+    /// Subjects that were tested on.
+    pub test_subjects: usize,
+}
+
+/// The file of a cell that is over, in its folder.
+pub(super) const RECORD: &str = "cell.json";
+
+/// How a piece of work ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// With results or without.
+    pub state: Outcome,
+    /// Why it failed.
+    pub why: Option<String>,
+    /// The last weights before it failed, where any were kept.
+    pub checkpoint: Option<PathBuf>,
+    /// Time that it took, over all sittings.
+    pub seconds: f64,
+}
+
+/// Whether there are results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -66,45 +104,22 @@ pub enum Outcome {
     Failed,
 }
 
-/// `cell.json`: what a cell was, and how it ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// The table that it belongs to.
-    pub table: String,
-    /// How weights were pretrained.
-    pub method: Method,
-    /// Labelled subjects; none for all.
-    pub labelled: Option<usize>,
-    /// Seed.
-    pub seed: u64,
-    /// What sets it apart from others of its table, if anything does.
-    pub variant: String,
-    /// How it ended.
-    pub state: Outcome,
-    /// Why it failed.
-    pub why: Option<String>,
-    /// Time of fine-tuning and testing, over all sittings.
-    pub seconds: f64,
-    /// Subjects whose labels were used.
-    pub train_subjects: usize,
-    /// Subjects that were tested on.
-    pub test_subjects: usize,
+impl Ending {
+    /// With results.
+    pub fn is_done(&self) -> bool {
+        self.state == Outcome::Done
+    }
 }
 
-impl Record {
-    fn path(folder: &RunFolder) -> PathBuf {
-        folder.path().join("cell.json")
-    }
+/// Reads a value from JSON; none where there is no file.
+pub(super) fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    if path.exists() { read_json(path).map(Some) } else { Ok(None) }
+}
 
-    /// Writes it: the last thing that is done to a cell.
-    pub(super) fn keep(&self, folder: &RunFolder) -> Result<()> {
-        std::fs::create_dir_all(folder.path()).map_err(|e| crate::Error::io(folder.path(), e))?;
-        write_json(&Self::path(folder), self)
+/// Writes the file that says that work is over: the last thing that is done to it.
+pub(super) fn keep(path: &Path, record: &impl Serialize) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }
-
-    /// Forgets it, so that the cell is done again.
-    pub(super) fn forget(folder: &RunFolder) -> Result<()> {
-        let path = Self::path(folder);
-        std::fs::remove_file(&path).map_err(|e| crate::Error::io(&path, e))
-    }
+    write_json(path, record)
 }

@@ -1,16 +1,21 @@
 //! Works a sweep off, beside any number of other processes.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tensor::Device;
 
-use super::cell::{Cell, Outcome, Record};
-use super::{Plan, table};
-use crate::run::folder::{RunFolder, read_json, write_json};
-use crate::settings::Method;
+use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there};
+use super::claim::claim;
+use super::plan::{Arm, Candidate, Plan};
+use super::protocol::{Choice, Pretraining, TRIAL, Trial, best};
+use super::table;
+use crate::roles::Roles;
+use crate::run::folder::{RunFolder, read_json};
+use crate::settings::{Method, Settings};
 use crate::study::{self, Job, Parts};
 use crate::train::Watcher;
 use crate::{Error, Result};
@@ -36,9 +41,9 @@ impl Shard {
 /// How long to wait for what another process works on before looking again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Works off what is not done yet of a shard, cell by cell, and writes the tables. A cell that fails is
-/// recorded and does not stop the others; `retry` has failed ones done again. Returns how many of the
-/// shard have failed.
+/// Works off what is not done yet of a shard, cell by cell, with the pretrainings and trials that they
+/// need, and writes the tables. A cell that fails is recorded and does not stop the others; `retry` has
+/// failed ones done again. Returns how many of the shard have failed.
 ///
 /// # Errors
 /// When the plan asks for what there is not, or files cannot be written.
@@ -54,21 +59,19 @@ pub fn run(
     sweep.refuse_impossible()?;
     plan.keep(folder)?;
     let all = plan.cells();
-    let cells: Vec<(usize, Cell)> =
-        all.iter().copied().enumerate().filter(|(index, _)| shard.has(*index)).collect();
+    let mine = || all.iter().enumerate().filter(|(index, _)| shard.has(*index));
     if retry {
-        for (_, cell) in &cells {
-            sweep.forgive(cell)?;
-        }
+        mine().try_for_each(|(_, cell)| sweep.forgive(cell))?;
     }
     loop {
         let (mut waiting, mut worked) = (false, false);
-        for (index, cell) in &cells {
+        for (index, cell) in mine() {
             if cell.record(folder)?.is_some() {
                 continue;
             }
-            match sweep.take(cell, &format!("cell {} of {}", index + 1, all.len()))? {
-                Taken::Worked => worked = true,
+            let place = format!("cell {} of {}", index + 1, all.len());
+            match sweep.cell(cell, &place)? {
+                Taken::Over(_) => worked = true,
                 Taken::Elsewhere => waiting = true,
             }
         }
@@ -81,26 +84,22 @@ pub fn run(
     }
     table::write(folder)?;
     let mut failed = 0;
-    for (_, cell) in &cells {
-        failed += usize::from(cell.record(folder)?.is_some_and(|r| r.state == Outcome::Failed));
+    for (_, cell) in mine() {
+        failed += usize::from(cell.record(folder)?.is_some_and(|r| !r.ending.is_done()));
     }
     Ok(failed)
 }
 
-/// What became of a cell that was not done.
-enum Taken {
-    /// It is over now.
-    Worked,
-    /// Another process works on it, or on the pretraining that it needs.
+/// What became of a piece of work.
+enum Taken<T> {
+    /// It is over, by this process or another.
+    Over(T),
+    /// Another process works on it, or on what it needs.
     Elsewhere,
 }
 
-/// How a pretraining ended; beside its run.
-#[derive(Serialize, Deserialize)]
-struct Pretrained {
-    state: Outcome,
-    why: Option<String>,
-}
+/// What a training starts from, or why there is nothing to start from.
+type Weights = std::result::Result<Option<PathBuf>, String>;
 
 struct Sweep<'a> {
     folder: &'a Path,
@@ -110,173 +109,229 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Draws the roles of every count before anything starts.
+    /// Draws the roles of every cell before anything starts.
     fn refuse_impossible(&self) -> Result<()> {
-        let mut drawn = None;
-        for cell in self.plan.cells() {
-            let mut job = self.job(cell.settings(self.plan));
-            job.parts = Parts::Finetune;
-            if drawn.is_none() {
-                drawn = Some(study::cohorts(&job, self.watcher)?);
+        let Some(arm) = self.plan.arms.first() else { return Ok(()) };
+        let base = &arm.candidates[0].settings;
+        let (cohort, test) = study::cohorts(&self.job(base, Parts::Finetune), self.watcher)?;
+        let choosing = self.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
+        for cell in self.plan.cells().iter().filter(|cell| cell.method == arm.method) {
+            let settings = self.plan.settings_of(cell, base)?;
+            let roles = Roles::draw(&settings, &cohort, test.as_ref(), false, &|_| {})?;
+            if choosing && roles.valid.is_empty() {
+                return Err(Error::Setting(
+                    "settings are chosen by validation subjects, and there are none; raise \
+                     subjects.valid_share, or leave out --try"
+                        .into(),
+                ));
             }
-            let Some((cohort, test)) = &drawn else { continue };
-            let quiet = |_: &str| {};
-            crate::roles::Roles::draw(&job.settings, cohort, test.as_ref(), false, &quiet)?;
         }
         Ok(())
     }
 
-    fn job(&self, settings: crate::settings::Settings) -> Job {
-        Job {
-            settings,
-            data: self.plan.data.clone(),
-            test: self.plan.test.clone(),
-            parts: Parts::All,
-            weights: None,
-            out: None,
-            device: self.device.clone(),
-        }
+    fn job(&self, settings: &Settings, parts: Parts) -> Job {
+        Job { device: self.device.clone(), ..self.plan.job(settings, parts) }
     }
 
-    /// Takes what a name stands for, if no other process has it.
-    fn claim(&self, name: &str) -> Result<Option<File>> {
-        let claims = self.folder.join("claims");
-        std::fs::create_dir_all(&claims).map_err(|e| Error::io(&claims, e))?;
-        let path = claims.join(name);
-        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::file(
-                &path,
-                format!(
-                    "cannot be locked ({error}): processes on this file system cannot share a \
-                     sweep; give each a folder of its own"
-                ),
-            )),
+    /// Does a piece of work, unless it is over or another process does it. What it came to is kept in
+    /// the file `record` when it is over, and not before.
+    fn once<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        record: &Path,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<Taken<T>> {
+        if let Some(over) = read_if_there(record)? {
+            return Ok(Taken::Over(over));
         }
+        let Some(_held) = claim(self.folder, name)? else { return Ok(Taken::Elsewhere) };
+        // It may have ended between the look and the claim.
+        if let Some(over) = read_if_there(record)? {
+            return Ok(Taken::Over(over));
+        }
+        let over = work()?;
+        keep(record, &over)?;
+        Ok(Taken::Over(over))
     }
 
-    /// Does a cell, unless another process does.
-    fn take(&self, cell: &Cell, place: &str) -> Result<Taken> {
-        let Some(_held) = self.claim(&cell.name())? else { return Ok(Taken::Elsewhere) };
-        if cell.record(self.folder)?.is_some() {
-            return Ok(Taken::Worked);
+    /// How a run ended, of its seconds or its error. What is no run's own doing, such as a full disk,
+    /// ends the process, and the run goes on when there is another.
+    fn ending(&self, outcome: Result<f64>) -> Result<Ending> {
+        let why = match outcome {
+            Ok(seconds) => {
+                let (state, why, checkpoint) = (Outcome::Done, None, None);
+                return Ok(Ending { state, why, checkpoint, seconds });
+            }
+            Err(error) if error.is_of_the_run() => error,
+            Err(error) => return Err(error),
+        };
+        let ending = Ending { checkpoint: checkpoint_of(&why), ..failed(why.to_string()) };
+        self.watcher.note(&format!("failed: {why}"));
+        Ok(ending)
+    }
+
+    /// A pretraining.
+    fn pretraining(&self, work: Pretraining<'_>) -> Result<Taken<Ending>> {
+        let name = work.name();
+        self.once(&name, &work.record(self.folder), || {
+            self.watcher.note(&format!("{name}: pretraining"));
+            let mut job = self.job(work.settings(), Parts::Pretrain);
+            job.out = Some(work.folder(self.folder).path().to_path_buf());
+            let outcome = study::run(&job, self.watcher);
+            self.ending(outcome.map(|o| o.pretraining.map_or(0.0, |state| state.seconds)))
+        })
+    }
+
+    /// The pretrained weights of a candidate.
+    fn weights(&self, arm: &Arm, candidate: usize) -> Result<Taken<Weights>> {
+        if arm.method == Method::Scratch {
+            return Ok(Taken::Over(Ok(None)));
         }
-        let weights = match cell.method {
-            Method::Scratch => None,
-            method => match self.pretrained(method)? {
-                None => return Ok(Taken::Elsewhere),
-                Some(Ok(weights)) => Some(weights),
-                Some(Err(why)) => {
-                    self.record(cell, Err(&format!("its pretraining failed: {why}")))?;
-                    return Ok(Taken::Worked);
+        let work = Pretraining::of(arm, candidate);
+        Ok(match self.pretraining(work)? {
+            Taken::Elsewhere => Taken::Elsewhere,
+            Taken::Over(ending) if ending.is_done() => {
+                Taken::Over(Ok(Some(work.folder(self.folder).path().to_path_buf())))
+            }
+            Taken::Over(Ending { why, .. }) => {
+                Taken::Over(Err(format!("its pretraining failed: {}", why.unwrap_or_default())))
+            }
+        })
+    }
+
+    /// The trial of a candidate: its Dice on validation subjects.
+    fn trial(&self, arm: &Arm, candidate: usize) -> Result<Taken<Trial>> {
+        let run = arm.trial_folder(self.folder, candidate);
+        let record = run.path().join(TRIAL);
+        if let Some(over) = read_if_there(&record)? {
+            return Ok(Taken::Over(over));
+        }
+        let Taken::Over(weights) = self.weights(arm, candidate)? else {
+            return Ok(Taken::Elsewhere);
+        };
+        let Arm { method, candidates } = arm;
+        self.once(&arm.trial(candidate), &record, || {
+            let weights = match weights {
+                Ok(weights) => weights,
+                Err(why) => return Ok(Trial { ending: failed(why), dice: None }),
+            };
+            let (number, count) = (candidate + 1, candidates.len());
+            let Candidate { changes, settings } = &candidates[candidate];
+            let place = format!("protocol: {} {number} of {count}: {changes}", method.name());
+            self.watcher.note(&place);
+            let cell = Choice::cell(self.plan, *method);
+            let settings = self.plan.settings_of(&cell, settings)?;
+            let mut job = self.job(&settings, Parts::Validate);
+            (job.weights, job.out) = (weights, Some(run.path().to_path_buf()));
+            let mut dice = None;
+            let outcome = study::run(&job, self.watcher).map(|outcome| {
+                let state = outcome.finetuning.unwrap_or_default();
+                dice = state.best_dice;
+                state.seconds
+            });
+            Ok(Trial { ending: self.ending(outcome)?, dice })
+        })
+    }
+
+    /// Which of an arm's candidates is taken; none if none gave results.
+    fn choice(&self, arm: &Arm) -> Result<Taken<Option<usize>>> {
+        let mut trials = vec![None; arm.candidates.len()];
+        if trials.len() > 1 {
+            for (candidate, trial) in trials.iter_mut().enumerate() {
+                if let Taken::Over(over) = self.trial(arm, candidate)? {
+                    *trial = Some(over);
                 }
-            },
-        };
-        self.watcher.note(&format!("{place}: {}", cell.described()));
-        let mut job = self.job(cell.settings(self.plan));
-        job.parts = Parts::Finetune;
-        job.weights = weights;
-        job.out = Some(cell.folder(self.folder).path().to_path_buf());
-        match study::run(&job, self.watcher) {
-            Ok(_) => self.record(cell, Ok(()))?,
-            Err(error) => {
-                self.watcher.note(&format!("failed: {error}"));
-                self.record(cell, Err(&error.to_string()))?;
+            }
+            if trials.contains(&None) {
+                return Ok(Taken::Elsewhere);
             }
         }
-        Ok(Taken::Worked)
+        Ok(Taken::Over(best(&trials)))
     }
 
-    /// The pretrained weights of a method, made now if nobody has; or why there are none. None while
-    /// another process makes them.
-    fn pretrained(&self, method: Method) -> Result<Option<std::result::Result<PathBuf, String>>> {
-        let folder = self.pretrain_folder(method);
-        let told = folder.with_extension("json");
-        let ended = || -> Result<Option<std::result::Result<PathBuf, String>>> {
-            if !told.exists() {
-                return Ok(None);
-            }
-            let Pretrained { state, why } = read_json(&told)?;
-            Ok(Some(match state {
-                Outcome::Done => Ok(folder.clone()),
-                Outcome::Failed => Err(why.unwrap_or_default()),
-            }))
+    /// A cell, with all that it needs.
+    fn cell(&self, cell: &Cell, place: &str) -> Result<Taken<Record>> {
+        let arm = self.plan.arm(cell.method).ok_or_else(|| {
+            Error::Data(format!("{}: its method is not in the plan", cell.described()))
+        })?;
+        let Taken::Over(chosen) = self.choice(arm)? else { return Ok(Taken::Elsewhere) };
+        let weights = match chosen {
+            None => Taken::Over(Err("none of the settings that were tried gave results".into())),
+            Some(candidate) => self.weights(arm, candidate)?,
         };
-        if let Some(ended) = ended()? {
-            return Ok(Some(ended));
-        }
-        let Some(_held) = self.claim(&format!("pretrain-{}", method.name()))? else {
-            return Ok(None);
-        };
-        if let Some(ended) = ended()? {
-            return Ok(Some(ended));
-        }
-        self.watcher.note(&format!("pretraining: {}", method.name()));
-        let mut job = self.job(self.plan.arm(method).clone());
-        job.parts = Parts::Pretrain;
-        job.out = Some(folder.clone());
-        let outcome = study::run(&job, self.watcher).map_err(|error| error.to_string());
-        let (state, why) = match &outcome {
-            Ok(_) => (Outcome::Done, None),
-            Err(why) => {
-                self.watcher.note(&format!("failed: {why}"));
-                (Outcome::Failed, Some(why.clone()))
-            }
-        };
-        write_json(&told, &Pretrained { state, why })?;
-        Ok(Some(outcome.map(|_| folder.clone())))
+        let Taken::Over(weights) = weights else { return Ok(Taken::Elsewhere) };
+        let run = cell.folder(self.folder);
+        self.once(&cell.name(), &run.path().join(RECORD), || {
+            let (weights, chosen) = match (weights, chosen) {
+                (Ok(weights), Some(chosen)) => (weights, &arm.candidates[chosen].settings),
+                (weights, _) => {
+                    let why = weights.err().unwrap_or_default();
+                    return record(cell, failed(why), &run);
+                }
+            };
+            self.watcher.note(&format!("{place}: {}", cell.described()));
+            let settings = self.plan.settings_of(cell, chosen)?;
+            let mut job = self.job(&settings, Parts::Finetune);
+            (job.weights, job.out) = (weights, Some(run.path().to_path_buf()));
+            let outcome = study::run(&job, self.watcher);
+            record(cell, self.ending(outcome.map(|_| 0.0))?, &run)
+        })
     }
 
-    fn pretrain_folder(&self, method: Method) -> PathBuf {
-        self.folder.join("pretrain").join(method.name())
-    }
-
-    /// Has a failed cell, and a failed pretraining that it needs, done again.
+    /// Has a failed cell, and what it needs and has failed, done again.
     fn forgive(&self, cell: &Cell) -> Result<()> {
-        if cell.record(self.folder)?.is_some_and(|record| record.state == Outcome::Failed) {
-            Record::forget(&cell.folder(self.folder))?;
-            let told = self.pretrain_folder(cell.method).with_extension("json");
-            if told.exists() && read_json::<Pretrained>(&told)?.state == Outcome::Failed {
-                std::fs::remove_file(&told).map_err(|e| Error::io(&told, e))?;
+        let Some(arm) = self.plan.arm(cell.method) else { return Ok(()) };
+        if cell.record(self.folder)?.is_none_or(|record| record.ending.is_done()) {
+            return Ok(());
+        }
+        let run = |run: RunFolder, file: &str| run.path().join(file);
+        remove(&run(cell.folder(self.folder), RECORD))?;
+        let trials =
+            (0..arm.candidates.len()).map(|index| run(arm.trial_folder(self.folder, index), TRIAL));
+        let trials: Vec<PathBuf> = trials.collect();
+        let ended = trials.iter().map(|path| read_if_there(path)).collect::<Result<Vec<_>>>()?;
+        // Once a candidate was taken, cells rest on that choice.
+        if arm.candidates.len() > 1 && best(&ended).is_some() {
+            return Ok(());
+        }
+        for path in trials.iter().filter(|path| path.exists()) {
+            remove(path)?;
+        }
+        for pretraining in Pretraining::all(arm) {
+            let path = pretraining.record(self.folder);
+            if read_if_there::<Ending>(&path)?.is_some_and(|ending| !ending.is_done()) {
+                remove(&path)?;
             }
         }
         Ok(())
     }
+}
 
-    fn record(&self, cell: &Cell, outcome: std::result::Result<(), &str>) -> Result<()> {
-        let folder = cell.folder(self.folder);
-        let result = match outcome {
-            Ok(()) => read_json(&folder.result())?,
-            Err(_) => serde_json::Value::Null,
-        };
-        let seconds = |part: &str| result["seconds"][part].as_f64().unwrap_or(0.0);
-        let subjects = |part: &str| result["subjects"][part].as_u64().unwrap_or(0) as usize;
-        let record = Record {
-            table: "subjects".into(),
-            method: cell.method,
-            labelled: cell.labelled,
-            seed: cell.seed,
-            variant: String::new(),
-            state: if outcome.is_ok() { Outcome::Done } else { Outcome::Failed },
-            why: outcome.err().map(str::to_owned),
-            seconds: seconds("finetune") + seconds("test"),
-            train_subjects: subjects("labelled"),
-            test_subjects: subjects("test"),
-        };
-        record.keep(&folder)
+fn failed(why: String) -> Ending {
+    Ending { state: Outcome::Failed, why: Some(why), checkpoint: None, seconds: 0.0 }
+}
+
+fn checkpoint_of(error: &Error) -> Option<PathBuf> {
+    match error {
+        Error::Diverged { checkpoint, .. } => checkpoint.clone(),
+        _ => None,
     }
 }
 
-/// Whether a process is at work on a cell.
-pub(super) fn is_running(sweep: &Path, cell: &Cell) -> bool {
-    let path = sweep.join("claims").join(cell.name());
-    let file = File::open(path);
-    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+fn remove(path: &Path) -> Result<()> {
+    std::fs::remove_file(path).map_err(|e| Error::io(path, e))
 }
 
-/// A run of this sweep, for what looks through them.
-pub(super) fn folder_of(sweep: &Path, record: &Record) -> RunFolder {
-    Cell { method: record.method, labelled: record.labelled, seed: record.seed }.folder(sweep)
+/// What came of a cell; time and subjects as its run tells them.
+fn record(cell: &Cell, ending: Ending, run: &RunFolder) -> Result<Record> {
+    let roles: Option<Roles> = read_if_there(&run.split())?;
+    let result: Value = match ending.is_done() {
+        true => read_json(&run.result())?,
+        false => Value::Null,
+    };
+    let seconds = |part: &str| result["seconds"][part].as_f64().unwrap_or(0.0);
+    let ending = Ending { seconds: seconds("finetune") + seconds("test"), ..ending };
+    let (train_subjects, test_subjects) =
+        roles.map_or((0, 0), |roles| (roles.labelled.len(), roles.test.len()));
+    Ok(Record { cell: cell.clone(), ending, train_subjects, test_subjects })
 }

@@ -6,20 +6,12 @@ use std::path::Path;
 
 use tensor::random::{Purpose, Stream};
 
-use super::cell::{Outcome, Record};
-use super::run::folder_of;
 use super::statistics::{holm, wilcoxon};
-use super::{Plan, status};
+use super::{Cell, Done, Plan, Results, Table, status};
 use crate::Result;
-use crate::evaluate::{Dice, FrameRow, Summary, quantile, read_frames};
+use crate::evaluate::{Dice, Summary, quantile};
 use crate::run::files::write_atomically;
 use crate::settings::Method;
-
-/// A cell that is done, and its frames.
-struct Done {
-    record: Record,
-    frames: Vec<FrameRow>,
-}
 
 impl Done {
     fn dice(&self) -> Dice {
@@ -36,15 +28,7 @@ impl Done {
 /// # Errors
 /// When the folder holds no sweep, or a file cannot be read or written.
 pub fn write(folder: &Path) -> Result<String> {
-    let plan = Plan::read(folder)?;
-    let mut done = Vec::new();
-    for cell in plan.cells() {
-        let Some(record) = cell.record(folder)? else { continue };
-        if record.state == Outcome::Done {
-            let frames = read_frames(folder_of(folder, &record).frames())?;
-            done.push(Done { record, frames });
-        }
-    }
+    let Results { plan, cells: done, .. } = Results::read(folder)?;
     write_atomically(folder.join("table.csv"), csv(&done).as_bytes())?;
     let text = markdown(&plan, &done, &status(folder)?.to_string());
     write_atomically(folder.join("table.md"), text.as_bytes())?;
@@ -56,8 +40,9 @@ fn csv(done: &[Done]) -> String {
         "table,method,labelled,seed,variant,dice_lv,dice_myo,dice_rv,dice_mean,seconds\n",
     );
     for cell in done {
-        let Record { table, method, labelled, seed, variant, seconds, .. } = &cell.record;
-        let (dice, count) = (cell.dice(), named(*labelled));
+        let Cell { table, method, seed, variant, .. } = &cell.record.cell;
+        let (dice, count) = (cell.dice(), cell.record.cell.count());
+        let (table, seconds) = (table.name(), cell.record.ending.seconds);
         let [lv, myo, rv] = dice.values();
         let _ = writeln!(
             text,
@@ -117,7 +102,10 @@ fn markdown(plan: &Plan, done: &[Done], status: &str) -> String {
 }
 
 fn of(done: &[Done], method: Method, count: Option<usize>) -> impl Iterator<Item = &Done> {
-    done.iter().filter(move |cell| (cell.record.method, cell.record.labelled) == (method, count))
+    done.iter().filter(move |Done { record, .. }| {
+        let Cell { table, method: of, labelled, .. } = record.cell;
+        (table, of, labelled) == (Table::Subjects, method, count)
+    })
 }
 
 /// Dice by test subject, averaged over structures, frames and seeds; of the seeds that both methods
@@ -129,7 +117,7 @@ fn by_subject(
     seeds: &[u64],
 ) -> BTreeMap<String, f64> {
     let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
-    for cell in of(done, method, count).filter(|cell| seeds.contains(&cell.record.seed)) {
+    for cell in of(done, method, count).filter(|cell| seeds.contains(&cell.record.cell.seed)) {
         for row in &cell.frames {
             let sum = sums.entry(row.subject.clone()).or_default();
             *sum = (sum.0 + row.dice.mean(), sum.1 + 1.0);
@@ -139,7 +127,7 @@ fn by_subject(
 }
 
 fn differences(done: &[Done], methods: &[Method], count: Option<usize>) -> String {
-    let seeds = |method| of(done, method, count).map(|cell| cell.record.seed);
+    let seeds = |method| of(done, method, count).map(|cell| cell.record.cell.seed);
     let of_scratch: Vec<u64> = seeds(Method::Scratch).collect();
     let mut found = Vec::new();
     for &method in methods.iter().filter(|method| **method != Method::Scratch) {

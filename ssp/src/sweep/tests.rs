@@ -1,16 +1,38 @@
 use super::*;
-use crate::settings::Preset;
+use crate::Result;
+use crate::settings::published::Configs;
+use crate::settings::{Method, Preset, Settings};
+use crate::train::Watcher;
 
-fn plan(counts: Vec<Option<usize>>) -> Result<Plan> {
-    let arms = [Method::Scratch, Method::Mim];
-    Plan {
-        arms: arms.map(|method| Settings::preset(Preset::Demo, method)).to_vec(),
+struct Quiet;
+
+impl Watcher for Quiet {
+    fn note(&self, _: &str) {}
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+}
+
+fn ask(counts: Vec<Option<usize>>) -> Ask {
+    Ask {
+        methods: vec![Method::Scratch, Method::Mim],
         counts,
         seeds: vec![0, 1],
-        data: vec![],
-        test: vec![],
+        as_given: true,
+        ..Ask::default()
     }
-    .settled()
+}
+
+fn plan(counts: Vec<Option<usize>>) -> Result<Plan> {
+    ask(counts).plan(&Quiet)
+}
+
+fn tried(method: Option<Method>, key: &str, values: &[&str]) -> Try {
+    Try { method, key: key.into(), values: values.iter().map(|&v| v.to_owned()).collect() }
+}
+
+fn changes(plan: &Plan, method: Method) -> Vec<&str> {
+    plan.arm(method).unwrap().candidates.iter().map(|c| c.changes.as_str()).collect()
 }
 
 #[test]
@@ -19,23 +41,106 @@ fn every_arm_and_seed_holds_out_the_same_subjects() {
     assert_eq!(plan.counts, [Some(2), Some(4), None]);
     let cells = plan.cells();
     assert_eq!(cells.len(), 12);
-    assert_eq!(cells[0].name(), "scratch-2-s0");
-    assert_eq!(cells[11].name(), "mim-all-s1");
+    assert_eq!(cells[0].name(), "subjects/scratch-2-s0");
+    assert_eq!(cells[11].name(), "subjects/mim-all-s1");
     for cell in cells {
-        let settings = cell.settings(&plan);
+        let chosen = &plan.arm(cell.method).unwrap().candidates[0].settings;
+        let settings = plan.settings_of(&cell, chosen).unwrap();
         assert_eq!((settings.seed, settings.subjects.split_seed), (cell.seed, Some(0)));
         assert_eq!(settings.labelled, cell.labelled.unwrap_or(0));
     }
 }
 
 #[test]
-fn plans_of_nothing_or_of_the_same_twice_are_refused() {
+fn tables_change_how_the_largest_count_is_fine_tuned() {
+    let mut ask = ask(vec![Some(2), None]);
+    ask.tables = vec![Table::Phases, Table::Vendors, Table::Augmentation];
+    ask.vendors = vec!["Siemens".into(), "B".into()];
+    let plan = ask.plan(&Quiet).unwrap();
+    let cells = plan.cells();
+    // Beside eight cells by counts: four variants of two methods and two seeds.
+    assert_eq!(cells.len(), 8 + 16);
+    let of = |name: &str| {
+        let cell = cells.iter().find(|cell| cell.name() == name).unwrap();
+        plan.settings_of(cell, &plan.arm(cell.method).unwrap().candidates[0].settings).unwrap()
+    };
+    assert_eq!(of("vendors/A+B-mim-all-s1").subjects.vendors, ["A", "B"]);
+    assert_eq!(of("phases/ES-scratch-all-s0").finetune.phases, crate::settings::Phases::Es);
+    let augmentation = of("augmentation/none-scratch-all-s0").finetune.augmentation;
+    assert_eq!((augmentation.rotation.probability, augmentation.flip), (0.0, [0.0, 0.0]));
+    assert_eq!(of("subjects/mim-all-s1").subjects.vendors, [""; 0]);
+
+    ask.table_counts = vec![Some(3)];
+    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    assert!(error.contains("--table-counts 3"), "{error}");
+}
+
+#[test]
+fn vendors_are_looked_up_where_none_are_named() {
+    let mut ask = ask(vec![None]);
+    ask.tables = vec![Table::Vendors];
+    ask.changes = vec![(None, "subjects.phantom=4".into())];
+    assert_eq!(ask.plan(&Quiet).unwrap().variants[0].name, "A+B");
+}
+
+#[test]
+fn arms_choose_among_every_combination() {
+    let mut ask = ask(vec![None]);
+    let pretraining = "pretrain.optimisation.learning_rate";
+    ask.tries = vec![
+        tried(Some(Method::Mim), pretraining, &["0.01", "0.1"]),
+        tried(None, "finetune.steps", &["4", "8"]),
+    ];
+    let plan = ask.plan(&Quiet).unwrap();
+    assert_eq!(changes(&plan, Method::Scratch), ["finetune.steps=4", "finetune.steps=8"]);
+    let of_mim = changes(&plan, Method::Mim);
+    assert_eq!(of_mim.len(), 4);
+    assert_eq!(of_mim[1], "pretrain.optimisation.learning_rate=0.01 finetune.steps=8");
+    // Those that differ in fine-tuning alone share a pretraining.
+    let arm = plan.arm(Method::Mim).unwrap();
+    let names: Vec<_> = protocol::Pretraining::all(arm).iter().map(|p| p.name()).collect();
+    assert_eq!(names, ["pretrain/mim-1", "pretrain/mim-3"]);
+    assert_eq!(protocol::Pretraining::of(arm, 3).name(), "pretrain/mim-3");
+
+    // What a method has no use for makes no candidate.
+    ask.tries = vec![tried(None, pretraining, &["0.01", "0.1"])];
+    let plan = ask.plan(&Quiet).unwrap();
+    assert_eq!(changes(&plan, Method::Scratch), [""]);
+    assert_eq!(changes(&plan, Method::Mim).len(), 2);
+
+    (ask.tries, ask.as_given) = (vec![], false);
+    assert!(changes(&ask.plan(&Quiet).unwrap(), Method::Mim).len() > 1, "rates are tried");
+    ask.preset = Some(Preset::Paper);
+    assert_eq!(changes(&ask.plan(&Quiet).unwrap(), Method::Mim), [""], "the study's are taken");
+}
+
+#[test]
+fn the_highest_dice_on_validation_subjects_is_chosen() {
+    let trial = |dice: Option<f64>| {
+        let state = if dice.is_some() { Outcome::Done } else { Outcome::Failed };
+        let ending = Ending { state, why: None, checkpoint: None, seconds: 1.0 };
+        Some(Trial { ending, dice })
+    };
+    let best = protocol::best;
+    assert_eq!(best(&[None]), Some(0), "one alone is taken untried");
+    assert_eq!(best(&[trial(Some(0.5)), trial(Some(0.7)), trial(Some(0.7))]), Some(1));
+    assert_eq!(best(&[trial(Some(0.5)), None]), None, "not before all are over");
+    assert_eq!(best(&[trial(None), trial(Some(0.1))]), Some(1));
+    assert_eq!(best(&[trial(None), trial(None)]), None);
+}
+
+#[test]
+fn plans_that_compare_nothing_are_refused() {
     let error = plan(vec![]).unwrap_err().to_string();
     assert!(error.contains("a count"), "{error}");
     let mut twice = plan(vec![None]).unwrap();
     twice.arms.push(twice.arms[0].clone());
     let error = twice.settled().unwrap_err().to_string();
     assert!(error.contains("scratch stands twice"), "{error}");
+    let mut apart = ask(vec![None]);
+    apart.changes = vec![(Some(Method::Mim), "subjects.phantom=4".into())];
+    let error = apart.plan(&Quiet).unwrap_err().to_string();
+    assert!(error.contains("method mim: subjects and network"), "{error}");
 }
 
 #[test]
@@ -48,6 +153,86 @@ fn a_folder_keeps_its_plan() {
     assert_eq!(Plan::read(folder.path()).unwrap(), one);
     let error = plan(vec![Some(3)]).unwrap().keep(folder.path()).unwrap_err().to_string();
     assert!(error.contains("another plan"), "{error}");
+    // Settings that an older version did not have are as in the preset.
+    let path = folder.path().join("sweep.json");
+    let mut tree: serde_json::Value = crate::run::folder::read_json(&path).unwrap();
+    let finetune = tree.pointer_mut("/arms/0/candidates/0/settings/finetune").unwrap();
+    finetune.as_object_mut().unwrap().remove("steps");
+    std::fs::write(&path, tree.to_string()).unwrap();
+    assert_eq!(Plan::read(folder.path()).unwrap(), one);
+    tree["arms"] = serde_json::json!([]);
+    std::fs::write(&path, tree.to_string()).unwrap();
+    let error = Plan::read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("sweep.json: a sweep takes a method"), "{error}");
+}
+
+/// The study's files of subsets lie beside its split.
+#[test]
+fn subsets_may_be_the_studys() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    for name in ["s.yaml", "s-nr10-seed1.yaml", "s-Vendor-A_B.yaml"] {
+        std::fs::write(file(name), "").unwrap();
+    }
+    let mut ask = ask(vec![Some(10), None]);
+    (ask.subsets, ask.split) = (Subsets::Published, Some(file("s.yaml")));
+    (ask.tables, ask.vendors) = (vec![Table::Vendors], vec!["A".into(), "B".into()]);
+    let plan = ask.plan(&Quiet).unwrap();
+    let of = |name: &str| -> Result<Settings> {
+        let cells = plan.cells();
+        let cell = cells.iter().find(|cell| cell.name() == name).unwrap();
+        plan.settings_of(cell, plan.shared())
+    };
+    let labelled = |name: &str| of(name).unwrap().subjects.labelled_split;
+    let path = |name: &str| Some(file(name).display().to_string());
+    assert_eq!(labelled("subjects/scratch-10-s1"), path("s-nr10-seed1.yaml"));
+    assert_eq!(of("subjects/scratch-10-s1").unwrap().labelled, 0, "the file says how many");
+    assert_eq!(labelled("subjects/scratch-all-s1"), None);
+    assert_eq!(labelled("vendors/A+B-scratch-all-s0"), path("s-Vendor-A_B.yaml"));
+    let error = of("subjects/scratch-10-s0").unwrap_err().to_string();
+    assert!(error.contains("s-nr10-seed0.yaml: is not there"), "{error}");
+    ask.split = None;
+    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    assert!(error.contains("--split"), "{error}");
+}
+
+/// Configurations of several methods each go to their own.
+#[test]
+fn configurations_go_to_the_methods_that_they_are_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mim.yaml");
+    let mut settings = Settings::preset(Preset::Small, Method::Mim);
+    settings.pretrain.optimisation.epochs = 7;
+    std::fs::write(&path, settings.to_published().unwrap()).unwrap();
+    let mut ask = ask(vec![None]);
+    ask.configs = Configs::read(&[path]).unwrap();
+    let plan = ask.plan(&Quiet).unwrap();
+    let of = |method| &plan.arm(method).unwrap().candidates[0].settings;
+    assert_eq!(of(Method::Mim).pretrain.optimisation.epochs, 7);
+    assert_eq!(
+        (of(Method::Scratch).method, of(Method::Scratch).preset),
+        (Method::Scratch, Preset::Small)
+    );
+}
+
+#[test]
+fn labelled_subjects_of_a_seed_are_among_those_of_larger_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = crate::data::Cohort::phantom(16, 0, folder.path(), |_, _| {}).unwrap();
+    let plan = plan(vec![Some(2), Some(5), None]).unwrap();
+    let labelled = |labelled, seed| {
+        let cell = Cell { labelled, seed, ..Choice::cell(&plan, Method::Mim) };
+        let settings = plan.settings_of(&cell, plan.shared()).unwrap();
+        crate::roles::Roles::draw(&settings, &cohort, None, false, &|_| {}).unwrap()
+    };
+    for seed in [0, 1] {
+        let [two, five, all] = [Some(2), Some(5), None].map(|count| labelled(count, seed));
+        assert_eq!((two.labelled.len(), five.labelled.len()), (2, 5));
+        assert!(two.labelled.iter().all(|id| five.labelled.contains(id)));
+        assert!(five.labelled.iter().all(|id| all.labelled.contains(id)));
+        assert_eq!((&two.test, &two.valid), (&all.test, &all.valid));
+    }
+    assert_ne!(labelled(Some(2), 0).labelled, labelled(Some(2), 1).labelled);
 }
 
 /// Values of `scipy.stats.wilcoxon` (1.17), exact and approximate.

@@ -133,6 +133,21 @@ impl Configs {
         Ok(found.map(|(method, _)| method))
     }
 
+    /// Those of them that a method goes by: not what is for others.
+    ///
+    /// # Errors
+    /// When one names a method that there is not.
+    pub fn of_method(&self, method: Method) -> Result<Self> {
+        let mut documents = Vec::new();
+        for document in &self.documents {
+            let said = document.method()?;
+            if said.is_empty() || said.iter().any(|(other, _)| *other == method) {
+                documents.push(document.clone());
+            }
+        }
+        Ok(Configs { documents })
+    }
+
     /// The settings that they come to, for a method, from a preset: that which is given, or else
     /// the files', or else the paper's where a published file is among them, or else `default`.
     /// `changes`, as [`Settings::apply`] takes them, come on top.
@@ -195,7 +210,12 @@ impl Configs {
         }
     }
 
-    fn preset(&self, given: Option<Preset>) -> Result<Option<Preset>> {
+    /// The preset that is given, or else the files', or else the paper's where a published file is
+    /// among them.
+    ///
+    /// # Errors
+    /// When they say two.
+    pub fn preset(&self, given: Option<Preset>) -> Result<Option<Preset>> {
         let mut found = given.map(|preset| (preset, "--preset".to_owned()));
         for document in &self.documents {
             let Some(node) = document.own().and_then(|own| own.get("preset")) else { continue };

@@ -1,0 +1,258 @@
+//! What is asked of a sweep, and the plan that it comes to.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
+use crate::data::vendor::letter;
+use crate::settings::published::Configs;
+use crate::settings::{Method, Preset, Settings};
+use crate::study::{self, Parts};
+use crate::train::Watcher;
+use crate::{Error, Result};
+
+/// What is asked of a sweep.
+#[derive(Clone, Debug, Default)]
+pub struct Ask {
+    /// Methods.
+    pub methods: Vec<Method>,
+    /// Labelled subjects; none for all.
+    pub counts: Vec<Option<usize>>,
+    /// Seeds of fine-tuning and of who has labels.
+    pub seeds: Vec<u64>,
+    /// Folders of subjects; none for those that configurations name, or else the built-in cohort.
+    pub data: Vec<PathBuf>,
+    /// Folders of test subjects; none to hold some out.
+    pub test: Vec<PathBuf>,
+    /// The study's split, or one of its form.
+    pub split: Option<PathBuf>,
+    /// Where the labelled subjects of a count and seed come from.
+    pub subsets: Subsets,
+    /// Configurations; of several methods each takes its own.
+    pub configs: Configs,
+    /// What settings start from.
+    pub preset: Option<Preset>,
+    /// Changes of settings, `KEY=VALUE`, for all methods or one.
+    pub changes: Vec<(Option<Method>, String)>,
+    /// Settings to choose among, for all methods or one.
+    pub tries: Vec<Try>,
+    /// Choose among nothing where no tries are given.
+    pub as_given: bool,
+    /// Tables beside that of counts.
+    pub tables: Vec<Table>,
+    /// Labelled subjects of those tables; none for the largest count.
+    pub table_counts: Vec<Option<usize>>,
+    /// Vendors whose labels are used in the table of vendors; none for the first half of them.
+    pub vendors: Vec<String>,
+}
+
+/// Values of a setting to choose among.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// The method; none for all.
+    pub method: Option<Method>,
+    /// The setting.
+    pub key: String,
+    /// Its values.
+    pub values: Vec<String>,
+}
+
+impl Try {
+    fn new(method: Method, key: &str, values: impl IntoIterator<Item = f64>) -> Self {
+        // Without the noise of binary fractions: 0.02, not 0.020000000000000004.
+        let value = |value: f64| format!("{}", (value * 1e9).round() / 1e9);
+        let values = values.into_iter().map(value).collect();
+        Try { method: Some(method), key: key.into(), values }
+    }
+}
+
+impl Ask {
+    /// The plan. `watcher` is told what a user should know of the settings.
+    ///
+    /// # Errors
+    /// When settings make no sense, or what is asked for is not there.
+    pub fn plan(&self, watcher: &dyn Watcher) -> Result<Plan> {
+        let preset = self.configs.preset(self.preset)?.unwrap_or(Preset::Demo);
+        let mut data = self.data.clone();
+        let mut arms = Vec::new();
+        let mut noted = Vec::new();
+        for &method in &self.methods {
+            let configured = self.configs.of_method(method)?.settings(
+                Some(method),
+                Some(preset),
+                preset,
+                &self.changes_for(method),
+            )?;
+            if data.is_empty() {
+                data.extend(configured.data()?);
+            }
+            for text in configured.notes {
+                if !noted.contains(&text) {
+                    watcher.note(&text);
+                    noted.push(text);
+                }
+            }
+            arms.push(Arm { method, candidates: self.candidates(&configured.settings)? });
+        }
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io(path, e));
+        let data = data.iter().map(absolute).collect::<Result<Vec<_>>>()?;
+        let test = self.test.iter().map(absolute).collect::<Result<Vec<_>>>()?;
+        let (counts, seeds) = (self.counts.clone(), self.seeds.clone());
+        let plan =
+            Plan { arms, counts, seeds, variants: vec![], subsets: self.subsets, data, test };
+        let mut plan = plan.settled()?;
+        plan.variants = self.variants(&plan, watcher)?;
+        Ok(plan)
+    }
+
+    /// What changes for a method, in the order of the command line.
+    fn changes_for(&self, method: Method) -> Vec<String> {
+        let of_method = |(of, _): &&(Option<Method>, String)| of.is_none_or(|of| of == method);
+        let mut changes = Vec::new();
+        if let Some(split) = &self.split {
+            let split = std::path::absolute(split).unwrap_or_else(|_| split.clone());
+            // Quoted, so that a name is taken as it is.
+            changes.push(format!("subjects.split={}", json!(split.display().to_string())));
+        }
+        changes.extend(self.changes.iter().filter(of_method).map(|(_, change)| change.clone()));
+        changes
+    }
+
+    /// The settings among which an arm chooses: every combination of what is tried.
+    fn candidates(&self, base: &Settings) -> Result<Vec<Candidate>> {
+        let mut tries: Vec<Try> = self.tries.clone();
+        tries.retain(|t| t.method.is_none_or(|method| method == base.method));
+        if tries.is_empty() && !self.as_given {
+            tries = usual(base);
+        }
+        let mut candidates = vec![Candidate { changes: String::new(), settings: base.clone() }];
+        for Try { key, values, .. } in &tries {
+            let mut more: Vec<Candidate> = Vec::new();
+            for Candidate { changes, settings } in &candidates {
+                for value in values {
+                    let change = format!("{key}={value}");
+                    let mut settings = settings.clone();
+                    settings.apply(std::slice::from_ref(&change))?;
+                    // What a method has no use for is not tried twice.
+                    if more.iter().any(|other| used(&other.settings) == used(&settings)) {
+                        continue;
+                    }
+                    let changes = format!("{changes} {change}").trim().to_owned();
+                    more.push(Candidate { changes, settings });
+                }
+            }
+            candidates = more;
+        }
+        if let [only] = candidates.as_mut_slice() {
+            only.changes.clear();
+        }
+        Ok(candidates)
+    }
+
+    fn variants(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<Variant>> {
+        let largest = plan.counts.last().copied().unwrap_or(None);
+        let mut counts = self.table_counts.clone();
+        if counts.is_empty() {
+            counts.push(largest);
+        }
+        if let Some(Some(count)) = counts.iter().find(|count| !plan.counts.contains(count)) {
+            let what =
+                format!("--table-counts {count}: not among --counts, whose cells it is beside");
+            return Err(Error::Setting(what));
+        }
+        let variant = |table, name: &str, changes: &[&str]| Variant {
+            table,
+            name: name.to_owned(),
+            changes: changes.iter().map(|&change| change.to_owned()).collect(),
+            counts: counts.clone(),
+        };
+        let mut variants = Vec::new();
+        for table in &self.tables {
+            match table {
+                Table::Subjects => {}
+                Table::Phases => variants.extend([
+                    variant(Table::Phases, "ED", &["finetune.phases=ed"]),
+                    variant(Table::Phases, "ES", &["finetune.phases=es"]),
+                ]),
+                Table::Vendors => {
+                    let names = self.vendor_names(plan, watcher)?;
+                    let change = format!("subjects.vendors={}", json!(names));
+                    variants.push(variant(Table::Vendors, &names.join("+"), &[&change]));
+                }
+                Table::Augmentation => {
+                    variants.push(variant(Table::Augmentation, "none", &NO_AUGMENTATION));
+                }
+            }
+        }
+        Ok(variants)
+    }
+
+    /// The vendors whose labels are used.
+    fn vendor_names(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<String>> {
+        if !self.vendors.is_empty() {
+            return Ok(self.vendors.iter().map(|name| letter(name).to_owned()).collect());
+        }
+        let (cohort, _) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
+        let named =
+            cohort.cache.subjects().filter_map(|s| s.vendor().map(|v| letter(v).to_owned()));
+        let mut names: Vec<String> = named.collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() < 2 {
+            return Err(Error::Data(format!(
+                "table vendors: {} tells of {} vendors, and it takes two at least; leave the table \
+                 out",
+                cohort.source,
+                names.len()
+            )));
+        }
+        names.truncate(names.len().div_ceil(2));
+        Ok(names)
+    }
+}
+
+/// Labelled slices as they are: no change but standardisation and the way to the network's grid.
+const NO_AUGMENTATION: [&str; 9] = [
+    "finetune.augmentation.translation.probability=0",
+    "finetune.augmentation.rotation.probability=0",
+    "finetune.augmentation.scale.probability=0",
+    "finetune.augmentation.flip=0,0",
+    "finetune.augmentation.noise.probability=0",
+    "finetune.augmentation.blur.probability=0",
+    "finetune.augmentation.intensity_scale.probability=0",
+    "finetune.augmentation.intensity_shift.probability=0",
+    "finetune.augmentation.contrast.probability=0",
+];
+
+/// What is tried where nothing is asked for. The paper's rates are for its budget, and are taken as
+/// published; below it they leave weights long, which fine-tuning then hardly moves.
+fn usual(base: &Settings) -> Vec<Try> {
+    if base.preset == Preset::Paper {
+        return vec![];
+    }
+    let method = base.method;
+    if method == Method::Scratch {
+        let rate = base.finetune.optimisation.learning_rate;
+        let rates = [rate / 2.0, rate, rate * 2.0];
+        return vec![Try::new(method, "finetune.optimisation.learning_rate", rates)];
+    }
+    let (before, after) =
+        (base.pretrain.optimisation.learning_rate, base.finetune.pretrained_learning_rate);
+    vec![
+        Try::new(method, "pretrain.optimisation.learning_rate", [before, before / 5.0]),
+        Try::new(method, "finetune.pretrained_learning_rate", [after / 2.0, after]),
+    ]
+}
+
+/// The settings without those that the method has no use for.
+fn used(settings: &Settings) -> Settings {
+    let mut used = settings.clone();
+    if settings.method == Method::Scratch {
+        used.pretrain = Settings::preset(settings.preset, settings.method).pretrain;
+        used.finetune.pretrained_learning_rate = 0.0;
+    } else {
+        used.finetune.optimisation.learning_rate = 0.0;
+    }
+    used
+}

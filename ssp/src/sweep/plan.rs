@@ -1,0 +1,309 @@
+//! What a sweep is to do: every setting of every arm, counts, seeds, tables.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use tensor::Device;
+
+use super::cell::Cell;
+use crate::run::files::write_new;
+use crate::run::folder::read_json;
+use crate::settings::{Method, Settings};
+use crate::study::{Job, Parts};
+use crate::{Error, Result};
+
+/// What is swept; `sweep.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Methods.
+    pub arms: Vec<Arm>,
+    /// Labelled subjects; none for all.
+    pub counts: Vec<Option<usize>>,
+    /// Seeds of fine-tuning and of who has labels.
+    pub seeds: Vec<u64>,
+    /// What the tables beside that of counts change.
+    pub variants: Vec<Variant>,
+    /// Where the labelled subjects of a count and seed come from.
+    pub subsets: Subsets,
+    /// Folders of subjects; none for the built-in cohort.
+    pub data: Vec<PathBuf>,
+    /// Folders of test subjects; none to hold some out.
+    pub test: Vec<PathBuf>,
+}
+
+/// A method, and the settings among which validation subjects choose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// How weights are pretrained.
+    pub method: Method,
+    /// One at least. Of several, the one with the highest Dice on validation subjects is taken.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Settings that an arm may take.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What sets it apart: `pretrain.learning_rate=0.02 finetune.steps=800`; empty for the only one.
+    pub changes: String,
+    /// All settings; `labelled` and `seed` are the cells'.
+    #[serde(deserialize_with = "settings")]
+    pub settings: Settings,
+}
+
+/// Settings of an older version lack what it did not know.
+fn settings<'a, D: Deserializer<'a>>(from: D) -> std::result::Result<Settings, D::Error> {
+    Settings::from_value(&Value::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+/// The tables of the study.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Table {
+    /// Methods by numbers of labelled subjects.
+    Subjects,
+    /// Labels of one cardiac phase only.
+    Phases,
+    /// Labels of some vendors only.
+    Vendors,
+    /// Labelled slices as they are.
+    Augmentation,
+}
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Table; 4] =
+        [Table::Subjects, Table::Phases, Table::Vendors, Table::Augmentation];
+
+    /// Its name, as the command line and folders have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Subjects => "subjects",
+            Table::Phases => "phases",
+            Table::Vendors => "vendors",
+            Table::Augmentation => "augmentation",
+        }
+    }
+}
+
+/// A change to how all arms are fine-tuned. What it is compared with are the cells of
+/// [`Table::Subjects`] of the same counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Variant {
+    /// The table that it belongs to.
+    pub table: Table,
+    /// Its name there: `ED`, `A+B`, `none`.
+    pub name: String,
+    /// Settings that it changes, `KEY=VALUE`.
+    pub changes: Vec<String>,
+    /// Labelled subjects; none for all.
+    pub counts: Vec<Option<usize>>,
+}
+
+/// Where the labelled subjects of a count and seed come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subsets {
+    /// Drawn: those of a seed at one count are among those at the next.
+    #[default]
+    Drawn,
+    /// Files beside that of the split, as the study has them: `<split>-nr10-seed0.yaml`, and
+    /// `<split>-Vendor-A_B.yaml` for vendors.
+    Published,
+}
+
+impl Plan {
+    /// Settles what all arms must share: the same split and network, whatever the seed of a cell.
+    ///
+    /// # Errors
+    /// When there is nothing to do, a method stands twice, or candidates differ in what they must
+    /// share.
+    pub fn settled(mut self) -> Result<Self> {
+        self.check()?;
+        let refuse = |what: String| Err(Error::Setting(what));
+        let first = self.arms[0].candidates[0].settings.clone();
+        let split_seed = Some(first.subjects.split_seed.unwrap_or(first.seed));
+        for arm in &mut self.arms {
+            for Candidate { settings, .. } in &mut arm.candidates {
+                if (&settings.subjects, &settings.network) != (&first.subjects, &first.network) {
+                    return refuse(format!(
+                        "method {}: subjects and network must be those of the other methods, or \
+                         nothing is compared",
+                        arm.method.name()
+                    ));
+                }
+                settings.subjects.split_seed = split_seed;
+                settings.check()?;
+            }
+        }
+        self.counts.sort_by_key(|count| count.unwrap_or(usize::MAX));
+        self.counts.dedup();
+        self.seeds.sort_unstable();
+        self.seeds.dedup();
+        self.check_published(&first)?;
+        Ok(self)
+    }
+
+    fn check(&self) -> Result<()> {
+        let refuse = |what: String| Err(Error::Setting(what));
+        if self.arms.is_empty() || self.counts.is_empty() || self.seeds.is_empty() {
+            return refuse("a sweep takes a method, a count and a seed at least".into());
+        }
+        for (index, Arm { method, candidates }) in self.arms.iter().enumerate() {
+            if self.arms[..index].iter().any(|other| other.method == *method) {
+                return refuse(format!("method {} stands twice among --methods", method.name()));
+            }
+            if candidates.is_empty() {
+                return refuse(format!("method {} has no settings", method.name()));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_published(&self, settings: &Settings) -> Result<()> {
+        match (self.subsets, &settings.subjects.split) {
+            (Subsets::Published, None) => Err(Error::Setting(
+                "--subsets published: name the study's split with --split; the files of subsets \
+                 lie beside it"
+                    .into(),
+            )),
+            (Subsets::Published, Some(_)) if settings.subjects.labelled_split.is_some() => {
+                Err(Error::Setting(
+                    "--subsets published says which subjects have labels, and so does \
+                     subjects.labelled_split; leave one out"
+                        .into(),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The plan of a sweep's folder, which is kept there if there was none.
+    ///
+    /// # Errors
+    /// When the folder holds another, or cannot be written.
+    pub fn keep(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let text = serde_json::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))?;
+        // Of several processes that begin at once, one writes.
+        if write_new(&Self::path(folder), (text + "\n").as_bytes())? || Plan::read(folder)? == *self
+        {
+            return Ok(());
+        }
+        let what = "holds a sweep of another plan; leave all but --out away to go on with it, or \
+                    name another folder with --out";
+        Err(Error::file(folder, what))
+    }
+
+    /// The plan that a folder holds.
+    ///
+    /// # Errors
+    /// When it holds none that can be used.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = Self::path(folder);
+        if !path.exists() {
+            return Err(Error::file(folder, "holds no sweep: there is no sweep.json"));
+        }
+        let plan: Plan = read_json(&path)?;
+        plan.check().map_err(|error| Error::file(&path, error.to_string()))?;
+        Ok(plan)
+    }
+
+    /// Whether a folder holds a plan.
+    pub fn is_in(folder: &Path) -> bool {
+        Self::path(folder).exists()
+    }
+
+    fn path(folder: &Path) -> PathBuf {
+        folder.join("sweep.json")
+    }
+
+    /// Every cell: the table of counts first, small ones first, so that a sweep that is cut off has
+    /// whole columns.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        let mut add = |table, variant: &str, labelled| {
+            for &seed in &self.seeds {
+                let of = |arm: &Arm| Cell {
+                    table,
+                    variant: variant.to_owned(),
+                    method: arm.method,
+                    labelled,
+                    seed,
+                };
+                cells.extend(self.arms.iter().map(of));
+            }
+        };
+        self.counts.iter().for_each(|&count| add(Table::Subjects, "", count));
+        for variant in &self.variants {
+            variant.counts.iter().for_each(|&count| add(variant.table, &variant.name, count));
+        }
+        cells
+    }
+
+    /// The settings that all arms share, among others.
+    pub(super) fn shared(&self) -> &Settings {
+        &self.arms[0].candidates[0].settings
+    }
+
+    /// A run of this sweep, on the CPU and without weights.
+    pub(super) fn job(&self, settings: &Settings, parts: Parts) -> Job {
+        Job {
+            settings: settings.clone(),
+            data: self.data.clone(),
+            test: self.test.clone(),
+            parts,
+            weights: None,
+            out: None,
+            device: Device::Cpu,
+        }
+    }
+
+    /// The arm of a method; none if it is not swept.
+    pub fn arm(&self, method: Method) -> Option<&Arm> {
+        self.arms.iter().find(|arm| arm.method == method)
+    }
+
+    /// The settings of a cell's run, of those that its arm has chosen.
+    ///
+    /// # Errors
+    /// When a variant's change does not fit them.
+    pub fn settings_of(&self, cell: &Cell, chosen: &Settings) -> Result<Settings> {
+        let mut settings = chosen.clone();
+        settings.seed = cell.seed;
+        settings.labelled = cell.labelled.unwrap_or(0);
+        let of_cell = |v: &&Variant| (v.table, v.name.as_str()) == (cell.table, &cell.variant);
+        if let Some(variant) = self.variants.iter().find(of_cell) {
+            settings.apply(&variant.changes)?;
+        }
+        if self.subsets == Subsets::Published {
+            settings.labelled = 0;
+            settings.subjects.labelled_split = published(cell, &settings)?;
+            settings.subjects.vendors.clear();
+        }
+        Ok(settings)
+    }
+}
+
+/// The study's file of a cell's labelled subjects; none for all.
+fn published(cell: &Cell, settings: &Settings) -> Result<Option<String>> {
+    let vendors = settings.subjects.vendors.join("_");
+    let which = match (cell.labelled, vendors.is_empty()) {
+        (None, true) => return Ok(None),
+        (None, false) => format!("Vendor-{vendors}"),
+        (Some(count), true) => format!("nr{count}-seed{}", cell.seed),
+        (Some(count), false) => {
+            return Err(Error::Setting(format!(
+                "--subsets published has no file of {count} subjects of vendors {vendors}; give \
+                 vendors --table-counts all"
+            )));
+        }
+    };
+    let split = settings.subjects.split.as_deref().map(Path::new).unwrap_or(Path::new(""));
+    let stem = split.file_stem().unwrap_or_default().to_string_lossy();
+    let path = split.with_file_name(format!("{stem}-{which}.yaml"));
+    if !path.is_file() {
+        return Err(Error::file(path, "is not there; --subsets published needs it"));
+    }
+    Ok(Some(path.display().to_string()))
+}
