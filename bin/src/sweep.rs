@@ -189,10 +189,6 @@ impl Sweep {
     fn plan(&self, watcher: &dyn Watcher) -> Result<Plan> {
         let configs = Configs::read(&self.settings.config)?;
         let mut changes: Vec<(Option<Method>, String)> = Vec::new();
-        if self.data.is_empty() {
-            // Enough for 25 labelled subjects beside those held out.
-            changes.push((None, "subjects.phantom=60".into()));
-        }
         changes.extend(self.settings.set.iter().map(|change| (None, change.clone())));
         for change in &self.set_for {
             let (method, setting) = of_method("--set-for", change)?;

@@ -6,12 +6,19 @@ use std::time::{Duration, Instant};
 use crate::desk::{Desk, TINY};
 
 /// Methods by two counts by two seeds, in the folder `sweep`.
-const CELLS: [&str; 6] = ["--methods", "scratch,mim", "--counts", "1,all", "--seeds", "2"];
+const CELLS: [&str; 4] = ["--counts", "1,all", "--seeds", "2"];
+
+/// Sweeps of the built-in cohort train for steps where nothing else is said.
+const EPOCHS: [&str; 4] = ["--set", "finetune.steps=0", "--set", "finetune.validate_steps=0"];
 
 fn sweep(desk: &Desk, more: &[&str]) -> Command {
     let mut arguments = vec!["sweep", "--device", "cpu", "--as-given"];
     arguments.extend(CELLS);
+    if !more.contains(&"--methods=scratch") {
+        arguments.extend(["--methods", "scratch,mim"]);
+    }
     TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    arguments.extend(EPOCHS);
     arguments.extend(more);
     desk.command(&arguments)
 }
@@ -90,6 +97,23 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     );
     let cell = desk.json("sweep/cells/subjects/scratch-1-s0/cell.json");
     assert_eq!((&cell["state"], &cell["checkpoint"]), (&"failed".into(), &serde_json::Value::Null));
+
+    // The first epoch is good, and what it left is kept.
+    let later = [
+        "--out=later",
+        "--set-for=scratch:finetune.optimisation.learning_rate=1e30",
+        "--set-for=scratch:finetune.optimisation.decay=warmup-cosine",
+        "--set-for=scratch:finetune.optimisation.warmup_epochs=1",
+        "--set-for=scratch:finetune.optimisation.epochs=3",
+        "--set=save_every=0",
+        "--methods=scratch",
+    ];
+    assert_eq!(sweep(&desk, &later).output().unwrap().status.code(), Some(1));
+    let cell = desk.json("later/cells/subjects/scratch-1-s0/cell.json");
+    let checkpoint = cell["checkpoint"].as_str().unwrap();
+    assert!(checkpoint.ends_with("scratch-1-s0/finetune/progress.safetensors"), "{cell}");
+    assert!(desk.path(checkpoint).exists());
+
     for wrong in ["--set-for=mim", "--set-for=moco:seed=1"] {
         let output = sweep(&desk, &[wrong]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong}");

@@ -58,15 +58,6 @@ pub struct Try {
     pub values: Vec<String>,
 }
 
-impl Try {
-    fn new(method: Method, key: &str, values: impl IntoIterator<Item = f64>) -> Self {
-        // Without the noise of binary fractions: 0.02, not 0.020000000000000004.
-        let value = |value: f64| format!("{}", (value * 1e9).round() / 1e9);
-        let values = values.into_iter().map(value).collect();
-        Try { method: Some(method), key: key.into(), values }
-    }
-}
-
 impl Ask {
     /// The plan. `watcher` is told what a user should know of the settings.
     ///
@@ -82,7 +73,7 @@ impl Ask {
                 Some(method),
                 Some(preset),
                 preset,
-                &self.changes_for(method),
+                &self.changes_for(method, preset),
             )?;
             if data.is_empty() {
                 data.extend(configured.data()?);
@@ -107,9 +98,12 @@ impl Ask {
     }
 
     /// What changes for a method, in the order of the command line.
-    fn changes_for(&self, method: Method) -> Vec<String> {
+    fn changes_for(&self, method: Method, preset: Preset) -> Vec<String> {
         let of_method = |(of, _): &&(Option<Method>, String)| of.is_none_or(|of| of == method);
         let mut changes = Vec::new();
+        if preset == Preset::Demo && self.data.is_empty() && self.configs.is_empty() {
+            changes.extend(BUILT_IN.map(str::to_owned));
+        }
         if let Some(split) = &self.split {
             let split = std::path::absolute(split).unwrap_or_else(|_| split.clone());
             // Quoted, so that a name is taken as it is.
@@ -156,10 +150,11 @@ impl Ask {
         if counts.is_empty() {
             counts.push(largest);
         }
-        if let Some(Some(count)) = counts.iter().find(|count| !plan.counts.contains(count)) {
-            let what =
-                format!("--table-counts {count}: not among --counts, whose cells it is beside");
-            return Err(Error::Setting(what));
+        if let Some(count) = counts.iter().find(|count| !plan.counts.contains(count)) {
+            let count = count.map_or("all".to_owned(), |count| count.to_string());
+            return Err(Error::Setting(format!(
+                "--table-counts {count}: not among --counts, beside whose cells the tables stand"
+            )));
         }
         let variant = |table, name: &str, changes: &[&str]| Variant {
             table,
@@ -225,24 +220,43 @@ const NO_AUGMENTATION: [&str; 9] = [
     "finetune.augmentation.contrast.probability=0",
 ];
 
+/// What changes for the built-in cohort at the demo's settings, which are for a look at one training:
+/// enough subjects for 25 with labels beside those held out, and steps until arms have levelled off.
+const BUILT_IN: [&str; 4] = [
+    "subjects.phantom=60",
+    "pretrain.optimisation.epochs=8",
+    "finetune.steps=2000",
+    "finetune.validate_steps=200",
+];
+
 /// What is tried where nothing is asked for. The paper's rates are for its budget, and are taken as
 /// published; below it they leave weights long, which fine-tuning then hardly moves.
 fn usual(base: &Settings) -> Vec<Try> {
-    if base.preset == Preset::Paper {
-        return vec![];
+    let tried = |key: &str, rate: f64, factors: [f64; 2]| {
+        // Without the noise of binary fractions: 0.02, not 0.020000000000000004.
+        let value = |factor: f64| format!("{}", (rate * factor * 1e9).round() / 1e9);
+        let values = factors.map(value).to_vec();
+        Try { method: Some(base.method), key: key.to_owned(), values }
+    };
+    let Settings { pretrain, finetune, .. } = base;
+    let before = pretrain.optimisation.learning_rate;
+    let (alone, after) = (finetune.optimisation.learning_rate, finetune.pretrained_learning_rate);
+    let pretraining = |factors| {
+        vec![
+            tried("pretrain.optimisation.learning_rate", before, factors),
+            tried("finetune.pretrained_learning_rate", after, [1.0, 4.0]),
+        ]
+    };
+    match base.method {
+        _ if base.preset == Preset::Paper => vec![],
+        Method::Scratch => {
+            vec![tried("finetune.optimisation.learning_rate", alone, [1.0, 4.0])]
+        }
+        Method::SimClr | Method::Pcl => pretraining([0.2, 1.0]),
+        // Few steps at the paper's rate leave DINO where it began.
+        Method::Dino => pretraining([1.0, 10.0]),
+        Method::Mim => pretraining([0.1, 1.0]),
     }
-    let method = base.method;
-    if method == Method::Scratch {
-        let rate = base.finetune.optimisation.learning_rate;
-        let rates = [rate / 2.0, rate, rate * 2.0];
-        return vec![Try::new(method, "finetune.optimisation.learning_rate", rates)];
-    }
-    let (before, after) =
-        (base.pretrain.optimisation.learning_rate, base.finetune.pretrained_learning_rate);
-    vec![
-        Try::new(method, "pretrain.optimisation.learning_rate", [before, before / 5.0]),
-        Try::new(method, "finetune.pretrained_learning_rate", [after / 2.0, after]),
-    ]
 }
 
 /// The settings without those that the method has no use for.

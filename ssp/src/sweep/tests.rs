@@ -73,6 +73,9 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
     ask.table_counts = vec![Some(3)];
     let error = ask.plan(&Quiet).unwrap_err().to_string();
     assert!(error.contains("--table-counts 3"), "{error}");
+    (ask.counts, ask.table_counts) = (vec![Some(2)], vec![None]);
+    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    assert!(error.contains("--table-counts all"), "{error}");
 }
 
 #[test]

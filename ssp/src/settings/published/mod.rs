@@ -133,6 +133,11 @@ impl Configs {
         Ok(found.map(|(method, _)| method))
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
     /// Those of them that a method goes by: not what is for others.
     ///
     /// # Errors
