@@ -28,6 +28,8 @@ pub enum Purpose {
     Phantom = 6,
     /// Checks and benchmarks.
     Check = 7,
+    /// Resamples of results.
+    Bootstrap = 8,
 }
 
 /// A stream of random numbers.

@@ -11,7 +11,7 @@ mod overlay;
 mod regions;
 mod sheet;
 mod slice;
-mod ticks;
+pub(crate) mod ticks;
 
 pub use canvas::Picture;
 pub use colour::{Colour, label_colour, series_colour};

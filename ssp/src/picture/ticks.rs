@@ -37,7 +37,7 @@ impl Ranged for Axis {
 }
 
 /// About `wanted` round values (1, 2 or 5 times a power of ten) within `low` to `high`.
-pub(super) fn linear(low: f64, high: f64, wanted: usize) -> Vec<f64> {
+pub(crate) fn linear(low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let rough = (high - low) / (1.4 * wanted.max(1) as f64);
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
@@ -68,7 +68,7 @@ pub(super) fn logarithmic(low: f64, high: f64) -> Vec<f64> {
 }
 
 /// A value to the place that tells marks at distance `step` apart.
-pub(super) fn written(value: f64, step: f64) -> String {
+pub(crate) fn written(value: f64, step: f64) -> String {
     let value = if value.abs() < 1e-9 * step.abs() { 0.0 } else { value };
     if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) {
         return shortest(value);

@@ -8,7 +8,7 @@
 //! | `protocol/<method>-<n>/` | a run: the n-th settings that were tried for a method, on validation subjects |
 //! | `cells/<table>/<name>/` | a run: fine-tuning and testing, and `cell.json` once it is over |
 //! | `claims/` | files that a process locks while it works on one of these |
-//! | `table.csv`, `table.md` | what came out |
+//! | `report.html`, `table.md`, `table.csv` | what came out |
 //!
 //! Work without its last file (`pretraining.json`, `trial.json`, `cell.json`) is not done, and a claim
 //! dies with its process: so a sweep can be killed anywhere and goes on where its runs were, as runs
@@ -20,21 +20,19 @@ mod cell;
 mod claim;
 mod plan;
 mod protocol;
+mod report;
 mod results;
 mod run;
-mod statistics;
 mod status;
-mod table;
 
 pub use ask::{Ask, Try};
 pub use cell::{Cell, Ending, Outcome, Record};
 pub use plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
 pub use protocol::{Choice, Trial, Tried};
+pub use report::{bootstrap, holm, wilcoxon, write};
 pub use results::{Done, Look, Lost, Results};
 pub use run::{Shard, run};
-pub use statistics::{holm, wilcoxon};
 pub use status::{Status, status};
-pub use table::write;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there};
 use super::claim::claim;
 use super::plan::{Arm, Candidate, Plan};
 use super::protocol::{Choice, Pretraining, TRIAL, Trial, best};
-use super::table;
+use super::report;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json};
 use crate::settings::{Method, Settings};
@@ -82,7 +82,7 @@ pub fn run(
             std::thread::sleep(PATIENCE);
         }
     }
-    table::write(folder)?;
+    report::write(folder)?;
     let mut failed = 0;
     for (_, cell) in mine() {
         failed += usize::from(cell.record(folder)?.is_some_and(|r| !r.ending.is_done()));

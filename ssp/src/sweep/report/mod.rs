@@ -1,0 +1,38 @@
+//! What came out of a sweep: `report.html` to look through, `table.md` to read at the terminal and
+//! `table.csv` to compute with.
+
+mod compare;
+mod csv;
+mod level;
+mod markdown;
+mod page;
+mod parts;
+mod published;
+mod statistics;
+mod verdict;
+
+use std::path::Path;
+
+use super::Results;
+use crate::Result;
+use crate::run::files::write_atomically;
+use compare::Comparisons;
+
+pub use statistics::{bootstrap, holm, wilcoxon};
+
+/// Writes the report of what is done so far, and returns the text of `table.md`.
+///
+/// # Errors
+/// When the folder holds no sweep, or a file cannot be read or written.
+pub fn write(folder: &Path) -> Result<String> {
+    let results = Results::read(folder)?;
+    let comparisons = Comparisons::of(&results);
+    let verdict = verdict::sentences(&results, &comparisons);
+    let parts = parts::parts(&comparisons);
+    let text = markdown::markdown(&comparisons, &parts, &verdict, &super::status(folder)?);
+    let page = page::page(&results, &comparisons, &parts, &verdict)?;
+    write_atomically(folder.join("table.csv"), csv::csv(&results)?.as_bytes())?;
+    write_atomically(folder.join("report.html"), page.as_bytes())?;
+    write_atomically(folder.join("table.md"), text.as_bytes())?;
+    Ok(text)
+}

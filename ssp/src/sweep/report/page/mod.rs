@@ -1,0 +1,229 @@
+//! `report.html`: one file that needs nothing else, for a phone as for paper.
+
+mod chart;
+mod curves;
+mod forest;
+mod made;
+mod marks;
+mod protocol;
+mod worst;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::compare::{Comparison, Comparisons, Group, Keep, every};
+use super::markdown::cell;
+use super::parts::Part;
+use super::published::{COHORT, PUBLISHED};
+use super::verdict::title;
+use crate::Result;
+use crate::evaluate::Dice;
+use crate::settings::Method;
+use crate::sweep::{Results, Table};
+use chart::Axis;
+
+/// The page.
+///
+/// # Errors
+/// When a picture of a run cannot be read.
+pub fn page(
+    results: &Results,
+    comparisons: &Comparisons,
+    parts: &[Part],
+    verdict: &[String],
+) -> Result<String> {
+    const TITLE: &str = "Does pretraining help, and with how few labelled subjects?";
+    let source = results.source.as_deref().unwrap_or("no data yet");
+    let some = !results.cells.is_empty();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                // An empty icon: browsers ask for one otherwise.
+                link rel="icon" href="data:,";
+                title { "cine sweep: " (source) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                h1 { (TITLE) }
+                p.faint { (source) "; segmentation of short-axis cine MR, Dice in 3D on subjects that were \
+                    held out." }
+                section.verdict id="verdict" {
+                    ul { @for sentence in verdict { li { (sentence) } } }
+                }
+                @if some {
+                    (dice(comparisons))
+                    (differences(comparisons))
+                    (curves::curves(comparisons))
+                    @for part in parts { (table_of(part, comparisons)) }
+                }
+                (protocol::protocol(results))
+                @if some {
+                    (published(comparisons))
+                    (worst::worst(results, comparisons)?)
+                }
+                (made::made(results))
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn dice(comparisons: &Comparisons) -> Markup {
+    let groups: Vec<&Group> = comparisons.table(Table::Subjects).collect();
+    html! {
+        section id="dice" {
+            h2 { "Dice by method and labelled subjects" }
+            p { "Mean over LV, myocardium and RV, frames and test subjects. ± is the standard deviation \
+                 over seeds (divisor n − 1), as are the bars of the chart." }
+            (means("Labelled subjects", comparisons, groups.iter().map(|group| {
+                (group.count_in_words(), *group, &every as Keep)
+            })))
+            (marks::legend(&comparisons.methods))
+            div.grid { (curves::by_count("Mean of the structures", comparisons, Dice::mean, &every)) }
+        }
+    }
+}
+
+/// A table of means and deviations, a column for each method.
+fn means<'a>(
+    head: &str,
+    comparisons: &Comparisons,
+    rows: impl Iterator<Item = (String, &'a Group<'a>, Keep<'a>)>,
+) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th { (head) }
+                @for &method in &comparisons.methods { th.n { (title(method)) } }
+            } }
+            tbody { @for (name, group, keep) in rows { tr {
+                td { (name) }
+                @for &method in &comparisons.methods { td.n { (cell(group, method, keep)) } }
+            } } }
+        } }
+    }
+}
+
+fn differences(comparisons: &Comparisons) -> Markup {
+    let groups: Vec<&Group> = comparisons
+        .table(Table::Subjects)
+        .filter(|group| !group.against_scratch.is_empty())
+        .collect();
+    if groups.is_empty() {
+        return html! {};
+    }
+    let axis = axis_of(groups.iter().flat_map(|group| &group.against_scratch));
+    html! {
+        section id="differences" {
+            h2 { "Each pretraining less scratch" }
+            p { "Paired by test subject: Dice of a subject averaged over structures, frames and seeds, with \
+                 pretraining less without. Large marks: means; lines: 95 % intervals by bootstrap over \
+                 subjects; small dots: subjects. p is of Wilcoxon’s signed-rank test, corrected by Holm over \
+                 the methods of a count; below 0.05 it is printed bold." }
+            div.grid {
+                @for group in &groups {
+                    @let heading = format!("{} labelled subjects", group.count_in_words());
+                    (forest::forest(&heading, &group.against_scratch, &axis))
+                }
+            }
+            (differences_table("Labelled", groups.iter().flat_map(|group| {
+                group.against_scratch.iter().map(|c| (group.count_in_words(), c))
+            })))
+        }
+    }
+}
+
+/// An axis over the intervals and most subjects of some comparisons.
+fn axis_of<'a>(comparisons: impl Iterator<Item = &'a Comparison>) -> Axis {
+    let mut values = vec![0.0];
+    for c in comparisons {
+        values.push(c.mean);
+        values.extend(c.interval.into_iter().flatten());
+        values.extend(&c.subjects);
+    }
+    Axis::over("difference in Dice", values, 5)
+}
+
+fn differences_table<'a>(
+    head: &str,
+    rows: impl Iterator<Item = (String, &'a Comparison)>,
+) -> Markup {
+    let p = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") };
+    let signed = |value: f64| format!("{value:+.3}").replace('-', "−");
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th { (head) } th { "Method" } th.n { "Subjects" } th.n { "Seeds" } th.n { "Difference" }
+                th.n { "95 % interval" } th.n { "p" } th.n { "p, corrected" }
+            } }
+            tbody { @for (name, c) in rows { tr {
+                td { (name) }
+                td { (title(c.method)) }
+                td.n { (c.subjects.len()) }
+                td.n { (c.seeds) }
+                td.n { (signed(c.mean)) }
+                td.n {
+                    @match c.interval {
+                        Some([low, high]) => { (signed(low)) " to " (signed(high)) },
+                        None => "–",
+                    }
+                }
+                td.n { (p(c.p)) }
+                td.n.clear[c.is_clear()] { (p(c.corrected)) }
+            } } }
+        } }
+    }
+}
+
+fn table_of(part: &Part, comparisons: &Comparisons) -> Markup {
+    let axis = axis_of(part.differences.iter().flat_map(|(_, of_methods)| of_methods));
+    html! {
+        section {
+            h2 { (part.title) }
+            p { (part.what) }
+            (means("Tested on", comparisons, part.rows.iter().map(|row| {
+                (row.name.clone(), row.group, row.keep.as_ref() as Keep)
+            })))
+            @if !part.differences.is_empty() {
+                h3 { "Paired differences" }
+                p { "Each pretraining less scratch of the same row, unless it says otherwise; corrected over \
+                     the methods of a row." }
+                div.grid {
+                    @for (name, of_methods) in &part.differences {
+                        (forest::forest(name, of_methods, &axis))
+                    }
+                }
+                (differences_table("Of", part.differences.iter().flat_map(|(name, of_methods)| {
+                    of_methods.iter().map(|c| (name.clone(), c))
+                })))
+            }
+        }
+    }
+}
+
+fn published(comparisons: &Comparisons) -> Markup {
+    let ours = |labelled: Option<usize>, method: Method| {
+        let group = comparisons.table(Table::Subjects).find(|group| group.labelled == labelled)?;
+        let found = cell(group, method, &every);
+        (found != "-").then(|| format!("{found} with {} labelled", group.count_in_words()))
+    };
+    html! {
+        section id="published" {
+            h2 { "Beside the study" }
+            p { (COHORT) }
+            div.scroll { table {
+                thead { tr {
+                    th { "Labelled" } th { "Method" } th.n { "Study (another cohort)" } th.n { "Here" }
+                } }
+                tbody { @for figure in &PUBLISHED { tr {
+                    td { (figure.labelled.map_or("all".to_owned(), |count| count.to_string())) }
+                    td { (title(figure.method)) }
+                    td.n { (format!("{:.2}", figure.dice)) }
+                    td.n { (ours(figure.labelled, figure.method).unwrap_or("–".into())) }
+                } } }
+            } }
+        }
+    }
+}

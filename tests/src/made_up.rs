@@ -1,0 +1,151 @@
+//! A sweep that never ran: its folder, filled with numbers that are drawn.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use ssp::data::Moment;
+use ssp::evaluate::{Dice, FrameRow, SliceDice, SliceRow, write_frames, write_slices};
+use ssp::picture::{Curves, Series};
+use ssp::run::folder::RunFolder;
+use ssp::run::metrics::{Metrics, Record as Row};
+use ssp::settings::Method;
+use ssp::sweep::{Ask, Cell, Ending, Outcome, Plan, Record, Trial};
+use ssp::train::Watcher;
+use tensor::random::{Purpose, Stream};
+
+/// Someone who watches and says nothing.
+pub struct Quiet;
+
+impl Watcher for Quiet {
+    fn note(&self, _: &str) {}
+    fn begin(&self, _: &str, _: u64) {}
+    fn advance(&self, _: u64, _: &str) {}
+    fn end(&self) {}
+}
+
+/// What its cells come to.
+pub struct MadeUp<'a> {
+    /// Test subjects.
+    pub subjects: usize,
+    /// By how much a method is ahead of scratch at a count.
+    pub ahead: &'a dyn Fn(Method, Option<usize>) -> f64,
+    /// Why a cell has failed; none if it has not.
+    pub failed: &'a dyn Fn(&Cell) -> Option<&'static str>,
+    /// What the validation Dice still rises by over the last quarter.
+    pub rise: f64,
+    /// Whether vendors are told, and worst cases drawn.
+    pub whole: bool,
+}
+
+impl Default for MadeUp<'_> {
+    fn default() -> Self {
+        MadeUp { subjects: 12, ahead: &|_, _| 0.0, failed: &|_| None, rise: 0.001, whole: true }
+    }
+}
+
+impl MadeUp<'_> {
+    /// Writes it as `ask` has it.
+    pub fn write(&self, ask: &Ask, folder: &Path) -> Plan {
+        let plan = ask.plan(&Quiet).unwrap();
+        plan.keep(folder).unwrap();
+        for arm in &plan.arms {
+            let tried = arm.candidates.len();
+            for index in 0..tried {
+                if arm.method != Method::Scratch {
+                    let name = if tried == 1 { String::new() } else { format!("-{}", index + 1) };
+                    let run = folder.join(format!("pretrain/{}{name}", arm.method.name()));
+                    self.training(&RunFolder::new(&run), "pretrain", index as u64);
+                    write(&run.join("pretraining.json"), &done(90.0));
+                }
+                if tried > 1 {
+                    let run = folder.join(format!("protocol/{}-{}", arm.method.name(), index + 1));
+                    self.training(&RunFolder::new(&run), "finetune", index as u64);
+                    let trial = Trial { ending: done(60.0), dice: Some(0.7 + 0.01 * index as f64) };
+                    write(&run.join("trial.json"), &trial);
+                }
+            }
+        }
+        for (index, cell) in plan.cells().iter().enumerate() {
+            self.cell(cell, folder, index as u64);
+        }
+        plan
+    }
+
+    fn cell(&self, cell: &Cell, folder: &Path, index: u64) {
+        let run = cell.folder(folder);
+        std::fs::create_dir_all(run.path()).unwrap();
+        let (train_subjects, test_subjects) = (cell.labelled.unwrap_or(36), self.subjects);
+        let record = |ending| Record { cell: cell.clone(), ending, train_subjects, test_subjects };
+        let path = run.path().join("cell.json");
+        if let Some(why) = (self.failed)(cell) {
+            let checkpoint = Some(PathBuf::from("finetune/progress.safetensors"));
+            let (state, why) = (Outcome::Failed, Some(why.to_owned()));
+            return write(&path, &record(Ending { state, why, checkpoint, seconds: 0.0 }));
+        }
+        self.training(&run, "finetune", index);
+        let mut stream = Stream::new(1, Purpose::Check, index as u32, 0);
+        let labels = (train_subjects as f64).ln();
+        let level = 0.6 + 0.06 * labels + (self.ahead)(cell.method, cell.labelled);
+        let (mut frames, mut slices) = (Vec::new(), Vec::new());
+        for number in 0..self.subjects {
+            // Subjects differ by more than methods do.
+            let of_subject = 0.1 * ((number * 7) % 11) as f64 / 11.0 - 0.05;
+            for (phase, moment) in [(0, Moment::EndDiastole), (9, Moment::EndSystole)] {
+                let mut near = |by: f64| {
+                    let noise = stream.uniform(-0.01, 0.01);
+                    (level + of_subject + by + noise).clamp(0.0, 1.0)
+                };
+                let dice = Dice::from_values([near(0.06), near(0.0), near(-0.06)]);
+                let subject = format!("subject{number:02}");
+                for slice in 0..6 {
+                    let position = slice as f64 / 5.0;
+                    let by = -0.6 * (position - 0.4).powi(2);
+                    let dice = Dice::from_values([near(by), near(by), near(by - 0.05)]);
+                    let slice = SliceDice { slice, position, dice };
+                    slices.push(SliceRow { subject: subject.clone(), moment, phase, slice });
+                }
+                let vendor = self.whole.then(|| ["A", "B", "C", "D"][number % 4].to_owned());
+                frames.push(FrameRow { subject, moment, phase, dice, vendor, pathology: None });
+            }
+        }
+        write_frames(run.frames(), &frames).unwrap();
+        write_slices(run.slices(), &slices).unwrap();
+        write(&run.result(), &json!({ "data": "built-in phantom, 60 subjects" }));
+        if self.whole {
+            let line = Series::new("a line", vec![(0.0, 0.0), (1.0, 1.0)]);
+            let picture = Curves::new("a picture", "x", "y").with(line).draw().unwrap();
+            std::fs::create_dir_all(run.pictures()).unwrap();
+            picture.write(run.pictures().join("test-worst.png")).unwrap();
+        }
+        write(&path, &record(done(62.5)));
+    }
+
+    /// The books of a training whose validation Dice rises and levels off.
+    fn training(&self, run: &RunFolder, stage: &str, seed: u64) {
+        std::fs::create_dir_all(run.path()).unwrap();
+        let mut metrics = Metrics::create(run.metrics()).unwrap();
+        for look in 1..=16u64 {
+            let share = look as f64 / 16.0;
+            let late = (share - 0.75).max(0.0) * 4.0 * self.rise;
+            let dice = 0.75 * (1.0 - (-9.0 * share).exp()) + late + 0.002 * (seed % 5) as f64;
+            metrics
+                .append(&Row {
+                    stage: stage.to_owned(),
+                    epoch: look as usize,
+                    step: 50 * look,
+                    validation_loss: Some(1.2 - dice),
+                    validation_dice: (stage == "finetune").then_some(dice),
+                    ..Row::default()
+                })
+                .unwrap();
+        }
+    }
+}
+
+fn done(seconds: f64) -> Ending {
+    Ending { state: Outcome::Done, why: None, checkpoint: None, seconds }
+}
+
+fn write(path: &Path, value: &impl serde::Serialize) {
+    std::fs::write(path, serde_json::to_vec_pretty(value).unwrap()).unwrap();
+}
