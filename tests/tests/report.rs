@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use cine_tests::made_up::MadeUp;
+use cine_tests::made_up::{self, MadeUp};
 use ssp::settings::Method;
-use ssp::sweep::{self, Ask, Table, Try};
+use ssp::sweep::{self, Ask};
 use tempfile::TempDir;
 
 /// Three methods by three counts by three seeds.
@@ -29,31 +29,11 @@ fn page(folder: &Path) -> String {
     std::fs::read_to_string(folder.join("report.html")).unwrap()
 }
 
-/// Every table, tried settings, a failed cell.
 fn whole() -> (TempDir, String) {
-    let mut ask = ask();
-    ask.methods = Method::ALL.to_vec();
-    ask.counts = vec![Some(5), Some(10), Some(25), None];
-    ask.tables = vec![Table::Phases, Table::Vendors, Table::Augmentation];
-    ask.vendors = vec!["A".into(), "B".into()];
-    let rates = ["0.05", "0.1"].map(str::to_owned).to_vec();
-    let key = "finetune.optimisation.learning_rate".to_owned();
-    ask.tries = vec![Try { method: Some(Method::Scratch), key, values: rates.clone() }];
-    let key = "pretrain.optimisation.learning_rate".to_owned();
-    ask.tries.push(Try { method: Some(Method::Mim), key, values: rates });
-    let made_up = MadeUp {
-        ahead: &|method, labelled| match (method, labelled) {
-            (Method::Mim, Some(5)) => 0.03,
-            (Method::Dino, _) => -0.02,
-            _ => 0.0,
-        },
-        failed: &|cell| {
-            (cell.name() == "subjects/pcl-10-s1")
-                .then_some("finetune: the loss became NaN <in epoch 3>")
-        },
-        ..MadeUp::default()
-    };
-    written(&made_up, &ask)
+    let folder = TempDir::new().unwrap();
+    made_up::whole(folder.path());
+    let text = sweep::write(folder.path()).unwrap();
+    (folder, text)
 }
 
 #[test]
