@@ -65,14 +65,14 @@ fn processes_share_a_sweep_and_take_over_from_one_that_is_killed() {
     assert_eq!(one["labelled"].as_array().unwrap().len(), 1);
     let table = std::fs::read_to_string(desk.path("sweep/table.csv")).unwrap();
     assert_eq!(table.lines().count(), 9, "{table}");
-    assert!(table.lines().any(|line| line.starts_with("subjects,mim,all,1,,0.")), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("subjects,,mim,all,1,0.")), "{table}");
 
     // What is done stays; the folder alone says what is to do.
     let again = desk.command(&["sweep", "--device", "cpu"]).output().unwrap();
     assert!(again.status.success() && begun(&again.stderr).is_empty());
     let text = String::from_utf8(again.stdout).unwrap();
-    assert!(text.contains("| labelled | scratch | mim |"), "{text}");
-    assert!(text.contains("| all | mim | 2 | 2 |"), "paired over subjects and seeds: {text}");
+    assert!(text.contains("| labelled | scratch | MIM |"), "{text}");
+    assert!(text.contains("| all | MIM | 2 | 2 |"), "paired over subjects and seeds: {text}");
     let line = desk.fail(&["sweep", "--device", "cpu", "--counts", "2"], 1);
     assert!(line.contains("another plan"), "{line}");
 }
@@ -154,4 +154,52 @@ fn settings_are_chosen_by_validation_subjects() {
     assert!(weights.as_str().unwrap().contains("pretrain/mim-3"), "{weights}");
     let es = desk.json("sweep/cells/phases/ES-mim-2-s0/settings.json");
     assert_eq!(es["finetune"]["phases"], "es");
+}
+
+/// The study's files say who has labels, at a count and of vendors.
+#[test]
+fn subsets_may_be_those_of_files() {
+    let desk = Desk::new();
+    let ids = |numbers: &[usize]| {
+        let lines = numbers.iter().map(|n| format!("  - phantom{n:04}\n"));
+        format!("  phantom:\n{}", lines.collect::<String>())
+    };
+    let file = |name: &str, train: &[usize]| {
+        let (train, valid, test) = (ids(train), ids(&[5, 6]), ids(&[7, 8]));
+        let text = format!("train:\n{train}valid:\n{valid}test:\n{test}");
+        std::fs::write(desk.path(name), text).unwrap();
+    };
+    file("split.yaml", &[1, 2, 3, 4]);
+    file("split-nr2-seed0.yaml", &[1, 3]);
+    file("split-Vendor-A_B.yaml", &[1, 2]);
+    let published = |counts: &str| {
+        let mut arguments = vec!["sweep", "--device", "cpu", "--methods", "scratch", "--as-given"];
+        TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        arguments.extend(EPOCHS);
+        arguments.extend(["--split", "split.yaml", "--subsets", "published", "--seeds", "1"]);
+        arguments.extend(["--tables", "vendors", "--vendors", "A,B", "--counts", counts]);
+        desk.command(&arguments).output().unwrap()
+    };
+    let output = published("3,all");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("split-nr3-seed0.yaml: is not there"), "{errors}");
+    assert!(!desk.path("sweep").exists(), "nothing was begun");
+
+    let output = published("2,all");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let labelled = |cell: &str| {
+        let split = desk.json(&format!("sweep/cells/{cell}/split.json"));
+        split["labelled"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let two: Vec<String> = labelled("subjects/scratch-2-s0");
+    assert_eq!(two, ["phantom0001", "phantom0003"]);
+    let all: Vec<String> = labelled("subjects/scratch-all-s0");
+    assert_eq!(all.len(), 4);
+    let vendors: Vec<String> = labelled("vendors/A+B-scratch-all-s0");
+    assert_eq!(vendors, ["phantom0001", "phantom0002"]);
 }
