@@ -67,6 +67,18 @@ fn processes_share_a_sweep_and_take_over_from_one_that_is_killed() {
     assert_eq!(table.lines().count(), 9, "{table}");
     assert!(table.lines().any(|line| line.starts_with("subjects,,mim,all,1,0.")), "{table}");
 
+    // One process that nobody killed comes to the same bits.
+    let alone = sweep(&desk, &["--out", "alone", "--threads", "1"]).output().unwrap();
+    assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stderr));
+    let timeless = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+    };
+    assert!(desk.path("alone/cells/subjects/mim-1-s0/finetune/last.safetensors").exists());
+    let resumed_from = desk.path("alone/cells/subjects/mim-1-s0/finetune/progress.safetensors");
+    assert!(!resumed_from.exists(), "nobody goes on from it");
+    let of_one = std::fs::read_to_string(desk.path("alone/table.csv")).unwrap();
+    assert_eq!(timeless(&table), timeless(&of_one));
+
     // What is done stays; the folder alone says what is to do.
     let again = desk.command(&["sweep", "--device", "cpu"]).output().unwrap();
     assert!(again.status.success() && begun(&again.stderr).is_empty());
@@ -111,8 +123,8 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     assert_eq!(sweep(&desk, &later).output().unwrap().status.code(), Some(1));
     let cell = desk.json("later/cells/subjects/scratch-1-s0/cell.json");
     let checkpoint = cell["checkpoint"].as_str().unwrap();
-    assert!(checkpoint.ends_with("scratch-1-s0/finetune/progress.safetensors"), "{cell}");
-    assert!(desk.path(checkpoint).exists());
+    assert_eq!(checkpoint, "cells/subjects/scratch-1-s0/finetune/progress.safetensors");
+    assert!(desk.path("later").join(checkpoint).exists());
 
     for wrong in ["--set-for=mim", "--set-for=moco:seed=1"] {
         let output = sweep(&desk, &[wrong]).output().unwrap();
