@@ -15,6 +15,7 @@ use tensor::Device;
 
 use crate::data::sampler::{Batch, Sampler};
 use crate::growth::lengths;
+use crate::run::folder::PROGRESS;
 use crate::run::metrics::{Metrics, Record};
 use crate::settings::{Decay, Optimisation};
 use crate::step::{Rates, Stepper};
@@ -101,7 +102,7 @@ impl Stage<'_> {
     }
 
     fn progress(&self) -> PathBuf {
-        self.folder.join("progress.safetensors")
+        self.folder.join(PROGRESS)
     }
 
     fn rate(&self, step: Step) -> f64 {

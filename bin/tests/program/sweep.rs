@@ -65,14 +65,26 @@ fn processes_share_a_sweep_and_take_over_from_one_that_is_killed() {
     assert_eq!(one["labelled"].as_array().unwrap().len(), 1);
     let table = std::fs::read_to_string(desk.path("sweep/table.csv")).unwrap();
     assert_eq!(table.lines().count(), 9, "{table}");
-    assert!(table.lines().any(|line| line.starts_with("subjects,mim,all,1,,0.")), "{table}");
+    assert!(table.lines().any(|line| line.starts_with("subjects,,mim,all,1,0.")), "{table}");
+
+    // One process that nobody killed comes to the same bits.
+    let alone = sweep(&desk, &["--out", "alone", "--threads", "1"]).output().unwrap();
+    assert!(alone.status.success(), "{}", String::from_utf8_lossy(&alone.stderr));
+    let timeless = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.rsplit_once(',').unwrap().0.to_owned()).collect()
+    };
+    assert!(desk.path("alone/cells/subjects/mim-1-s0/finetune/last.safetensors").exists());
+    let resumed_from = desk.path("alone/cells/subjects/mim-1-s0/finetune/progress.safetensors");
+    assert!(!resumed_from.exists(), "nobody goes on from it");
+    let of_one = std::fs::read_to_string(desk.path("alone/table.csv")).unwrap();
+    assert_eq!(timeless(&table), timeless(&of_one));
 
     // What is done stays; the folder alone says what is to do.
     let again = desk.command(&["sweep", "--device", "cpu"]).output().unwrap();
     assert!(again.status.success() && begun(&again.stderr).is_empty());
     let text = String::from_utf8(again.stdout).unwrap();
-    assert!(text.contains("| labelled | scratch | mim |"), "{text}");
-    assert!(text.contains("| all | mim | 2 | 2 |"), "paired over subjects and seeds: {text}");
+    assert!(text.contains("| labelled | scratch | MIM |"), "{text}");
+    assert!(text.contains("| all | MIM | 2 | 2 |"), "paired over subjects and seeds: {text}");
     let line = desk.fail(&["sweep", "--device", "cpu", "--counts", "2"], 1);
     assert!(line.contains("another plan"), "{line}");
 }
@@ -111,8 +123,8 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     assert_eq!(sweep(&desk, &later).output().unwrap().status.code(), Some(1));
     let cell = desk.json("later/cells/subjects/scratch-1-s0/cell.json");
     let checkpoint = cell["checkpoint"].as_str().unwrap();
-    assert!(checkpoint.ends_with("scratch-1-s0/finetune/progress.safetensors"), "{cell}");
-    assert!(desk.path(checkpoint).exists());
+    assert_eq!(checkpoint, "cells/subjects/scratch-1-s0/finetune/progress.safetensors");
+    assert!(desk.path("later").join(checkpoint).exists());
 
     for wrong in ["--set-for=mim", "--set-for=moco:seed=1"] {
         let output = sweep(&desk, &[wrong]).output().unwrap();
@@ -154,4 +166,52 @@ fn settings_are_chosen_by_validation_subjects() {
     assert!(weights.as_str().unwrap().contains("pretrain/mim-3"), "{weights}");
     let es = desk.json("sweep/cells/phases/ES-mim-2-s0/settings.json");
     assert_eq!(es["finetune"]["phases"], "es");
+}
+
+/// The study's files say who has labels, at a count and of vendors.
+#[test]
+fn subsets_may_be_those_of_files() {
+    let desk = Desk::new();
+    let ids = |numbers: &[usize]| {
+        let lines = numbers.iter().map(|n| format!("  - phantom{n:04}\n"));
+        format!("  phantom:\n{}", lines.collect::<String>())
+    };
+    let file = |name: &str, train: &[usize]| {
+        let (train, valid, test) = (ids(train), ids(&[5, 6]), ids(&[7, 8]));
+        let text = format!("train:\n{train}valid:\n{valid}test:\n{test}");
+        std::fs::write(desk.path(name), text).unwrap();
+    };
+    file("split.yaml", &[1, 2, 3, 4]);
+    file("split-nr2-seed0.yaml", &[1, 3]);
+    file("split-Vendor-A_B.yaml", &[1, 2]);
+    let published = |counts: &str| {
+        let mut arguments = vec!["sweep", "--device", "cpu", "--methods", "scratch", "--as-given"];
+        TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+        arguments.extend(EPOCHS);
+        arguments.extend(["--split", "split.yaml", "--subsets", "published", "--seeds", "1"]);
+        arguments.extend(["--tables", "vendors", "--vendors", "A,B", "--counts", counts]);
+        desk.command(&arguments).output().unwrap()
+    };
+    let output = published("3,all");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("split-nr3-seed0.yaml: is not there"), "{errors}");
+    assert!(!desk.path("sweep").exists(), "nothing was begun");
+
+    let output = published("2,all");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let labelled = |cell: &str| {
+        let split = desk.json(&format!("sweep/cells/{cell}/split.json"));
+        split["labelled"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let two: Vec<String> = labelled("subjects/scratch-2-s0");
+    assert_eq!(two, ["phantom0001", "phantom0003"]);
+    let all: Vec<String> = labelled("subjects/scratch-all-s0");
+    assert_eq!(all.len(), 4);
+    let vendors: Vec<String> = labelled("vendors/A+B-scratch-all-s0");
+    assert_eq!(vendors, ["phantom0001", "phantom0002"]);
 }

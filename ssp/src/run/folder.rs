@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// The file that a process locks while it works in a run's folder.
 const LOCK: &str = ".lock";
 
+/// The file in a stage's folder that it is resumed from.
+pub const PROGRESS: &str = "progress.safetensors";
+
 /// The folder of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
@@ -74,6 +77,25 @@ impl RunFolder {
     /// A stage's weights.
     pub fn stage(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// What a stage is resumed from.
+    pub fn progress(&self, stage: &str) -> PathBuf {
+        self.stage(stage).join(PROGRESS)
+    }
+
+    /// Removes what its stages are resumed from; weights stay.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be removed.
+    pub fn discard_progress(&self) -> Result<()> {
+        for stage in ["pretrain", "finetune"] {
+            let path = self.progress(stage);
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+            }
+        }
+        Ok(())
     }
 
     /// Curves and overlays.

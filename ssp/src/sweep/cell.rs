@@ -78,6 +78,18 @@ pub struct Record {
     pub test_subjects: usize,
 }
 
+impl AsRef<Ending> for Record {
+    fn as_ref(&self) -> &Ending {
+        &self.ending
+    }
+}
+
+impl AsRef<Ending> for Ending {
+    fn as_ref(&self) -> &Ending {
+        self
+    }
+}
+
 /// The file of a cell that is over, in its folder.
 pub(super) const RECORD: &str = "cell.json";
 
@@ -88,7 +100,7 @@ pub struct Ending {
     pub state: Outcome,
     /// Why it failed.
     pub why: Option<String>,
-    /// The last weights before it failed, where any were kept.
+    /// The last good weights before it failed, where any were kept: a path in the sweep's folder.
     pub checkpoint: Option<PathBuf>,
     /// Time that it took, over all sittings.
     pub seconds: f64,

@@ -186,7 +186,7 @@ impl Plan {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))?;
         // Of several processes that begin at once, one writes.
-        if write_new(&Self::path(folder), (text + "\n").as_bytes())? || Plan::read(folder)? == *self
+        if write_new(Self::path(folder), (text + "\n").as_bytes())? || Plan::read(folder)? == *self
         {
             return Ok(());
         }

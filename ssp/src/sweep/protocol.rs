@@ -110,6 +110,12 @@ impl Tried {
     }
 }
 
+impl AsRef<Ending> for Trial {
+    fn as_ref(&self) -> &Ending {
+        &self.ending
+    }
+}
+
 /// The file of a trial that is over, in its folder.
 pub(super) const TRIAL: &str = "trial.json";
 
@@ -124,6 +130,9 @@ impl Arm {
         RunFolder::new(sweep.join(self.trial(index)))
     }
 }
+
+/// The file of a pretraining that is over, in its folder.
+pub(super) const PRETRAINING: &str = "pretraining.json";
 
 /// A pretraining: candidates that differ in fine-tuning alone share one.
 #[derive(Clone, Copy)]
@@ -168,7 +177,7 @@ impl<'a> Pretraining<'a> {
 
     /// The file that says that it is over.
     pub fn record(&self, sweep: &Path) -> PathBuf {
-        self.folder(sweep).path().join("pretraining.json")
+        self.folder(sweep).path().join(PRETRAINING)
     }
 
     /// Its settings.

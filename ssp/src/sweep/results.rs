@@ -51,7 +51,7 @@ pub struct Lost {
     pub cell: Cell,
     /// Why it failed; none where it is not over.
     pub failed: Option<String>,
-    /// The last weights before it failed, where any were kept.
+    /// The last good weights before it failed, where any were kept: a path in the sweep's folder.
     pub checkpoint: Option<PathBuf>,
 }
 

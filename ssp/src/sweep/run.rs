@@ -11,7 +11,7 @@ use tensor::Device;
 use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there};
 use super::claim::claim;
 use super::plan::{Arm, Candidate, Plan};
-use super::protocol::{Choice, Pretraining, TRIAL, Trial, best};
+use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best};
 use super::report;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json};
@@ -133,14 +133,16 @@ impl Sweep<'_> {
         Job { device: self.device.clone(), ..self.plan.job(settings, parts) }
     }
 
-    /// Does a piece of work, unless it is over or another process does it. What it came to is kept in
-    /// the file `record` when it is over, and not before.
-    fn once<T: Serialize + DeserializeOwned>(
+    /// Does a piece of work in the folder `run`, unless it is over or another process does it. What it
+    /// came to is kept in its file `record` when it is over, and not before.
+    fn once<T: Serialize + DeserializeOwned + AsRef<Ending>>(
         &self,
         name: &str,
-        record: &Path,
+        run: &RunFolder,
+        record: &str,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Taken<T>> {
+        let record = &run.path().join(record);
         if let Some(over) = read_if_there(record)? {
             return Ok(Taken::Over(over));
         }
@@ -151,6 +153,10 @@ impl Sweep<'_> {
         }
         let over = work()?;
         keep(record, &over)?;
+        if over.as_ref().is_done() {
+            // Half of what a large network leaves on the disk, and nobody goes on from it.
+            run.discard_progress()?;
+        }
         Ok(Taken::Over(over))
     }
 
@@ -165,18 +171,22 @@ impl Sweep<'_> {
             Err(error) if error.is_of_the_run() => error,
             Err(error) => return Err(error),
         };
-        let ending = Ending { checkpoint: checkpoint_of(&why), ..failed(why.to_string()) };
+        let mut ending = failed(why.to_string());
+        if let Error::Diverged { checkpoint: Some(path), .. } = &why {
+            // The folder may be moved.
+            ending.checkpoint = Some(path.strip_prefix(self.folder).unwrap_or(path).to_path_buf());
+        }
         self.watcher.note(&format!("failed: {why}"));
         Ok(ending)
     }
 
     /// A pretraining.
     fn pretraining(&self, work: Pretraining<'_>) -> Result<Taken<Ending>> {
-        let name = work.name();
-        self.once(&name, &work.record(self.folder), || {
+        let (name, run) = (work.name(), work.folder(self.folder));
+        self.once(&name, &run, PRETRAINING, || {
             self.watcher.note(&format!("{name}: pretraining"));
             let mut job = self.job(work.settings(), Parts::Pretrain);
-            job.out = Some(work.folder(self.folder).path().to_path_buf());
+            job.out = Some(run.path().to_path_buf());
             let outcome = study::run(&job, self.watcher);
             self.ending(outcome.map(|o| o.pretraining.map_or(0.0, |state| state.seconds)))
         })
@@ -202,15 +212,14 @@ impl Sweep<'_> {
     /// The trial of a candidate: its Dice on validation subjects.
     fn trial(&self, arm: &Arm, candidate: usize) -> Result<Taken<Trial>> {
         let run = arm.trial_folder(self.folder, candidate);
-        let record = run.path().join(TRIAL);
-        if let Some(over) = read_if_there(&record)? {
+        if let Some(over) = read_if_there(&run.path().join(TRIAL))? {
             return Ok(Taken::Over(over));
         }
         let Taken::Over(weights) = self.weights(arm, candidate)? else {
             return Ok(Taken::Elsewhere);
         };
         let Arm { method, candidates } = arm;
-        self.once(&arm.trial(candidate), &record, || {
+        self.once(&arm.trial(candidate), &run, TRIAL, || {
             let weights = match weights {
                 Ok(weights) => weights,
                 Err(why) => return Ok(Trial { ending: failed(why), dice: None }),
@@ -261,7 +270,7 @@ impl Sweep<'_> {
         };
         let Taken::Over(weights) = weights else { return Ok(Taken::Elsewhere) };
         let run = cell.folder(self.folder);
-        self.once(&cell.name(), &run.path().join(RECORD), || {
+        self.once(&cell.name(), &run, RECORD, || {
             let (weights, chosen) = match (weights, chosen) {
                 (Ok(weights), Some(chosen)) => (weights, &arm.candidates[chosen].settings),
                 (weights, _) => {
@@ -309,13 +318,6 @@ impl Sweep<'_> {
 
 fn failed(why: String) -> Ending {
     Ending { state: Outcome::Failed, why: Some(why), checkpoint: None, seconds: 0.0 }
-}
-
-fn checkpoint_of(error: &Error) -> Option<PathBuf> {
-    match error {
-        Error::Diverged { checkpoint, .. } => checkpoint.clone(),
-        _ => None,
-    }
 }
 
 fn remove(path: &Path) -> Result<()> {
