@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::statistics::{Spread, bootstrap, holm, mean, wilcoxon};
+use super::statistics::{Spread, bootstrap, holm, mean, student, wilcoxon};
 use crate::evaluate::{Dice, FrameRow};
 use crate::settings::Method;
 use crate::sweep::{Done, Results, Table};
@@ -42,6 +42,8 @@ pub struct Group<'a> {
     pub variant: &'a str,
     /// Labelled subjects; none for all.
     pub labelled: Option<usize>,
+    /// Seeds that each method is to have.
+    pub seeds: usize,
     /// By method, in the plan's order.
     pub sides: Vec<Side<'a>>,
     /// Each pretraining against scratch, as far as there are cells of both.
@@ -62,8 +64,10 @@ pub struct Side<'a> {
 pub struct Comparison {
     /// The method of the first side.
     pub method: Method,
-    /// Seeds that both have.
-    pub seeds: usize,
+    /// Mean difference of each seed that both have.
+    pub seeds: Vec<f64>,
+    /// 95 % interval of the mean over seeds; none of fewer than two.
+    pub over_seeds: Option<[f64; 2]>,
     /// Difference of each test subject: first less second, averaged over seeds, frames and structures.
     pub subjects: Vec<f64>,
     /// Their mean.
@@ -80,9 +84,17 @@ pub struct Comparison {
 pub const CLEAR: f64 = 0.05;
 
 impl Comparison {
-    /// Whether the corrected p is below 0.05.
-    pub fn is_clear(&self) -> bool {
+    /// Whether the corrected p is below 0.05: other subjects like these would tell the same of these very
+    /// networks.
+    pub fn is_clear_of_networks(&self) -> bool {
         self.corrected < CLEAR
+    }
+
+    /// Whether seeds bear it out besides: what a training's luck gives moves all test subjects alike, so
+    /// that no number of them tells it from a difference between methods.
+    pub fn is_clear(&self) -> bool {
+        let beyond_luck = self.over_seeds.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
+        self.is_clear_of_networks() && beyond_luck
     }
 }
 
@@ -103,7 +115,8 @@ impl<'a> Comparisons<'a> {
                 .filter(|side| !side.cells.is_empty())
                 .collect();
             let against_scratch = against_scratch(&sides);
-            let group = Group { table, variant, labelled, sides, against_scratch };
+            let seeds = plan.seeds.len();
+            let group = Group { table, variant, labelled, seeds, sides, against_scratch };
             (!group.sides.is_empty()).then_some(group)
         });
         Comparisons { groups: groups.collect(), methods }
@@ -126,11 +139,6 @@ impl<'a> Group<'a> {
         self.sides.iter().find(|side| side.method == method)
     }
 
-    /// Labelled subjects: their number, or `all`.
-    pub fn count(&self) -> String {
-        self.labelled.map_or("all".to_owned(), |count| count.to_string())
-    }
-
     /// Subjects whose labels were used, on average over the cells.
     pub fn train_subjects(&self) -> f64 {
         let cells = self.sides.iter().flat_map(|side| &side.cells);
@@ -138,11 +146,11 @@ impl<'a> Group<'a> {
         mean(&counts).unwrap_or(0.0)
     }
 
-    /// The count in words: `5`, `all (36)`.
+    /// The count in words: `5`, `all 36`.
     pub fn count_in_words(&self) -> String {
         match self.labelled {
             Some(count) => count.to_string(),
-            None => format!("all ({:.0})", self.train_subjects()),
+            None => format!("all {:.0}", self.train_subjects()),
         }
     }
 }
@@ -179,23 +187,26 @@ impl<'a> Side<'a> {
 
     /// This side less another, of the frames that are kept; none if they share no seed or subject.
     pub fn less(&self, other: &Side, keep: Keep) -> Option<Comparison> {
-        let mut seeds = 0;
+        let mut seeds = Vec::new();
         let mut by_subject: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for cell in &self.cells {
             let same_seed = |c: &&&Done| c.record.cell.seed == cell.record.cell.seed;
             let Some(beside) = other.cells.iter().find(same_seed) else { continue };
-            seeds += 1;
             let theirs = by_subject_of(beside, keep);
+            let mut of_seed = Vec::new();
             for (subject, dice) in by_subject_of(cell, keep) {
                 if let Some(other) = theirs.get(subject) {
                     by_subject.entry(subject).or_default().push(dice - other);
+                    of_seed.push(dice - other);
                 }
             }
+            seeds.extend(mean(&of_seed));
         }
         let subjects: Vec<f64> = by_subject.into_values().filter_map(|d| mean(&d)).collect();
         let p = wilcoxon(&subjects);
         Some(Comparison {
             method: self.method,
+            over_seeds: student(&seeds),
             seeds,
             mean: mean(&subjects)?,
             interval: bootstrap(&subjects),

@@ -4,44 +4,50 @@ use std::fmt::Write;
 
 use super::compare::{Comparison, Comparisons, Group, Keep, every};
 use super::parts::Part;
-use super::verdict::title;
+use super::verdict::Verdict;
+use super::words::{Entry, interval, p, signed, title};
 use crate::evaluate::Dice;
 use crate::settings::Method;
 use crate::sweep::{Status, Table};
 
 /// Heads of a table of differences.
-const DIFFERENCES: &str = "| of | method | subjects | seeds | difference | interval | p | corrected |\n\
+const DIFFERENCES: &str = "| of | method | difference | 95 %, subjects | p, corrected | p | 95 %, seeds | subjects |\n\
                            |---|---|---|---|---|---|---|---|\n";
 
 /// The tables and the verdict.
 pub fn markdown(
     comparisons: &Comparisons,
     parts: &[Part],
-    verdict: &[String],
+    verdict: &Verdict,
     status: &Status,
 ) -> String {
-    let mut text = String::from("# Does pretraining help, and with how few labelled subjects?\n\n");
-    for sentence in verdict {
-        let _ = writeln!(text, "- {sentence}");
+    let mut text = String::from("# Does pretraining help, and with how few labelled subjects?\n");
+    for (heading, sentences) in
+        [("What the numbers show", &verdict.shown), ("What they do not show", &verdict.limits)]
+    {
+        if !sentences.is_empty() {
+            let _ = write!(text, "\n## {heading}\n\n");
+        }
+        for sentence in sentences {
+            let _ = writeln!(text, "- {sentence}");
+        }
     }
-    text += "\n## Dice by method and labelled subjects\n\nMean over structures, frames and test \
-             subjects; ± is the standard deviation over seeds (divisor n - 1).\n\n";
-    text += &by_method(
-        "labelled",
-        comparisons,
-        comparisons
-            .table(Table::Subjects)
-            .map(|group| (group.count_in_words(), group, &every as Keep)),
-    );
     let groups: Vec<&Group> = comparisons.table(Table::Subjects).collect();
+    if !groups.is_empty() {
+        text += "\n## Dice by method and labelled subjects\n\nMean over structures, frames and test \
+                 subjects; ± is the standard deviation over seeds (divisor n - 1).\n\n";
+        let rows = groups.iter().map(|group| (group.count_in_words(), *group, &every as Keep));
+        text += &by_method("labelled", comparisons, rows);
+    }
     if groups.iter().any(|group| !group.against_scratch.is_empty()) {
         text += "\n## Differences from scratch\n\nPaired by test subject: Dice averaged over \
-                 structures, frames and seeds. 95 % interval by bootstrap over subjects; p by \
-                 Wilcoxon's signed-rank test, corrected by Holm over the methods of a count.\n\n";
+                 structures, frames and seeds. 95 % intervals by bootstrap over subjects, and by \
+                 Student's t over seeds; p by Wilcoxon's signed-rank test over subjects, corrected by \
+                 Holm over the methods of a count.\n\n";
         text += DIFFERENCES;
         for group in groups {
             for c in &group.against_scratch {
-                text += &difference(&group.count(), c);
+                text += &difference(&group.count_in_words(), c);
             }
         }
     }
@@ -49,12 +55,13 @@ pub fn markdown(
         let _ = write!(text, "\n## {}\n\n{}\n\n", part.title, part.what);
         let rows = part.rows.iter();
         let rows = rows.map(|row| (row.name.clone(), row.group, row.keep.as_ref() as Keep));
-        text += &by_method("tested on", comparisons, rows);
+        text += &by_method(&part.head.to_lowercase(), comparisons, rows);
         if !part.differences.is_empty() {
-            text += "\nPaired differences:\n\n";
+            text +=
+                "\nPaired differences, each pretraining less scratch unless it says otherwise:\n\n";
             text += DIFFERENCES;
-            for (name, of_methods) in &part.differences {
-                of_methods.iter().for_each(|c| text += &difference(name, c));
+            for of in &part.differences {
+                of.comparisons.iter().for_each(|c| text += &difference(&of.name, c));
             }
         }
     }
@@ -79,36 +86,29 @@ fn by_method<'a>(
     for (name, group, keep) in rows {
         let _ = write!(text, "| {name} |");
         for &method in methods {
-            let _ = write!(text, " {} |", cell(group, method, keep));
+            let found = entry(group, method, keep).map_or("–".into(), |entry| entry.line());
+            let _ = write!(text, " {found} |");
         }
         text.push('\n');
     }
     text
 }
 
-/// A mean with its deviation over seeds, or a dash.
-pub fn cell(group: &Group, method: Method, keep: Keep) -> String {
-    let spread = group.side(method).and_then(|side| side.spread(Dice::mean, keep));
-    match spread.map(|spread| (spread.mean, spread.deviation)) {
-        Some((mean, Some(deviation))) => format!("{mean:.3} ± {deviation:.3}"),
-        Some((mean, None)) => format!("{mean:.3}"),
-        None => "-".into(),
-    }
+/// Mean Dice of a method's kept frames in a group; none where there is no cell.
+pub fn entry(group: &Group, method: Method, keep: Keep) -> Option<Entry> {
+    let spread = group.side(method)?.spread(Dice::mean, keep)?;
+    Some(Entry::of(spread, group, method))
 }
 
-fn difference(count: &str, c: &Comparison) -> String {
-    let interval = match c.interval {
-        Some([low, high]) => format!("{low:+.3} to {high:+.3}"),
-        None => "-".into(),
-    };
-    let told = |p: f64| if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") };
+fn difference(of: &str, c: &Comparison) -> String {
     format!(
-        "| {count} | {} | {} | {} | {:+.3} | {interval} | {} | {} |\n",
+        "| {of} | {} | {} | {} | {} | {} | {} | {} |\n",
         title(c.method),
+        signed(c.mean),
+        c.interval.map_or("–".into(), interval),
+        p(c.corrected),
+        p(c.p),
+        c.over_seeds.map_or("–".into(), interval),
         c.subjects.len(),
-        c.seeds,
-        c.mean,
-        told(c.p),
-        told(c.corrected)
     )
 }

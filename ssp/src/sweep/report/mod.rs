@@ -10,6 +10,7 @@ mod parts;
 mod published;
 mod statistics;
 mod verdict;
+mod words;
 
 use std::path::Path;
 
@@ -17,6 +18,7 @@ use super::Results;
 use crate::Result;
 use crate::run::files::write_atomically;
 use compare::Comparisons;
+use verdict::Verdict;
 
 pub use statistics::{bootstrap, holm, wilcoxon};
 
@@ -27,8 +29,8 @@ pub use statistics::{bootstrap, holm, wilcoxon};
 pub fn write(folder: &Path) -> Result<String> {
     let results = Results::read(folder)?;
     let comparisons = Comparisons::of(&results);
-    let verdict = verdict::sentences(&results, &comparisons);
     let parts = parts::parts(&comparisons);
+    let verdict = Verdict::of(&results, &comparisons, &parts);
     let text = markdown::markdown(&comparisons, &parts, &verdict, &super::status(folder)?);
     let page = page::page(&results, &comparisons, &parts, &verdict)?;
     write_atomically(folder.join("table.csv"), csv::csv(&results)?.as_bytes())?;

@@ -14,6 +14,8 @@ const BOTTOM: f64 = 40.0;
 /// Height of a character, and its width, about, in the size that text has.
 const TEXT: f64 = 11.0;
 const LETTER: f64 = 6.2;
+/// Lines of more points have a mark at the last one only.
+const DENSE: usize = 8;
 
 /// A chart.
 pub struct Chart {
@@ -59,7 +61,8 @@ pub struct Point {
 }
 
 impl Axis {
-    /// An axis with round marks that reaches over some values and a little further.
+    /// An axis with about as many round marks as are wanted, that reaches over some values and a little
+    /// further.
     pub fn over(label: &'static str, values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let (mut low, mut high) =
@@ -73,6 +76,19 @@ impl Axis {
         let step = if let [first, second, ..] = marks[..] { second - first } else { 1.0 };
         let marks = marks.into_iter().map(|value| (value, written(value, step))).collect();
         Axis { label, range: [low, high], marks }
+    }
+
+    /// The same along a line of some length, with as many marks as have room.
+    pub fn along(label: &'static str, values: impl IntoIterator<Item = f64>, length: f64) -> Self {
+        let values: Vec<f64> = values.into_iter().collect();
+        let axes = (2..=6).rev().map(|wanted| Axis::over(label, values.iter().copied(), wanted));
+        let fits = |axis: &Axis| {
+            let room: f64 = axis.marks.iter().map(|(_, text)| width(text)).sum();
+            room <= length
+        };
+        let mut axes: Vec<Axis> = axes.collect();
+        let place = axes.iter().position(fits).unwrap_or(axes.len() - 1);
+        axes.swap_remove(place)
     }
 
     /// Share of the way along it.
@@ -98,7 +114,13 @@ impl Chart {
     fn described(&self) -> String {
         let lines = self.lines.iter().map(|line| {
             let points = line.points.iter().map(|point| format!("{:.3}", point.y));
-            format!("{} {}", line.name, points.collect::<Vec<_>>().join(", "))
+            let mut points: Vec<String> = points.collect();
+            // Of many, where they begin and end.
+            if points.len() > DENSE {
+                points.drain(1..points.len() - 1);
+                return format!("{} from {}", line.name, points.join(" to "));
+            }
+            format!("{} {}", line.name, points.join(", "))
         });
         let lines: Vec<String> = lines.collect();
         format!("{}: {} by {}. {}", self.title, self.y.label, self.x.label, lines.join("; "))
@@ -150,6 +172,8 @@ impl Chart {
                 format!("{}{} {}", if n == 0 { "M" } else { "L" }, place(x), place(y))
             })
             .collect();
+        // Marks side by side would hide the line; the last one tells it apart.
+        let dense = drawn.len() > DENSE;
         html! {
             g class=(style_of(line.style)) {
                 @if path.len() > 1 { path.line d=(path.join("")) {} }
@@ -159,7 +183,9 @@ impl Chart {
                         @let [top, foot] = [spread, -spread].map(|by| place(self.y(point.y + by)));
                         line.spread x1=(place(x)) x2=(place(x)) y1=(top) y2=(foot) {}
                     }
-                    (marker(line.style, x, y))
+                    @if !dense || std::ptr::eq(*point, drawn[drawn.len() - 1]) {
+                        (marker(line.style, x, y))
+                    }
                 }
             }
         }
@@ -168,7 +194,6 @@ impl Chart {
 
 /// The marks of an axis whose texts do not touch; the last one always stays.
 fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
-    let width = |text: &str| LETTER * text.chars().count() as f64 + 8.0;
     let mut kept: Vec<(f64, &str)> = Vec::new();
     for (value, text) in axis.marks.iter().rev() {
         let free = |(other, beside): &(f64, &str)| {
@@ -179,6 +204,11 @@ fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
         }
     }
     kept
+}
+
+/// What a text at a mark takes, with a gap.
+fn width(text: &str) -> f64 {
+    LETTER * text.chars().count() as f64 + 8.0
 }
 
 /// A coordinate to a tenth.

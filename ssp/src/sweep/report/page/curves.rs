@@ -11,7 +11,7 @@ use crate::evaluate::FrameRow;
 use crate::sweep::Table;
 use crate::sweep::report::compare::{Comparisons, Group, Keep, STRUCTURES, Score, Side};
 use crate::sweep::report::statistics::{Spread, mean};
-use crate::sweep::report::verdict::title;
+use crate::sweep::report::words::title;
 
 /// Parts of the way from base to apex that slices are put together in.
 const BINS: usize = 6;
@@ -64,12 +64,18 @@ pub fn curves(comparisons: &Comparisons) -> Markup {
         }
         section id="slices" {
             h2 { "From base to apex" }
-            p { "Dice of single slices against their place, mean over seeds, frames and slices: 0 is the \
-                 most basal labelled slice, 1 the most apical." }
+            p { "Dice of single slices against their place, in " (BINS) " parts of the way: 0 is the most basal \
+                 slice with labels, 1 the most apical. Mean over seeds, frames, slices and structures; a \
+                 structure that is in neither truth nor prediction of a slice counts as 1." }
             (legend(&comparisons.methods))
             div.grid { @for group in groups { (by_position(group)) } }
         }
     }
+}
+
+/// `With 5 labelled subjects`, for a heading.
+pub fn with_labels(group: &Group) -> String {
+    format!("With {} labelled subjects", group.count_in_words())
 }
 
 fn mean_dice(dice: &crate::evaluate::Dice) -> f64 {
@@ -122,7 +128,7 @@ fn by_position(group: &Group) -> Markup {
         range: [-0.08, 1.08],
         marks: ends.map(|(at, text)| (at, text.to_owned())).to_vec(),
     };
-    let title = format!("{} labelled subjects", group.count_in_words());
+    let title = with_labels(group);
     Chart { title, x, y: Axis::over("Dice of slices", values, 5), lines }.figure()
 }
 

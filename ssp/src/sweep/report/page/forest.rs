@@ -1,11 +1,11 @@
-//! Paired differences as a forest plot: mean, interval, and every subject.
+//! Paired differences as a forest plot: mean, intervals over subjects and over seeds, and every subject.
 
 use maud::{Markup, html};
 
 use super::chart::{Axis, place};
 use super::marks::{marker, style, style_of};
 use crate::sweep::report::compare::Comparison;
-use crate::sweep::report::verdict::title;
+use crate::sweep::report::words::{interval, signed, title};
 
 const WIDTH: f64 = 340.0;
 const LEFT: f64 = 62.0;
@@ -13,6 +13,11 @@ const RIGHT: f64 = 14.0;
 const ROW: f64 = 30.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 38.0;
+
+/// An axis for plots of these differences.
+pub fn axis(label: &'static str, values: Vec<f64>) -> Axis {
+    Axis::along(label, values, WIDTH - LEFT - RIGHT)
+}
 
 /// Differences of some methods from scratch, on an axis that other plots may share.
 pub fn forest(heading: &str, comparisons: &[Comparison], axis: &Axis) -> Markup {
@@ -41,6 +46,10 @@ pub fn forest(heading: &str, comparisons: &[Comparison], axis: &Axis) -> Markup 
                         @for value in &c.subjects {
                             circle.faint cx=(x(value.clamp(axis.range[0], axis.range[1]))) cy=(y + 8.0) r="2" {}
                         }
+                        @if let Some(ends) = c.over_seeds {
+                            @let [low, high] = ends.map(|end| end.clamp(axis.range[0], axis.range[1]));
+                            line.seeds x1=(x(low)) x2=(x(high)) y1=(y) y2=(y) {}
+                        }
                         @if let Some([low, high]) = c.interval {
                             line.interval x1=(x(low)) x2=(x(high)) y1=(y) y2=(y) {}
                         }
@@ -54,9 +63,10 @@ pub fn forest(heading: &str, comparisons: &[Comparison], axis: &Axis) -> Markup 
 
 fn in_words(c: &Comparison) -> String {
     match c.interval {
-        Some([low, high]) => {
-            format!("{} {:+.3}, 95 % interval {low:+.3} to {high:+.3}", title(c.method), c.mean)
+        Some(found) => {
+            let interval = interval(found);
+            format!("{} {}, 95 % interval {interval}", title(c.method), signed(c.mean))
         }
-        None => format!("{} {:+.3}", title(c.method), c.mean),
+        None => format!("{} {}", title(c.method), signed(c.mean)),
     }
 }

@@ -1,19 +1,24 @@
 //! How the sweep was made: data, settings, time, and what is missing.
 
 use maud::{Markup, html};
-use serde_json::Value;
 
-use crate::settings::Settings;
-use crate::sweep::report::verdict::title;
-use crate::sweep::{Results, Subsets};
+use super::settings::changes;
+use crate::Result;
+use crate::roles::Roles;
+use crate::run::folder::read_json;
+use crate::sweep::protocol::Pretraining;
+use crate::sweep::report::words::{number, time};
+use crate::sweep::{Plan, Results, Subsets};
 
 /// The section.
-pub fn made(results: &Results) -> Markup {
+///
+/// # Errors
+/// When the split of a run cannot be read.
+pub fn made(results: &Results) -> Result<Markup> {
     let plan = &results.plan;
     let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(", ") };
     let shared = &plan.arms[0].candidates[0].settings;
     let counts = plan.counts.iter().map(|c| c.map_or("all".to_owned(), |count| count.to_string()));
-    let seconds: f64 = results.cells.iter().map(|cell| cell.record.ending.seconds).sum();
     let folders = |paths: &[std::path::PathBuf], none: &str| match paths {
         [] => none.to_owned(),
         paths => list(paths.iter().map(|path| path.display().to_string()).collect()),
@@ -21,6 +26,7 @@ pub fn made(results: &Results) -> Markup {
     let facts = [
         ("Data", folders(&plan.data, "the built-in cohort")),
         ("Test subjects", folders(&plan.test, "held out of the data")),
+        ("By role", roles(results)?),
         (
             "Split",
             match &shared.subjects.split {
@@ -53,31 +59,17 @@ pub fn made(results: &Results) -> Markup {
                 shared.network.channels
             ),
         ),
-        ("Time of the cells", format!("{:.1} hours, all together", seconds / 3600.0)),
+        ("Time", times(results)),
         ("Program", format!("cine {}", env!("CARGO_PKG_VERSION"))),
     ];
-    html! {
+    Ok(html! {
         section id="made" {
             h2 { "How it was made" }
             div.scroll { table { tbody { @for (name, value) in &facts {
                 tr { th { (name) } td { (value) } }
             } } } }
             h3 { "Settings that differ from the preset" }
-            div.scroll { table {
-                thead { tr { th { "Method" } th { "Settings" } } }
-                tbody { @for choice in &results.choices {
-                    @let candidate = choice.chosen.and_then(|chosen| choice.candidates.get(chosen));
-                    tr {
-                        td { (title(choice.method)) }
-                        td { @match candidate {
-                            Some(candidate) => @for change in changed(&candidate.settings) {
-                                code { (change) } " "
-                            },
-                            None => "not chosen yet",
-                        } }
-                    }
-                } }
-            } }
+            (changes(results))
             p.faint { "Every setting of every run is in its settings.json, and all that was tried in sweep.json." }
             @if !results.lost.is_empty() {
                 h3 { "Cells without results" }
@@ -85,7 +77,7 @@ pub fn made(results: &Results) -> Markup {
                     thead { tr { th { "Cell" } th { "Why" } th { "Last weights" } } }
                     tbody { @for lost in &results.lost { tr {
                         td { (lost.cell.described()) }
-                        td { (lost.failed.as_deref().unwrap_or("not done")) }
+                        td.said { (lost.failed.as_deref().unwrap_or("not done")) }
                         td { @if let Some(path) = &lost.checkpoint { (path.display()) } }
                     } } }
                 } }
@@ -110,27 +102,47 @@ pub fn made(results: &Results) -> Markup {
                 } }
             }
         }
+    })
+}
+
+/// Who trained, validated and tested.
+fn roles(results: &Results) -> Result<String> {
+    // The cells of one table and count have all the same, but for who has labels.
+    let with_most = results.cells.iter().max_by_key(|cell| cell.record.train_subjects);
+    let path = with_most.map(|cell| cell.run.split()).filter(|path| path.exists());
+    let Some(path) = path else { return Ok("not known yet".into()) };
+    let Roles { train, valid, test, labelled } = read_json(&path)?;
+    Ok(format!(
+        "{} to train on, {} of them with labels at most; {} to validate; {} to test",
+        number(train.len(), "subject"),
+        labelled.len(),
+        valid.len(),
+        test.len()
+    ))
+}
+
+/// What the parts of the sweep took.
+fn times(results: &Results) -> String {
+    let Results { plan, choices, cells, .. } = results;
+    let cells: f64 = cells.iter().map(|cell| cell.record.ending.seconds).sum();
+    let trials = choices.iter().flat_map(|choice| &choice.candidates);
+    let trials: f64 = trials.filter_map(|t| t.trial.as_ref()).map(|t| t.ending.seconds).sum();
+    let parts = [("cells", cells), ("trials", trials), ("pretraining", pretraining(plan, results))];
+    let parts = parts.iter().filter(|(_, seconds)| *seconds > 0.0);
+    let parts: Vec<String> = parts.map(|(what, s)| format!("{} of {what}", time(*s))).collect();
+    match parts.is_empty() {
+        true => "nothing is done yet".into(),
+        false => format!("{}, all processes together", parts.join(", ")),
     }
 }
 
-/// `KEY=VALUE` of what is not as in the preset, but for what is of the subjects and the seed.
-fn changed(settings: &Settings) -> Vec<String> {
-    let preset = Settings::preset(settings.preset, settings.method).to_value();
-    let (Ok(preset), Ok(found)) = (preset, settings.to_value()) else { return vec![] };
-    let mut changes = Vec::new();
-    differ("", &preset, &found, &mut changes);
-    changes
-}
-
-fn differ(path: &str, preset: &Value, found: &Value, changes: &mut Vec<String>) {
-    match (preset, found) {
-        (Value::Object(preset), Value::Object(found)) => {
-            for (key, value) in found {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                differ(&path, preset.get(key).unwrap_or(&Value::Null), value, changes);
-            }
+fn pretraining(plan: &Plan, results: &Results) -> f64 {
+    let mut seconds = 0.0;
+    for (arm, choice) in plan.arms.iter().zip(&results.choices) {
+        for pretraining in Pretraining::all(arm) {
+            let tried = choice.candidates.get(pretraining.index);
+            seconds += tried.and_then(|t| t.pretrained.as_ref()).map_or(0.0, |e| e.seconds);
         }
-        _ if preset == found => {}
-        _ => changes.push(format!("{path}={found}")),
     }
+    seconds
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::chart::place;
 use crate::settings::Method;
-use crate::sweep::report::verdict::title;
+use crate::sweep::report::words::title;
 
 /// Colours and markers that there are.
 const STYLES: usize = 7;

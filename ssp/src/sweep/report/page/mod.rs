@@ -6,15 +6,17 @@ mod forest;
 mod made;
 mod marks;
 mod protocol;
+mod settings;
 mod worst;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::compare::{Comparison, Comparisons, Group, Keep, every};
-use super::markdown::cell;
+use super::markdown::entry;
 use super::parts::Part;
 use super::published::{COHORT, PUBLISHED};
-use super::verdict::title;
+use super::verdict::Verdict;
+use super::words::{self, Entry, interval, signed, title};
 use crate::Result;
 use crate::evaluate::Dice;
 use crate::settings::Method;
@@ -29,7 +31,7 @@ pub fn page(
     results: &Results,
     comparisons: &Comparisons,
     parts: &[Part],
-    verdict: &[String],
+    verdict: &Verdict,
 ) -> Result<String> {
     const TITLE: &str = "Does pretraining help, and with how few labelled subjects?";
     let source = results.source.as_deref().unwrap_or("no data yet");
@@ -49,9 +51,7 @@ pub fn page(
                 h1 { (TITLE) }
                 p.faint { (source) "; segmentation of short-axis cine MR, Dice in 3D on subjects that were \
                     held out." }
-                section.verdict id="verdict" {
-                    ul { @for sentence in verdict { li { (sentence) } } }
-                }
+                (in_words(verdict))
                 @if some {
                     (dice(comparisons))
                     (differences(comparisons))
@@ -63,11 +63,26 @@ pub fn page(
                     (published(comparisons))
                     (worst::worst(results, comparisons)?)
                 }
-                (made::made(results))
+                (made::made(results)?)
             }
         }
     };
     Ok(page.into_string())
+}
+
+fn in_words(verdict: &Verdict) -> Markup {
+    let lists =
+        [("What the numbers show", &verdict.shown), ("What they do not show", &verdict.limits)];
+    html! {
+        section.verdict id="verdict" {
+            @for (heading, sentences) in lists {
+                @if !sentences.is_empty() {
+                    h2 { (heading) }
+                    ul { @for sentence in sentences { li { (sentence) } } }
+                }
+            }
+        }
+    }
 }
 
 fn dice(comparisons: &Comparisons) -> Markup {
@@ -76,12 +91,13 @@ fn dice(comparisons: &Comparisons) -> Markup {
         section id="dice" {
             h2 { "Dice by method and labelled subjects" }
             p { "Mean over LV, myocardium and RV, frames and test subjects. ± is the standard deviation \
-                 over seeds (divisor n − 1), as are the bars of the chart." }
-            (means("Labelled subjects", comparisons, groups.iter().map(|group| {
+                 over seeds (divisor n − 1), as are the bars of the charts. Where a method has fewer seeds than \
+                 planned, their number is told." }
+            (means("Labelled", comparisons, groups.iter().map(|group| {
                 (group.count_in_words(), *group, &every as Keep)
             })))
             (marks::legend(&comparisons.methods))
-            div.grid { (curves::by_count("Mean of the structures", comparisons, Dice::mean, &every)) }
+            div.main { (curves::by_count("Mean of the structures", comparisons, Dice::mean, &every)) }
         }
     }
 }
@@ -93,16 +109,29 @@ fn means<'a>(
     rows: impl Iterator<Item = (String, &'a Group<'a>, Keep<'a>)>,
 ) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll { table.means {
             thead { tr {
                 th { (head) }
                 @for &method in &comparisons.methods { th.n { (title(method)) } }
             } }
             tbody { @for (name, group, keep) in rows { tr {
                 td { (name) }
-                @for &method in &comparisons.methods { td.n { (cell(group, method, keep)) } }
+                @for &method in &comparisons.methods { td.n { (entry_of(entry(group, method, keep))) } }
             } } }
         } }
+    }
+}
+
+fn entry_of(entry: Option<Entry>) -> Markup {
+    html! {
+        @match entry {
+            Some(Entry { mean, deviation, fewer }) => {
+                (mean)
+                @if let Some(deviation) = deviation { " " small { (deviation) } }
+                @if let Some(fewer) = fewer { " " small { (fewer) } }
+            },
+            None => "–",
+        }
     }
 }
 
@@ -118,13 +147,17 @@ fn differences(comparisons: &Comparisons) -> Markup {
     html! {
         section id="differences" {
             h2 { "Each pretraining less scratch" }
-            p { "Paired by test subject: Dice of a subject averaged over structures, frames and seeds, with \
-                 pretraining less without. Large marks: means; lines: 95 % intervals by bootstrap over \
-                 subjects; small dots: subjects. p is of Wilcoxon’s signed-rank test, corrected by Holm over \
-                 the methods of a count; below 0.05 it is printed bold." }
+            p { "Paired by test subject: Dice of a subject averaged over structures, frames and the seeds that \
+                 both have, with pretraining less without. Large marks: means; thick lines: 95 % intervals by \
+                 bootstrap over subjects; thin lines: 95 % intervals over seeds, as far as there is room; small \
+                 dots: subjects. p is of Wilcoxon’s signed-rank test, corrected \
+                 by Holm over the methods of a count; below 0.05 it is printed bold. The interval over seeds \
+                 is Student’s, of the mean difference of each seed: a training’s luck moves all test subjects \
+                 alike, and only seeds tell it from a difference between methods. All seeds of a method \
+                 share one pretraining, whose luck none of this tells." }
             div.grid {
                 @for group in &groups {
-                    @let heading = format!("{} labelled subjects", group.count_in_words());
+                    @let heading = curves::with_labels(group);
                     (forest::forest(&heading, &group.against_scratch, &axis))
                 }
             }
@@ -143,60 +176,53 @@ fn axis_of<'a>(comparisons: impl Iterator<Item = &'a Comparison>) -> Axis {
         values.extend(c.interval.into_iter().flatten());
         values.extend(&c.subjects);
     }
-    Axis::over("difference in Dice", values, 5)
+    forest::axis("difference in Dice", values)
 }
 
 fn differences_table<'a>(
     head: &str,
     rows: impl Iterator<Item = (String, &'a Comparison)>,
 ) -> Markup {
-    let p = |p: f64| if p < 0.001 { "< 0.001".to_owned() } else { format!("{p:.3}") };
-    let signed = |value: f64| format!("{value:+.3}").replace('-', "−");
     html! {
         div.scroll { table {
             thead { tr {
-                th { (head) } th { "Method" } th.n { "Subjects" } th.n { "Seeds" } th.n { "Difference" }
-                th.n { "95 % interval" } th.n { "p" } th.n { "p, corrected" }
+                th { (head) } th { "Method" } th.n { "Difference" } th.n { "95 %, subjects" }
+                th.n { "p, corrected" } th.n { "p" } th.n { "95 %, seeds" } th.n { "By seed" }
+                th.n { "Subjects" }
             } }
             tbody { @for (name, c) in rows { tr {
                 td { (name) }
                 td { (title(c.method)) }
-                td.n { (c.subjects.len()) }
-                td.n { (c.seeds) }
                 td.n { (signed(c.mean)) }
-                td.n {
-                    @match c.interval {
-                        Some([low, high]) => { (signed(low)) " to " (signed(high)) },
-                        None => "–",
-                    }
-                }
-                td.n { (p(c.p)) }
-                td.n.clear[c.is_clear()] { (p(c.corrected)) }
+                td.n { (c.interval.map_or("–".into(), interval)) }
+                td.n.clear[c.is_clear_of_networks()] { (words::p(c.corrected)) }
+                td.n { (words::p(c.p)) }
+                td.n { (c.over_seeds.map_or("–".into(), interval)) }
+                td.n { (c.seeds.iter().map(|seed| signed(*seed)).collect::<Vec<_>>().join(", ")) }
+                td.n { (c.subjects.len()) }
             } } }
         } }
     }
 }
 
 fn table_of(part: &Part, comparisons: &Comparisons) -> Markup {
-    let axis = axis_of(part.differences.iter().flat_map(|(_, of_methods)| of_methods));
+    let axis = axis_of(part.differences.iter().flat_map(|of| &of.comparisons));
     html! {
         section {
             h2 { (part.title) }
             p { (part.what) }
-            (means("Tested on", comparisons, part.rows.iter().map(|row| {
+            (means(part.head, comparisons, part.rows.iter().map(|row| {
                 (row.name.clone(), row.group, row.keep.as_ref() as Keep)
             })))
             @if !part.differences.is_empty() {
                 h3 { "Paired differences" }
-                p { "Each pretraining less scratch of the same row, unless it says otherwise; corrected over \
-                     the methods of a row." }
+                p { "Each pretraining less scratch, on the same frames and with the same labels, unless it says \
+                     otherwise; corrected over the methods of a row." }
                 div.grid {
-                    @for (name, of_methods) in &part.differences {
-                        (forest::forest(name, of_methods, &axis))
-                    }
+                    @for of in &part.differences { (forest::forest(&of.name, &of.comparisons, &axis)) }
                 }
-                (differences_table("Of", part.differences.iter().flat_map(|(name, of_methods)| {
-                    of_methods.iter().map(|c| (name.clone(), c))
+                (differences_table("Of", part.differences.iter().flat_map(|of| {
+                    of.comparisons.iter().map(|c| (of.name.clone(), c))
                 })))
             }
         }
@@ -206,8 +232,8 @@ fn table_of(part: &Part, comparisons: &Comparisons) -> Markup {
 fn published(comparisons: &Comparisons) -> Markup {
     let ours = |labelled: Option<usize>, method: Method| {
         let group = comparisons.table(Table::Subjects).find(|group| group.labelled == labelled)?;
-        let found = cell(group, method, &every);
-        (found != "-").then(|| format!("{found} with {} labelled", group.count_in_words()))
+        let found = entry(group, method, &every)?.line();
+        Some(format!("{found}, {} labelled", group.count_in_words()))
     };
     html! {
         section id="published" {

@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::chart::{Axis, Chart, Line, Point};
 use super::marks::legend_of;
+use super::settings::taken;
 use crate::settings::Method;
-use crate::sweep::report::level::{LEVEL, Level};
-use crate::sweep::report::verdict::title;
-use crate::sweep::{Choice, Done, Look, Results, Tried};
+use crate::sweep::report::level::{LEVEL, LOSS_LEVEL, Level};
+use crate::sweep::report::words::{number, percent, signed, title};
+use crate::sweep::{Choice, Done, Look, Results, Table, Tried};
 
 /// The section.
 pub fn protocol(results: &Results) -> Markup {
@@ -21,14 +22,18 @@ pub fn protocol(results: &Results) -> Markup {
                 p { "By validation subjects alone, before any cell was tested: each candidate was pretrained, \
                      fine-tuned with " (labelled) " labelled subjects (seed " (seed) "), and the one with the \
                      highest Dice on the validation subjects at its lowest validation loss was taken for all \
-                     cells of the method. “Last quarter” is what the best validation Dice of the last \
-                     quarter of the steps had over that of the quarter before; below " (LEVEL) " it counts as \
-                     levelled off." }
+                     cells of the method. Methods with one candidate take it: nothing was chosen there." }
             } @else {
                 p { "Nothing was chosen: settings are as they were given. The validation curves of the cells \
-                     show whether they had levelled off: below " (LEVEL) " over the last quarter of the steps \
-                     counts as such." }
+                     show whether trainings had levelled off." }
             }
+            p { "“Last quarter” compares the best value of the last quarter of the optimiser steps with the best \
+                 of the quarter before: a gain of Dice below " (LEVEL) ", or a fall of the loss by less than "
+                (format!("{:.0}", 100.0 * LOSS_LEVEL)) " % of itself, counts as levelled off. Where learning \
+                 rates fall towards the end, so does what a step can change: a level end does not show that a \
+                 longer training would give no more." }
+            h3 { "What was taken" }
+            (taken(results))
             @for choice in &results.choices { (arm(results, choice)) }
         }
     }
@@ -50,10 +55,15 @@ fn arm(results: &Results, choice: &Choice) -> Markup {
         @let levels: Vec<f64> = cells.iter().filter_map(|c| Level::of_dice(&c.looks)).map(|l| l.gain()).collect();
         @if !levels.is_empty() {
             @let level = levels.iter().filter(|gain| **gain < LEVEL).count();
-            p { "Cells: " (level) " of " (levels.len()) " had levelled off; their last quarter added "
-                (format!("{:+.3}", levels.iter().sum::<f64>() / levels.len() as f64).replace('-', "−"))
-                " on average." }
+            p { "Of " (number(levels.len(), "cell")) " of all tables " (level) " had levelled off; their last \
+                 quarter changed validation Dice by "
+                (signed(levels.iter().sum::<f64>() / levels.len() as f64)) " on average." }
+        } @else if !cells.is_empty() {
+            p { "Whether its cells had levelled off is not known: too few validations gave a Dice." }
         }
+        @let (by_count, counts) = of_cells(&cells);
+        @if tried { p.faint { "What was tried:" } (legend_of(&key(choice))) }
+        @if !counts.is_empty() { p.faint { "Cells, by labelled subjects:" } (legend_of(&counts)) }
         div.grid {
             @if tried {
                 (curves("Validation Dice of what was tried", named(choice, |c| &c.finetuning), |l| l.dice, "Dice"))
@@ -61,20 +71,36 @@ fn arm(results: &Results, choice: &Choice) -> Markup {
             @if choice.method != Method::Scratch {
                 (curves("Validation loss of pretraining", pretrainings(choice), |l| Some(l.loss), "loss"))
             }
-            (curves("Validation Dice of the cells", of_cells(&cells), |l| l.dice, "Dice"))
-        }
-        @if tried {
-            @let names = choice.candidates.iter().enumerate();
-            (legend_of(&names.map(|(n, c)| (n, c.changes.clone())).collect::<Vec<_>>()))
+            (curves("Validation Dice of the cells, by labelled subjects", by_count, |l| l.dice, "Dice"))
         }
     }
+}
+
+/// What was tried, by the numbers of colours and markers.
+fn key(choice: &Choice) -> Vec<(usize, String)> {
+    choice.candidates.iter().enumerate().map(|(n, tried)| (n, brief(&tried.changes))).collect()
+}
+
+/// Changes by the last parts of their keys: `learning_rate=0.02`, with `pretrain` or `finetune` before it.
+fn brief(changes: &str) -> String {
+    let short = |change: &str| {
+        let (key, value) = change.split_once('=').unwrap_or((change, ""));
+        let (first, last) = (key.split('.').next(), key.split('.').next_back());
+        format!(
+            "{} {} {value}",
+            first.unwrap_or_default(),
+            last.unwrap_or_default().replace('_', " ")
+        )
+    };
+    changes.split(' ').map(short).collect::<Vec<_>>().join(", ")
 }
 
 fn candidates(choice: &Choice) -> Markup {
     html! {
         div.scroll { table {
             thead { tr {
-                th { "Tried" } th.n { "Validation Dice" } th.n { "Last quarter" } th.n { "Pretraining loss" }
+                th { "Tried" } th.n { "Validation Dice" } th.n { "Last quarter" }
+                @if choice.method != Method::Scratch { th.n { "Pretraining loss" } th.n { "Last quarter" } }
                 th { "" }
             } }
             tbody { @for (index, tried) in choice.candidates.iter().enumerate() {
@@ -83,8 +109,11 @@ fn candidates(choice: &Choice) -> Markup {
                     td { @for change in tried.changes.split(' ') { code { (change) } " " } }
                     td.n.clear[taken] { (dice(tried)) }
                     td.n { (Level::of_dice(&tried.finetuning).map_or("–".into(), |l| signed(l.gain()))) }
-                    td.n { (loss(tried)) }
-                    td { @if taken { "taken" } @else { (trouble(tried)) } }
+                    @if choice.method != Method::Scratch {
+                        td.n { (tried.pretraining.last().map_or("–".into(), |look| format!("{:.3}", look.loss))) }
+                        td.n { (Level::of_loss(&tried.pretraining).map_or("–".into(), |l| percent(l.share()))) }
+                    }
+                    td.said { @if taken { "taken" } @else { (trouble(tried)) } }
                 }
             } }
         } }
@@ -96,39 +125,23 @@ fn dice(tried: &Tried) -> String {
     dice.map_or("–".into(), |dice| format!("{dice:.3}"))
 }
 
-/// The last validation loss of pretraining, and by how much of itself it fell at the end.
-fn loss(tried: &Tried) -> String {
-    match (tried.pretraining.last(), Level::of_loss(&tried.pretraining)) {
-        (Some(last), Some(level)) => {
-            format!("{:.3} ({:+.1} %)", last.loss, 100.0 * level.gain() / level.before.abs())
-        }
-        (Some(last), None) => format!("{:.3}", last.loss),
-        _ => "–".into(),
-    }
-}
-
 /// Why a candidate has no result.
 fn trouble(tried: &Tried) -> String {
-    match &tried.trial {
-        None => "not over".into(),
-        Some(trial) => trial.ending.why.clone().unwrap_or_default(),
+    let pretraining = tried.pretrained.as_ref().filter(|ending| !ending.is_done());
+    match (&tried.trial, pretraining) {
+        (_, Some(ending)) => ending.why.clone().unwrap_or_default(),
+        (None, None) => "not over".into(),
+        (Some(trial), None) => trial.ending.why.clone().unwrap_or_default(),
     }
 }
 
 fn pretraining_in_words(level: Level) -> String {
+    let still = if level.share() <= -LOSS_LEVEL { "was still falling" } else { "had levelled off" };
     format!(
-        "Pretraining: validation loss {:.3}, {} % in the last quarter.",
+        "The validation loss of pretraining {still}: {:.3}, {} over the last quarter.",
         level.last,
-        signed_by(100.0 * level.gain() / level.before.abs(), 1)
+        percent(level.share())
     )
-}
-
-fn signed(value: f64) -> String {
-    signed_by(value, 3)
-}
-
-fn signed_by(value: f64, places: usize) -> String {
-    format!("{value:+.places$}").replace('-', "−")
 }
 
 /// Curves by name and style.
@@ -151,19 +164,20 @@ fn pretrainings(choice: &Choice) -> Named<'_> {
     all
 }
 
-fn of_cells<'a>(cells: &[&'a Done]) -> Named<'a> {
-    // A colour for each count.
-    let mut counts: Vec<String> = Vec::new();
+/// Cells of the table of counts, a colour for each count, and what the colours mean.
+fn of_cells<'a>(cells: &[&'a Done]) -> (Named<'a>, Vec<(usize, String)>) {
+    let mut counts: Vec<(usize, String)> = Vec::new();
     let mut named = Vec::new();
-    for done in cells {
+    let by_count = |done: &&&Done| done.record.cell.table == Table::Subjects;
+    for done in cells.iter().filter(by_count).filter(|done| !done.looks.is_empty()) {
         let count = done.record.cell.count();
-        let style = counts.iter().position(|known| *known == count).unwrap_or(counts.len());
+        let style = counts.iter().position(|(_, known)| *known == count).unwrap_or(counts.len());
         if style == counts.len() {
-            counts.push(count.clone());
+            counts.push((style, count));
         }
         named.push((done.record.cell.described(), style, done.looks.as_slice()));
     }
-    named
+    (named, counts)
 }
 
 fn curves(

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
 
 use crate::sweep::report::compare::{Comparisons, Group, by_subject_of, every};
-use crate::sweep::report::verdict::title;
+use crate::sweep::report::words::title;
 use crate::sweep::{Done, Results, Table};
 use crate::{Error, Result};
 
@@ -31,7 +31,7 @@ pub fn worst(results: &Results, comparisons: &Comparisons) -> Result<Markup> {
         figures.push(html! {
             figure {
                 figcaption { (method) ", seed " (seed) ": " (subject) ", Dice " (format!("{dice:.3}")) }
-                img src={ "data:image/png;base64," (STANDARD.encode(bytes)) } loading="lazy"
+                img src={ "data:image/png;base64," (STANDARD.encode(bytes)) }
                     alt={ "Prediction beside truth, " (method) ", " (subject) };
                 small.faint { (shown.display()) }
             }
@@ -46,7 +46,7 @@ pub fn worst(results: &Results, comparisons: &Comparisons) -> Result<Markup> {
             p { "With " (group.count_in_words()) " labelled subjects: the test subject with the lowest mean Dice \
                  of each method, of the seed in which it was lowest. Every run has such a picture, and those of \
                  the median and the best." }
-            div.grid { @for figure in figures { (figure) } }
+            div.grid.wide { @for figure in figures { (figure) } }
         }
     })
 }
