@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod data;
 mod evaluate;
+mod interrupt;
 mod options;
 mod predict;
 mod sweep;
@@ -65,6 +66,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    interrupt::answer();
     // What the libraries warn of; results go to standard output.
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
