@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod data;
 mod evaluate;
+mod interrupt;
 mod options;
 mod predict;
 mod sweep;
@@ -65,6 +66,15 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    interrupt::answer();
+    // What the libraries warn of; results go to standard output.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .init();
     if let Some(threads) = cli.threads {
         // Fails only if the pool is already running, which nothing before this line can cause.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();

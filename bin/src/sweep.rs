@@ -11,8 +11,8 @@ use ssp::train::Watcher;
 use ssp::{Error, Result};
 
 use crate::options::{Device, MethodName, SettingOptions};
-use crate::print;
 use crate::watch::Terminal;
+use crate::{interrupt, print};
 
 /// Trains every method with every number of labelled subjects and every seed, and compares them.
 ///
@@ -165,6 +165,7 @@ impl Sweep {
             true => Plan::read(&self.out)?,
             false => self.plan(&watcher)?,
         };
+        interrupt::sweep_goes_on(&self.out);
         let failed = sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
         print(&sweep::write(&self.out)?);
         print(&format!("\nsweep folder: {}\n", self.out.display()));

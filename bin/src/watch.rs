@@ -1,13 +1,14 @@
 //! A progress bar on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ssp::train::Watcher;
 
-use crate::tell;
+use crate::{interrupt, tell};
 
 /// Tells on standard error how a job goes.
 pub struct Terminal {
@@ -46,6 +47,11 @@ impl Watcher for Terminal {
             Some(Job { bar: Some(bar), .. }) => bar.suspend(|| tell(text)),
             _ => tell(text),
         }
+    }
+
+    fn folder(&self, path: &Path) {
+        interrupt::run_goes_on(path);
+        self.note(&format!("run folder: {}", path.display()));
     }
 
     fn begin(&self, name: &str, total: u64) {

@@ -100,7 +100,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let _held = folder.prepare(settings)?;
     roles.keep(&folder)?;
     keep_job(job, weights.as_deref(), &folder)?;
-    watcher.note(&format!("run folder: {}", folder.path().display()));
+    watcher.folder(folder.path());
     watcher.note(&format!(
         "{}: {} train ({} with labels), {} validate, {} test",
         cohort.source,

@@ -4,7 +4,7 @@
 //! of the books, replaced at once. Batches are named by epoch and index, so a stage that was cut
 //! off and resumed ends with the same bits as one that was not.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use nn::checkpoint::{self, Metadata};
@@ -26,6 +26,11 @@ use crate::{Error, Result};
 pub trait Watcher: Sync {
     /// Something worth a line.
     fn note(&self, text: &str);
+
+    /// The folder that a run has, from which it can go on.
+    fn folder(&self, path: &Path) {
+        self.note(&format!("run folder: {}", path.display()));
+    }
 
     /// A job of so many parts begins.
     fn begin(&self, name: &str, total: u64);
@@ -140,7 +145,7 @@ impl Stage<'_> {
         &self,
         task: &mut dyn Task,
         samplers: &[Sampler],
-        metrics: &std::path::Path,
+        metrics: &Path,
         watcher: &dyn Watcher,
     ) -> Result<State> {
         std::fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;

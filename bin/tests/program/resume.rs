@@ -110,3 +110,34 @@ fn a_reader_that_leaves_does_not_end_the_training() {
     assert!(child.wait().unwrap().success());
     assert!(desk.path("run/result.json").exists());
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_interruption_says_how_to_go_on() {
+    let desk = Desk::new();
+    let more = ["--method", "scratch", "--set", "finetune.epochs=100000"];
+    let train = desk.train("run", &more);
+    // Shells have what runs in the background ignore interruptions, and this may run there.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(train.get_program()).args(train.get_args());
+    command.current_dir(train.get_current_dir().unwrap());
+    for (name, value) in train.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    let child = start(command);
+    let begun = Instant::now();
+    while !desk.path("run/metrics.csv").exists() && begun.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    assert!(
+        told.ends_with(
+            "interrupted; the same command with --out run goes on from what was last saved\n"
+        ),
+        "{told}"
+    );
+}

@@ -145,3 +145,23 @@ fn every_method_pretrains_and_shows_what_it_saw_and_learned() {
         assert!(there("finetune/best.safetensors") && there("result.json"), "{method}");
     }
 }
+
+#[test]
+fn a_damaged_cache_is_told_of_and_built_again() {
+    let desk = Desk::new();
+    let cache = desk.path("cache");
+    let trained = |out: &str| {
+        let output = desk.train(out, &["--method", "scratch"]).env("CINE_CACHE", &cache).output();
+        let output = output.unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(!trained("one").contains("WARN"));
+    let file = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let told = trained("two");
+    let line = told.lines().find(|line| line.contains("WARN")).unwrap_or_else(|| panic!("{told}"));
+    assert!(line.contains("it is built again"), "{line}");
+    assert_eq!(std::fs::read(&file).unwrap(), whole);
+}
