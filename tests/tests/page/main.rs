@@ -1,8 +1,8 @@
 //! The report of a sweep in a browser: every figure is drawn, and it is readable at the width of a phone
 //! as at that of a screen, light and dark.
 //!
-//! Chromium is found by the environment variable `CHROME` or by `PATH`. The page and pictures of it are kept
-//! in the folder that `CINE_PAGES` names, if it does.
+//! Chromium is found by the environment variable `CHROME` or by `PATH`. If `CINE_PAGES` names a folder, the page
+//! and pictures of it are kept there; if `CINE_PAGE` names a report, that is looked at instead of a made-up one.
 
 mod chromium;
 
@@ -109,6 +109,9 @@ fn show(browser: &mut Chromium, page: &Path) {
 #[test]
 fn every_figure_is_drawn_at_any_width() {
     let Some(mut browser) = browser() else { return };
+    if let Some(page) = std::env::var_os("CINE_PAGE") {
+        return show(&mut browser, Path::new(&page));
+    }
     let folder = TempDir::new().unwrap();
     made_up::whole(folder.path());
     sweep::write(folder.path()).unwrap();

@@ -333,6 +333,9 @@ fn seeds(results: &Results, groups: &[&Group]) -> Option<String> {
 fn levels(comparisons: &Comparisons) -> Option<String> {
     let (mut rising, mut level, mut unknown) = (vec![], vec![], vec![]);
     for &method in &comparisons.methods {
+        if comparisons.table(Table::Subjects).all(|group| group.side(method).is_none()) {
+            continue;
+        }
         let mut known = false;
         let mut counts = Vec::new();
         for group in comparisons.table(Table::Subjects) {

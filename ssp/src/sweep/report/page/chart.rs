@@ -208,7 +208,7 @@ fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
 
 /// What a text at a mark takes, with a gap.
 fn width(text: &str) -> f64 {
-    LETTER * text.chars().count() as f64 + 8.0
+    LETTER * text.chars().count() as f64 + 11.0
 }
 
 /// A coordinate to a tenth.

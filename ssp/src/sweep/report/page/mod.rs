@@ -7,19 +7,17 @@ mod made;
 mod marks;
 mod protocol;
 mod settings;
+mod study;
+mod tables;
 mod worst;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::compare::{Comparison, Comparisons, Group, Keep, every};
-use super::markdown::entry;
 use super::parts::Part;
-use super::published::{COHORT, PUBLISHED};
 use super::verdict::Verdict;
-use super::words::{self, Entry, interval, signed, title};
 use crate::Result;
 use crate::evaluate::Dice;
-use crate::settings::Method;
 use crate::sweep::{Results, Table};
 use chart::Axis;
 
@@ -60,7 +58,7 @@ pub fn page(
                 }
                 (protocol::protocol(results))
                 @if some {
-                    (published(comparisons))
+                    (study::study(comparisons))
                     (worst::worst(results, comparisons)?)
                 }
                 (made::made(results)?)
@@ -78,11 +76,19 @@ fn in_words(verdict: &Verdict) -> Markup {
             @for (heading, sentences) in lists {
                 @if !sentences.is_empty() {
                     h2 { (heading) }
-                    ul { @for sentence in sentences { li { (sentence) } } }
+                    ul { @for sentence in sentences { li { (unbroken(sentence)) } } }
                 }
             }
         }
     }
+}
+
+/// A sentence whose numbers stay with what they are of.
+fn unbroken(sentence: &str) -> String {
+    sentence
+        .replace("p = ", "p\u{a0}=\u{a0}")
+        .replace("p < ", "p\u{a0}<\u{a0}")
+        .replace("95 %", "95\u{a0}%")
 }
 
 fn dice(comparisons: &Comparisons) -> Markup {
@@ -93,44 +99,11 @@ fn dice(comparisons: &Comparisons) -> Markup {
             p { "Mean over LV, myocardium and RV, frames and test subjects. ± is the standard deviation \
                  over seeds (divisor n − 1), as are the bars of the charts. Where a method has fewer seeds than \
                  planned, their number is told." }
-            (means("Labelled", comparisons, groups.iter().map(|group| {
+            (tables::means("Labelled", comparisons, groups.iter().map(|group| {
                 (group.count_in_words(), *group, &every as Keep)
             })))
             (marks::legend(&comparisons.methods))
             div.main { (curves::by_count("Mean of the structures", comparisons, Dice::mean, &every)) }
-        }
-    }
-}
-
-/// A table of means and deviations, a column for each method.
-fn means<'a>(
-    head: &str,
-    comparisons: &Comparisons,
-    rows: impl Iterator<Item = (String, &'a Group<'a>, Keep<'a>)>,
-) -> Markup {
-    html! {
-        div.scroll { table.means {
-            thead { tr {
-                th { (head) }
-                @for &method in &comparisons.methods { th.n { (title(method)) } }
-            } }
-            tbody { @for (name, group, keep) in rows { tr {
-                td { (name) }
-                @for &method in &comparisons.methods { td.n { (entry_of(entry(group, method, keep))) } }
-            } } }
-        } }
-    }
-}
-
-fn entry_of(entry: Option<Entry>) -> Markup {
-    html! {
-        @match entry {
-            Some(Entry { mean, deviation, fewer }) => {
-                (mean)
-                @if let Some(deviation) = deviation { " " small { (deviation) } }
-                @if let Some(fewer) = fewer { " " small { (fewer) } }
-            },
-            None => "–",
         }
     }
 }
@@ -161,8 +134,8 @@ fn differences(comparisons: &Comparisons) -> Markup {
                     (forest::forest(&heading, &group.against_scratch, &axis))
                 }
             }
-            (differences_table("Labelled", groups.iter().flat_map(|group| {
-                group.against_scratch.iter().map(|c| (group.count_in_words(), c))
+            (tables::differences("Labelled", groups.iter().map(|group| {
+                (group.count_in_words(), group.against_scratch.as_slice())
             })))
         }
     }
@@ -179,39 +152,13 @@ fn axis_of<'a>(comparisons: impl Iterator<Item = &'a Comparison>) -> Axis {
     forest::axis("difference in Dice", values)
 }
 
-fn differences_table<'a>(
-    head: &str,
-    rows: impl Iterator<Item = (String, &'a Comparison)>,
-) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr {
-                th { (head) } th { "Method" } th.n { "Difference" } th.n { "95 %, subjects" }
-                th.n { "p, corrected" } th.n { "p" } th.n { "95 %, seeds" } th.n { "By seed" }
-                th.n { "Subjects" }
-            } }
-            tbody { @for (name, c) in rows { tr {
-                td { (name) }
-                td { (title(c.method)) }
-                td.n { (signed(c.mean)) }
-                td.n { (c.interval.map_or("–".into(), interval)) }
-                td.n.clear[c.is_clear_of_networks()] { (words::p(c.corrected)) }
-                td.n { (words::p(c.p)) }
-                td.n { (c.over_seeds.map_or("–".into(), interval)) }
-                td.n { (c.seeds.iter().map(|seed| signed(*seed)).collect::<Vec<_>>().join(", ")) }
-                td.n { (c.subjects.len()) }
-            } } }
-        } }
-    }
-}
-
 fn table_of(part: &Part, comparisons: &Comparisons) -> Markup {
     let axis = axis_of(part.differences.iter().flat_map(|of| &of.comparisons));
     html! {
         section {
             h2 { (part.title) }
             p { (part.what) }
-            (means(part.head, comparisons, part.rows.iter().map(|row| {
+            (tables::means(part.head, comparisons, part.rows.iter().map(|row| {
                 (row.name.clone(), row.group, row.keep.as_ref() as Keep)
             })))
             @if !part.differences.is_empty() {
@@ -221,35 +168,10 @@ fn table_of(part: &Part, comparisons: &Comparisons) -> Markup {
                 div.grid {
                     @for of in &part.differences { (forest::forest(&of.name, &of.comparisons, &axis)) }
                 }
-                (differences_table("Of", part.differences.iter().flat_map(|of| {
-                    of.comparisons.iter().map(|c| (of.name.clone(), c))
+                (tables::differences("Of", part.differences.iter().map(|of| {
+                    (of.name.clone(), of.comparisons.as_slice())
                 })))
             }
-        }
-    }
-}
-
-fn published(comparisons: &Comparisons) -> Markup {
-    let ours = |labelled: Option<usize>, method: Method| {
-        let group = comparisons.table(Table::Subjects).find(|group| group.labelled == labelled)?;
-        let found = entry(group, method, &every)?.line();
-        Some(format!("{found}, {} labelled", group.count_in_words()))
-    };
-    html! {
-        section id="published" {
-            h2 { "Beside the study" }
-            p { (COHORT) }
-            div.scroll { table {
-                thead { tr {
-                    th { "Labelled" } th { "Method" } th.n { "Study (another cohort)" } th.n { "Here" }
-                } }
-                tbody { @for figure in &PUBLISHED { tr {
-                    td { (figure.labelled.map_or("all".to_owned(), |count| count.to_string())) }
-                    td { (title(figure.method)) }
-                    td.n { (format!("{:.2}", figure.dice)) }
-                    td.n { (ours(figure.labelled, figure.method).unwrap_or("–".into())) }
-                } } }
-            } }
         }
     }
 }

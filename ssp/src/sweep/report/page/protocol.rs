@@ -50,6 +50,8 @@ fn arm(results: &Results, choice: &Choice) -> Markup {
         } @else if choice.method != Method::Scratch {
             @if let Some(level) = choice.candidates.first().and_then(|c| Level::of_loss(&c.pretraining)) {
                 p { (pretraining_in_words(level)) }
+            } @else {
+                p { "Whether its pretraining had levelled off is not known: too few validation losses were taken." }
             }
         }
         @let levels: Vec<f64> = cells.iter().filter_map(|c| Level::of_dice(&c.looks)).map(|l| l.gain()).collect();
@@ -106,7 +108,7 @@ fn candidates(choice: &Choice) -> Markup {
             tbody { @for (index, tried) in choice.candidates.iter().enumerate() {
                 @let taken = choice.chosen == Some(index);
                 tr {
-                    td { @for change in tried.changes.split(' ') { code { (change) } " " } }
+                    td { (brief(&tried.changes)) }
                     td.n.clear[taken] { (dice(tried)) }
                     td.n { (Level::of_dice(&tried.finetuning).map_or("–".into(), |l| signed(l.gain()))) }
                     @if choice.method != Method::Scratch {
