@@ -83,16 +83,18 @@ fn key(choice: &Choice) -> Vec<(usize, String)> {
     choice.candidates.iter().enumerate().map(|(n, tried)| (n, brief(&tried.changes))).collect()
 }
 
-/// Changes by the last parts of their keys: `learning_rate=0.02`, with `pretrain` or `finetune` before it.
+/// Changes in short: `pretraining rate 0.02, fine-tuning rate 0.4`.
 fn brief(changes: &str) -> String {
     let short = |change: &str| {
         let (key, value) = change.split_once('=').unwrap_or((change, ""));
-        let (first, last) = (key.split('.').next(), key.split('.').next_back());
-        format!(
-            "{} {} {value}",
-            first.unwrap_or_default(),
-            last.unwrap_or_default().replace('_', " ")
-        )
+        let stage = match key.split('.').next() {
+            Some("pretrain") => "pretraining",
+            Some("finetune") => "fine-tuning",
+            other => other.unwrap_or_default(),
+        };
+        let last = key.split('.').next_back().unwrap_or_default();
+        let what = if last.ends_with("learning_rate") { "rate" } else { &last.replace('_', " ") };
+        format!("{stage} {what} {value}")
     };
     changes.split(' ').map(short).collect::<Vec<_>>().join(", ")
 }
@@ -108,7 +110,7 @@ fn candidates(choice: &Choice) -> Markup {
             tbody { @for (index, tried) in choice.candidates.iter().enumerate() {
                 @let taken = choice.chosen == Some(index);
                 tr {
-                    td { (brief(&tried.changes)) }
+                    td.tried { (brief(&tried.changes)) }
                     td.n.clear[taken] { (dice(tried)) }
                     td.n { (Level::of_dice(&tried.finetuning).map_or("–".into(), |l| signed(l.gain()))) }
                     @if choice.method != Method::Scratch {
