@@ -160,7 +160,7 @@ fn a_folder_keeps_its_plan() {
     let path = folder.path().join("sweep.json");
     let mut tree: serde_json::Value = crate::run::folder::read_json(&path).unwrap();
     let finetune = tree.pointer_mut("/arms/0/candidates/0/settings/finetune").unwrap();
-    finetune.as_object_mut().unwrap().remove("steps");
+    finetune.as_object_mut().unwrap().remove("min_delta");
     std::fs::write(&path, tree.to_string()).unwrap();
     assert_eq!(Plan::read(folder.path()).unwrap(), one);
     tree["arms"] = serde_json::json!([]);

@@ -385,9 +385,10 @@ fn missing(results: &Results) -> Vec<String> {
     let all = results.lost.len() + results.cells.len();
     let what = match (failed, waiting) {
         (0, 0) => None,
-        (0, _) => Some(format!("{waiting} not done yet")),
+        (0, 1) => Some("1 is not done yet".into()),
+        (0, _) => Some(format!("{waiting} are not done yet")),
         (_, 0) => Some(format!("{failed} failed")),
-        _ => Some(format!("{failed} failed and {waiting} not done yet")),
+        _ => Some(format!("{failed} failed and {waiting} are not done yet")),
     };
     if let Some(what) = what {
         said.push(format!("Of {all} cells {what}; what is said here is of the others."));

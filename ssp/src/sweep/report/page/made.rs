@@ -8,7 +8,12 @@ use crate::roles::Roles;
 use crate::run::folder::read_json;
 use crate::sweep::protocol::Pretraining;
 use crate::sweep::report::words::{number, time};
-use crate::sweep::{Plan, Results, Subsets};
+use crate::sweep::{Lost, Plan, Results, Subsets};
+
+/// Cells that failed, and those that are not over.
+fn lost(results: &Results) -> (Vec<&Lost>, Vec<&Lost>) {
+    results.lost.iter().partition(|lost| lost.failed.is_some())
+}
 
 /// The section.
 ///
@@ -71,16 +76,23 @@ pub fn made(results: &Results) -> Result<Markup> {
             h3 { "Settings that differ from the preset" }
             (changes(results))
             p.faint { "Every setting of every run is in its settings.json, and all that was tried in sweep.json." }
-            @if !results.lost.is_empty() {
-                h3 { "Cells without results" }
+            @let (failed, waiting) = lost(results);
+            @if !failed.is_empty() {
+                h3 { "Cells that failed" }
                 div.scroll { table {
                     thead { tr { th { "Cell" } th { "Why" } th { "Last weights" } } }
-                    tbody { @for lost in &results.lost { tr {
+                    tbody { @for lost in failed { tr {
                         td { (lost.cell.described()) }
-                        td.said { (lost.failed.as_deref().unwrap_or("not done")) }
+                        td.said { (lost.failed.as_deref().unwrap_or_default()) }
                         td { @if let Some(path) = &lost.checkpoint { (path.display()) } }
                     } } }
                 } }
+            }
+            @if !waiting.is_empty() {
+                details {
+                    summary { "Cells that are not done yet: " (waiting.len()) }
+                    ul { @for lost in waiting { li { (lost.cell.described()) } } }
+                }
             }
             details {
                 summary { "Every cell" }
