@@ -221,12 +221,14 @@ const NO_AUGMENTATION: [&str; 9] = [
 ];
 
 /// What changes for the built-in cohort at the demo's settings, which are for a look at one training:
-/// enough subjects for 25 with labels beside those held out, and steps until arms have levelled off.
-const BUILT_IN: [&str; 4] = [
+/// enough subjects for 25 with labels beside those held out, and steps until arms have levelled off. Of
+/// small batches that takes half as many slices.
+const BUILT_IN: [&str; 5] = [
     "subjects.phantom=60",
     "pretrain.optimisation.epochs=8",
-    "finetune.steps=2000",
-    "finetune.validate_steps=200",
+    "finetune.optimisation.batch=4",
+    "finetune.steps=4000",
+    "finetune.validate_steps=250",
 ];
 
 /// What is tried where nothing is asked for. The paper's rates are for its budget, and are taken as
