@@ -101,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_measure(
 }
 
 // Means over pixels from the sums of spans, in float64 and in what statistics are stored in.
-extern "C" __global__ void batch_norm_means(
+extern "C" __global__ void __launch_bounds__(1024) batch_norm_means(
     const double* sums, double* exact, wide* means, long long spans, long long pixels,
     long long channels
 ) {
@@ -177,7 +177,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_gradient_sums(
 
 // Gradients of beta and gamma from the sums of spans, and what they take from the gradient of x:
 // dx = scale g + towards (x - mean) + constant.
-extern "C" __global__ void batch_norm_gradient_vectors(
+extern "C" __global__ void __launch_bounds__(1024) batch_norm_gradient_vectors(
     const double* sums, const double* products, const wide* inverse, const wide* scale, wide* dbeta,
     wide* dgamma, wide* towards, wide* constant, long long spans, double share, long long channels
 ) {

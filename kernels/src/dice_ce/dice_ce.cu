@@ -72,7 +72,7 @@ extern "C" __global__ void dice_ce_spans(
     }
 }
 
-// One block, a thread for each image in turn: what the gradient needs of it, and the means of cross
+// One block, a warp for each image in turn: what the gradient needs of it, and the means of cross
 // entropy and of one minus Dice over the batch. `weights` are of the classes and sum to 1.
 extern "C" __global__ void dice_ce_terms(
     const double* sums, const double* weights, double* slopes, double* terms, double smooth,
@@ -80,21 +80,28 @@ extern "C" __global__ void dice_ce_terms(
 ) {
     __shared__ double entropies[32], losses[32];
     double entropy = 0, loss = 0;
-    for (long long image = threadIdx.x; image < batch; image += blockDim.x) {
+    for (long long image = threadIdx.x / 32; image < batch; image += blockDim.x / 32) {
         double all[SUMS];
-        for (int i = 0; i < SUMS; i++) {
-            all[i] = 0;
-            for (long long span = 0; span < spans; span++) all[i] += sums[(image * spans + span) * SUMS + i];
+#pragma unroll
+        for (int i = 0; i < SUMS; i++) all[i] = 0;
+        for (long long span = lane(); span < spans; span += 32) {
+#pragma unroll
+            for (int i = 0; i < SUMS; i++) all[i] += sums[(image * spans + span) * SUMS + i];
         }
-        double* slope = slopes + image * SLOPES;
-        entropy += all[0];
-        slope[0] = entropy_share;
-        for (int c = 0; c < CLASSES; c++) {
-            double both = all[1 + 3 * c], size = all[2 + 3 * c] + all[3 + 3 * c] + smooth;
-            double elsewhere = dice_share * weights[c] * (2 * both + smooth) / (size * size);
-            loss += weights[c] * (1 - (2 * both + smooth) / size);
-            slope[1 + 2 * c] = elsewhere - dice_share * weights[c] * 2 / size;
-            slope[2 + 2 * c] = elsewhere;
+#pragma unroll
+        for (int i = 0; i < SUMS; i++) all[i] = warp_sum(all[i]);
+        if (lane() == 0) {
+            double* slope = slopes + image * SLOPES;
+            entropy += all[0];
+            slope[0] = entropy_share;
+#pragma unroll
+            for (int c = 0; c < CLASSES; c++) {
+                double both = all[1 + 3 * c], size = all[2 + 3 * c] + all[3 + 3 * c] + smooth;
+                double elsewhere = dice_share * weights[c] * (2 * both + smooth) / (size * size);
+                loss += weights[c] * (1 - (2 * both + smooth) / size);
+                slope[1 + 2 * c] = elsewhere - dice_share * weights[c] * 2 / size;
+                slope[2 + 2 * c] = elsewhere;
+            }
         }
     }
     entropy = block_sum(entropy, entropies);

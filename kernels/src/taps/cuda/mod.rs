@@ -241,6 +241,8 @@ fn added(
     shape: impl Into<Shape>,
     turned: bool,
 ) -> Result<Tensor> {
+    /// With more parts than this, one thread would wait for its many reads one after another.
+    const MANY: usize = 64;
     let shape = shape.into();
     let elements = shape.elements();
     if count == 1 && !turned {
@@ -250,8 +252,13 @@ fn added(
     let places = [&parts, &sum].map(|buffer| buffer.address().into());
     let sizes = [count, elements, rows, columns, usize::from(turned)].map(Argument::from);
     let (program, arguments) = (Program::new(PARTS, dtype), [&places[..], &sizes].concat());
-    // SAFETY: there are so many parts of so many elements, and each element has a thread.
-    unsafe { gpu.launch(&program, "taps_add_parts", Launch::over(elements), &arguments)? };
+    let (kernel, launch) = match count > MANY {
+        true => ("taps_add_many_parts", runs(elements, 1)),
+        false => ("taps_add_parts", Launch::over(elements)),
+    };
+    // SAFETY: there are so many parts of so many elements, and each element has a thread, or a run of
+    // them.
+    unsafe { gpu.launch(&program, kernel, launch, &arguments)? };
     Ok(Tensor::over(sum, shape, dtype.wide()))
 }
 

@@ -1,6 +1,7 @@
 // What sums over taps leave in parts is brought together here, in an order that extents alone decide.
 
-// Threads of a block: 32 columns by 32 runs.
+// Threads of a block: 32 columns by 32 runs. Kernels with such blocks say so, for a thread may have a
+// quarter of the registers then that it may have otherwise.
 #define RUNS 32
 
 // The sum of a column over a block's runs, in every thread of it.
@@ -51,7 +52,7 @@ __device__ __forceinline__ Moments moments_of_tiles(
 #define TILES 64
 
 // Moments of every so many tiles, in the place of those of each.
-extern "C" __global__ void taps_moments_of_tiles(
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_moments_of_tiles(
     const double* means, const double* squares, const double* counts, double* all_means,
     double* all_squares, double* all_counts, long long tiles, long long channels
 ) {
@@ -65,7 +66,7 @@ extern "C" __global__ void taps_moments_of_tiles(
 }
 
 // Mean and variance of every channel.
-extern "C" __global__ void taps_moments(
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_moments(
     const double* means, const double* squares, const double* counts, wide* mean, wide* variance,
     long long tiles, long long channels
 ) {
@@ -76,8 +77,17 @@ extern "C" __global__ void taps_moments(
     variance[channel] = (wide)(found.square / found.count);
 }
 
-// The sum over parts, in order. `rows` of `columns` in each part, and the columns become rows where
-// `turned`, within each of the blocks of `rows` by `columns` that follow one another.
+// Where an element goes: `rows` of `columns` in each part, and the columns become rows where `turned`,
+// within each of the blocks of `rows` by `columns` that follow one another.
+__device__ __forceinline__ long long turned_place(
+    long long i, long long rows, long long columns, long long turned
+) {
+    if (!turned) return i;
+    long long block = i / (rows * columns), row = i / columns % rows, column = i % columns;
+    return (block * columns + column) * rows + row;
+}
+
+// The sum over parts, in order; a thread for each element.
 extern "C" __global__ void taps_add_parts(
     const wide* parts, wide* y, long long count_of_parts, long long count, long long rows,
     long long columns, long long turned
@@ -85,17 +95,30 @@ extern "C" __global__ void taps_add_parts(
     long long i = item();
     if (i >= count) return;
     double sum = 0;
-#pragma unroll 4
+#pragma unroll 8
     for (long long part = 0; part < count_of_parts; part++) sum += (double)parts[part * count + i];
-    if (turned) {
-        long long block = i / (rows * columns), row = i / columns % rows, column = i % columns;
-        i = (block * columns + column) * rows + row;
+    y[turned_place(i, rows, columns, turned)] = (wide)sum;
+}
+
+// The same where parts are many, and so elements few: a block of 32 elements by 32 runs of parts.
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_add_many_parts(
+    const wide* parts, wide* y, long long count_of_parts, long long count, long long rows,
+    long long columns, long long turned
+) {
+    long long i = (long long)blockIdx.x * 32 + threadIdx.x;
+    double sum = 0;
+    if (i < count) {
+#pragma unroll 4
+        for (long long part = threadIdx.y; part < count_of_parts; part += RUNS) {
+            sum += (double)parts[part * count + i];
+        }
     }
-    y[i] = (wide)sum;
+    sum = sum_of_runs(sum);
+    if (threadIdx.y == 0 && i < count) y[turned_place(i, rows, columns, turned)] = (wide)sum;
 }
 
 // The gradient of the bias over a span of pixels: a block of 32 channels by 32 pixels.
-extern "C" __global__ void taps_bias_parts(
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_bias_parts(
     const real* gradient, wide* y, long long span, long long pixels, long long outputs
 ) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;

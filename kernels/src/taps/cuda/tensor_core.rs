@@ -215,6 +215,14 @@ impl Span {
         }
     }
 
+    /// How many tiles a block sums, and how many blocks share them, where `blocks` have channels of
+    /// their own: no more than there is room for, since one that is left over makes all wait for it.
+    /// By extents alone, so that equal inputs give equal bits on every device.
+    fn cut(tiles: usize, blocks: usize) -> (usize, usize) {
+        let each = tiles.div_ceil((Self::BLOCKS / blocks).max(1)).max(1);
+        (each, tiles.div_ceil(each))
+    }
+
     fn inputs(self) -> usize {
         16 * self.high
     }
@@ -265,9 +273,7 @@ pub fn weights(
     let tiles = tiles(span.pixels, taps.batch, taps.output, tile);
     let across: usize = channels.map(|channels| channels.div_ceil(span.inputs())).sum();
     let down = outputs.div_ceil(span.columns);
-    // By extents alone, so that equal inputs give equal bits on every device.
-    let each = tiles.div_ceil(Span::BLOCKS.div_ceil(across * down));
-    let count = tiles.div_ceil(each);
+    let (each, count) = Span::cut(tiles, across * down);
 
     let elements = count * kind.kernel * kind.kernel * all * outputs;
     let weights = Buffer::stale_on(&device, DType::F32, elements)?;
@@ -320,6 +326,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn blocks_of_spans_work_all_at_once() {
+        for blocks in (1..=Span::BLOCKS).chain([512]) {
+            for tiles in [1, 2, 16, 100, 264, 265, 1000, 16384] {
+                let (each, count) = Span::cut(tiles, blocks);
+                assert!((count - 1) * each < tiles && tiles <= count * each, "each has some");
+                let all = count * blocks;
+                assert!(all <= Span::BLOCKS.max(blocks), "{tiles} tiles, {blocks}: {all} at once");
+            }
+        }
+        // 256 to 256 channels at 32 x 32, batch 32: 8 by 4 blocks, eight spans of 32 tiles.
+        assert_eq!(Span::cut(256, 32), (32, 8));
     }
 
     #[test]
