@@ -158,6 +158,13 @@ fn driver_version() -> i32 {
     }
 }
 
+/// The major version of CUDA that the driver knows; none where there is no driver.
+pub fn driver_major() -> Option<i32> {
+    // SAFETY: the driver's library does nothing when loaded but set itself up.
+    let present = unsafe { sys::is_culib_present() };
+    present.then(driver_version).filter(|version| *version > 0).map(|version| version / 1000)
+}
+
 fn dotted(version: i32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }

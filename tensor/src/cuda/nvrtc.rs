@@ -10,15 +10,24 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
+use super::hardware;
+
 /// The environment variable that names the library, or a folder with it (an unpacked wheel will do).
 pub const VARIABLE: &str = "CINE_NVRTC";
 
-/// What the library is called, the newest first.
-const NAMES: [&str; 2] = if cfg!(windows) {
-    ["nvrtc64_130_0.dll", "nvrtc64_120_0.dll"]
+/// The major versions of CUDA whose library will do, and what it is called there, the newest first.
+const NAMES: [(c_int, &str); 2] = if cfg!(windows) {
+    [(13, "nvrtc64_130_0.dll"), (12, "nvrtc64_120_0.dll")]
 } else {
-    ["libnvrtc.so.13", "libnvrtc.so.12"]
+    [(13, "libnvrtc.so.13"), (12, "libnvrtc.so.12")]
 };
+
+/// Those whose machine code a driver can load: it knows that of its own major version of CUDA and of
+/// older ones. All where there is no driver.
+fn names(driver: Option<c_int>) -> Vec<&'static str> {
+    let fits = |(major, _): &(c_int, &str)| driver.is_none_or(|driver| *major <= driver);
+    NAMES.into_iter().filter(fits).map(|(_, name)| name).collect()
+}
 
 /// Where below a folder it may lie: itself, a toolkit, a wheel of CUDA 13, a wheel of CUDA 12.
 const BELOW: [&str; 5] = ["", "lib64", "lib", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"];
@@ -65,7 +74,10 @@ impl Nvrtc {
         static FOUND: OnceLock<std::result::Result<Nvrtc, String>> = OnceLock::new();
         let found = FOUND.get_or_init(|| {
             let place = std::env::var_os(VARIABLE).filter(|place| !place.is_empty());
-            locate(place.as_deref()).and_then(Self::over)
+            let driver = hardware::driver_major();
+            let nvrtc = locate(place.as_deref(), &names(driver)).and_then(Self::over)?;
+            refuse_newer(nvrtc.version, driver)?;
+            Ok(nvrtc)
         });
         found.as_ref().map_err(String::as_str)
     }
@@ -172,9 +184,9 @@ impl Drop for Source<'_> {
 }
 
 /// Opens the library at `place`, or else where the system's loader and toolkits have it.
-fn locate(place: Option<&OsStr>) -> std::result::Result<Library, String> {
+fn locate(place: Option<&OsStr>, names: &[&str]) -> std::result::Result<Library, String> {
     if let Some(place) = place {
-        return beside_builtins(Path::new(place))
+        return beside_builtins(Path::new(place), names)
             .map_err(|why| format!("{VARIABLE} is {}, where {why}", Path::new(place).display()));
     }
     let toolkits: Vec<PathBuf> = ["CUDA_HOME", "CUDA_PATH"]
@@ -183,26 +195,28 @@ fn locate(place: Option<&OsStr>) -> std::result::Result<Library, String> {
         .map(PathBuf::from)
         .chain([PathBuf::from("/usr/local/cuda")])
         .collect();
-    let known = NAMES.into_iter().find_map(|name| open(Path::new(name)).ok());
-    let found = known.or_else(|| toolkits.iter().find_map(|folder| beside_builtins(folder).ok()));
+    let known = names.iter().find_map(|name| open(Path::new(name)).ok());
+    let below = || toolkits.iter().find_map(|folder| beside_builtins(folder, names).ok());
+    let found = known.or_else(below);
     found.ok_or_else(|| {
         let folders: Vec<String> = toolkits.iter().map(|f| f.display().to_string()).collect();
         format!(
             "{} (CUDA's compiler) was found neither by the system's loader nor in {}; {VARIABLE} \
              can name the folder that has it",
-            NAMES.join(" or "),
+            names.join(" or "),
             folders.join(", ")
         )
     })
 }
 
 /// Opens the library that `place` is or has below it, after what the library needs from beside it.
-fn beside_builtins(place: &Path) -> std::result::Result<Library, String> {
-    let candidates = BELOW.iter().flat_map(|below| NAMES.map(|name| place.join(below).join(name)));
+fn beside_builtins(place: &Path, names: &[&str]) -> std::result::Result<Library, String> {
+    let below = |below| names.iter().map(move |name| place.join(below).join(name));
+    let candidates = BELOW.iter().flat_map(below);
     let mut candidates = std::iter::once(place.to_owned()).chain(candidates);
     let library = candidates
         .find(|candidate| candidate.is_file())
-        .ok_or_else(|| format!("there is no {}", NAMES.join(" or ")))?;
+        .ok_or_else(|| format!("there is no {}", names.join(" or ")))?;
     let beside = library.parent().and_then(|folder| folder.read_dir().ok());
     for entry in beside.into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(BUILTINS) {
@@ -211,6 +225,21 @@ fn beside_builtins(place: &Path) -> std::result::Result<Library, String> {
         }
     }
     open(&library).map_err(|error| error.to_string())
+}
+
+/// Machine code for a newer major version of CUDA than the driver's is refused by the driver, when the
+/// first kernel is loaded and with less to say.
+fn refuse_newer(
+    (major, minor): (c_int, c_int),
+    driver: Option<c_int>,
+) -> std::result::Result<(), String> {
+    match driver.filter(|driver| major > *driver) {
+        None => Ok(()),
+        Some(driver) => Err(format!(
+            "NVRTC {major}.{minor} makes machine code that the driver, of CUDA {driver}, cannot load; \
+             install a newer driver, or name the NVRTC of CUDA {driver} by {VARIABLE}"
+        )),
+    }
 }
 
 /// Opens a library so that those opened later can use what is in it.
@@ -235,17 +264,28 @@ mod tests {
     #[test]
     fn a_place_without_the_library_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let why = locate(Some(folder.path().as_os_str())).expect_err("an empty folder");
+        let names = names(None);
+        let why = locate(Some(folder.path().as_os_str()), &names).expect_err("an empty folder");
         assert!(why.contains(VARIABLE) && why.contains(&folder.path().display().to_string()));
-        assert!(why.contains(NAMES[0]) && !why.contains('\n'), "{why}");
+        assert!(why.contains(names[0]) && !why.contains('\n'), "{why}");
     }
 
     #[test]
     fn a_file_that_is_no_library_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join(NAMES[0]);
+        let file = folder.path().join(NAMES[0].1);
         std::fs::write(&file, "not one").unwrap();
-        assert!(locate(Some(file.as_os_str())).is_err());
-        assert!(locate(Some(folder.path().as_os_str())).is_err());
+        assert!(locate(Some(file.as_os_str()), &names(None)).is_err());
+        assert!(locate(Some(folder.path().as_os_str()), &names(None)).is_err());
+    }
+
+    #[test]
+    fn the_compiler_is_no_newer_than_the_driver() {
+        assert_eq!(names(None).len(), 2);
+        assert_eq!(names(Some(13)), names(Some(14)));
+        assert_eq!(names(Some(12)), [NAMES[1].1]);
+        assert!(refuse_newer((13, 0), None).is_ok() && refuse_newer((12, 9), Some(12)).is_ok());
+        let why = refuse_newer((13, 0), Some(12)).unwrap_err();
+        assert!(why.contains("NVRTC 13.0") && why.contains("driver, of CUDA 12"), "{why}");
     }
 }
