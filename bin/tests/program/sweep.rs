@@ -135,6 +135,32 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     }
 }
 
+/// A cell that was begun goes on where its sweep is now.
+#[test]
+fn a_sweep_may_be_moved_and_copied() {
+    let desk = Desk::new();
+    let arguments = ["--methods=mim", "--counts=all", "--seeds=1", "--out=here"];
+    let mut all = vec!["sweep", "--device", "cpu", "--as-given"];
+    TINY.iter().for_each(|setting| all.extend(["--set", setting]));
+    all.extend(EPOCHS);
+    all.extend(arguments);
+    desk.succeed(&all);
+    let begun = |folder: &str| {
+        std::fs::remove_file(desk.path(folder).join("cells/subjects/mim-all-s0/cell.json")).unwrap()
+    };
+    begun("here");
+    std::fs::rename(desk.path("here"), desk.path("there")).unwrap();
+    desk.succeed(&["sweep", "--device", "cpu", "--out", "there"]);
+    assert!(
+        desk.succeed(&["sweep", "--out", "there", "--status"]).starts_with("1 of 1 cells done")
+    );
+    // The one that it was copied from is still there.
+    begun("there");
+    let copy = Command::new("cp").args(["-r", "there", "copy"]).current_dir(desk.path("")).status();
+    assert!(copy.unwrap().success());
+    desk.succeed(&["sweep", "--device", "cpu", "--out", "copy"]);
+}
+
 /// What is tried sees no test subject, and what is chosen is what cells are fine-tuned with.
 #[test]
 fn settings_are_chosen_by_validation_subjects() {
