@@ -132,6 +132,43 @@ fn the_highest_dice_on_validation_subjects_is_chosen() {
     assert_eq!(best(&[trial(None), trial(None)]), None);
 }
 
+/// Several processes may forgive at once, and work on what was forgiven.
+#[test]
+fn what_gave_results_is_not_done_again_for_a_failed_cell() {
+    let sweep = tempfile::tempdir().unwrap();
+    let mut ask = ask(vec![None]);
+    ask.tries = vec![tried(None, "finetune.steps", &["4", "8", "12"])];
+    let plan = ask.plan(&Quiet).unwrap();
+    let (cells, arm) = (plan.cells(), plan.arm(Method::Mim).unwrap());
+    let cell = cells.iter().find(|cell| cell.method == Method::Mim).unwrap();
+    let failed =
+        Ending { state: Outcome::Failed, why: Some("lost".into()), checkpoint: None, seconds: 0.0 };
+    let done = Ending { state: Outcome::Done, why: None, ..failed.clone() };
+    let record = cell.folder(sweep.path()).path().join(cell::RECORD);
+    let trial = |n: usize| arm.trial_folder(sweep.path(), n).path().join(protocol::TRIAL);
+    let pretraining = protocol::Pretraining::of(arm, 0).record(sweep.path());
+    let keep_trial = |n, ending, dice| cell::keep(&trial(n), &Trial { ending, dice }).unwrap();
+    cell::keep(&pretraining, &failed).unwrap();
+    let lost =
+        Record { cell: cell.clone(), ending: failed.clone(), train_subjects: 0, test_subjects: 0 };
+    cell::keep(&record, &lost).unwrap();
+    // The first was done again by another process, the third waits for one.
+    keep_trial(0, done.clone(), Some(0.5));
+    keep_trial(1, failed.clone(), None);
+    run::forgive(sweep.path(), &plan, cell).unwrap();
+    let there = [&trial(0), &trial(1), &pretraining, &record].map(|path| path.exists());
+    assert_eq!(there, [true, false, false, false]);
+
+    // Cells rest on the choice.
+    cell::keep(&record, &lost).unwrap();
+    keep_trial(1, failed, None);
+    keep_trial(2, done, Some(0.4));
+    run::forgive(sweep.path(), &plan, cell).unwrap();
+    assert_eq!([&trial(1), &record].map(|path| path.exists()), [true, false]);
+    run::forgive(sweep.path(), &plan, cell).unwrap();
+    cell::remove(&record).unwrap();
+}
+
 #[test]
 fn plans_that_compare_nothing_are_refused() {
     let error = plan(vec![]).unwrap_err().to_string();
