@@ -135,6 +135,29 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     }
 }
 
+/// Somebody edits the plan of a sweep, or its data change: cells of both would be compared.
+#[test]
+fn cells_that_cannot_be_compared_are_not_put_beside_each_other() {
+    let desk = Desk::new();
+    let output = sweep(&desk, &["--methods=scratch"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let edit = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(desk.path("sweep/sweep.json")).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(desk.path("sweep/sweep.json"), text.replace(from, to)).unwrap();
+    };
+    let again = ["sweep", "--device", "cpu"];
+    edit("\"min_delta\": 0.0", "\"min_delta\": 0.25");
+    let line = desk.fail(&again, 1);
+    assert!(line.contains("scratch-1-s0: holds a run with other settings"), "{line}");
+    assert!(line.contains("min_delta is 0.0 there, 0.25 now"), "{line}");
+    edit("\"min_delta\": 0.25", "\"min_delta\": 0.0");
+    desk.succeed(&again);
+    edit("\"phantom\": 8", "\"phantom\": 9");
+    let line = desk.fail(&again, 1);
+    assert!(line.contains("sweep/split.json: names other subjects"), "{line}");
+}
+
 /// A cell that was begun goes on where its sweep is now.
 #[test]
 fn a_sweep_may_be_moved_and_copied() {

@@ -11,7 +11,7 @@ use tensor::Device;
 use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there, remove};
 use super::claim::claim;
 use super::plan::{Arm, Candidate, Plan};
-use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best};
+use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best, choices};
 use super::report;
 use crate::roles::Roles;
 use crate::run::files::look_anew;
@@ -57,8 +57,11 @@ pub fn run(
     watcher: &dyn Watcher,
 ) -> Result<usize> {
     let sweep = Sweep { folder, plan, device, watcher };
-    sweep.refuse_impossible()?;
+    let roles = sweep.refuse_impossible()?;
     plan.keep(folder)?;
+    // Data that change under a sweep would change who tests.
+    roles.keep(&RunFolder::new(folder))?;
+    sweep.refuse_mixture()?;
     let all = plan.cells();
     let mine = || all.iter().enumerate().filter(|(index, _)| shard.has(*index));
     if retry {
@@ -110,11 +113,13 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Draws the roles of every cell before anything starts.
-    fn refuse_impossible(&self) -> Result<()> {
-        let Some(arm) = self.plan.arms.first() else { return Ok(()) };
+    /// Draws the roles of every cell before anything starts. Returns those of all cells, in which
+    /// everyone who trains has labels.
+    fn refuse_impossible(&self) -> Result<Roles> {
+        let arm = &self.plan.arms[0];
         let base = &arm.candidates[0].settings;
         let (cohort, test) = study::cohorts(&self.job(base, Parts::Finetune), self.watcher)?;
+        let all = Roles::draw(base, &cohort, test.as_ref(), false, &|_| {})?;
         let choosing = self.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
         for cell in self.plan.cells().iter().filter(|cell| cell.method == arm.method) {
             let settings = self.plan.settings_of(cell, base)?;
@@ -122,9 +127,38 @@ impl Sweep<'_> {
             if choosing && roles.valid.is_empty() {
                 return Err(Error::Setting(
                     "settings are chosen by validation subjects, and there are none; raise \
-                     subjects.valid_share, or leave out --try"
+                     subjects.valid_share, or choose among nothing (--as-given)"
                         .into(),
                 ));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Refuses to go on beside work that was done with other settings than those of the plan, or than
+    /// those that are chosen now: somebody changed files, and nothing would be compared.
+    fn refuse_mixture(&self) -> Result<()> {
+        let Sweep { folder, plan, .. } = *self;
+        let choices = choices(folder, plan)?;
+        for (arm, choice) in plan.arms.iter().zip(&choices) {
+            for (index, tried) in choice.candidates.iter().enumerate() {
+                let pretraining = Pretraining::of(arm, index);
+                if tried.pretrained.as_ref().is_some_and(Ending::is_done) {
+                    pretraining.folder(folder).check(pretraining.settings())?;
+                }
+                if tried.trial.as_ref().is_some_and(|trial| trial.ending.is_done()) {
+                    let settings =
+                        plan.settings_of(&Choice::cell(plan, arm.method), &tried.settings)?;
+                    arm.trial_folder(folder, index).check(&settings)?;
+                }
+            }
+        }
+        for cell in plan.cells() {
+            let choice = choices.iter().find(|choice| choice.method == cell.method);
+            let chosen = choice.and_then(|c| c.chosen.map(|index| &c.candidates[index].settings));
+            let is_done = cell.record(folder)?.is_some_and(|record| record.ending.is_done());
+            if let (true, Some(chosen)) = (is_done, chosen) {
+                cell.folder(folder).check(&plan.settings_of(&cell, chosen)?)?;
             }
         }
         Ok(())
