@@ -130,6 +130,8 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
         let output = sweep(&desk, &[wrong]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong}");
     }
+    let line = desk.fail(&["sweep", "--seeds", "20240101"], 2);
+    assert!(line.contains("takes how many"), "{line}");
     for shard in ["0/2", "3/2", "2"] {
         assert_eq!(desk.run(&["sweep", "--shard", shard]).status.code(), Some(2), "{shard}");
     }
