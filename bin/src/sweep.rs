@@ -126,6 +126,9 @@ enum TableName {
     Augmentation,
 }
 
+/// Beyond this, one number was meant to name a seed.
+const MOST_SEEDS: u64 = 1000;
+
 /// A number of labelled subjects; none for all.
 #[derive(Clone, Copy, Debug)]
 struct Count(Option<usize>);
@@ -211,6 +214,12 @@ impl Sweep {
             },
             seeds: match self.seeds.as_slice() {
                 [] => (0..3).collect(),
+                [count] if *count > MOST_SEEDS => {
+                    return Err(Error::Setting(format!(
+                        "--seeds {count}: takes how many, up to {MOST_SEEDS}, or which, divided by \
+                         commas"
+                    )));
+                }
                 [count] if *count > 0 => (0..*count).collect(),
                 seeds => seeds.to_vec(),
             },

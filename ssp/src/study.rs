@@ -232,7 +232,7 @@ fn keep_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()>
     let path = folder.job();
     if path.exists() && folder.stage("finetune").exists() {
         let there: Asked = read_json(&path)?;
-        if there.weights != asked.weights {
+        if !same_weights(there.weights.as_deref(), asked.weights.as_deref()) {
             let name = |weights: &Option<PathBuf>| match weights {
                 Some(path) => path.display().to_string(),
                 None => "no given weights".to_owned(),
@@ -246,6 +246,17 @@ fn keep_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()>
         }
     }
     write_json(&path, &asked)
+}
+
+/// Whether two paths are of the same weights. Those that moved, with their run or with the sweep that
+/// it is of, are where they were within the run, which has its name, and no longer where they were.
+fn same_weights(there: Option<&Path>, asked: Option<&Path>) -> bool {
+    let (Some(before), Some(now)) = (there, asked) else { return there == asked };
+    let end =
+        |path: &Path| path.components().rev().take(3).map(|c| c.as_os_str().to_owned()).collect();
+    let ends: [Vec<_>; 2] = [end(before), end(now)];
+    let copied = || matches!((std::fs::read(before), std::fs::read(now)), (Ok(a), Ok(b)) if a == b);
+    before == now || (ends[0] == ends[1] && (!before.exists() || copied()))
 }
 
 struct Run<'a> {

@@ -130,9 +130,60 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
         let output = sweep(&desk, &[wrong]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong}");
     }
+    let line = desk.fail(&["sweep", "--seeds", "20240101"], 2);
+    assert!(line.contains("takes how many"), "{line}");
     for shard in ["0/2", "3/2", "2"] {
         assert_eq!(desk.run(&["sweep", "--shard", shard]).status.code(), Some(2), "{shard}");
     }
+}
+
+/// Somebody edits the plan of a sweep, or its data change: cells of both would be compared.
+#[test]
+fn cells_that_cannot_be_compared_are_not_put_beside_each_other() {
+    let desk = Desk::new();
+    let output = sweep(&desk, &["--methods=scratch"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let edit = |from: &str, to: &str| {
+        let text = std::fs::read_to_string(desk.path("sweep/sweep.json")).unwrap();
+        assert!(text.contains(from));
+        std::fs::write(desk.path("sweep/sweep.json"), text.replace(from, to)).unwrap();
+    };
+    let again = ["sweep", "--device", "cpu"];
+    edit("\"min_delta\": 0.0", "\"min_delta\": 0.25");
+    let line = desk.fail(&again, 1);
+    assert!(line.contains("scratch-1-s0: holds a run with other settings"), "{line}");
+    assert!(line.contains("min_delta is 0.0 there, 0.25 now"), "{line}");
+    edit("\"min_delta\": 0.25", "\"min_delta\": 0.0");
+    desk.succeed(&again);
+    edit("\"phantom\": 8", "\"phantom\": 9");
+    let line = desk.fail(&again, 1);
+    assert!(line.contains("sweep/split.json: names other subjects"), "{line}");
+}
+
+/// A cell that was begun goes on where its sweep is now.
+#[test]
+fn a_sweep_may_be_moved_and_copied() {
+    let desk = Desk::new();
+    let arguments = ["--methods=mim", "--counts=all", "--seeds=1", "--out=here"];
+    let mut all = vec!["sweep", "--device", "cpu", "--as-given"];
+    TINY.iter().for_each(|setting| all.extend(["--set", setting]));
+    all.extend(EPOCHS);
+    all.extend(arguments);
+    desk.succeed(&all);
+    let begun = |folder: &str| {
+        std::fs::remove_file(desk.path(folder).join("cells/subjects/mim-all-s0/cell.json")).unwrap()
+    };
+    begun("here");
+    std::fs::rename(desk.path("here"), desk.path("there")).unwrap();
+    desk.succeed(&["sweep", "--device", "cpu", "--out", "there"]);
+    assert!(
+        desk.succeed(&["sweep", "--out", "there", "--status"]).starts_with("1 of 1 cells done")
+    );
+    // The one that it was copied from is still there.
+    begun("there");
+    let copy = Command::new("cp").args(["-r", "there", "copy"]).current_dir(desk.path("")).status();
+    assert!(copy.unwrap().success());
+    desk.succeed(&["sweep", "--device", "cpu", "--out", "copy"]);
 }
 
 /// What is tried sees no test subject, and what is chosen is what cells are fine-tuned with.

@@ -36,6 +36,17 @@ pub fn write_new(path: impl AsRef<Path>, bytes: &[u8]) -> Result<bool> {
     }
 }
 
+/// Makes a folder, or has the file system look at one anew. What another machine put there a moment ago
+/// may not show on a network file system, which remembers for a while what was not there, unless this
+/// machine changes the folder itself.
+pub fn look_anew(folder: impl AsRef<Path>) -> Result<()> {
+    let folder = folder.as_ref();
+    let fail = |source| Error::io(folder, source);
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    let mark = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(fail)?;
+    mark.close().map_err(fail)
+}
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -96,6 +107,16 @@ mod tests {
         write_atomically(folder.path().join("ours"), b"").unwrap();
         std::fs::write(folder.path().join("ordinary"), b"").unwrap();
         assert_eq!(mode("ours"), mode("ordinary"));
+    }
+
+    #[test]
+    fn looking_anew_leaves_a_folder_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cells").join("one");
+        look_anew(&path).unwrap();
+        std::fs::write(path.join("cell.json"), "{}").unwrap();
+        look_anew(&path).unwrap();
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 1);
     }
 
     #[test]

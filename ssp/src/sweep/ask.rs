@@ -1,13 +1,13 @@
 //! What is asked of a sweep, and the plan that it comes to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
 use crate::data::vendor::letter;
 use crate::settings::published::Configs;
-use crate::settings::{Method, Preset, Settings};
+use crate::settings::{Method, Preset, Settings, Subjects};
 use crate::study::{self, Parts};
 use crate::train::Watcher;
 use crate::{Error, Result};
@@ -84,9 +84,16 @@ impl Ask {
                     noted.push(text);
                 }
             }
-            arms.push(Arm { method, candidates: self.candidates(&configured.settings)? });
+            let mut settings = configured.settings;
+            // Any process may go on, whatever folder it is started in.
+            let Subjects { split, labelled_split, .. } = &mut settings.subjects;
+            for file in [split, labelled_split].into_iter().flatten() {
+                *file = absolute(Path::new(file))?.display().to_string();
+            }
+            arms.push(Arm { method, candidates: self.candidates(&settings)? });
         }
-        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(|e| Error::io(path, e));
+        self.note_idle(watcher);
+        let absolute = |path: &PathBuf| absolute(path);
         let data = data.iter().map(absolute).collect::<Result<Vec<_>>>()?;
         let test = self.test.iter().map(absolute).collect::<Result<Vec<_>>>()?;
         let (counts, seeds) = (self.counts.clone(), self.seeds.clone());
@@ -97,6 +104,18 @@ impl Ask {
         Ok(plan)
     }
 
+    /// Says what is for methods that are not swept.
+    fn note_idle(&self, watcher: &dyn Watcher) {
+        let changes = self.changes.iter().map(|(method, change)| ("--set-for", method, change));
+        let tries = self.tries.iter().map(|t| ("--try", &t.method, &t.key));
+        for (option, method, text) in changes.chain(tries) {
+            if let Some(method) = method.filter(|method| !self.methods.contains(method)) {
+                let name = method.name();
+                watcher.note(&format!("{option} {name}:{text}: {name} is not among --methods"));
+            }
+        }
+    }
+
     /// What changes for a method, in the order of the command line.
     fn changes_for(&self, method: Method, preset: Preset) -> Vec<String> {
         let of_method = |(of, _): &&(Option<Method>, String)| of.is_none_or(|of| of == method);
@@ -105,7 +124,6 @@ impl Ask {
             changes.extend(BUILT_IN.map(str::to_owned));
         }
         if let Some(split) = &self.split {
-            let split = std::path::absolute(split).unwrap_or_else(|_| split.clone());
             // Quoted, so that a name is taken as it is.
             changes.push(format!("subjects.split={}", json!(split.display().to_string())));
         }
@@ -146,7 +164,7 @@ impl Ask {
 
     fn variants(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<Variant>> {
         let largest = plan.counts.last().copied().unwrap_or(None);
-        let mut counts = self.table_counts.clone();
+        let mut counts = once(&self.table_counts);
         if counts.is_empty() {
             counts.push(largest);
         }
@@ -163,7 +181,7 @@ impl Ask {
             counts: counts.clone(),
         };
         let mut variants = Vec::new();
-        for table in &self.tables {
+        for table in once(&self.tables) {
             match table {
                 Table::Subjects => {}
                 Table::Phases => variants.extend([
@@ -185,9 +203,8 @@ impl Ask {
 
     /// The vendors whose labels are used.
     fn vendor_names(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<String>> {
-        if !self.vendors.is_empty() {
-            return Ok(self.vendors.iter().map(|name| letter(name).to_owned()).collect());
-        }
+        let wanted: Vec<String> = self.vendors.iter().map(|name| letter(name).to_owned()).collect();
+        let wanted = once(&wanted);
         let (cohort, _) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
         let named =
             cohort.cache.subjects().filter_map(|s| s.vendor().map(|v| letter(v).to_owned()));
@@ -202,9 +219,38 @@ impl Ask {
                 names.len()
             )));
         }
-        names.truncate(names.len().div_ceil(2));
-        Ok(names)
+        if wanted.is_empty() {
+            names.truncate(names.len().div_ceil(2));
+            return Ok(names);
+        }
+        let refuse = |what: String| {
+            Err(Error::Setting(format!(
+                "{what}; vendors of {}: {}",
+                cohort.source,
+                names.join(", ")
+            )))
+        };
+        if let Some(name) = wanted.iter().find(|name| !names.contains(name)) {
+            return refuse(format!("--vendors {name}: nobody is of it"));
+        }
+        if wanted.len() == names.len() {
+            let all = wanted.join(",");
+            return refuse(format!(
+                "--vendors {all}: are all, and leave none to be tested on unseen"
+            ));
+        }
+        Ok(wanted)
     }
+}
+
+/// Each once, in the order in which they are given.
+fn once<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
+    let first = |index: usize| !given[..index].contains(&given[index]);
+    (0..given.len()).filter(|&index| first(index)).map(|index| given[index].clone()).collect()
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| Error::io(path, e))
 }
 
 /// Labelled slices as they are: no change but standardisation and the way to the network's grid.
@@ -264,8 +310,18 @@ fn usual(base: &Settings) -> Vec<Try> {
 /// The settings without those that the method has no use for.
 fn used(settings: &Settings) -> Settings {
     let mut used = settings.clone();
+    let fresh = Settings::preset(settings.preset, settings.method).pretrain;
+    if !matches!(settings.method, Method::SimClr | Method::Pcl) {
+        used.pretrain.contrastive = fresh.contrastive.clone();
+    }
+    if settings.method != Method::Dino {
+        used.pretrain.dino = fresh.dino.clone();
+    }
+    if settings.method != Method::Mim {
+        used.pretrain.mim = fresh.mim.clone();
+    }
     if settings.method == Method::Scratch {
-        used.pretrain = Settings::preset(settings.preset, settings.method).pretrain;
+        used.pretrain = fresh;
         used.finetune.pretrained_learning_rate = 0.0;
     } else {
         used.finetune.optimisation.learning_rate = 0.0;

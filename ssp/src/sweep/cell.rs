@@ -1,5 +1,6 @@
 //! One cell of a sweep: a method, a number of labelled subjects, a seed; and what came of it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -123,9 +124,21 @@ impl Ending {
     }
 }
 
-/// Reads a value from JSON; none where there is no file.
+/// Reads a value from JSON; none where there is no file, or none any more.
 pub(super) fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    if path.exists() { read_json(path).map(Some) } else { Ok(None) }
+    match read_json(path) {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file; another process may have done so.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes the file that says that work is over: the last thing that is done to it.

@@ -120,6 +120,7 @@ impl Plan {
     /// share.
     pub fn settled(mut self) -> Result<Self> {
         self.check()?;
+        self.check_choices()?;
         let refuse = |what: String| Err(Error::Setting(what));
         let first = self.arms[0].candidates[0].settings.clone();
         let split_seed = Some(first.subjects.split_seed.unwrap_or(first.seed));
@@ -149,6 +150,10 @@ impl Plan {
         if self.arms.is_empty() || self.counts.is_empty() || self.seeds.is_empty() {
             return refuse("a sweep takes a method, a count and a seed at least".into());
         }
+        let of_tables = self.variants.iter().flat_map(|variant| &variant.counts);
+        if self.counts.iter().chain(of_tables).any(|&count| count == Some(0)) {
+            return refuse("no labelled subjects are none to fine-tune on; count from 1".into());
+        }
         for (index, Arm { method, candidates }) in self.arms.iter().enumerate() {
             if self.arms[..index].iter().any(|other| other.method == *method) {
                 return refuse(format!("method {} stands twice among --methods", method.name()));
@@ -158,6 +163,24 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to choose by validation subjects whom nobody looks at.
+    fn check_choices(&self) -> Result<()> {
+        let blind = |candidate: &Candidate| {
+            let finetune = &candidate.settings.finetune;
+            (finetune.validate_every, finetune.validate_steps) == (0, 0)
+        };
+        let blind = |arm: &&Arm| arm.candidates.len() > 1 && arm.candidates.iter().any(blind);
+        match self.arms.iter().find(blind) {
+            None => Ok(()),
+            Some(arm) => Err(Error::Setting(format!(
+                "method {}: settings are chosen by validation subjects, and \
+                 finetune.validate_every=0 never looks at them; raise it, or choose among nothing \
+                 (--as-given)",
+                arm.method.name()
+            ))),
+        }
     }
 
     fn check_published(&self, settings: &Settings) -> Result<()> {
@@ -186,12 +209,19 @@ impl Plan {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let text = serde_json::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))?;
         // Of several processes that begin at once, one writes.
-        if write_new(Self::path(folder), (text + "\n").as_bytes())? || Plan::read(folder)? == *self
-        {
+        if write_new(Self::path(folder), (text + "\n").as_bytes())? {
             return Ok(());
         }
-        let what = "holds a sweep of another plan; leave all but --out away to go on with it, or \
-                    name another folder with --out";
+        let there = Plan::read(folder)?;
+        if there == *self {
+            return Ok(());
+        }
+        let tree = |plan| serde_json::to_value(plan).map_err(|e| Error::Data(e.to_string()));
+        let differs = difference("", &tree(&there)?, &tree(self)?).unwrap_or_default();
+        let what = format!(
+            "holds a sweep of another plan ({differs}); leave all but --out away to go on with it, \
+             or name another folder with --out"
+        );
         Err(Error::file(folder, what))
     }
 
@@ -282,6 +312,29 @@ impl Plan {
             settings.subjects.vendors.clear();
         }
         Ok(settings)
+    }
+}
+
+/// The first place where two plans differ, and how.
+fn difference(path: &str, there: &Value, now: &Value) -> Option<String> {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match (there, now) {
+        (Value::Object(a), Value::Object(b)) => a.iter().find_map(|(key, value)| {
+            difference(&below(key), value, b.get(key).unwrap_or(&Value::Null))
+        }),
+        (Value::Array(a), Value::Array(b)) if a.iter().any(Value::is_object) => {
+            let [ours, theirs] = [a.len(), b.len()];
+            let pairs = a.iter().zip(b).enumerate();
+            let mut found =
+                pairs.filter_map(|(n, (a, b))| difference(&below(&format!("{}", n + 1)), a, b));
+            found
+                .next()
+                .or_else(|| (ours != theirs).then(|| format!("{ours} {path} there, {theirs} now")))
+        }
+        (Value::Array(a), Value::Array(b)) if b.iter().any(Value::is_object) => {
+            Some(format!("{} {path} there, {} now", a.len(), b.len()))
+        }
+        _ => (there != now).then(|| format!("{path} is {there} there, {now} now")),
     }
 }
 

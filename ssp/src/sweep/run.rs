@@ -8,12 +8,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tensor::Device;
 
-use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there};
+use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there, remove};
 use super::claim::claim;
 use super::plan::{Arm, Candidate, Plan};
-use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best};
+use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best, choices};
 use super::report;
 use crate::roles::Roles;
+use crate::run::files::look_anew;
 use crate::run::folder::{RunFolder, read_json};
 use crate::settings::{Method, Settings};
 use crate::study::{self, Job, Parts};
@@ -56,12 +57,15 @@ pub fn run(
     watcher: &dyn Watcher,
 ) -> Result<usize> {
     let sweep = Sweep { folder, plan, device, watcher };
-    sweep.refuse_impossible()?;
+    let roles = sweep.refuse_impossible()?;
     plan.keep(folder)?;
+    // Data that change under a sweep would change who tests.
+    roles.keep(&RunFolder::new(folder))?;
+    sweep.refuse_mixture()?;
     let all = plan.cells();
     let mine = || all.iter().enumerate().filter(|(index, _)| shard.has(*index));
     if retry {
-        mine().try_for_each(|(_, cell)| sweep.forgive(cell))?;
+        mine().try_for_each(|(_, cell)| forgive(folder, plan, cell))?;
     }
     loop {
         let (mut waiting, mut worked) = (false, false);
@@ -109,11 +113,13 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Draws the roles of every cell before anything starts.
-    fn refuse_impossible(&self) -> Result<()> {
-        let Some(arm) = self.plan.arms.first() else { return Ok(()) };
+    /// Draws the roles of every cell before anything starts. Returns those of all cells, in which
+    /// everyone who trains has labels.
+    fn refuse_impossible(&self) -> Result<Roles> {
+        let arm = &self.plan.arms[0];
         let base = &arm.candidates[0].settings;
         let (cohort, test) = study::cohorts(&self.job(base, Parts::Finetune), self.watcher)?;
+        let all = Roles::draw(base, &cohort, test.as_ref(), false, &|_| {})?;
         let choosing = self.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
         for cell in self.plan.cells().iter().filter(|cell| cell.method == arm.method) {
             let settings = self.plan.settings_of(cell, base)?;
@@ -121,9 +127,38 @@ impl Sweep<'_> {
             if choosing && roles.valid.is_empty() {
                 return Err(Error::Setting(
                     "settings are chosen by validation subjects, and there are none; raise \
-                     subjects.valid_share, or leave out --try"
+                     subjects.valid_share, or choose among nothing (--as-given)"
                         .into(),
                 ));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Refuses to go on beside work that was done with other settings than those of the plan, or than
+    /// those that are chosen now: somebody changed files, and nothing would be compared.
+    fn refuse_mixture(&self) -> Result<()> {
+        let Sweep { folder, plan, .. } = *self;
+        let choices = choices(folder, plan)?;
+        for (arm, choice) in plan.arms.iter().zip(&choices) {
+            for (index, tried) in choice.candidates.iter().enumerate() {
+                let pretraining = Pretraining::of(arm, index);
+                if tried.pretrained.as_ref().is_some_and(Ending::is_done) {
+                    pretraining.folder(folder).check(pretraining.settings())?;
+                }
+                if tried.trial.as_ref().is_some_and(|trial| trial.ending.is_done()) {
+                    let settings =
+                        plan.settings_of(&Choice::cell(plan, arm.method), &tried.settings)?;
+                    arm.trial_folder(folder, index).check(&settings)?;
+                }
+            }
+        }
+        for cell in plan.cells() {
+            let choice = choices.iter().find(|choice| choice.method == cell.method);
+            let chosen = choice.and_then(|c| c.chosen.map(|index| &c.candidates[index].settings));
+            let is_done = cell.record(folder)?.is_some_and(|record| record.ending.is_done());
+            if let (true, Some(chosen)) = (is_done, chosen) {
+                cell.folder(folder).check(&plan.settings_of(&cell, chosen)?)?;
             }
         }
         Ok(())
@@ -147,7 +182,8 @@ impl Sweep<'_> {
             return Ok(Taken::Over(over));
         }
         let Some(_held) = claim(self.folder, name)? else { return Ok(Taken::Elsewhere) };
-        // It may have ended between the look and the claim.
+        // It may have ended between the look and the claim, on another machine.
+        look_anew(run.path())?;
         if let Some(over) = read_if_there(record)? {
             return Ok(Taken::Over(over));
         }
@@ -286,42 +322,38 @@ impl Sweep<'_> {
             record(cell, self.ending(outcome.map(|_| 0.0))?, &run)
         })
     }
+}
 
-    /// Has a failed cell, and what it needs and has failed, done again.
-    fn forgive(&self, cell: &Cell) -> Result<()> {
-        let Some(arm) = self.plan.arm(cell.method) else { return Ok(()) };
-        if cell.record(self.folder)?.is_none_or(|record| record.ending.is_done()) {
-            return Ok(());
-        }
-        let run = |run: RunFolder, file: &str| run.path().join(file);
-        remove(&run(cell.folder(self.folder), RECORD))?;
-        let trials =
-            (0..arm.candidates.len()).map(|index| run(arm.trial_folder(self.folder, index), TRIAL));
-        let trials: Vec<PathBuf> = trials.collect();
-        let ended = trials.iter().map(|path| read_if_there(path)).collect::<Result<Vec<_>>>()?;
-        // Once a candidate was taken, cells rest on that choice.
-        if arm.candidates.len() > 1 && best(&ended).is_some() {
-            return Ok(());
-        }
-        for path in trials.iter().filter(|path| path.exists()) {
-            remove(path)?;
+/// Has a failed cell, and what it needs and has failed, done again.
+pub(super) fn forgive(folder: &Path, plan: &Plan, cell: &Cell) -> Result<()> {
+    let Some(arm) = plan.arm(cell.method) else { return Ok(()) };
+    if cell.record(folder)?.is_none_or(|record| record.ending.is_done()) {
+        return Ok(());
+    }
+    let trials = (0..arm.candidates.len()).map(|index| arm.trial_folder(folder, index));
+    let trials: Vec<PathBuf> = trials.map(|run| run.path().join(TRIAL)).collect();
+    let ended = trials.iter().map(|path| read_if_there(path)).collect::<Result<Vec<_>>>()?;
+    // Once a candidate was taken, cells rest on that choice.
+    if arm.candidates.len() == 1 || best(&ended).is_none() {
+        // What gave results stays: another process may have done it again by now.
+        for (path, trial) in trials.iter().zip(&ended) {
+            if trial.as_ref().is_some_and(|trial: &Trial| trial.dice.is_none()) {
+                remove(path)?;
+            }
         }
         for pretraining in Pretraining::all(arm) {
-            let path = pretraining.record(self.folder);
+            let path = pretraining.record(folder);
             if read_if_there::<Ending>(&path)?.is_some_and(|ending| !ending.is_done()) {
                 remove(&path)?;
             }
         }
-        Ok(())
     }
+    // Last of all: as long as it is there, a process that is cut off here forgives again.
+    remove(&cell.folder(folder).path().join(RECORD))
 }
 
 fn failed(why: String) -> Ending {
     Ending { state: Outcome::Failed, why: Some(why), checkpoint: None, seconds: 0.0 }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    std::fs::remove_file(path).map_err(|e| Error::io(path, e))
 }
 
 /// What came of a cell; time and subjects as its run tells them.

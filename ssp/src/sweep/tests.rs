@@ -78,6 +78,57 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
     assert!(error.contains("--table-counts all"), "{error}");
 }
 
+/// What stands twice would be done twice, and counted twice.
+#[test]
+fn what_is_asked_for_twice_is_done_once() {
+    let mut ask = ask(vec![Some(2), None]);
+    ask.tables = vec![Table::Phases, Table::Vendors, Table::Phases];
+    ask.vendors = vec!["A".into(), "Siemens".into()];
+    ask.table_counts = vec![None, None];
+    let plan = ask.plan(&Quiet).unwrap();
+    let names: Vec<_> = plan.variants.iter().map(|variant| variant.name.as_str()).collect();
+    assert_eq!(names, ["ED", "ES", "A"]);
+    let mut cells: Vec<_> = plan.cells().iter().map(Cell::name).collect();
+    let all = cells.len();
+    cells.sort();
+    cells.dedup();
+    assert_eq!(cells.len(), all);
+}
+
+#[test]
+fn vendors_must_be_there_and_leave_some_unseen() {
+    let mut ask = ask(vec![None]);
+    ask.tables = vec![Table::Vendors];
+    for (vendors, wanted) in [
+        (vec!["A", "Z"], "--vendors Z: nobody is of it; vendors of built-in phantom"),
+        (vec!["A", "B", "C", "D"], "--vendors A,B,C,D: are all"),
+    ] {
+        ask.vendors = vendors.into_iter().map(str::to_owned).collect();
+        let error = ask.plan(&Quiet).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    }
+}
+
+#[test]
+fn settings_cannot_be_chosen_without_a_look_at_validation_subjects() {
+    let mut ask = ask(vec![None]);
+    ask.preset = Some(Preset::Small);
+    ask.changes = vec![(None, "finetune.validate_every=0".into())];
+    ask.plan(&Quiet).unwrap();
+    ask.tries = vec![tried(None, "finetune.steps", &["4", "8"])];
+    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    assert!(error.contains("never looks at them"), "{error}");
+}
+
+/// Files are found whatever folder a process is started in.
+#[test]
+fn paths_of_splits_are_whole() {
+    let mut ask = ask(vec![None]);
+    ask.changes = vec![(None, "subjects.split=some/split.yaml".into())];
+    let split = ask.plan(&Quiet).unwrap().shared().subjects.split.clone().unwrap();
+    assert_eq!(split, std::path::absolute("some/split.yaml").unwrap().display().to_string());
+}
+
 #[test]
 fn vendors_are_looked_up_where_none_are_named() {
     let mut ask = ask(vec![None]);
@@ -110,6 +161,9 @@ fn arms_choose_among_every_combination() {
     let plan = ask.plan(&Quiet).unwrap();
     assert_eq!(changes(&plan, Method::Scratch), [""]);
     assert_eq!(changes(&plan, Method::Mim).len(), 2);
+    ask.tries = vec![tried(None, "pretrain.dino.bottleneck", &["8", "16"])];
+    let plan = ask.plan(&Quiet).unwrap();
+    assert_eq!([Method::Scratch, Method::Mim].map(|m| changes(&plan, m).len()), [1, 1]);
 
     (ask.tries, ask.as_given) = (vec![], false);
     assert!(changes(&ask.plan(&Quiet).unwrap(), Method::Mim).len() > 1, "rates are tried");
@@ -130,6 +184,43 @@ fn the_highest_dice_on_validation_subjects_is_chosen() {
     assert_eq!(best(&[trial(Some(0.5)), None]), None, "not before all are over");
     assert_eq!(best(&[trial(None), trial(Some(0.1))]), Some(1));
     assert_eq!(best(&[trial(None), trial(None)]), None);
+}
+
+/// Several processes may forgive at once, and work on what was forgiven.
+#[test]
+fn what_gave_results_is_not_done_again_for_a_failed_cell() {
+    let sweep = tempfile::tempdir().unwrap();
+    let mut ask = ask(vec![None]);
+    ask.tries = vec![tried(None, "finetune.steps", &["4", "8", "12"])];
+    let plan = ask.plan(&Quiet).unwrap();
+    let (cells, arm) = (plan.cells(), plan.arm(Method::Mim).unwrap());
+    let cell = cells.iter().find(|cell| cell.method == Method::Mim).unwrap();
+    let failed =
+        Ending { state: Outcome::Failed, why: Some("lost".into()), checkpoint: None, seconds: 0.0 };
+    let done = Ending { state: Outcome::Done, why: None, ..failed.clone() };
+    let record = cell.folder(sweep.path()).path().join(cell::RECORD);
+    let trial = |n: usize| arm.trial_folder(sweep.path(), n).path().join(protocol::TRIAL);
+    let pretraining = protocol::Pretraining::of(arm, 0).record(sweep.path());
+    let keep_trial = |n, ending, dice| cell::keep(&trial(n), &Trial { ending, dice }).unwrap();
+    cell::keep(&pretraining, &failed).unwrap();
+    let lost =
+        Record { cell: cell.clone(), ending: failed.clone(), train_subjects: 0, test_subjects: 0 };
+    cell::keep(&record, &lost).unwrap();
+    // The first was done again by another process, the third waits for one.
+    keep_trial(0, done.clone(), Some(0.5));
+    keep_trial(1, failed.clone(), None);
+    run::forgive(sweep.path(), &plan, cell).unwrap();
+    let there = [&trial(0), &trial(1), &pretraining, &record].map(|path| path.exists());
+    assert_eq!(there, [true, false, false, false]);
+
+    // Cells rest on the choice.
+    cell::keep(&record, &lost).unwrap();
+    keep_trial(1, failed, None);
+    keep_trial(2, done, Some(0.4));
+    run::forgive(sweep.path(), &plan, cell).unwrap();
+    assert_eq!([&trial(1), &record].map(|path| path.exists()), [true, false]);
+    run::forgive(sweep.path(), &plan, cell).unwrap();
+    cell::remove(&record).unwrap();
 }
 
 #[test]
@@ -155,7 +246,15 @@ fn a_folder_keeps_its_plan() {
     one.keep(folder.path()).unwrap();
     assert_eq!(Plan::read(folder.path()).unwrap(), one);
     let error = plan(vec![Some(3)]).unwrap().keep(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("another plan"), "{error}");
+    assert!(error.contains("another plan (counts is [null] there, [3] now)"), "{error}");
+    let mut longer = one.clone();
+    longer.arms[1].candidates[0].settings.finetune.steps = 7;
+    let error = longer.keep(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("(arms.2.candidates.1.settings.finetune.steps is"), "{error}");
+    let mut none = one.clone();
+    none.counts = vec![Some(0)];
+    let error = none.settled().unwrap_err().to_string();
+    assert!(error.contains("count from 1"), "{error}");
     // Settings that an older version did not have are as in the preset.
     let path = folder.path().join("sweep.json");
     let mut tree: serde_json::Value = crate::run::folder::read_json(&path).unwrap();
