@@ -55,6 +55,7 @@ fn every_arm_and_seed_holds_out_the_same_subjects() {
 fn tables_change_how_the_largest_count_is_fine_tuned() {
     let mut ask = ask(vec![Some(2), None]);
     ask.tables = vec![Table::Phases, Table::Vendors, Table::Augmentation];
+    ask.changes = vec![(None, "subjects.phantom=4".into())];
     ask.vendors = vec!["Siemens".into(), "B".into()];
     let plan = ask.plan(&Quiet).unwrap();
     let cells = plan.cells();
@@ -83,6 +84,7 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
 fn what_is_asked_for_twice_is_done_once() {
     let mut ask = ask(vec![Some(2), None]);
     ask.tables = vec![Table::Phases, Table::Vendors, Table::Phases];
+    ask.changes = vec![(None, "subjects.phantom=4".into())];
     ask.vendors = vec!["A".into(), "Siemens".into()];
     ask.table_counts = vec![None, None];
     let plan = ask.plan(&Quiet).unwrap();
@@ -99,6 +101,7 @@ fn what_is_asked_for_twice_is_done_once() {
 fn vendors_must_be_there_and_leave_some_unseen() {
     let mut ask = ask(vec![None]);
     ask.tables = vec![Table::Vendors];
+    ask.changes = vec![(None, "subjects.phantom=4".into())];
     for (vendors, wanted) in [
         (vec!["A", "Z"], "--vendors Z: nobody is of it; vendors of built-in phantom"),
         (vec!["A", "B", "C", "D"], "--vendors A,B,C,D: are all"),
@@ -279,6 +282,7 @@ fn subsets_may_be_the_studys() {
     let mut ask = ask(vec![Some(10), None]);
     (ask.subsets, ask.split) = (Subsets::Published, Some(file("s.yaml")));
     (ask.tables, ask.vendors) = (vec![Table::Vendors], vec!["A".into(), "B".into()]);
+    ask.changes = vec![(None, "subjects.phantom=4".into())];
     let plan = ask.plan(&Quiet).unwrap();
     let of = |name: &str| -> Result<Settings> {
         let cells = plan.cells();
