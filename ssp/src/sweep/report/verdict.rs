@@ -213,7 +213,7 @@ fn growth(groups: &[&Group]) -> Option<String> {
         return None;
     }
     Some(format!(
-        "From scratch, Dice went from {:.3} with {} labelled subjects to {:.3} with {}.",
+        "From scratch, Dice went from {:.3} with labels of {} to {:.3} with labels of {}.",
         dice(first)?,
         first.count_in_words(),
         dice(last)?,
