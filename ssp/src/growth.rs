@@ -5,22 +5,30 @@
 //! *L2 regularization versus batch and weight normalization*, 2017).
 
 use nn::{Module, Slot};
+use tensor::Device;
+
+use crate::Result;
 
 /// How much longer pretrained weights are than fresh ones when that is worth a line.
 const NOTABLE: f64 = 1.5;
 
-/// The lengths of the weights of convolutions, on the host.
-pub fn lengths(module: &mut dyn Module) -> Vec<f64> {
+/// The lengths of the weights of convolutions, wherever they lie.
+///
+/// # Errors
+/// When a device fails.
+pub fn lengths(module: &mut dyn Module) -> Result<Vec<f64>> {
     let mut lengths = Vec::new();
     module.visit("", &mut |_, slot| {
         if let Slot::Parameter(parameter) = slot
             && parameter.tensor().shape().axes() == 4
         {
-            let squares = parameter.tensor().to_f64().into_iter().map(|w| w * w);
-            lengths.push(squares.sum::<f64>().sqrt());
+            lengths.push(parameter.tensor().on(&Device::Cpu).map(|weights| {
+                let squares = weights.to_f64().into_iter().map(|w| w * w);
+                squares.sum::<f64>().sqrt()
+            }));
         }
     });
-    lengths
+    lengths.into_iter().map(|length| Ok(length?)).collect()
 }
 
 /// By how much lengths grew, in the geometric mean; 1 where there are none.

@@ -389,9 +389,9 @@ impl Run<'_> {
         let method = self.settings.method;
         let which = |name: &str| method.hands_over(name);
         let mut part = Part { module: task.network(), which: &which };
-        let fresh = lengths(&mut part);
+        let fresh = lengths(&mut part)?;
         let report = checkpoint::load(weights, &mut part)?;
-        let growth = growth(&fresh, &lengths(&mut part));
+        let growth = growth(&fresh, &lengths(&mut part)?);
         let part = if method == Method::Mim { "encoder and decoder" } else { "encoder" };
         self.watcher.note(&format!("{part} from {}: {report}", weights.display()));
         remark(growth).iter().for_each(|remark| self.watcher.note(remark));

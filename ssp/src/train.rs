@@ -410,7 +410,7 @@ impl Sitting<'_> {
     /// Writes what it takes to resume, after the rows that lead up to it.
     fn save(&mut self, task: &mut dyn Task) -> Result<()> {
         // The last step of an epoch may have gone too far without its loss having seen it.
-        if !lengths(&mut Whole(task)).iter().all(|length| length.is_finite()) {
+        if !lengths(&mut Whole(task))?.iter().all(|length| length.is_finite()) {
             let epoch = self.state.epochs;
             return Err(self.diverged(&format!("weights are no longer finite after epoch {epoch}")));
         }
