@@ -267,38 +267,45 @@ const NO_AUGMENTATION: [&str; 9] = [
 ];
 
 /// What changes for the built-in cohort at the demo's settings, which are for a look at one training:
-/// enough subjects for 25 with labels beside those held out, and steps until arms have levelled off. Of
-/// small batches that takes half as many slices.
-const BUILT_IN: [&str; 5] = [
+/// enough subjects for 25 with labels beside those held out; pixels so coarse that some hundred trainings
+/// are done within hours on two cores; and steps until arms have levelled off, which they do sooner where
+/// rates fall sooner than the study's.
+const BUILT_IN: [&str; 10] = [
     "subjects.phantom=60",
+    "network.size=64",
+    "network.spacing=3.75",
     "pretrain.optimisation.epochs=8",
+    "pretrain.mim.patch=8,8",
+    "pretrain.dino.local_size=32",
     "finetune.optimisation.batch=4",
-    "finetune.steps=4000",
+    "finetune.optimisation.power=1.5",
+    "finetune.steps=3000",
     "finetune.validate_steps=250",
 ];
 
 /// What is tried where nothing is asked for. The paper's rates are for its budget, and are taken as
-/// published; below it they leave weights long, which fine-tuning then hardly moves.
+/// published; below it they leave weights long, which fine-tuning then hardly moves. Every arm has as many
+/// candidates as the others: who tries more finds more.
 fn usual(base: &Settings) -> Vec<Try> {
-    let tried = |key: &str, rate: f64, factors: [f64; 2]| {
+    let tried = |key: &str, rate: f64, factors: &[f64]| {
         // Without the noise of binary fractions: 0.02, not 0.020000000000000004.
-        let value = |factor: f64| format!("{}", (rate * factor * 1e9).round() / 1e9);
-        let values = factors.map(value).to_vec();
+        let value = |factor: &f64| format!("{}", (rate * factor * 1e9).round() / 1e9);
+        let values = factors.iter().map(value).collect();
         Try { method: Some(base.method), key: key.to_owned(), values }
     };
     let Settings { pretrain, finetune, .. } = base;
     let before = pretrain.optimisation.learning_rate;
     let (alone, after) = (finetune.optimisation.learning_rate, finetune.pretrained_learning_rate);
-    let pretraining = |factors| {
+    let pretraining = |factors: [f64; 2]| {
         vec![
-            tried("pretrain.optimisation.learning_rate", before, factors),
-            tried("finetune.pretrained_learning_rate", after, [1.0, 4.0]),
+            tried("pretrain.optimisation.learning_rate", before, &factors),
+            tried("finetune.pretrained_learning_rate", after, &[1.0, 4.0]),
         ]
     };
     match base.method {
         _ if base.preset == Preset::Paper => vec![],
         Method::Scratch => {
-            vec![tried("finetune.optimisation.learning_rate", alone, [1.0, 4.0])]
+            vec![tried("finetune.optimisation.learning_rate", alone, &[0.5, 1.0, 2.0, 4.0])]
         }
         Method::SimClr | Method::Pcl => pretraining([0.2, 1.0]),
         // Few steps at the paper's rate leave DINO where it began.

@@ -169,7 +169,9 @@ fn arms_choose_among_every_combination() {
     assert_eq!([Method::Scratch, Method::Mim].map(|m| changes(&plan, m).len()), [1, 1]);
 
     (ask.tries, ask.as_given) = (vec![], false);
-    assert!(changes(&ask.plan(&Quiet).unwrap(), Method::Mim).len() > 1, "rates are tried");
+    let plan = ask.plan(&Quiet).unwrap();
+    let tried = [Method::Scratch, Method::Mim].map(|method| changes(&plan, method).len());
+    assert_eq!(tried, [4, 4], "rates are tried, of every method as many");
     ask.preset = Some(Preset::Paper);
     assert_eq!(changes(&ask.plan(&Quiet).unwrap(), Method::Mim), [""], "the study's are taken");
 }
