@@ -19,7 +19,8 @@ use crate::{interrupt, print};
 /// First each method's settings are chosen by validation subjects (--try), then it is pretrained once,
 /// then every cell is fine-tuned and tested. The sweep is a folder: the same command goes on where it was
 /// cut off (so does cine sweep --out DIR), several processes may work on it at once, and each cell is
-/// done by one of them. All cells test on the same subjects; the labelled subjects of a seed at one count
+/// done by one of them. More counts, seeds, methods and tables may be asked for later: what is done stays
+/// (cine sweep --out DIR --seeds 5). All cells test on the same subjects; the labelled subjects of a seed at one count
 /// are among those at the next. It ends with report.html, table.csv and table.md, with paired tests of
 /// each method against training from scratch.
 #[derive(Debug, Args)]
@@ -75,11 +76,11 @@ pub struct Sweep {
     tables: Vec<TableName>,
 
     /// Numbers of labelled subjects of those tables; the largest of --counts if not given.
-    #[arg(long, value_delimiter = ',', value_parser = count)]
+    #[arg(long, value_delimiter = ',', value_parser = count, requires = "tables")]
     table_counts: Vec<Count>,
 
     /// Vendors whose labels are used in the table of vendors; the first half of them if not given.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', requires = "tables")]
     vendors: Vec<String>,
 
     /// The sweep's folder.
@@ -164,9 +165,9 @@ impl Sweep {
         }
         let watcher = Terminal::new();
         let device = self.device.open(&|text| watcher.note(text))?;
-        let plan = match self.says_nothing() && Plan::is_in(&self.out) {
-            true => Plan::read(&self.out)?,
-            false => self.plan(&watcher)?,
+        let plan = match self.leaves_settings() && Plan::is_in(&self.out) {
+            true => self.more().and_then(|ask| ask.more(Plan::read(&self.out)?, &watcher))?,
+            false => self.ask().and_then(|ask| ask.plan(&watcher))?,
         };
         interrupt::sweep_goes_on(&self.out);
         let failed = sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
@@ -175,23 +176,45 @@ impl Sweep {
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Whether the command line leaves the plan to the folder.
-    fn says_nothing(&self) -> bool {
+    /// Whether the command line leaves methods, data and settings to the folder, and asks at most for more
+    /// counts, seeds and tables.
+    fn leaves_settings(&self) -> bool {
         let SettingOptions { config, preset, set } = &self.settings;
         let paths = [&self.data, &self.test, config].into_iter().all(|paths| paths.is_empty());
-        let texts = [set, &self.set_for, &self.tries, &self.vendors];
-        let counts = self.counts.is_empty() && self.table_counts.is_empty();
-        let lists = self.methods.is_empty() && self.seeds.is_empty() && self.tables.is_empty();
+        let texts = [set, &self.set_for, &self.tries].into_iter().all(|texts| texts.is_empty());
         paths
-            && texts.into_iter().all(|texts| texts.is_empty())
-            && counts
-            && lists
+            && texts
+            && self.methods.is_empty()
             && (preset.is_none() && self.split.is_none() && !self.as_given)
             && self.subsets == SubsetName::Drawn
     }
 
-    fn plan(&self, watcher: &dyn Watcher) -> Result<Plan> {
-        let configs = Configs::read(&self.settings.config)?;
+    /// What is asked for beside what a sweep has.
+    fn more(&self) -> Result<Ask> {
+        let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect();
+        Ok(Ask {
+            counts: counts(&self.counts),
+            seeds: self.seeds()?,
+            tables: self.tables.iter().map(|&table| table.into()).collect(),
+            table_counts: counts(&self.table_counts),
+            vendors: self.vendors.clone(),
+            ..Ask::default()
+        })
+    }
+
+    /// Those that are named; none if none are.
+    fn seeds(&self) -> Result<Vec<u64>> {
+        match self.seeds.as_slice() {
+            [count] if *count > MOST_SEEDS => Err(Error::Setting(format!(
+                "--seeds {count}: takes how many, up to {MOST_SEEDS}, or which, divided by commas"
+            ))),
+            [count] if *count > 0 => Ok((0..*count).collect()),
+            seeds => Ok(seeds.to_vec()),
+        }
+    }
+
+    /// All that is asked of a sweep.
+    fn ask(&self) -> Result<Ask> {
         let mut changes: Vec<(Option<Method>, String)> = Vec::new();
         changes.extend(self.settings.set.iter().map(|change| (None, change.clone())));
         for change in &self.set_for {
@@ -201,28 +224,8 @@ impl Sweep {
             }
             changes.push((method, setting.to_owned()));
         }
-        let tries = self.tries.iter().map(|text| tried(text)).collect::<Result<Vec<_>>>()?;
-        let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect::<Vec<_>>();
-        let ask = Ask {
-            methods: match self.methods.is_empty() {
-                true => Method::ALL.to_vec(),
-                false => self.methods.iter().map(|&method| method.into()).collect(),
-            },
-            counts: match self.counts.is_empty() {
-                true => vec![Some(5), Some(10), Some(25), None],
-                false => counts(&self.counts),
-            },
-            seeds: match self.seeds.as_slice() {
-                [] => (0..3).collect(),
-                [count] if *count > MOST_SEEDS => {
-                    return Err(Error::Setting(format!(
-                        "--seeds {count}: takes how many, up to {MOST_SEEDS}, or which, divided by \
-                         commas"
-                    )));
-                }
-                [count] if *count > 0 => (0..*count).collect(),
-                seeds => seeds.to_vec(),
-            },
+        let mut ask = Ask {
+            methods: self.methods.iter().map(|&method| method.into()).collect(),
             data: self.data.clone(),
             test: self.test.clone(),
             split: self.split.clone(),
@@ -230,16 +233,23 @@ impl Sweep {
                 SubsetName::Drawn => Subsets::Drawn,
                 SubsetName::Published => Subsets::Published,
             },
-            configs,
+            configs: Configs::read(&self.settings.config)?,
             preset: self.settings.preset.map(Into::into),
             changes,
-            tries,
+            tries: self.tries.iter().map(|text| tried(text)).collect::<Result<_>>()?,
             as_given: self.as_given,
-            tables: self.tables.iter().map(|&table| table.into()).collect(),
-            table_counts: counts(&self.table_counts),
-            vendors: self.vendors.clone(),
+            ..self.more()?
         };
-        ask.plan(watcher)
+        if ask.methods.is_empty() {
+            ask.methods = Method::ALL.to_vec();
+        }
+        if ask.counts.is_empty() {
+            ask.counts = vec![Some(5), Some(10), Some(25), None];
+        }
+        if ask.seeds.is_empty() {
+            ask.seeds = (0..3).collect();
+        }
+        Ok(ask)
     }
 }
 

@@ -97,10 +97,28 @@ impl Ask {
         let data = data.iter().map(absolute).collect::<Result<Vec<_>>>()?;
         let test = self.test.iter().map(absolute).collect::<Result<Vec<_>>>()?;
         let (counts, seeds) = (self.counts.clone(), self.seeds.clone());
-        let plan =
-            Plan { arms, counts, seeds, variants: vec![], subsets: self.subsets, data, test };
+        let (subsets, variants, trials) = (self.subsets, vec![], None);
+        let plan = Plan { arms, counts, seeds, trials, variants, subsets, data, test };
         let mut plan = plan.settled()?;
         plan.variants = self.variants(&plan, watcher)?;
+        Ok(plan)
+    }
+
+    /// The plan of a sweep that there is, with the counts, seeds and tables that are asked for beside its
+    /// own. Nothing else is looked at.
+    ///
+    /// # Errors
+    /// When what is asked for is not there.
+    pub fn more(&self, there: Plan, watcher: &dyn Watcher) -> Result<Plan> {
+        let mut plan = there;
+        plan.trials = Some(plan.trials());
+        plan.counts.extend(&self.counts);
+        plan.seeds.extend(&self.seeds);
+        let mut plan = plan.settled()?;
+        let variants = self.variants(&plan, watcher)?;
+        if !variants.is_empty() {
+            plan.variants = variants;
+        }
         Ok(plan)
     }
 

@@ -3,7 +3,7 @@
 //!
 //! | in the folder | what |
 //! |---|---|
-//! | `sweep.json` | the [`Plan`]: every setting of every arm, written once |
+//! | `sweep.json` | the [`Plan`]: every setting of every arm; counts, seeds, methods and tables may be added |
 //! | `pretrain/<method>/` | a run: one pretraining for all cells of a method |
 //! | `protocol/<method>-<n>/` | a run: the n-th settings that were tried for a method, on validation subjects |
 //! | `cells/<table>/<name>/` | a run: fine-tuning and testing, and `cell.json` once it is over |
@@ -18,6 +18,7 @@
 mod ask;
 mod cell;
 mod claim;
+mod kept;
 mod plan;
 mod protocol;
 mod report;
@@ -27,7 +28,7 @@ mod status;
 
 pub use ask::{Ask, Try};
 pub use cell::{Cell, Ending, Outcome, Record};
-pub use plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
+pub use plan::{Arm, Candidate, Plan, Subsets, Table, Trials, Variant};
 pub use protocol::{Choice, Trial, Tried};
 pub use report::{bootstrap, holm, wilcoxon, write};
 pub use results::{Done, Look, Lost, Results};

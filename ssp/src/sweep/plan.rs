@@ -7,8 +7,6 @@ use serde_json::Value;
 use tensor::Device;
 
 use super::cell::Cell;
-use crate::run::files::write_new;
-use crate::run::folder::read_json;
 use crate::settings::{Method, Settings};
 use crate::study::{Job, Parts};
 use crate::{Error, Result};
@@ -22,6 +20,9 @@ pub struct Plan {
     pub counts: Vec<Option<usize>>,
     /// Seeds of fine-tuning and of who has labels.
     pub seeds: Vec<u64>,
+    /// With whom settings are tried; none for the smallest count and the first seed.
+    #[serde(default)]
+    pub trials: Option<Trials>,
     /// What the tables beside that of counts change.
     pub variants: Vec<Variant>,
     /// Where the labelled subjects of a count and seed come from.
@@ -49,6 +50,16 @@ pub struct Candidate {
     /// All settings; `labelled` and `seed` are the cells'.
     #[serde(deserialize_with = "settings")]
     pub settings: Settings,
+}
+
+/// With whom settings are tried. It stays when smaller counts and other seeds are added to a sweep, as cells
+/// rest on what was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trials {
+    /// Labelled subjects; none for all.
+    pub labelled: Option<usize>,
+    /// The seed.
+    pub seed: u64,
 }
 
 /// Settings of an older version lack what it did not know.
@@ -141,11 +152,18 @@ impl Plan {
         self.counts.dedup();
         self.seeds.sort_unstable();
         self.seeds.dedup();
+        self.trials = Some(self.trials());
         self.check_published(&first)?;
         Ok(self)
     }
 
-    fn check(&self) -> Result<()> {
+    /// With whom settings are tried.
+    pub fn trials(&self) -> Trials {
+        let first = Trials { labelled: self.counts[0], seed: self.seeds[0] };
+        self.trials.unwrap_or(first)
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         let refuse = |what: String| Err(Error::Setting(what));
         if self.arms.is_empty() || self.counts.is_empty() || self.seeds.is_empty() {
             return refuse("a sweep takes a method, a count and a seed at least".into());
@@ -199,53 +217,6 @@ impl Plan {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The plan of a sweep's folder, which is kept there if there was none.
-    ///
-    /// # Errors
-    /// When the folder holds another, or cannot be written.
-    pub fn keep(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let text = serde_json::to_string_pretty(self).map_err(|e| Error::Data(e.to_string()))?;
-        // Of several processes that begin at once, one writes.
-        if write_new(Self::path(folder), (text + "\n").as_bytes())? {
-            return Ok(());
-        }
-        let there = Plan::read(folder)?;
-        if there == *self {
-            return Ok(());
-        }
-        let tree = |plan| serde_json::to_value(plan).map_err(|e| Error::Data(e.to_string()));
-        let differs = difference("", &tree(&there)?, &tree(self)?).unwrap_or_default();
-        let what = format!(
-            "holds a sweep of another plan ({differs}); leave all but --out away to go on with it, \
-             or name another folder with --out"
-        );
-        Err(Error::file(folder, what))
-    }
-
-    /// The plan that a folder holds.
-    ///
-    /// # Errors
-    /// When it holds none that can be used.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = Self::path(folder);
-        if !path.exists() {
-            return Err(Error::file(folder, "holds no sweep: there is no sweep.json"));
-        }
-        let plan: Plan = read_json(&path)?;
-        plan.check().map_err(|error| Error::file(&path, error.to_string()))?;
-        Ok(plan)
-    }
-
-    /// Whether a folder holds a plan.
-    pub fn is_in(folder: &Path) -> bool {
-        Self::path(folder).exists()
-    }
-
-    fn path(folder: &Path) -> PathBuf {
-        folder.join("sweep.json")
     }
 
     /// Every cell: the table of counts first, small ones first, so that a sweep that is cut off has
@@ -312,29 +283,6 @@ impl Plan {
             settings.subjects.vendors.clear();
         }
         Ok(settings)
-    }
-}
-
-/// The first place where two plans differ, and how.
-fn difference(path: &str, there: &Value, now: &Value) -> Option<String> {
-    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-    match (there, now) {
-        (Value::Object(a), Value::Object(b)) => a.iter().find_map(|(key, value)| {
-            difference(&below(key), value, b.get(key).unwrap_or(&Value::Null))
-        }),
-        (Value::Array(a), Value::Array(b)) if a.iter().any(Value::is_object) => {
-            let [ours, theirs] = [a.len(), b.len()];
-            let pairs = a.iter().zip(b).enumerate();
-            let mut found =
-                pairs.filter_map(|(n, (a, b))| difference(&below(&format!("{}", n + 1)), a, b));
-            found
-                .next()
-                .or_else(|| (ours != theirs).then(|| format!("{ours} {path} there, {theirs} now")))
-        }
-        (Value::Array(a), Value::Array(b)) if b.iter().any(Value::is_object) => {
-            Some(format!("{} {path} there, {} now", a.len(), b.len()))
-        }
-        _ => (there != now).then(|| format!("{path} is {there} there, {now} now")),
     }
 }
 

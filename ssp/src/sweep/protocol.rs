@@ -2,7 +2,7 @@
 //! cells is tested.
 //!
 //! Of several candidates each is pretrained and fine-tuned once, with the smallest number of labelled
-//! subjects and the first seed of the sweep, and never sees a test subject. The highest Dice on the
+//! subjects and the first seed with which the sweep began, and never sees a test subject. The highest Dice on the
 //! validation subjects wins; the first of equals.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Ending, read_if_there};
-use super::plan::{Arm, Plan, Table};
+use super::plan::{Arm, Plan, Table, Trials};
 use super::results::{Look, looks};
 use crate::Result;
 use crate::run::folder::RunFolder;
@@ -70,9 +70,9 @@ impl Choice {
         Ok(Choice { method: arm.method, chosen: best(&trials), candidates })
     }
 
-    /// The cell that candidates are tried in: of the smallest count and the first seed.
+    /// The cell that candidates are tried in.
     pub fn cell(plan: &Plan, method: Method) -> Cell {
-        let (labelled, seed) = (plan.counts[0], plan.seeds[0]);
+        let Trials { labelled, seed } = plan.trials();
         Cell { table: Table::Subjects, variant: String::new(), method, labelled, seed }
     }
 }

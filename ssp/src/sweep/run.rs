@@ -43,7 +43,7 @@ impl Shard {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Works off what is not done yet of a shard, cell by cell, with the pretrainings and trials that they
-/// need, and writes the tables. A cell that fails is recorded and does not stop the others; `retry` has
+/// need, and writes the tables. What `plan` has beside that of the folder is added to it. A cell that fails is recorded and does not stop the others; `retry` has
 /// failed ones done again. Returns how many of the shard have failed.
 ///
 /// # Errors
@@ -56,8 +56,10 @@ pub fn run(
     device: &Device,
     watcher: &dyn Watcher,
 ) -> Result<usize> {
+    let plan = &plan.beside(folder)?;
     let sweep = Sweep { folder, plan, device, watcher };
     let roles = sweep.refuse_impossible()?;
+    sweep.note_growth()?;
     plan.keep(folder)?;
     // Data that change under a sweep would change who tests.
     roles.keep(&RunFolder::new(folder))?;
@@ -133,6 +135,19 @@ impl Sweep<'_> {
             }
         }
         Ok(all)
+    }
+
+    /// Says how much is added to what the folder holds.
+    fn note_growth(&self) -> Result<()> {
+        if !Plan::is_in(self.folder) {
+            return Ok(());
+        }
+        let [before, now] = [Plan::read(self.folder)?.cells().len(), self.plan.cells().len()];
+        if now > before {
+            let folder = self.folder.display();
+            self.watcher.note(&format!("{folder}: {before} cells so far, now {now}"));
+        }
+        Ok(())
     }
 
     /// Refuses to go on beside work that was done with other settings than those of the plan, or than

@@ -250,8 +250,6 @@ fn a_folder_keeps_its_plan() {
     one.keep(folder.path()).unwrap();
     one.keep(folder.path()).unwrap();
     assert_eq!(Plan::read(folder.path()).unwrap(), one);
-    let error = plan(vec![Some(3)]).unwrap().keep(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("another plan (counts is [null] there, [3] now)"), "{error}");
     let mut longer = one.clone();
     longer.arms[1].candidates[0].settings.finetune.steps = 7;
     let error = longer.keep(folder.path()).unwrap_err().to_string();
@@ -271,6 +269,57 @@ fn a_folder_keeps_its_plan() {
     std::fs::write(&path, tree.to_string()).unwrap();
     let error = Plan::read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("sweep.json: a sweep takes a method"), "{error}");
+}
+
+/// What is done stays, and rests on the settings that were chosen then.
+#[test]
+fn a_sweep_may_be_added_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = plan(vec![Some(3), None]).unwrap();
+    first.keep(folder.path()).unwrap();
+    let more = |counts: Vec<Option<usize>>, seeds: Vec<u64>, tables: Vec<Table>| {
+        let ask = Ask { counts, seeds, tables, ..Ask::default() };
+        let plan = ask.more(Plan::read(folder.path()).unwrap(), &Quiet).unwrap();
+        plan.keep(folder.path()).unwrap();
+        Plan::read(folder.path()).unwrap()
+    };
+    assert_eq!(more(vec![], vec![], vec![]), first);
+    let grown = more(vec![Some(2)], vec![4], vec![Table::Phases]);
+    assert_eq!(
+        (&grown.counts[..], &grown.seeds[..]),
+        (&[Some(2), Some(3), None][..], &[0, 1, 4][..])
+    );
+    assert_eq!(grown.trials(), Trials { labelled: Some(3), seed: 0 });
+    let names = |plan: &Plan| plan.cells().iter().map(Cell::name).collect::<Vec<_>>();
+    let (before, after) = (names(&first), names(&grown));
+    assert!(before.iter().all(|name| after.contains(name)));
+    assert_eq!((before.len(), after.len()), (2 * 2 * 2, 2 * 3 * 3 + 2 * 2 * 3));
+
+    // Methods come with settings of their own, and must be of the same subjects and network.
+    let mut methods = ask(vec![None]);
+    methods.methods = vec![Method::Pcl];
+    methods.plan(&Quiet).unwrap().keep(folder.path()).unwrap();
+    let grown = Plan::read(folder.path()).unwrap();
+    let of = |plan: &Plan| plan.arms.iter().map(|arm| arm.method).collect::<Vec<_>>();
+    assert_eq!(of(&grown), [Method::Scratch, Method::Mim, Method::Pcl]);
+    assert_eq!(grown.counts.len(), 3, "what is not asked for again stays");
+    (methods.methods, methods.preset) = (vec![Method::Dino], Some(Preset::Small));
+    let error = methods.plan(&Quiet).unwrap().keep(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("method dino: subjects and network"), "{error}");
+
+    // The same table at another count; one that stands already is not done anew.
+    let ask = Ask { tables: vec![Table::Phases], table_counts: vec![Some(2)], ..Ask::default() };
+    let plan = ask.more(grown, &Quiet).unwrap();
+    plan.keep(folder.path()).unwrap();
+    let grown = Plan::read(folder.path()).unwrap();
+    let of_variant = |variant: &Variant| (variant.name.clone(), variant.counts.clone());
+    let variants: Vec<_> = grown.variants.iter().map(of_variant).collect();
+    let both = vec![None, Some(2)];
+    assert_eq!(variants, [("ED".to_owned(), both.clone()), ("ES".to_owned(), both)]);
+    let mut other = grown.clone();
+    other.variants[0].changes = vec!["finetune.phases=es".into()];
+    let error = other.keep(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("another plan (variants.1.changes is"), "{error}");
 }
 
 /// The study's files of subsets lie beside its split.

@@ -8,12 +8,12 @@ use super::settings::taken;
 use crate::settings::Method;
 use crate::sweep::report::level::{LEVEL, LOSS_LEVEL, Level};
 use crate::sweep::report::words::{number, percent, signed, title};
-use crate::sweep::{Choice, Done, Look, Results, Table, Tried};
+use crate::sweep::{Choice, Done, Look, Results, Table, Trials, Tried};
 
 /// The section.
 pub fn protocol(results: &Results) -> Markup {
     let chosen = results.choices.iter().any(|choice| choice.candidates.len() > 1);
-    let (labelled, seed) = (results.plan.counts[0], results.plan.seeds[0]);
+    let Trials { labelled, seed } = results.plan.trials();
     let labelled = labelled.map_or("all".into(), |count| count.to_string());
     html! {
         section id="protocol" {
