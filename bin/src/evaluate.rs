@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ssp::data::{Cohort, cache_folder};
-use ssp::evaluate::{self, frame_table, mean_table, write_frames, write_slices};
+use ssp::evaluate::{
+    self, Compared, Numbering, frame_table, functions, summary_tables, write_frames, write_slices,
+    write_subjects,
+};
 use ssp::model::Model;
 use ssp::train::Watcher;
 use ssp::{Error, Result, study};
@@ -14,8 +17,8 @@ use crate::options::Device;
 use crate::print;
 use crate::watch::Terminal;
 
-/// Dice in 3D of each structure, frame and subject: of a network on labelled data, or of label
-/// maps that there are.
+/// Dice in 3D, HD95 and ASSD of each structure and frame, and how volumes, ejection fractions and mass
+/// agree with the truth: of a network on labelled data, or of label maps that there are.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["weights", "predictions"]))]
 pub struct Evaluate {
@@ -27,7 +30,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "DIR", conflicts_with = "predictions")]
     data: Vec<PathBuf>,
 
-    /// A folder of predicted label maps, to be compared with --labels of the same names.
+    /// A folder of predicted label maps, of this program or another, to be compared with --labels of the
+    /// same names (or the same and _gt).
     #[arg(long, value_name = "DIR", requires = "labels")]
     predictions: Option<PathBuf>,
 
@@ -35,7 +39,16 @@ pub struct Evaluate {
     #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     labels: Option<PathBuf>,
 
-    /// Write Dice per frame to this CSV file, and with --weights Dice per slice to one beside it.
+    /// How --predictions are numbered; if not given, told by what agrees with the labels.
+    #[arg(long, value_enum, requires = "predictions")]
+    predictions_numbering: Option<NumberingName>,
+
+    /// How --labels are numbered; told by anatomy if not given.
+    #[arg(long, value_enum, requires = "labels")]
+    labels_numbering: Option<NumberingName>,
+
+    /// Write what is measured of each frame to this CSV file; with --weights Dice per slice to one beside
+    /// it (.slices.csv), and volumes, ejection fractions and mass per subject to another (.subjects.csv).
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
@@ -44,14 +57,41 @@ pub struct Evaluate {
     device: Device,
 }
 
+/// Which number is which ventricle; 2 is myocardium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum NumberingName {
+    /// 1 LV, 3 RV, as in M&Ms and in what this program writes.
+    Study,
+    /// 1 RV, 3 LV.
+    Acdc,
+}
+
+impl From<NumberingName> for Numbering {
+    fn from(name: NumberingName) -> Self {
+        match name {
+            NumberingName::Study => Numbering::Study,
+            NumberingName::Acdc => Numbering::Acdc,
+        }
+    }
+}
+
+/// Says how label maps are numbered that are not numbered as usual.
+fn tell(what: &str, numbering: Numbering) {
+    if numbering == Numbering::Acdc {
+        eprintln!(
+            "{what}: 1 is taken to be RV and 3 LV, as ACDC has it; --{what}-numbering study if not"
+        );
+    }
+}
+
 impl Evaluate {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         let results = match (&self.weights, &self.predictions, &self.labels) {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
-                let device = self.device.open(&|text| watcher.note(text))?;
                 let mut model = Model::open(weights, None, &[])?;
+                let device = self.device.open(&|text| watcher.note(text))?;
                 watcher.note(&model.described());
                 model.move_to(&device)?;
                 let cohort = study::open_cohort("reading", &watcher, |progress| {
@@ -60,7 +100,13 @@ impl Evaluate {
                 study::test_model(&mut model, &cohort, &watcher)?
             }
             (None, Some(predictions), Some(labels)) => {
-                evaluate::compare_folders(predictions, labels)?
+                let [theirs, ours] = [self.predictions_numbering, self.labels_numbering]
+                    .map(|numbering| numbering.map(Into::into));
+                let Compared { results, predictions, labels } =
+                    evaluate::compare_folders((predictions, theirs), (labels, ours))?;
+                tell("predictions", predictions);
+                tell("labels", labels);
+                results
             }
             _ => {
                 return Err(Error::Setting(
@@ -69,12 +115,14 @@ impl Evaluate {
             }
         };
         print(&format!("{}\n", frame_table(&results.frames)));
-        print(&format!("\n{}\n", mean_table(&results.frames)));
+        print(&format!("\nMean ± SD over frames\n{}", summary_tables(&results.frames)));
         if let Some(csv) = self.csv {
             write_frames(&csv, &results.frames)?;
             // Label maps in files do not tell which slice is the most basal.
             if !results.slices.is_empty() {
                 write_slices(csv.with_extension("slices.csv"), &results.slices)?;
+                let subjects = functions(&results.frames);
+                write_subjects(csv.with_extension("subjects.csv"), &subjects)?;
             }
         }
         Ok(ExitCode::SUCCESS)

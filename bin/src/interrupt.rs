@@ -1,12 +1,13 @@
 //! What is said when a training is interrupted.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use crate::tell;
 
-/// How to go on; the first that was said is the widest, a sweep's rather than its cell's.
-static GO_ON: OnceLock<String> = OnceLock::new();
+/// How to go on, and the file without which nothing was begun; the first that was said is the widest, a
+/// sweep's rather than its cell's.
+static GO_ON: OnceLock<(String, Option<PathBuf>)> = OnceLock::new();
 
 /// The exit code of what SIGINT ended, by the shells' custom.
 const INTERRUPTED: i32 = 130;
@@ -15,7 +16,9 @@ const INTERRUPTED: i32 = 130;
 /// had interruptions ignored, and that stays.
 pub fn answer() {
     let _ = ctrlc::try_set_handler(|| {
-        let go_on = GO_ON.get().map_or(String::new(), |go_on| format!("; {go_on}"));
+        let begun = |file: &Option<PathBuf>| file.as_ref().is_none_or(|file| file.exists());
+        let go_on = GO_ON.get().filter(|(_, file)| begun(file));
+        let go_on = go_on.map_or(String::new(), |(go_on, _)| format!("; {go_on}"));
         tell(&format!("\ninterrupted{go_on}"));
         std::process::exit(INTERRUPTED);
     });
@@ -24,12 +27,12 @@ pub fn answer() {
 /// What is to be said of a run: it goes on from what it last saved.
 pub fn run_goes_on(folder: &Path) {
     let folder = folder.display();
-    let _ =
-        GO_ON.set(format!("the same command with --out {folder} goes on from what was last saved"));
+    let go_on = format!("the same command with --out {folder} goes on from what was last saved");
+    let _ = GO_ON.set((go_on, None));
 }
 
-/// The same of a sweep.
+/// The same of a sweep, once it has a plan.
 pub fn sweep_goes_on(folder: &Path) {
-    let folder = folder.display();
-    let _ = GO_ON.set(format!("cine sweep --out {folder} goes on from what was last saved"));
+    let go_on = format!("cine sweep --out {} goes on from what was last saved", folder.display());
+    let _ = GO_ON.set((go_on, Some(folder.join("sweep.json"))));
 }

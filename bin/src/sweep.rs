@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use ssp::settings::Method;
 use ssp::settings::published::Configs;
-use ssp::sweep::{self, Ask, Plan, Shard, Subsets, Table, Try};
+use ssp::sweep::{self, Ask, Ended, Plan, Shard, Subsets, Table, Try};
 use ssp::train::Watcher;
 use ssp::{Error, Result};
 
@@ -16,8 +16,8 @@ use crate::{interrupt, print};
 
 /// Trains every method with every number of labelled subjects and every seed, and compares them.
 ///
-/// First each method's settings are chosen by validation subjects (--try), then it is pretrained once,
-/// then every cell is fine-tuned and tested. The sweep is a folder: the same command goes on where it was
+/// First each method's settings are chosen by validation subjects (--try), each candidate pretrained once;
+/// then every cell is fine-tuned from the chosen one and tested. The sweep is a folder: the same command goes on where it was
 /// cut off (so does cine sweep --out DIR), several processes may work on it at once, and each cell is
 /// done by one of them. More counts, seeds, methods and tables may be asked for later: what is done stays
 /// (cine sweep --out DIR --seeds 5). All cells test on the same subjects; the labelled subjects of a seed at one count
@@ -49,9 +49,9 @@ pub struct Sweep {
     #[arg(long, value_name = "FILE")]
     split: Option<PathBuf>,
 
-    /// Where the labelled subjects of a count and seed come from.
-    #[arg(long, value_enum, default_value_t)]
-    subsets: SubsetName,
+    /// Where the labelled subjects of a count and seed come from; drawn if not given.
+    #[arg(long, value_enum)]
+    subsets: Option<SubsetName>,
 
     #[command(flatten)]
     settings: SettingOptions,
@@ -91,16 +91,21 @@ pub struct Sweep {
     #[arg(long, value_name = "K/N", value_parser = shard, default_value = "1/1")]
     shard: Shard,
 
-    /// Do failed cells again.
+    /// Do failed cells again. A training that diverged does so again: give it lower rates by --try in
+    /// another folder.
     #[arg(long)]
     retry: bool,
 
-    /// Only say how far it is.
+    /// Only say what there is to do, and whether it can be done.
     #[arg(long)]
+    dry_run: bool,
+
+    /// Only say how far it is.
+    #[arg(long, conflicts_with_all = OF_A_PLAN)]
     status: bool,
 
     /// Only write the report of what is done so far.
-    #[arg(long, conflicts_with = "status")]
+    #[arg(long, conflicts_with_all = OF_A_PLAN, conflicts_with = "status")]
     report: bool,
 
     /// Where to compute.
@@ -108,10 +113,9 @@ pub struct Sweep {
     device: Device,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SubsetName {
     /// Drawn; those of a seed at one count are among those at the next.
-    #[default]
     Drawn,
     /// The study's files, beside that of --split: <split>-nr10-seed0.yaml, <split>-Vendor-A_B.yaml.
     Published,
@@ -126,6 +130,29 @@ enum TableName {
     /// Labelled slices as they are.
     Augmentation,
 }
+
+/// Options that say what is to be done, and how.
+const OF_A_PLAN: [&str; 19] = [
+    "methods",
+    "counts",
+    "seeds",
+    "data",
+    "test",
+    "split",
+    "subsets",
+    "config",
+    "preset",
+    "set",
+    "set_for",
+    "tries",
+    "as_given",
+    "tables",
+    "table_counts",
+    "vendors",
+    "shard",
+    "retry",
+    "dry_run",
+];
 
 /// Beyond this, one number was meant to name a seed.
 const MOST_SEEDS: u64 = 1000;
@@ -164,53 +191,27 @@ impl Sweep {
             return Ok(ExitCode::SUCCESS);
         }
         let watcher = Terminal::new();
-        let device = self.device.open(&|text| watcher.note(text))?;
-        let plan = match self.leaves_settings() && Plan::is_in(&self.out) {
-            true => self.more().and_then(|ask| ask.more(Plan::read(&self.out)?, &watcher))?,
-            false => self.ask().and_then(|ask| ask.plan(&watcher))?,
+        let there = match Plan::is_in(&self.out) {
+            true => Some(Plan::read(&self.out)?),
+            false if self.retry => {
+                let what =
+                    "holds no sweep of which anything could be done again; leave --retry out";
+                return Err(Error::File { path: self.out, what: what.into() });
+            }
+            false => None,
         };
+        let plan = self.ask()?.plan(there.as_ref(), &watcher)?;
+        if self.dry_run {
+            sweep::check(&self.out, &plan, &watcher)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let device = self.device.open(&|text| watcher.note(text))?;
         interrupt::sweep_goes_on(&self.out);
-        let failed = sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
-        print(&sweep::write(&self.out)?);
+        let Ended { failed, report } =
+            sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
+        print(&report);
         print(&format!("\nsweep folder: {}\n", self.out.display()));
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-
-    /// Whether the command line leaves methods, data and settings to the folder, and asks at most for more
-    /// counts, seeds and tables.
-    fn leaves_settings(&self) -> bool {
-        let SettingOptions { config, preset, set } = &self.settings;
-        let paths = [&self.data, &self.test, config].into_iter().all(|paths| paths.is_empty());
-        let texts = [set, &self.set_for, &self.tries].into_iter().all(|texts| texts.is_empty());
-        paths
-            && texts
-            && self.methods.is_empty()
-            && (preset.is_none() && self.split.is_none() && !self.as_given)
-            && self.subsets == SubsetName::Drawn
-    }
-
-    /// What is asked for beside what a sweep has.
-    fn more(&self) -> Result<Ask> {
-        let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect();
-        Ok(Ask {
-            counts: counts(&self.counts),
-            seeds: self.seeds()?,
-            tables: self.tables.iter().map(|&table| table.into()).collect(),
-            table_counts: counts(&self.table_counts),
-            vendors: self.vendors.clone(),
-            ..Ask::default()
-        })
-    }
-
-    /// Those that are named; none if none are.
-    fn seeds(&self) -> Result<Vec<u64>> {
-        match self.seeds.as_slice() {
-            [count] if *count > MOST_SEEDS => Err(Error::Setting(format!(
-                "--seeds {count}: takes how many, up to {MOST_SEEDS}, or which, divided by commas"
-            ))),
-            [count] if *count > 0 => Ok((0..*count).collect()),
-            seeds => Ok(seeds.to_vec()),
-        }
     }
 
     /// All that is asked of a sweep.
@@ -224,32 +225,38 @@ impl Sweep {
             }
             changes.push((method, setting.to_owned()));
         }
-        let mut ask = Ask {
+        let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect();
+        Ok(Ask {
             methods: self.methods.iter().map(|&method| method.into()).collect(),
+            counts: counts(&self.counts),
+            seeds: self.seeds()?,
             data: self.data.clone(),
             test: self.test.clone(),
             split: self.split.clone(),
-            subsets: match self.subsets {
+            subsets: self.subsets.map(|subsets| match subsets {
                 SubsetName::Drawn => Subsets::Drawn,
                 SubsetName::Published => Subsets::Published,
-            },
+            }),
             configs: Configs::read(&self.settings.config)?,
             preset: self.settings.preset.map(Into::into),
             changes,
             tries: self.tries.iter().map(|text| tried(text)).collect::<Result<_>>()?,
             as_given: self.as_given,
-            ..self.more()?
-        };
-        if ask.methods.is_empty() {
-            ask.methods = Method::ALL.to_vec();
+            tables: self.tables.iter().map(|&table| table.into()).collect(),
+            table_counts: counts(&self.table_counts),
+            vendors: self.vendors.clone(),
+        })
+    }
+
+    /// Those that are named; none if none are.
+    fn seeds(&self) -> Result<Vec<u64>> {
+        match self.seeds.as_slice() {
+            [count] if *count > MOST_SEEDS => Err(Error::Setting(format!(
+                "--seeds {count}: takes how many, up to {MOST_SEEDS}, or which, divided by commas"
+            ))),
+            [count] if *count > 0 => Ok((0..*count).collect()),
+            seeds => Ok(seeds.to_vec()),
         }
-        if ask.counts.is_empty() {
-            ask.counts = vec![Some(5), Some(10), Some(25), None];
-        }
-        if ask.seeds.is_empty() {
-            ask.seeds = (0..3).collect();
-        }
-        Ok(ask)
     }
 }
 

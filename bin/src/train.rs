@@ -83,7 +83,6 @@ impl Train {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         let watcher = Terminal::new();
-        let device = self.device.open(&|text| watcher.note(text))?;
         let configured = self.settings.resolve(
             self.method.map(Method::from),
             Preset::Demo,
@@ -98,6 +97,7 @@ impl Train {
         settings.seed = self.seed.unwrap_or(settings.seed);
         settings.labelled = self.labelled.map_or(settings.labelled, |n| n as usize);
         configured.notes.iter().for_each(|note| watcher.note(note));
+        let device = self.device.open(&|text| watcher.note(text))?;
         let job = Job {
             settings,
             data,
@@ -113,10 +113,8 @@ impl Train {
         };
         let outcome = study::run(&job, &watcher)?;
         if let Some(results) = &outcome.results {
-            print(&format!(
-                "\nDice in 3D on the test subjects, mean ± deviation\n{}",
-                evaluate::mean_table(&results.frames)
-            ));
+            let tables = evaluate::summary_tables(&results.frames);
+            print(&format!("\nOn the test subjects, mean ± SD over frames\n{tables}"));
         }
         let folder = outcome.folder.path().display();
         print(&format!("\nrun folder: {folder}\n"));

@@ -1,25 +1,29 @@
 //! One run of the study: pretraining, fine-tuning, testing, and the folder that tells of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nn::{Part, checkpoint};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use tensor::Device;
 
 use crate::augment::Grid;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
 use crate::data::{Cohort, Moment, PHANTOM, cache_folder};
-use crate::evaluate::{Results, evaluate, write_frames, write_slices};
+use crate::evaluate::{
+    Agreement, READINGS, Results, SurfaceDistance, evaluate, functions, write_frames, write_slices,
+    write_subjects,
+};
 use crate::growth::{growth, lengths, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
-use crate::settings::{Method, Optimisation, Settings, Subjects};
+use crate::settings::{Method, Optimisation, Preset, Settings, Subjects};
 use crate::task::{Fed, Segmentation, Source, Task, unet};
 use crate::train::{Stage, State, Watcher};
 use crate::{Error, Result, run};
@@ -109,6 +113,15 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         roles.valid.len(),
         roles.test.len()
     ));
+    let demo = settings.preset == Preset::Demo && !job.data.is_empty();
+    let for_a_look = if demo { " (for a look; --preset small is for experiments)" } else { "" };
+    watcher.note(&format!("{}{for_a_look}", settings.in_short(job.parts)));
+    if cohort.ventricles_look_swapped() {
+        watcher.note(
+            "warning: what is labelled 3 (RV) lies more within myocardium than what is labelled 1 (LV): are \
+             these ACDC's numbers? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
+        );
+    }
     let device = job.device.clone();
     let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, device, watcher };
     let pretrained = match weights {
@@ -416,6 +429,7 @@ impl Run<'_> {
         let results = results?;
         write_frames(self.folder.frames(), &results.frames)?;
         write_slices(self.folder.slices(), &results.slices)?;
+        write_subjects(self.folder.subjects(), &functions(&results.frames))?;
         run::pictures::draw_overlays(self.folder, &mut predictor, cache, &results)?;
         Ok(results)
     }
@@ -434,6 +448,9 @@ impl Run<'_> {
             let [lv, myo, rv] = part.dice().values();
             json!({ "LV": lv, "MYO": myo, "RV": rv, "mean": part.mean(), "frames": part.frames.len() })
         };
+        let subjects = functions(&results.frames);
+        let agreement = READINGS.iter().map(|r| (r.column, Agreement::of(&subjects, r)));
+        let agreement: BTreeMap<&str, Option<Agreement>> = agreement.collect();
         let pretrain = pretrained.and_then(|p| p.state.as_ref());
         let result = json!({
             "method": self.settings.method.name(),
@@ -446,6 +463,8 @@ impl Run<'_> {
                 "ED": of(Some(Moment::EndDiastole)),
                 "ES": of(Some(Moment::EndSystole)),
             },
+            "distance_mm": distances(results),
+            "predicted_less_true": agreement,
             "subjects": {
                 "train": self.roles.train.len(),
                 "labelled": self.roles.labelled.len(),
@@ -463,6 +482,19 @@ impl Run<'_> {
         });
         write_json(&self.folder.result(), &result)
     }
+}
+
+/// Mean distances between surfaces over the frames that have them, by structure.
+fn distances(results: &Results) -> Value {
+    let of = |structure: usize| {
+        let found = results.frames.iter().filter_map(|row| row.measured?.distances[structure]);
+        let found: Vec<_> = found.collect();
+        let mean = |of: fn(&SurfaceDistance) -> f64| {
+            (!found.is_empty()).then(|| found.iter().map(of).sum::<f64>() / found.len() as f64)
+        };
+        json!({ "hd95": mean(|d| d.hd95), "assd": mean(|d| d.assd), "frames": found.len() })
+    };
+    json!({ "LV": of(0), "MYO": of(1), "RV": of(2) })
 }
 
 /// Predicts and evaluates with weights that there are, on the labelled subjects of `cohort`.

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use ssp::data::Moment;
-use ssp::evaluate::{Dice, FrameRow, SliceDice, SliceRow, write_frames, write_slices};
+use ssp::evaluate::{
+    Dice, FrameRow, Measured, SliceDice, SliceRow, SurfaceDistance, write_frames, write_slices,
+};
 use ssp::picture::{Curves, Series};
 use ssp::roles::Roles;
 use ssp::run::folder::RunFolder;
 use ssp::run::metrics::{Metrics, Record as Row};
 use ssp::settings::Method;
-use ssp::sweep::{Ask, Cell, Ending, Outcome, Plan, Record, Table, Trial, Try};
+use ssp::sweep::{Ask, Cell, Ending, Plan, Record, Table, Trial, Try};
 use ssp::train::Watcher;
 use tensor::random::{Purpose, Stream};
 
@@ -87,10 +89,21 @@ pub fn whole(folder: &Path) -> Plan {
 }
 
 impl MadeUp<'_> {
+    fn roles(&self, labelled: usize) -> Roles {
+        let ids = |from, count| (from..from + count).map(|n| format!("subject{n:02}")).collect();
+        let (train, valid, test) = (ids(20, 36), ids(60, 8), ids(0, self.subjects));
+        Roles { train, valid, test, labelled: ids(20, labelled) }
+    }
+
     /// Writes it as `ask` has it.
     pub fn write(&self, ask: &Ask, folder: &Path) -> Plan {
-        let plan = ask.plan(&Quiet).unwrap();
-        plan.keep(folder).unwrap();
+        self.write_plan(&ask.plan(None, &Quiet).unwrap(), folder)
+    }
+
+    /// Writes a plan, beside what the folder holds of one.
+    pub fn write_plan(&self, plan: &Plan, folder: &Path) -> Plan {
+        let plan = plan.keep(folder).unwrap();
+        write(&RunFolder::new(folder).split(), &self.roles(36));
         for arm in &plan.arms {
             let tried = arm.candidates.len();
             for index in 0..tried {
@@ -122,8 +135,7 @@ impl MadeUp<'_> {
         let path = run.path().join("cell.json");
         if let Some(why) = (self.failed)(cell) {
             let checkpoint = Some(PathBuf::from("finetune/progress.safetensors"));
-            let (state, why) = (Outcome::Failed, Some(why.to_owned()));
-            return write(&path, &record(Ending { state, why, checkpoint, seconds: 0.0 }));
+            return write(&path, &record(Ending { checkpoint, ..Ending::failed(why.to_owned()) }));
         }
         self.training(&run, "finetune", index);
         let mut stream = Stream::new(1, Purpose::Check, index as u32, 0);
@@ -150,15 +162,15 @@ impl MadeUp<'_> {
                     slices.push(SliceRow { subject: subject.clone(), moment, phase, slice });
                 }
                 let vendor = self.whole.then(|| ["A", "B", "C", "D"][number % 4].to_owned());
-                frames.push(FrameRow { subject, moment, phase, dice, vendor, pathology: None });
+                let measured = self.whole.then(|| measured(number, moment, dice));
+                let pathology = None;
+                frames.push(FrameRow { subject, moment, phase, dice, measured, vendor, pathology });
             }
         }
         write_frames(run.frames(), &frames).unwrap();
         write_slices(run.slices(), &slices).unwrap();
         write(&run.result(), &json!({ "data": "built-in phantom, 60 subjects" }));
-        let ids = |from, count| (from..from + count).map(|n| format!("subject{n:02}")).collect();
-        let (train, valid, test) = (ids(20, 36), ids(60, 8), ids(0, self.subjects));
-        write(&run.split(), &Roles { train, valid, test, labelled: ids(20, train_subjects) });
+        write(&run.split(), &self.roles(train_subjects));
         if self.whole {
             let line = Series::new("a line", vec![(0.0, 0.0), (1.0, 1.0)]);
             let picture = Curves::new("a picture", "x", "y").with(line).draw().unwrap();
@@ -190,8 +202,23 @@ impl MadeUp<'_> {
     }
 }
 
+/// Of a heart whose volumes are predicted too large by what Dice lacks.
+fn measured(number: usize, moment: Moment, dice: Dice) -> Measured {
+    let full = if moment == Moment::EndDiastole { 1.0 } else { 0.45 };
+    let true_ml = [120.0 + number as f64, 90.0, 130.0].map(|ml| ml * full);
+    let values = dice.values();
+    let off = |structure: usize| true_ml[structure] * (2.0 - values[structure]) * 0.95;
+    let far =
+        |value: f64| SurfaceDistance { hd95: 30.0 * (1.0 - value), assd: 8.0 * (1.0 - value) };
+    Measured {
+        distances: values.map(|value| Some(far(value))),
+        predicted_ml: [off(0), off(1), off(2)],
+        true_ml,
+    }
+}
+
 fn done(seconds: f64) -> Ending {
-    Ending { state: Outcome::Done, why: None, checkpoint: None, seconds }
+    Ending::done(seconds)
 }
 
 fn write(path: &Path, value: &impl serde::Serialize) {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use cine_tests::made_up::{self, MadeUp};
+use cine_tests::made_up::{self, MadeUp, Quiet};
 use ssp::settings::Method;
-use ssp::sweep::{self, Ask};
+use ssp::sweep::{self, Ask, Plan};
 use tempfile::TempDir;
 
 /// Three methods by three counts by three seeds.
@@ -68,6 +68,11 @@ fn a_clear_difference_is_told_with_its_size() {
     said("| ES (unseen), labels of ED, all 36 |");
     said("| ES, labels of ED and ES, all 36 |");
     said("| Without less with augmentation, all 36 | scratch |");
+    said("- Labels of 8 validation subjects chose settings and the weights that were tested");
+    said("- Pretraining centred its views on the hearts by the labels of all training subjects");
+    said("| HD95, mm, all 36 | ");
+    said("| LV EF, % points off, 5 | ");
+    assert!(!text.contains("Added after") && !text.contains("Work was done on"), "{text}");
 }
 
 #[test]
@@ -92,6 +97,39 @@ fn what_is_not_shown_is_not_said() {
     let (_folder, text) = written(&rising, &ask());
     assert!(text.contains("Validation Dice still rose by 0.01 or more over the last"), "{text}");
     assert!(text.contains("scratch (+0.0"), "{text}");
+}
+
+/// Who adds to a sweep may have seen what it came to.
+#[test]
+fn what_was_added_is_told() {
+    let folder = TempDir::new().unwrap();
+    let made_up = MadeUp { whole: false, ..MadeUp::default() };
+    let mut first = ask();
+    (first.methods, first.seeds) = (vec![Method::Scratch, Method::Mim], vec![0, 1]);
+    first.plan(None, &Quiet).unwrap().keep(folder.path()).unwrap();
+    let there = Plan::read(folder.path()).unwrap();
+    made_up.write_plan(&ask().plan(Some(&there), &Quiet).unwrap(), folder.path());
+    // One cell on another processor.
+    let path = folder.path().join("cells/subjects/pcl-5-s2/cell.json");
+    let cell = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, cell.replace("\"device\": null", "\"device\": \"the CPU (avx2)\""))
+        .unwrap();
+    let path = folder.path().join("cells/subjects/pcl-5-s1/cell.json");
+    std::fs::write(
+        &path,
+        cell.replace("\"device\": null", "\"device\": \"a GPU\"")
+            .replace("\"seed\": 2", "\"seed\": 1"),
+    )
+    .unwrap();
+    let text = sweep::write(folder.path()).unwrap();
+    assert!(
+        text.contains("perhaps with a look at what it had come to: methods PCL and seeds 2."),
+        "{text}"
+    );
+    assert!(
+        text.contains("Work was done on a GPU and the CPU (avx2), whose rounding differs."),
+        "{text}"
+    );
 }
 
 /// Luck of three trainings moves all test subjects alike: the seeds tell.
@@ -125,7 +163,7 @@ fn a_sweep_that_has_just_begun_has_a_report() {
     assert!(text.contains("One seed only"), "{text}");
     let page = page(folder.path());
     assert!(!page.contains("NaN") && !page.contains("By vendor"), "{page}");
-    assert!(page.contains("36 subjects to train on, 36 of them with labels at most; 8 to valid"));
+    assert!(page.contains("36 subjects to train on, 36 of them with labels; 8 to valid"));
 }
 
 #[test]

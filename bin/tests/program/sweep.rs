@@ -111,7 +111,7 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     let output = sweep(&desk, &["--counts", "77"]).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    assert!(errors.contains("77 labelled subjects asked for; takes 1 to"), "{errors}");
+    assert!(errors.contains("77 labelled, seed 0: 77 labelled subjects asked for"), "{errors}");
     assert!(!desk.path("sweep").exists(), "nothing was begun");
 
     let diverging = ["--set-for", "scratch:finetune.optimisation.learning_rate=1e30"];
@@ -146,6 +146,22 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
         let output = sweep(&desk, &[wrong]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong}");
     }
+    // What is only looked at leaves nothing behind, and what would not be heeded is refused.
+    let output = sweep(&desk, &["--out=planned", "--dry-run"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.contains("2 methods, 2 numbers of labelled"), "{told}");
+    assert!(told.contains("2 seeds: 8 cells, after 1 pretraining; preset demo"), "{told}");
+    assert!(!desk.path("planned").exists());
+    let line = desk.fail(&["sweep", "--out", "planned", "--retry"], 1);
+    assert!(line.contains("planned: holds no sweep"), "{line}");
+    for unheeded in
+        [["--status", "--retry"], ["--report", "--counts=5"], ["--vendors=A", "--seeds=1"]]
+    {
+        let output = desk.run(&[&["sweep"][..], &unheeded].concat());
+        assert_eq!(output.status.code(), Some(2), "{unheeded:?}");
+    }
+    let line = desk.fail(&["sweep", "--tables=phases", "--vendors=A", "--out=planned"], 2);
+    assert!(line.contains("--tables vendors"), "{line}");
     let line = desk.fail(&["sweep", "--seeds", "20240101"], 2);
     assert!(line.contains("takes how many"), "{line}");
     for shard in ["0/2", "3/2", "2"] {
@@ -281,4 +297,20 @@ fn subsets_may_be_those_of_files() {
     assert_eq!(all.len(), 4);
     let vendors: Vec<String> = labelled("vendors/A+B-scratch-all-s0");
     assert_eq!(vendors, ["phantom0001", "phantom0002"]);
+
+    // Files that would not test the same subjects, or show a vendor that is to be unseen.
+    let refused = |wanted: &str| {
+        std::fs::remove_dir_all(desk.path("sweep")).ok();
+        let errors = String::from_utf8_lossy(&published("2,all").stderr).into_owned();
+        assert!(errors.contains(wanted), "{wanted}: {errors}");
+        assert!(!desk.path("sweep").exists(), "nothing was begun");
+    };
+    file("split-Vendor-A_B.yaml", &[1, 2, 3]);
+    refused("vendors A+B: all labelled, seed 0: subject phantom0003 is of vendor C");
+    file("split-Vendor-A_B.yaml", &[1, 2]);
+    let other = std::fs::read_to_string(desk.path("split-nr2-seed0.yaml")).unwrap();
+    let (head, _) = other.split_once("test:").unwrap();
+    let other = format!("{head}test:\n{}", ids(&[7]));
+    std::fs::write(desk.path("split-nr2-seed0.yaml"), other).unwrap();
+    refused("2 labelled, seed 0: its file of labelled subjects names other test subjects");
 }

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Dataset;
-use super::cache::{Cache, Failure, Key};
+use super::anatomy::{Edges, ventricles_look_swapped};
+use super::cache::{Cache, CachedSubject, Failure, Key};
 use super::open::{Found, find, holds_mnms, list};
 use super::phantom::{PhantomCohort, PhantomSettings};
+use super::{Dataset, Label};
 use crate::{Error, Result};
 
 /// Counts up when readers change what they make of the same files.
-const READER_VERSION: u32 = 2;
+const READER_VERSION: u32 = 3;
 
 /// Subjects ready to be sampled from.
 pub struct Cohort {
@@ -186,6 +187,21 @@ impl Cohort {
     pub fn labelled_ids(&self) -> Vec<String> {
         let labelled = self.cache.subjects().filter(|s| s.frames().len() > 0);
         labelled.map(|s| s.id().to_owned()).collect()
+    }
+
+    /// Whether the ventricles of most of some subjects look swapped: labels of ACDC's numbering in a folder
+    /// of one's own, for instance.
+    pub fn ventricles_look_swapped(&self) -> bool {
+        const ENOUGH: usize = 10;
+        let looks = |subject: CachedSubject<'_>| -> Option<bool> {
+            let (phase, _) = subject.frames().next()?;
+            let labels = subject.labels(phase)?;
+            let edges = |ventricle| Edges::of(labels, subject.grid().size, ventricle);
+            let [left, right] = [Label::LeftVentricle, Label::RightVentricle].map(edges);
+            Some(ventricles_look_swapped(left, right))
+        };
+        let found: Vec<bool> = self.cache.subjects().filter_map(looks).take(ENOUGH).collect();
+        2 * found.iter().filter(|swapped| **swapped).count() > found.len()
     }
 
     /// Places of subjects in the cache.

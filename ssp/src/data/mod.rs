@@ -1,6 +1,7 @@
 //! Cine data: subjects, the sources that they come from, and the way from there to batches.
 
 mod acdc;
+pub mod anatomy;
 pub mod cache;
 mod cohort;
 mod dataset;

@@ -210,6 +210,31 @@ fn a_plain_folder_of_stacks() {
     assert!(refusal(root.path()).contains("labels without an image"));
 }
 
+/// Apart, one frame of a subject could train and the other test.
+#[test]
+fn both_moments_of_a_subject_stay_together() {
+    let root = tempfile::tempdir().unwrap();
+    let file = |name: &str| root.path().join(name);
+    frame(3, 5).write(file("images/p1_ES.nii"));
+    frame(1, 5).write(file("images/p1_ed.nii.gz"));
+    labels(1, &[(0, 1, 4)]).write(file("labels/p1_ES.nii"));
+    labels(1, &[(0, 1, 9)]).write(file("labels/p1_ed.nii.gz"));
+    frame(0, 1).write(file("images/p2_ED.nii"));
+    let set = open(root.path()).unwrap();
+    let ids: Vec<_> = set.subjects().iter().map(|listing| listing.id.as_str()).collect();
+    assert_eq!(ids, ["p1", "p2_ED"]);
+    let subject = set.load(0).unwrap().subject;
+    assert_eq!(moments(&subject), [(0, Moment::EndDiastole), (1, Moment::EndSystole)]);
+    let of = |phase: usize| subject.frames[phase].labels.iter().filter(|&&l| l != 0).count();
+    assert!(of(0) > of(1));
+    assert_eq!(subject.stack.phases, 2);
+    assert_eq!(set.subjects()[0].files.len(), 4);
+    // Two images that are not of one stack.
+    image(2).write(file("images/p1_ES.nii"));
+    let line = set.load(0).unwrap_err().to_string();
+    assert!(line.contains("p1_ES.nii") && line.contains("has 2 phases"), "{line}");
+}
+
 #[test]
 fn a_folder_without_data_says_what_was_looked_for() {
     let root = tempfile::tempdir().unwrap();

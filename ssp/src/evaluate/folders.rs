@@ -2,37 +2,76 @@
 
 use std::path::Path;
 
-use super::{FrameRow, Results, dice};
+use super::{FrameRow, Measured, Results, dice};
+use crate::data::anatomy::{Edges, ventricles_look_swapped};
 use crate::data::nifti::LabelVolume;
-use crate::data::{ACDC_LABELS, CLASSES, Moment, folder, nifti};
+use crate::data::{ACDC_LABELS, CLASSES, Label, Moment, folder, nifti};
 use crate::{Error, Result};
 
-/// A label map in the study's numbering. ACDC's files, known by their names, have their own.
-fn in_our_numbering(path: &Path) -> Result<LabelVolume> {
-    let mut volume = nifti::read_labels(path, HIGHEST)?;
-    let name = nifti::stem(path);
-    if name.starts_with("patient") && name.contains("_frame") && name.ends_with("_gt") {
-        volume.labels.iter_mut().for_each(|label| *label = ACDC_LABELS[usize::from(*label)] as u8);
+/// How a folder of label maps numbers the ventricles; 2 is myocardium in both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbering {
+    /// 1 LV, 3 RV: the study's, that of M&Ms, and what this program writes.
+    Study,
+    /// 1 RV, 3 LV.
+    Acdc,
+}
+
+impl Numbering {
+    /// By anatomy: of label maps of a folder together, the ventricle that lies within myocardium is the
+    /// left one.
+    fn of(maps: &[LabelVolume]) -> Self {
+        let edges = |ventricle| {
+            let of_map = |map: &LabelVolume| {
+                let [columns, rows, ..] = map.header.dims;
+                Edges::of(&map.labels, [rows, columns], ventricle)
+            };
+            maps.iter().map(of_map).fold(Edges::default(), Edges::and)
+        };
+        match ventricles_look_swapped(edges(Label::LeftVentricle), edges(Label::RightVentricle)) {
+            true => Numbering::Acdc,
+            false => Numbering::Study,
+        }
     }
-    Ok(volume)
+
+    fn bring_to_ours(self, map: &mut LabelVolume) {
+        if self == Numbering::Acdc {
+            map.labels.iter_mut().for_each(|label| *label = ACDC_LABELS[usize::from(*label)] as u8);
+        }
+    }
 }
 
 const HIGHEST: u8 = CLASSES as u8 - 1;
 
-/// Compares every label map in `labels` with that of the same name in `predictions`, in 3D and
-/// phase by phase; phases without any true label are left out. Truth named as ACDC names it
-/// (`patient001_frame01_gt`) is taken to be numbered as ACDC numbers it.
+/// Results of [`compare_folders`].
+pub struct Compared {
+    /// Of every frame.
+    pub results: Results,
+    /// How the predictions are numbered.
+    pub predictions: Numbering,
+    /// How the true labels are.
+    pub labels: Numbering,
+}
+
+/// Compares every label map in `labels` with that of the same name (or the same but for `_gt`) in
+/// `predictions`, in 3D and phase by phase; phases without any true label are left out. Where it is not
+/// given, the numbering of the labels is told by anatomy, and that of the predictions by which one agrees
+/// with them.
 ///
 /// # Errors
 /// When a prediction is missing, or two maps differ in shape.
-pub fn compare_folders(predictions: &Path, labels: &Path) -> Result<Results> {
+pub fn compare_folders(
+    (predictions, their_numbering): (&Path, Option<Numbering>),
+    (labels, numbering): (&Path, Option<Numbering>),
+) -> Result<Compared> {
     let truths = folder::volumes_in(labels)?;
     if truths.is_empty() {
-        return Err(Error::file(labels, "holds no NIfTI file (.nii, .nii.gz)"));
+        let what = "holds no NIfTI file (.nii, .nii.gz) itself; name the folder that label maps lie in, \
+                    or compare with a data set as it was distributed by --weights and --data";
+        return Err(Error::file(labels, what));
     }
     let predicted = folder::volumes_in(predictions)?;
-    let mut results = Results::default();
-    let mut exchanged = Results::default();
+    let (mut names, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for path in &truths {
         let name = nifti::stem(path);
         // M&Ms and ACDC call the labels of an image by its name and `_gt`.
@@ -43,57 +82,72 @@ pub fn compare_folders(predictions: &Path, labels: &Path) -> Result<Results> {
                 format!("there is no prediction {image}.nii.gz in {}", predictions.display());
             return Err(Error::file(path, what));
         };
-        let (truth, prediction) = (in_our_numbering(path)?, nifti::read_labels(found, HIGHEST)?);
+        let [truth, prediction] = [path, found].map(|path| nifti::read_labels(path, HIGHEST));
+        let (truth, prediction) = (truth?, prediction?);
         let (wanted, given) = (truth.header.dims, prediction.header.dims);
         if wanted != given {
             let what = format!("is {given:?} where {} is {wanted:?}", path.display());
             return Err(Error::file(found, what));
         }
-        let volume = wanted[..3].iter().product::<usize>().max(1);
-        let phases = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
-        let several = wanted[3] > 1;
-        for (phase, (truth, prediction)) in phases.enumerate() {
-            if several && truth.iter().all(|&label| label == 0) {
-                continue;
-            }
-            let row = FrameRow {
-                subject: image.to_owned(),
-                moment: Moment::Other,
-                phase,
-                dice: dice(prediction, truth)?,
-                vendor: None,
-                pathology: None,
-            };
-            let acdc: Vec<u8> = truth.iter().map(|&label| renumbered(label)).collect();
-            exchanged.frames.push(FrameRow { dice: dice(prediction, &acdc)?, ..row.clone() });
-            results.frames.push(row);
+        names.push(image.to_owned());
+        ours.push(truth);
+        theirs.push(prediction);
+    }
+    let numbering = numbering.unwrap_or_else(|| Numbering::of(&ours));
+    ours.iter_mut().for_each(|map| numbering.bring_to_ours(map));
+    theirs
+        .iter_mut()
+        .for_each(|map| their_numbering.unwrap_or(Numbering::Study).bring_to_ours(map));
+    let compare = |theirs: &[LabelVolume]| -> Result<Results> {
+        let mut results = Results::default();
+        for ((name, truth), prediction) in names.iter().zip(&ours).zip(theirs) {
+            results.frames.extend(frames(name, truth, prediction)?);
+        }
+        Ok(results)
+    };
+    let results = compare(&theirs)?;
+    if their_numbering.is_none() && ventricles(&results) < 0.1 {
+        theirs.iter_mut().for_each(|map| Numbering::Acdc.bring_to_ours(map));
+        let exchanged = compare(&theirs)?;
+        if ventricles(&exchanged) > 0.5 {
+            return Ok(Compared {
+                results: exchanged,
+                predictions: Numbering::Acdc,
+                labels: numbering,
+            });
         }
     }
-    let (plain, exchanged) = (ventricles(&results), ventricles(&exchanged));
-    if plain < 0.1 && exchanged > 0.5 {
-        return Err(Error::file(
-            labels,
-            format!(
-                "numbers LV and RV the other way round (Dice {plain:.2}, and {exchanged:.2} with 1 \
-                 and 3 exchanged); renumber them to 1 LV, 2 myocardium, 3 RV, or compare with a \
-                 data set as it was distributed by --weights and --data"
-            ),
-        ));
-    }
-    Ok(results)
-}
-
-/// A label of ACDC's numbering in ours, and the other way round.
-fn renumbered(label: u8) -> u8 {
-    match label {
-        1 => 3,
-        3 => 1,
-        other => other,
-    }
+    let predictions = their_numbering.unwrap_or(Numbering::Study);
+    Ok(Compared { results, predictions, labels: numbering })
 }
 
 /// Mean Dice of the two ventricles, whose numbers differ between data sets.
 fn ventricles(results: &Results) -> f64 {
     let [lv, _, rv] = results.dice().values();
     (lv + rv) / 2.0
+}
+
+/// A row for each labelled phase.
+fn frames(name: &str, truth: &LabelVolume, prediction: &LabelVolume) -> Result<Vec<FrameRow>> {
+    let [columns, rows, slices, phases] = truth.header.dims;
+    let [along, down, between] = truth.header.spacing;
+    let volume = (slices * rows * columns).max(1);
+    let mut found = Vec::new();
+    let pairs = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
+    for (phase, (truth, prediction)) in pairs.enumerate() {
+        if phases > 1 && truth.iter().all(|&label| label == 0) {
+            continue;
+        }
+        let (size, spacing) = ([slices, rows, columns], [between, down, along]);
+        found.push(FrameRow {
+            subject: name.to_owned(),
+            moment: Moment::Other,
+            phase,
+            dice: dice(prediction, truth)?,
+            measured: Some(Measured::of(prediction, truth, size, spacing)),
+            vendor: None,
+            pathology: None,
+        });
+    }
+    Ok(found)
 }

@@ -1,6 +1,6 @@
 //! A network on labelled subjects.
 
-use super::{Dice, FrameRow, SliceRow, dice, dice_by_slice};
+use super::{Dice, FrameRow, Measured, SliceRow, dice, dice_by_slice};
 use crate::Result;
 use crate::data::cache::Cache;
 use crate::predict::Predictor;
@@ -54,7 +54,9 @@ pub fn evaluate(
     let mut results = Results::default();
     for &index in subjects {
         let subject = cache.subject(index);
-        let plane = subject.grid().size.iter().product();
+        let [rows, columns] = subject.grid().size;
+        let [down, along, between] = subject.spacing().map(f64::from);
+        let (size, spacing) = ([subject.slices(), rows, columns], [between, down, along]);
         for (phase, moment) in subject.study_frames() {
             let Some(truth) = subject.labels(phase) else { continue };
             let labels = predictor.phase(&subject, phase)?;
@@ -64,12 +66,13 @@ pub fn evaluate(
                 moment,
                 phase,
                 dice: dice(&labels, truth)?,
+                measured: Some(Measured::of(&labels, truth, size, spacing)),
                 vendor: subject.vendor().map(str::to_owned),
                 pathology: subject.pathology().map(str::to_owned),
             };
             show(&Predicted { subject: index, row: &row, labels: &labels });
             results.frames.push(row);
-            for slice in dice_by_slice(&labels, truth, plane)? {
+            for slice in dice_by_slice(&labels, truth, rows * columns)? {
                 results.slices.push(SliceRow { subject: id.clone(), moment, phase, slice });
             }
         }

@@ -1,6 +1,8 @@
 //! Results as aligned plain text, for the terminal and the log.
 
-use super::{FrameRow, Summary};
+use super::{
+    Agreement, FrameRow, Measured, READINGS, SubjectRow, Summary, SurfaceDistance, functions,
+};
 use crate::data::{Label, Moment};
 
 /// Heading of the three structures and their mean.
@@ -13,8 +15,8 @@ pub fn frame_table(rows: &[FrameRow]) -> String {
     let pathologies = rows.iter().any(|row| row.pathology.is_some());
     let mut table = Table::new(&["subject", "moment", "phase"], 2);
     table.head(&SCORES);
-    table.head(if vendors { &["vendor"] } else { &[] });
-    table.head(if pathologies { &["pathology"] } else { &[] });
+    table.head(if vendors { &["vendor"][..] } else { &[] });
+    table.head(if pathologies { &["pathology"][..] } else { &[] });
     for row in rows {
         let mut cells =
             vec![row.subject.clone(), row.moment.name().to_string(), row.phase.to_string()];
@@ -29,10 +31,18 @@ pub fn frame_table(rows: &[FrameRow]) -> String {
     table.to_string()
 }
 
+/// [`mean_table`], [`distance_table`] and [`agreement_table`] under one another, as far as there is
+/// something in them.
+pub fn summary_tables(rows: &[FrameRow]) -> String {
+    let more = [distance_table(rows), agreement_table(&functions(rows))];
+    let tables = std::iter::once(mean_table(rows)).chain(more.into_iter().flatten());
+    tables.collect::<Vec<_>>().join("\n")
+}
+
 /// Mean ± deviation of the Dice per structure: at each moment, over all frames, and, where rows
 /// tell of more than one, per vendor. The deviation is that of [`Summary`].
 pub fn mean_table(rows: &[FrameRow]) -> String {
-    let mut table = Table::new(&["frames", "count"], 1);
+    let mut table = Table::new(&["Dice", "frames"], 1);
     table.head(&SCORES);
     for (name, group) in groups(rows) {
         let mut cells = vec![name, group.len().to_string()];
@@ -43,6 +53,57 @@ pub fn mean_table(rows: &[FrameRow]) -> String {
         table.line(cells);
     }
     table.to_string()
+}
+
+/// Mean ± deviation over frames of the distances between surfaces in mm, HD95 and ASSD of each structure, at
+/// each moment and over all frames; none where no frame has any. Structures that are missing count nowhere.
+pub fn distance_table(rows: &[FrameRow]) -> Option<String> {
+    let any = |m: &Measured| m.distances.iter().any(Option::is_some);
+    if !rows.iter().filter_map(|row| row.measured.as_ref()).any(any) {
+        return None;
+    }
+    let mut table = Table::new(&["mm"], 1);
+    for (_, name) in MEASURES {
+        table.head(&[0, 1, 2].map(|structure| format!("{name} {}", SCORES[structure])));
+    }
+    for (name, group) in moments(rows) {
+        let mut cells = vec![name];
+        for (of, _) in MEASURES {
+            for structure in 0..3 {
+                let value = |row: &&FrameRow| row.measured?.distances[structure].map(|d| of(&d));
+                let values: Vec<f64> = group.iter().filter_map(value).collect();
+                cells.push(match Summary::of(&values) {
+                    Some(s) => format!("{:.1} ± {:.1}", s.mean, s.deviation),
+                    None => "-".to_string(),
+                });
+            }
+        }
+        table.line(cells);
+    }
+    Some(table.to_string())
+}
+
+type OfDistance = fn(&SurfaceDistance) -> f64;
+const MEASURES: [(OfDistance, &str); 2] = [(|d| d.hd95, "HD95"), (|d| d.assd, "ASSD")];
+
+/// How predicted volumes, ejection fractions and mass agree with the true ones, a line for each; none
+/// without subjects.
+pub fn agreement_table(subjects: &[SubjectRow]) -> Option<String> {
+    let mut table = Table::new(&["predicted - true"], 1);
+    table.head(&["subjects", "bias ± SD", "95% limits", "mean |difference|"]);
+    let mut any = false;
+    for reading in &READINGS {
+        let Some(of) = Agreement::of(subjects, reading) else { continue };
+        any = true;
+        table.line(vec![
+            format!("{}, {}", reading.name, reading.unit),
+            of.subjects.to_string(),
+            format!("{:.1} ± {:.1}", of.bias, of.sd),
+            format!("{:.1} to {:.1}", of.limits[0], of.limits[1]),
+            format!("{:.1}", of.mean_absolute),
+        ]);
+    }
+    any.then(|| table.to_string())
 }
 
 /// The distribution of the Dice of each structure at each moment and over all frames: every
@@ -130,8 +191,8 @@ impl Table {
         table
     }
 
-    fn head(&mut self, heads: &[&str]) {
-        self.lines[0].extend(heads.iter().map(|head| head.to_string()));
+    fn head(&mut self, heads: &[impl AsRef<str>]) {
+        self.lines[0].extend(heads.iter().map(|head| head.as_ref().to_string()));
     }
 
     fn line(&mut self, cells: Vec<String>) {
@@ -175,6 +236,7 @@ mod tests {
             moment,
             phase: 7,
             dice: Dice::from_values(dice),
+            measured: None,
             vendor: Some(vendor.into()),
             pathology: None,
         };
@@ -205,6 +267,29 @@ mod tests {
         assert_eq!(lines[6][..3], ["vendor", "Siemens", "2"]);
         assert!(!mean_table(&rows()[..2]).contains("vendor"));
         assert!(mean_table(&[]).contains("all"));
+    }
+
+    #[test]
+    fn distances_and_agreement_have_units() {
+        assert_eq!(distance_table(&rows()), None);
+        assert_eq!(agreement_table(&[]), None);
+        let mut rows = rows();
+        let near = |hd95: f64| Some(SurfaceDistance { hd95, assd: 1.0 });
+        let ml = [[100.0, 100.0, 80.0], [50.0, 100.0, 40.0]];
+        for (row, (hd95, ml)) in rows.iter_mut().zip([(3.0, ml[0]), (5.0, ml[1])]) {
+            let distances = [near(hd95), None, near(10.0)];
+            let true_ml = [ml[0], ml[1] - 10.0, 2.0 * ml[2]];
+            row.measured = Some(Measured { distances, predicted_ml: ml, true_ml });
+        }
+        let text = distance_table(&rows).unwrap();
+        let all = text.lines().find(|line| line.starts_with("all")).unwrap();
+        let cells: Vec<_> = all.split_whitespace().collect();
+        assert_eq!(cells[1..8], ["4.0", "±", "1.0", "-", "10.0", "±", "0.0"]);
+        let text = agreement_table(&crate::evaluate::functions(&rows)).unwrap();
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+        let cells = |name| line(name).split_whitespace().skip(2).collect::<Vec<_>>();
+        assert_eq!(cells("LV mass, g")[1..5], ["1", "10.5", "±", "0.0"]);
+        assert_eq!(cells("RV EDV, ml")[1..5], ["1", "-80.0", "±", "0.0"]);
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl RunFolder {
         self.path.join("test.csv")
     }
 
+    /// Volumes, ejection fractions and mass of them.
+    pub fn subjects(&self) -> PathBuf {
+        self.path.join("test-subjects.csv")
+    }
+
     /// Dice of every slice of them.
     pub fn slices(&self) -> PathBuf {
         self.path.join("test-slices.csv")

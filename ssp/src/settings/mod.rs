@@ -11,6 +11,7 @@ mod keys;
 mod presets;
 mod pretraining;
 pub mod published;
+mod short;
 mod tree;
 mod views;
 

@@ -15,11 +15,11 @@ use crate::{Error, Result};
 /// What is asked of a sweep.
 #[derive(Clone, Debug, Default)]
 pub struct Ask {
-    /// Methods.
+    /// Methods; empty for all.
     pub methods: Vec<Method>,
-    /// Labelled subjects; none for all.
+    /// Labelled subjects, none for all; empty for 5, 10, 25 and all.
     pub counts: Vec<Option<usize>>,
-    /// Seeds of fine-tuning and of who has labels.
+    /// Seeds of fine-tuning and of who has labels; empty for 0, 1 and 2.
     pub seeds: Vec<u64>,
     /// Folders of subjects; none for those that configurations name, or else the built-in cohort.
     pub data: Vec<PathBuf>,
@@ -27,8 +27,8 @@ pub struct Ask {
     pub test: Vec<PathBuf>,
     /// The study's split, or one of its form.
     pub split: Option<PathBuf>,
-    /// Where the labelled subjects of a count and seed come from.
-    pub subsets: Subsets,
+    /// Where the labelled subjects of a count and seed come from; drawn if it is not said.
+    pub subsets: Option<Subsets>,
     /// Configurations; of several methods each takes its own.
     pub configs: Configs,
     /// What settings start from.
@@ -59,16 +59,54 @@ pub struct Try {
 }
 
 impl Ask {
-    /// The plan. `watcher` is told what a user should know of the settings.
+    /// The plan. What is not said is as in the sweep that is `there`, if one is: its counts and seeds, and,
+    /// where nothing is said of methods, data and settings, all of these. `watcher` is told what a user
+    /// should know of the settings.
     ///
     /// # Errors
     /// When settings make no sense, or what is asked for is not there.
-    pub fn plan(&self, watcher: &dyn Watcher) -> Result<Plan> {
+    pub fn plan(&self, there: Option<&Plan>, watcher: &dyn Watcher) -> Result<Plan> {
+        let mut plan = match there {
+            Some(there) if self.leaves_settings() => there.clone(),
+            _ => self.settings(there, watcher)?,
+        };
+        plan.begun = None;
+        plan.variants.clear();
+        if there.is_some() || !self.counts.is_empty() {
+            plan.counts = self.counts.clone();
+        }
+        if there.is_some() || !self.seeds.is_empty() {
+            plan.seeds = self.seeds.clone();
+        }
+        if let Some(there) = there {
+            plan.counts.extend(&there.counts);
+            plan.seeds.extend(&there.seeds);
+        }
+        let mut plan = plan.settled()?;
+        plan.variants = self.variants(&plan, watcher)?;
+        Ok(plan)
+    }
+
+    /// Whether nothing is said of methods, data and settings.
+    fn leaves_settings(&self) -> bool {
+        let Ask { methods, data, test, split, subsets, configs, preset, changes, tries, .. } = self;
+        (data.is_empty() && test.is_empty() && split.is_none() && subsets.is_none())
+            && (configs.is_empty() && preset.is_none() && changes.is_empty() && tries.is_empty())
+            && (methods.is_empty() && !self.as_given)
+    }
+
+    /// A plan of the methods and their settings, with the usual counts and seeds.
+    fn settings(&self, there: Option<&Plan>, watcher: &dyn Watcher) -> Result<Plan> {
         let preset = self.configs.preset(self.preset)?.unwrap_or(Preset::Demo);
+        let methods = match (self.methods.is_empty(), there) {
+            (false, _) => self.methods.clone(),
+            (true, Some(there)) => there.methods(),
+            (true, None) => Method::ALL.to_vec(),
+        };
         let mut data = self.data.clone();
         let mut arms = Vec::new();
         let mut noted = Vec::new();
-        for &method in &self.methods {
+        for method in methods {
             let configured = self.configs.of_method(method)?.settings(
                 Some(method),
                 Some(preset),
@@ -78,7 +116,14 @@ impl Ask {
             if data.is_empty() {
                 data.extend(configured.data()?);
             }
-            for text in configured.notes {
+            let mut notes = configured.notes;
+            if configured.weights.is_some() {
+                notes.push(
+                    "a sweep pretrains by itself: the configuration's weights have no effect"
+                        .into(),
+                );
+            }
+            for text in notes {
                 if !noted.contains(&text) {
                     watcher.note(&text);
                     noted.push(text);
@@ -92,42 +137,29 @@ impl Ask {
             }
             arms.push(Arm { method, candidates: self.candidates(&settings)? });
         }
-        self.note_idle(watcher);
+        self.note_idle(&arms, watcher);
         let absolute = |path: &PathBuf| absolute(path);
         let data = data.iter().map(absolute).collect::<Result<Vec<_>>>()?;
         let test = self.test.iter().map(absolute).collect::<Result<Vec<_>>>()?;
-        let (counts, seeds) = (self.counts.clone(), self.seeds.clone());
-        let (subsets, variants, trials) = (self.subsets, vec![], None);
-        let plan = Plan { arms, counts, seeds, trials, variants, subsets, data, test };
-        let mut plan = plan.settled()?;
-        plan.variants = self.variants(&plan, watcher)?;
-        Ok(plan)
-    }
-
-    /// The plan of a sweep that there is, with the counts, seeds and tables that are asked for beside its
-    /// own. Nothing else is looked at.
-    ///
-    /// # Errors
-    /// When what is asked for is not there.
-    pub fn more(&self, there: Plan, watcher: &dyn Watcher) -> Result<Plan> {
-        let mut plan = there;
-        plan.trials = Some(plan.trials());
-        plan.counts.extend(&self.counts);
-        plan.seeds.extend(&self.seeds);
-        let mut plan = plan.settled()?;
-        let variants = self.variants(&plan, watcher)?;
-        if !variants.is_empty() {
-            plan.variants = variants;
-        }
-        Ok(plan)
+        Ok(Plan {
+            arms,
+            counts: vec![Some(5), Some(10), Some(25), None],
+            seeds: vec![0, 1, 2],
+            begun: None,
+            variants: vec![],
+            subsets: self.subsets.unwrap_or_default(),
+            data,
+            test,
+        })
     }
 
     /// Says what is for methods that are not swept.
-    fn note_idle(&self, watcher: &dyn Watcher) {
+    fn note_idle(&self, arms: &[Arm], watcher: &dyn Watcher) {
         let changes = self.changes.iter().map(|(method, change)| ("--set-for", method, change));
         let tries = self.tries.iter().map(|t| ("--try", &t.method, &t.key));
         for (option, method, text) in changes.chain(tries) {
-            if let Some(method) = method.filter(|method| !self.methods.contains(method)) {
+            let swept = |method: &Method| arms.iter().any(|arm| arm.method == *method);
+            if let Some(method) = method.filter(|method| !swept(method)) {
                 let name = method.name();
                 watcher.note(&format!("{option} {name}:{text}: {name} is not among --methods"));
             }
@@ -181,6 +213,12 @@ impl Ask {
     }
 
     fn variants(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<Variant>> {
+        if !self.vendors.is_empty() && !self.tables.contains(&Table::Vendors) {
+            return Err(Error::Setting(
+                "--vendors names whose labels the table of vendors uses; ask for it with --tables vendors"
+                    .into(),
+            ));
+        }
         let largest = plan.counts.last().copied().unwrap_or(None);
         let mut counts = once(&self.table_counts);
         if counts.is_empty() {

@@ -43,11 +43,16 @@ impl Cell {
 
     /// In words: `pcl, 10 labelled, seed 0`; `vendors A+B: scratch, all labelled, seed 2`.
     pub fn described(&self) -> String {
-        let table = match self.table {
+        let (place, method) = (self.place(), self.method.name());
+        format!("{place}{method}, {} labelled, seed {}", self.count(), self.seed)
+    }
+
+    /// The table and variant before the rest: `vendors A+B: `; nothing in [`Table::Subjects`].
+    pub(super) fn place(&self) -> String {
+        match self.table {
             Table::Subjects => String::new(),
             table => format!("{} {}: ", table.name(), self.variant),
-        };
-        format!("{table}{}, {} labelled, seed {}", self.method.name(), self.count(), self.seed)
+        }
     }
 
     /// Its run.
@@ -105,6 +110,9 @@ pub struct Ending {
     pub checkpoint: Option<PathBuf>,
     /// Time that it took, over all sittings.
     pub seconds: f64,
+    /// Where it was computed at last: bits differ between devices and instruction sets.
+    #[serde(default)]
+    pub device: Option<String>,
 }
 
 /// Whether there are results.
@@ -118,6 +126,16 @@ pub enum Outcome {
 }
 
 impl Ending {
+    /// One with results, that took so many seconds.
+    pub fn done(seconds: f64) -> Self {
+        Ending { state: Outcome::Done, why: None, checkpoint: None, seconds, device: None }
+    }
+
+    /// One without.
+    pub fn failed(why: String) -> Self {
+        Ending { state: Outcome::Failed, why: Some(why), ..Ending::done(0.0) }
+    }
+
     /// With results.
     pub fn is_done(&self) -> bool {
         self.state == Outcome::Done

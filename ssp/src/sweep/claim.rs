@@ -3,6 +3,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::{Error, Result};
 
@@ -31,6 +32,22 @@ pub fn claim(sweep: &Path, name: &str) -> Result<Option<File>> {
                  give each a folder of its own"
             ),
         )),
+    }
+}
+
+/// How long to wait for another process with what takes a moment.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// Takes a piece of work that takes a moment, after whoever has it.
+///
+/// # Errors
+/// As [`claim`].
+pub fn wait_for(sweep: &Path, name: &str) -> Result<File> {
+    loop {
+        match claim(sweep, name)? {
+            Some(held) => return Ok(held),
+            None => std::thread::sleep(PATIENCE),
+        }
     }
 }
 

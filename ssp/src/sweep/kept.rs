@@ -3,21 +3,14 @@
 //! compared.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::claim::claim;
+use super::claim::wait_for;
 use super::plan::{Arm, Plan, Variant};
 use crate::run::files::write_atomically;
 use crate::run::folder::read_json;
 use crate::{Error, Result};
-
-/// The claim of whoever writes the plan.
-const PLAN: &str = "plan";
-
-/// How long to wait for another process that writes it.
-const PATIENCE: Duration = Duration::from_millis(20);
 
 impl Plan {
     /// The plan that a folder holds.
@@ -61,25 +54,21 @@ impl Plan {
         there.and(self)
     }
 
-    /// Keeps the plan in a folder, beside what that holds.
+    /// Keeps the plan in a folder, beside what that holds. Returns the whole, which others may have added to.
     ///
     /// # Errors
     /// When the two do not go together, or the file cannot be written.
-    pub fn keep(&self, folder: &Path) -> Result<()> {
+    pub fn keep(&self, folder: &Path) -> Result<Plan> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         // Of several processes that begin at once, one writes and the others find it done.
-        let _held = loop {
-            match claim(folder, PLAN)? {
-                Some(held) => break held,
-                None => std::thread::sleep(PATIENCE),
-            }
-        };
+        let _held = wait_for(folder, "plan")?;
         let plan = self.beside(folder)?;
-        if Plan::is_in(folder) && Plan::read(folder)? == plan {
-            return Ok(());
+        if !Plan::is_in(folder) || Plan::read(folder)? != plan {
+            let text = serde_json::to_string_pretty(&plan);
+            let text = text.map_err(|e| Error::Data(e.to_string()))?;
+            write_atomically(path(folder), (text + "\n").as_bytes())?;
         }
-        let text = serde_json::to_string_pretty(&plan).map_err(|e| Error::Data(e.to_string()))?;
-        write_atomically(path(folder), (text + "\n").as_bytes())
+        Ok(plan)
     }
 
     /// What this plan says of what `there` has: nothing of counts, seeds, methods and tables that are in
@@ -94,7 +83,7 @@ impl Plan {
             arms: there.arms.iter().map(arm).collect(),
             counts: there.counts.clone(),
             seeds: there.seeds.clone(),
-            trials: there.trials,
+            begun: there.begun.clone(),
             variants: there.variants.iter().map(variant).collect(),
             ..self.clone()
         }
@@ -102,7 +91,7 @@ impl Plan {
 
     /// This plan and what another, which is like it in all that both have, has beside it.
     fn and(&self, other: &Plan) -> Result<Plan> {
-        let mut both = Plan { trials: Some(self.trials()), ..self.clone() };
+        let mut both = self.clone();
         let new = other.arms.iter().filter(|arm| self.arm(arm.method).is_none());
         both.arms.extend(new.cloned());
         both.counts.extend(&other.counts);
@@ -118,7 +107,11 @@ impl Plan {
                 }
             }
         }
-        both.settled()
+        let mut both = both.settled()?;
+        if both.cells().len() > self.cells().len() {
+            both.begun = Some(self.begun());
+        }
+        Ok(both)
     }
 
     fn variant(&self, like: &Variant) -> Option<&Variant> {

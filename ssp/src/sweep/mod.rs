@@ -4,7 +4,7 @@
 //! | in the folder | what |
 //! |---|---|
 //! | `sweep.json` | the [`Plan`]: every setting of every arm; counts, seeds, methods and tables may be added |
-//! | `pretrain/<method>/` | a run: one pretraining for all cells of a method |
+//! | `pretrain/<method>[-<n>]/` | a run: a pretraining of a method, with the n-th settings that were tried |
 //! | `protocol/<method>-<n>/` | a run: the n-th settings that were tried for a method, on validation subjects |
 //! | `cells/<table>/<name>/` | a run: fine-tuning and testing, and `cell.json` once it is over |
 //! | `claims/` | files that a process locks while it works on one of these |
@@ -28,11 +28,11 @@ mod status;
 
 pub use ask::{Ask, Try};
 pub use cell::{Cell, Ending, Outcome, Record};
-pub use plan::{Arm, Candidate, Plan, Subsets, Table, Trials, Variant};
+pub use plan::{Arm, Begun, Candidate, Plan, Subsets, Table, Variant};
 pub use protocol::{Choice, Trial, Tried};
 pub use report::{bootstrap, holm, wilcoxon, write};
 pub use results::{Done, Look, Lost, Results};
-pub use run::{Shard, run};
+pub use run::{Ended, Shard, check, run};
 pub use status::{Status, status};
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tensor::Device;
 
 use super::cell::Cell;
+use super::protocol::Pretraining;
 use crate::settings::{Method, Settings};
 use crate::study::{Job, Parts};
 use crate::{Error, Result};
@@ -20,9 +21,9 @@ pub struct Plan {
     pub counts: Vec<Option<usize>>,
     /// Seeds of fine-tuning and of who has labels.
     pub seeds: Vec<u64>,
-    /// With whom settings are tried; none for the smallest count and the first seed.
+    /// What the sweep began with, where more was added later; none for all that there is.
     #[serde(default)]
-    pub trials: Option<Trials>,
+    pub begun: Option<Begun>,
     /// What the tables beside that of counts change.
     pub variants: Vec<Variant>,
     /// Where the labelled subjects of a count and seed come from.
@@ -52,14 +53,16 @@ pub struct Candidate {
     pub settings: Settings,
 }
 
-/// With whom settings are tried. It stays when smaller counts and other seeds are added to a sweep, as cells
-/// rest on what was chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trials {
+/// What a sweep began with. Settings are tried with the smallest count and the first seed of it, also those
+/// of methods that join later, as cells rest on what was chosen; and who adds to a sweep has seen results.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// Methods.
+    pub methods: Vec<Method>,
     /// Labelled subjects; none for all.
-    pub labelled: Option<usize>,
-    /// The seed.
-    pub seed: u64,
+    pub counts: Vec<Option<usize>>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
 }
 
 /// Settings of an older version lack what it did not know.
@@ -152,20 +155,28 @@ impl Plan {
         self.counts.dedup();
         self.seeds.sort_unstable();
         self.seeds.dedup();
-        self.trials = Some(self.trials());
         self.check_published(&first)?;
         Ok(self)
     }
 
-    /// With whom settings are tried.
-    pub fn trials(&self) -> Trials {
-        let first = Trials { labelled: self.counts[0], seed: self.seeds[0] };
-        self.trials.unwrap_or(first)
+    /// What it began with.
+    pub fn begun(&self) -> Begun {
+        self.begun.clone().unwrap_or_else(|| Begun {
+            methods: self.methods(),
+            counts: self.counts.clone(),
+            seeds: self.seeds.clone(),
+        })
+    }
+
+    /// Its methods.
+    pub fn methods(&self) -> Vec<Method> {
+        self.arms.iter().map(|arm| arm.method).collect()
     }
 
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |what: String| Err(Error::Setting(what));
-        if self.arms.is_empty() || self.counts.is_empty() || self.seeds.is_empty() {
+        let none = |begun: &Begun| begun.counts.is_empty() || begun.seeds.is_empty();
+        if self.arms.is_empty() || none(&self.begun()) {
             return refuse("a sweep takes a method, a count and a seed at least".into());
         }
         let of_tables = self.variants.iter().flat_map(|variant| &variant.counts);
@@ -240,6 +251,35 @@ impl Plan {
             variant.counts.iter().for_each(|&count| add(variant.table, &variant.name, count));
         }
         cells
+    }
+
+    /// How much there is to do: `5 methods, 4 counts of labelled subjects, 3 seeds: 60 cells, after 8
+    /// pretrainings and 20 trials of settings`.
+    pub fn in_short(&self) -> String {
+        let number = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        let of_arms = |of: &dyn Fn(&Arm) -> usize| self.arms.iter().map(of).sum::<usize>();
+        let pretrainings = of_arms(&|arm| Pretraining::all(arm).len());
+        let trials = of_arms(&|arm| arm.candidates.len() * usize::from(arm.candidates.len() > 1));
+        let before: Vec<String> = [(pretrainings, "pretraining"), (trials, "trial")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| number(count, what))
+            .collect();
+        let before = match before.is_empty() {
+            true => String::new(),
+            false => format!(", after {}", before.join(" and ")),
+        };
+        format!(
+            "{}, {}, {}: {}{before}; {}",
+            number(self.arms.len(), "method"),
+            number(self.counts.len(), "number") + " of labelled subjects",
+            number(self.seeds.len(), "seed"),
+            number(self.cells().len(), "cell"),
+            self.shared().scale_in_short()
+        )
     }
 
     /// The settings that all arms share, among others.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, Ending, read_if_there};
-use super::plan::{Arm, Plan, Table, Trials};
+use super::plan::{Arm, Begun, Plan, Table};
 use super::results::{Look, looks};
 use crate::Result;
 use crate::run::folder::RunFolder;
@@ -72,7 +72,8 @@ impl Choice {
 
     /// The cell that candidates are tried in.
     pub fn cell(plan: &Plan, method: Method) -> Cell {
-        let Trials { labelled, seed } = plan.trials();
+        let Begun { counts, seeds, .. } = plan.begun();
+        let (labelled, seed) = (counts[0], seeds[0]);
         Cell { table: Table::Subjects, variant: String::new(), method, labelled, seed }
     }
 }

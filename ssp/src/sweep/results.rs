@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::cell::{Cell, Record};
+use super::cell::{Cell, Record, read_if_there};
 use super::plan::Plan;
 use super::protocol::{Choice, choices};
 use crate::evaluate::{FrameRow, SliceRow, read_frames, read_slices};
+use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json};
 use crate::run::metrics;
 use crate::{Error, Result};
@@ -27,6 +28,8 @@ pub struct Results {
     pub lost: Vec<Lost>,
     /// The data, in words.
     pub source: Option<String>,
+    /// Who trains, validates and tests; none before anything is done.
+    pub roles: Option<Roles>,
 }
 
 /// A cell that is done.
@@ -94,7 +97,8 @@ impl Results {
             }
             None => None,
         };
-        Ok(Results { folder: folder.to_path_buf(), plan, choices, cells, lost, source })
+        let roles = read_if_there(&RunFolder::new(folder).split())?;
+        Ok(Results { folder: folder.to_path_buf(), plan, choices, cells, lost, source, roles })
     }
 }
 

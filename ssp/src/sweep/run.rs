@@ -8,15 +8,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tensor::Device;
 
-use super::cell::{Cell, Ending, Outcome, RECORD, Record, keep, read_if_there, remove};
+use super::cell::{Cell, Ending, RECORD, Record, keep, read_if_there, remove};
 use super::claim::claim;
-use super::plan::{Arm, Candidate, Plan};
+use super::plan::{Arm, Candidate, Plan, Subsets, Table};
 use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best, choices};
 use super::report;
+use crate::data::vendor::letter;
+use crate::data::{Cohort, Moment};
 use crate::roles::Roles;
 use crate::run::files::look_anew;
 use crate::run::folder::{RunFolder, read_json};
-use crate::settings::{Method, Settings};
+use crate::settings::{Method, Phases, Settings};
 use crate::study::{self, Job, Parts};
 use crate::train::Watcher;
 use crate::{Error, Result};
@@ -42,9 +44,18 @@ impl Shard {
 /// How long to wait for what another process works on before looking again.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What came of working on a sweep.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Cells of the shard that gave no results.
+    pub failed: usize,
+    /// The report in words and tables: `table.md`.
+    pub report: String,
+}
+
 /// Works off what is not done yet of a shard, cell by cell, with the pretrainings and trials that they
-/// need, and writes the tables. What `plan` has beside that of the folder is added to it. A cell that fails is recorded and does not stop the others; `retry` has
-/// failed ones done again. Returns how many of the shard have failed.
+/// need, and writes the report. What `plan` has beside that of the folder is added to it. A cell that fails
+/// is recorded and does not stop the others; `retry` has failed ones done again.
 ///
 /// # Errors
 /// When the plan asks for what there is not, or files cannot be written.
@@ -55,12 +66,18 @@ pub fn run(
     retry: bool,
     device: &Device,
     watcher: &dyn Watcher,
-) -> Result<usize> {
-    let plan = &plan.beside(folder)?;
+) -> Result<Ended> {
+    let (mut plan, mut roles) = possible(folder, plan, watcher)?;
+    // Another process may have added to the sweep meanwhile.
+    loop {
+        let kept = plan.keep(folder)?;
+        if kept == plan {
+            break;
+        }
+        (plan, roles) = possible(folder, &kept, watcher)?;
+    }
+    let plan = &plan;
     let sweep = Sweep { folder, plan, device, watcher };
-    let roles = sweep.refuse_impossible()?;
-    sweep.note_growth()?;
-    plan.keep(folder)?;
     // Data that change under a sweep would change who tests.
     roles.keep(&RunFolder::new(folder))?;
     sweep.refuse_mixture()?;
@@ -88,12 +105,35 @@ pub fn run(
             std::thread::sleep(PATIENCE);
         }
     }
-    report::write(folder)?;
     let mut failed = 0;
     for (_, cell) in mine() {
         failed += usize::from(cell.record(folder)?.is_some_and(|r| !r.ending.is_done()));
     }
-    Ok(failed)
+    Ok(Ended { failed, report: report::write(folder)? })
+}
+
+/// Sees to it that all of a plan can be done, beside what a folder's own has. Returns the whole, says how
+/// much that is, and writes nothing.
+///
+/// # Errors
+/// When the two do not go together, or the plan asks for what there is not.
+pub fn check(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<Plan> {
+    possible(folder, plan, watcher).map(|(plan, _)| plan)
+}
+
+/// The same, and the roles of all cells.
+fn possible(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<(Plan, Roles)> {
+    let plan = plan.beside(folder)?;
+    let sweep = Sweep { folder, plan: &plan, device: &Device::Cpu, watcher };
+    let roles = sweep.refuse_impossible()?;
+    watcher.note(&plan.in_short());
+    if Plan::is_in(folder) {
+        let (before, now) = (Plan::read(folder)?.cells().len(), plan.cells().len());
+        if now > before {
+            watcher.note(&format!("{}: {before} cells so far, now {now}", folder.display()));
+        }
+    }
+    Ok((plan, roles))
 }
 
 /// What became of a piece of work.
@@ -104,8 +144,8 @@ enum Taken<T> {
     Elsewhere,
 }
 
-/// What a training starts from, or why there is nothing to start from.
-type Weights = std::result::Result<Option<PathBuf>, String>;
+/// What a training starts from, or how that failed which it was to start from.
+type Weights = std::result::Result<Option<PathBuf>, Ending>;
 
 struct Sweep<'a> {
     folder: &'a Path,
@@ -118,34 +158,64 @@ impl Sweep<'_> {
     /// Draws the roles of every cell before anything starts. Returns those of all cells, in which
     /// everyone who trains has labels.
     fn refuse_impossible(&self) -> Result<Roles> {
-        let arm = &self.plan.arms[0];
+        let Sweep { plan, .. } = *self;
+        let arm = &plan.arms[0];
         let base = &arm.candidates[0].settings;
         let (cohort, test) = study::cohorts(&self.job(base, Parts::Finetune), self.watcher)?;
         let all = Roles::draw(base, &cohort, test.as_ref(), false, &|_| {})?;
-        let choosing = self.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
-        for cell in self.plan.cells().iter().filter(|cell| cell.method == arm.method) {
-            let settings = self.plan.settings_of(cell, base)?;
-            let roles = Roles::draw(&settings, &cohort, test.as_ref(), false, &|_| {})?;
-            if choosing && roles.valid.is_empty() {
-                return Err(Error::Setting(
+        let choosing = plan.arms.iter().any(|arm| arm.candidates.len() > 1);
+        let tried = Choice::cell(plan, arm.method);
+        for cell in plan.cells().iter().filter(|cell| cell.method == arm.method) {
+            let refuse = |what: &str| {
+                // Whichever method: all have the same subjects.
+                let place =
+                    format!("{}{} labelled, seed {}", cell.place(), cell.count(), cell.seed);
+                Error::Setting(format!("{place}: {what}"))
+            };
+            let settings = plan.settings_of(cell, base)?;
+            let roles = Roles::draw(&settings, &cohort, test.as_ref(), false, &|_| {});
+            let roles = roles.map_err(|error| match error {
+                Error::Setting(what) | Error::Data(what) => refuse(&what),
+                other => other,
+            })?;
+            if choosing && *cell == tried && roles.valid.is_empty() {
+                return Err(refuse(
                     "settings are chosen by validation subjects, and there are none; raise \
-                     subjects.valid_share, or choose among nothing (--as-given)"
-                        .into(),
+                     subjects.valid_share, or choose among nothing (--as-given)",
                 ));
             }
+            if roles.test != all.test {
+                return Err(refuse(
+                    "its file of labelled subjects names other test subjects than the split, and cells \
+                     would not be compared on the same",
+                ));
+            }
+            self.refuse_seen_vendors(cell, &roles, &cohort).map_err(|what| refuse(&what))?;
+            refuse_missing_phases(&settings, &roles, &cohort).map_err(|what| refuse(&what))?;
         }
         Ok(all)
     }
 
-    /// Says how much is added to what the folder holds.
-    fn note_growth(&self) -> Result<()> {
-        if !Plan::is_in(self.folder) {
+    /// A file of some vendors' subjects has none of others.
+    fn refuse_seen_vendors(
+        &self,
+        cell: &Cell,
+        roles: &Roles,
+        cohort: &Cohort,
+    ) -> std::result::Result<(), String> {
+        if (cell.table, self.plan.subsets) != (Table::Vendors, Subsets::Published) {
             return Ok(());
         }
-        let [before, now] = [Plan::read(self.folder)?.cells().len(), self.plan.cells().len()];
-        if now > before {
-            let folder = self.folder.display();
-            self.watcher.note(&format!("{folder}: {before} cells so far, now {now}"));
+        let named: Vec<&str> = cell.variant.split('+').collect();
+        for id in roles.labelled.iter().chain(&roles.valid) {
+            let subject = cohort.cache.find(id).map(|index| cohort.cache.subject(index));
+            let vendor = subject.and_then(|subject| subject.vendor()).map(letter);
+            if let Some(vendor) = vendor.filter(|vendor| !named.contains(vendor)) {
+                return Err(format!(
+                    "subject {id} is of vendor {vendor}, which is to be unseen; leave it out of train and \
+                     valid of the file of these vendors"
+                ));
+            }
         }
         Ok(())
     }
@@ -214,15 +284,13 @@ impl Sweep<'_> {
     /// How a run ended, of its seconds or its error. What is no run's own doing, such as a full disk,
     /// ends the process, and the run goes on when there is another.
     fn ending(&self, outcome: Result<f64>) -> Result<Ending> {
+        let device = Some(computed_on(self.device));
         let why = match outcome {
-            Ok(seconds) => {
-                let (state, why, checkpoint) = (Outcome::Done, None, None);
-                return Ok(Ending { state, why, checkpoint, seconds });
-            }
+            Ok(seconds) => return Ok(Ending { device, ..Ending::done(seconds) }),
             Err(error) if error.is_of_the_run() => error,
             Err(error) => return Err(error),
         };
-        let mut ending = failed(why.to_string());
+        let mut ending = Ending { device, ..Ending::failed(why.to_string()) };
         if let Error::Diverged { checkpoint: Some(path), .. } = &why {
             // The folder may be moved.
             ending.checkpoint = Some(path.strip_prefix(self.folder).unwrap_or(path).to_path_buf());
@@ -254,8 +322,9 @@ impl Sweep<'_> {
             Taken::Over(ending) if ending.is_done() => {
                 Taken::Over(Ok(Some(work.folder(self.folder).path().to_path_buf())))
             }
-            Taken::Over(Ending { why, .. }) => {
-                Taken::Over(Err(format!("its pretraining failed: {}", why.unwrap_or_default())))
+            Taken::Over(Ending { why, checkpoint, device, .. }) => {
+                let why = format!("its pretraining failed: {}", why.unwrap_or_default());
+                Taken::Over(Err(Ending { checkpoint, device, ..Ending::failed(why) }))
             }
         })
     }
@@ -273,7 +342,7 @@ impl Sweep<'_> {
         self.once(&arm.trial(candidate), &run, TRIAL, || {
             let weights = match weights {
                 Ok(weights) => weights,
-                Err(why) => return Ok(Trial { ending: failed(why), dice: None }),
+                Err(ending) => return Ok(Trial { ending, dice: None }),
             };
             let (number, count) = (candidate + 1, candidates.len());
             let Candidate { changes, settings } = &candidates[candidate];
@@ -316,7 +385,9 @@ impl Sweep<'_> {
         })?;
         let Taken::Over(chosen) = self.choice(arm)? else { return Ok(Taken::Elsewhere) };
         let weights = match chosen {
-            None => Taken::Over(Err("none of the settings that were tried gave results".into())),
+            None => Taken::Over(Err(Ending::failed(
+                "none of the settings that were tried gave results".into(),
+            ))),
             Some(candidate) => self.weights(arm, candidate)?,
         };
         let Taken::Over(weights) = weights else { return Ok(Taken::Elsewhere) };
@@ -324,9 +395,9 @@ impl Sweep<'_> {
         self.once(&cell.name(), &run, RECORD, || {
             let (weights, chosen) = match (weights, chosen) {
                 (Ok(weights), Some(chosen)) => (weights, &arm.candidates[chosen].settings),
-                (weights, _) => {
-                    let why = weights.err().unwrap_or_default();
-                    return record(cell, failed(why), &run);
+                (Err(ending), _) => return record(cell, ending, &run),
+                (Ok(_), None) => {
+                    return record(cell, Ending::failed("no settings were chosen".into()), &run);
                 }
             };
             self.watcher.note(&format!("{place}: {}", cell.described()));
@@ -337,6 +408,29 @@ impl Sweep<'_> {
             record(cell, self.ending(outcome.map(|_| 0.0))?, &run)
         })
     }
+}
+
+/// Those who train and, if any do, those who validate need labels of the phases that are trained with.
+fn refuse_missing_phases(
+    settings: &Settings,
+    roles: &Roles,
+    cohort: &Cohort,
+) -> std::result::Result<(), String> {
+    let (moment, name) = match settings.finetune.phases {
+        Phases::All => return Ok(()),
+        Phases::Ed => (Moment::EndDiastole, "end-diastole"),
+        Phases::Es => (Moment::EndSystole, "end-systole"),
+    };
+    for (ids, who) in [(&roles.labelled, "trains"), (&roles.valid, "validates")] {
+        let has = |id: &String| {
+            let subject = cohort.cache.find(id).map(|index| cohort.cache.subject(index));
+            subject.is_some_and(|subject| subject.frames().any(|(_, found)| found == moment))
+        };
+        if !ids.is_empty() && !ids.iter().any(has) {
+            return Err(format!("nobody who {who} has labels that are known to be of {name}"));
+        }
+    }
+    Ok(())
 }
 
 /// Has a failed cell, and what it needs and has failed, done again.
@@ -367,8 +461,12 @@ pub(super) fn forgive(folder: &Path, plan: &Plan, cell: &Cell) -> Result<()> {
     remove(&cell.folder(folder).path().join(RECORD))
 }
 
-fn failed(why: String) -> Ending {
-    Ending { state: Outcome::Failed, why: Some(why), checkpoint: None, seconds: 0.0 }
+/// The device in words, and on the CPU the instruction set that decides about the last bits.
+fn computed_on(device: &Device) -> String {
+    match device {
+        Device::Cpu => format!("{device} ({})", kernels::simd::level().name()),
+        Device::Gpu(_) => device.to_string(),
+    }
 }
 
 /// What came of a cell; time and subjects as its run tells them.

@@ -24,7 +24,7 @@ fn ask(counts: Vec<Option<usize>>) -> Ask {
 }
 
 fn plan(counts: Vec<Option<usize>>) -> Result<Plan> {
-    ask(counts).plan(&Quiet)
+    ask(counts).plan(None, &Quiet)
 }
 
 fn tried(method: Option<Method>, key: &str, values: &[&str]) -> Try {
@@ -57,7 +57,7 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
     ask.tables = vec![Table::Phases, Table::Vendors, Table::Augmentation];
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     ask.vendors = vec!["Siemens".into(), "B".into()];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     let cells = plan.cells();
     // Beside eight cells by counts: four variants of two methods and two seeds.
     assert_eq!(cells.len(), 8 + 16);
@@ -72,10 +72,10 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
     assert_eq!(of("subjects/mim-all-s1").subjects.vendors, [""; 0]);
 
     ask.table_counts = vec![Some(3)];
-    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("--table-counts 3"), "{error}");
     (ask.counts, ask.table_counts) = (vec![Some(2)], vec![None]);
-    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("--table-counts all"), "{error}");
 }
 
@@ -87,7 +87,7 @@ fn what_is_asked_for_twice_is_done_once() {
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     ask.vendors = vec!["A".into(), "Siemens".into()];
     ask.table_counts = vec![None, None];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     let names: Vec<_> = plan.variants.iter().map(|variant| variant.name.as_str()).collect();
     assert_eq!(names, ["ED", "ES", "A"]);
     let mut cells: Vec<_> = plan.cells().iter().map(Cell::name).collect();
@@ -107,7 +107,7 @@ fn vendors_must_be_there_and_leave_some_unseen() {
         (vec!["A", "B", "C", "D"], "--vendors A,B,C,D: are all"),
     ] {
         ask.vendors = vendors.into_iter().map(str::to_owned).collect();
-        let error = ask.plan(&Quiet).unwrap_err().to_string();
+        let error = ask.plan(None, &Quiet).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
 }
@@ -117,9 +117,9 @@ fn settings_cannot_be_chosen_without_a_look_at_validation_subjects() {
     let mut ask = ask(vec![None]);
     ask.preset = Some(Preset::Small);
     ask.changes = vec![(None, "finetune.validate_every=0".into())];
-    ask.plan(&Quiet).unwrap();
+    ask.plan(None, &Quiet).unwrap();
     ask.tries = vec![tried(None, "finetune.steps", &["4", "8"])];
-    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("never looks at them"), "{error}");
 }
 
@@ -128,7 +128,7 @@ fn settings_cannot_be_chosen_without_a_look_at_validation_subjects() {
 fn paths_of_splits_are_whole() {
     let mut ask = ask(vec![None]);
     ask.changes = vec![(None, "subjects.split=some/split.yaml".into())];
-    let split = ask.plan(&Quiet).unwrap().shared().subjects.split.clone().unwrap();
+    let split = ask.plan(None, &Quiet).unwrap().shared().subjects.split.clone().unwrap();
     assert_eq!(split, std::path::absolute("some/split.yaml").unwrap().display().to_string());
 }
 
@@ -137,7 +137,7 @@ fn vendors_are_looked_up_where_none_are_named() {
     let mut ask = ask(vec![None]);
     ask.tables = vec![Table::Vendors];
     ask.changes = vec![(None, "subjects.phantom=4".into())];
-    assert_eq!(ask.plan(&Quiet).unwrap().variants[0].name, "A+B");
+    assert_eq!(ask.plan(None, &Quiet).unwrap().variants[0].name, "A+B");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn arms_choose_among_every_combination() {
         tried(Some(Method::Mim), pretraining, &["0.01", "0.1"]),
         tried(None, "finetune.steps", &["4", "8"]),
     ];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     assert_eq!(changes(&plan, Method::Scratch), ["finetune.steps=4", "finetune.steps=8"]);
     let of_mim = changes(&plan, Method::Mim);
     assert_eq!(of_mim.len(), 4);
@@ -161,26 +161,32 @@ fn arms_choose_among_every_combination() {
 
     // What a method has no use for makes no candidate.
     ask.tries = vec![tried(None, pretraining, &["0.01", "0.1"])];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     assert_eq!(changes(&plan, Method::Scratch), [""]);
     assert_eq!(changes(&plan, Method::Mim).len(), 2);
     ask.tries = vec![tried(None, "pretrain.dino.bottleneck", &["8", "16"])];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     assert_eq!([Method::Scratch, Method::Mim].map(|m| changes(&plan, m).len()), [1, 1]);
 
     (ask.tries, ask.as_given) = (vec![], false);
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     let tried = [Method::Scratch, Method::Mim].map(|method| changes(&plan, method).len());
     assert_eq!(tried, [4, 4], "rates are tried, of every method as many");
     ask.preset = Some(Preset::Paper);
-    assert_eq!(changes(&ask.plan(&Quiet).unwrap(), Method::Mim), [""], "the study's are taken");
+    assert_eq!(
+        changes(&ask.plan(None, &Quiet).unwrap(), Method::Mim),
+        [""],
+        "the study's are taken"
+    );
 }
 
 #[test]
 fn the_highest_dice_on_validation_subjects_is_chosen() {
     let trial = |dice: Option<f64>| {
-        let state = if dice.is_some() { Outcome::Done } else { Outcome::Failed };
-        let ending = Ending { state, why: None, checkpoint: None, seconds: 1.0 };
+        let ending = match dice {
+            Some(_) => Ending::done(1.0),
+            None => Ending::failed("lost".into()),
+        };
         Some(Trial { ending, dice })
     };
     let best = protocol::best;
@@ -197,12 +203,10 @@ fn what_gave_results_is_not_done_again_for_a_failed_cell() {
     let sweep = tempfile::tempdir().unwrap();
     let mut ask = ask(vec![None]);
     ask.tries = vec![tried(None, "finetune.steps", &["4", "8", "12"])];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     let (cells, arm) = (plan.cells(), plan.arm(Method::Mim).unwrap());
     let cell = cells.iter().find(|cell| cell.method == Method::Mim).unwrap();
-    let failed =
-        Ending { state: Outcome::Failed, why: Some("lost".into()), checkpoint: None, seconds: 0.0 };
-    let done = Ending { state: Outcome::Done, why: None, ..failed.clone() };
+    let (failed, done) = (Ending::failed("lost".into()), Ending::done(0.0));
     let record = cell.folder(sweep.path()).path().join(cell::RECORD);
     let trial = |n: usize| arm.trial_folder(sweep.path(), n).path().join(protocol::TRIAL);
     let pretraining = protocol::Pretraining::of(arm, 0).record(sweep.path());
@@ -230,7 +234,9 @@ fn what_gave_results_is_not_done_again_for_a_failed_cell() {
 
 #[test]
 fn plans_that_compare_nothing_are_refused() {
-    let error = plan(vec![]).unwrap_err().to_string();
+    let mut none = plan(vec![None]).unwrap();
+    none.counts.clear();
+    let error = none.settled().unwrap_err().to_string();
     assert!(error.contains("a count"), "{error}");
     let mut twice = plan(vec![None]).unwrap();
     twice.arms.push(twice.arms[0].clone());
@@ -238,7 +244,7 @@ fn plans_that_compare_nothing_are_refused() {
     assert!(error.contains("scratch stands twice"), "{error}");
     let mut apart = ask(vec![None]);
     apart.changes = vec![(Some(Method::Mim), "subjects.phantom=4".into())];
-    let error = apart.plan(&Quiet).unwrap_err().to_string();
+    let error = apart.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("method mim: subjects and network"), "{error}");
 }
 
@@ -279,9 +285,10 @@ fn a_sweep_may_be_added_to() {
     first.keep(folder.path()).unwrap();
     let more = |counts: Vec<Option<usize>>, seeds: Vec<u64>, tables: Vec<Table>| {
         let ask = Ask { counts, seeds, tables, ..Ask::default() };
-        let plan = ask.more(Plan::read(folder.path()).unwrap(), &Quiet).unwrap();
-        plan.keep(folder.path()).unwrap();
-        Plan::read(folder.path()).unwrap()
+        let there = Plan::read(folder.path()).unwrap();
+        let whole = ask.plan(Some(&there), &Quiet).unwrap().keep(folder.path()).unwrap();
+        assert_eq!(Plan::read(folder.path()).unwrap(), whole);
+        whole
     };
     assert_eq!(more(vec![], vec![], vec![]), first);
     let grown = more(vec![Some(2)], vec![4], vec![Table::Phases]);
@@ -289,29 +296,31 @@ fn a_sweep_may_be_added_to() {
         (&grown.counts[..], &grown.seeds[..]),
         (&[Some(2), Some(3), None][..], &[0, 1, 4][..])
     );
-    assert_eq!(grown.trials(), Trials { labelled: Some(3), seed: 0 });
+    assert_eq!(grown.begun(), first.begun());
+    let tried = Choice::cell(&grown, Method::Mim);
+    assert_eq!((tried.labelled, tried.seed), (Some(3), 0), "what was chosen stays");
     let names = |plan: &Plan| plan.cells().iter().map(Cell::name).collect::<Vec<_>>();
     let (before, after) = (names(&first), names(&grown));
     assert!(before.iter().all(|name| after.contains(name)));
     assert_eq!((before.len(), after.len()), (2 * 2 * 2, 2 * 3 * 3 + 2 * 2 * 3));
 
     // Methods come with settings of their own, and must be of the same subjects and network.
-    let mut methods = ask(vec![None]);
-    methods.methods = vec![Method::Pcl];
-    methods.plan(&Quiet).unwrap().keep(folder.path()).unwrap();
-    let grown = Plan::read(folder.path()).unwrap();
+    let mut methods = ask(vec![]);
+    (methods.methods, methods.seeds) = (vec![Method::Pcl], vec![]);
+    let grown = methods.plan(Some(&grown), &Quiet).unwrap().keep(folder.path()).unwrap();
     let of = |plan: &Plan| plan.arms.iter().map(|arm| arm.method).collect::<Vec<_>>();
     assert_eq!(of(&grown), [Method::Scratch, Method::Mim, Method::Pcl]);
-    assert_eq!(grown.counts.len(), 3, "what is not asked for again stays");
+    let sizes = [grown.counts.len(), grown.seeds.len()];
+    assert_eq!(sizes, [3, 3], "counts and seeds that are not named are those of the sweep");
+    assert_eq!(grown.begun(), first.begun());
     (methods.methods, methods.preset) = (vec![Method::Dino], Some(Preset::Small));
-    let error = methods.plan(&Quiet).unwrap().keep(folder.path()).unwrap_err().to_string();
+    let plan = methods.plan(Some(&grown), &Quiet).unwrap();
+    let error = plan.keep(folder.path()).unwrap_err().to_string();
     assert!(error.contains("method dino: subjects and network"), "{error}");
 
     // The same table at another count; one that stands already is not done anew.
     let ask = Ask { tables: vec![Table::Phases], table_counts: vec![Some(2)], ..Ask::default() };
-    let plan = ask.more(grown, &Quiet).unwrap();
-    plan.keep(folder.path()).unwrap();
-    let grown = Plan::read(folder.path()).unwrap();
+    let grown = ask.plan(Some(&grown), &Quiet).unwrap().keep(folder.path()).unwrap();
     let of_variant = |variant: &Variant| (variant.name.clone(), variant.counts.clone());
     let variants: Vec<_> = grown.variants.iter().map(of_variant).collect();
     let both = vec![None, Some(2)];
@@ -331,10 +340,10 @@ fn subsets_may_be_the_studys() {
         std::fs::write(file(name), "").unwrap();
     }
     let mut ask = ask(vec![Some(10), None]);
-    (ask.subsets, ask.split) = (Subsets::Published, Some(file("s.yaml")));
+    (ask.subsets, ask.split) = (Some(Subsets::Published), Some(file("s.yaml")));
     (ask.tables, ask.vendors) = (vec![Table::Vendors], vec!["A".into(), "B".into()]);
     ask.changes = vec![(None, "subjects.phantom=4".into())];
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     let of = |name: &str| -> Result<Settings> {
         let cells = plan.cells();
         let cell = cells.iter().find(|cell| cell.name() == name).unwrap();
@@ -349,7 +358,7 @@ fn subsets_may_be_the_studys() {
     let error = of("subjects/scratch-10-s0").unwrap_err().to_string();
     assert!(error.contains("s-nr10-seed0.yaml: is not there"), "{error}");
     ask.split = None;
-    let error = ask.plan(&Quiet).unwrap_err().to_string();
+    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("--split"), "{error}");
 }
 
@@ -363,7 +372,7 @@ fn configurations_go_to_the_methods_that_they_are_for() {
     std::fs::write(&path, settings.to_published().unwrap()).unwrap();
     let mut ask = ask(vec![None]);
     ask.configs = Configs::read(&[path]).unwrap();
-    let plan = ask.plan(&Quiet).unwrap();
+    let plan = ask.plan(None, &Quiet).unwrap();
     let of = |method| &plan.arm(method).unwrap().candidates[0].settings;
     assert_eq!(of(Method::Mim).pretrain.optimisation.epochs, 7);
     assert_eq!(

@@ -1,5 +1,6 @@
 //! What a cardiac MR reader would notice in a subject's numbers.
 
+use super::super::anatomy::{Edges, ventricles_look_swapped};
 use super::super::subject::{Frame, Label, Moment, Stack, Subject};
 use super::{Finding, FrameReport, Severity};
 
@@ -11,7 +12,10 @@ pub(super) fn of(subject: &Subject, frames: &[FrameReport]) -> Vec<Finding> {
     constant_phases(&subject.stack, &mut warn);
     for (frame, report) in subject.frames.iter().zip(frames) {
         missing_structures(report, &mut warn);
-        if ventricles_look_swapped(&subject.stack, frame) {
+        let plane = [subject.stack.rows, subject.stack.columns];
+        let [left, right] = [Label::LeftVentricle, Label::RightVentricle]
+            .map(|ventricle| Edges::of(&frame.labels, plane, ventricle));
+        if ventricles_look_swapped(left, right) {
             warn(format!(
                 "phase {}: more of the right ventricle's edge than of the left's touches myocardium; \
                  are the label numbers swapped?",
@@ -59,37 +63,6 @@ fn missing_structures(frame: &FrameReport, warn: &mut impl FnMut(String)) {
         if voxels == 0 {
             warn(format!("phase {}: no voxel is labelled {}", frame.phase, label.name()));
         }
-    }
-}
-
-/// The left ventricle lies within its myocardium; the right one only leans on it. So of in-plane
-/// neighbours outside a ventricle, more are myocardium for the left one.
-fn ventricles_look_swapped(stack: &Stack, frame: &Frame) -> bool {
-    let share = |ventricle: Label| -> Option<f64> {
-        let (mut edges, mut to_myocardium) = (0usize, 0usize);
-        let mut look = |from: u8, to: u8| {
-            if from == ventricle as u8 && to != ventricle as u8 {
-                edges += 1;
-                to_myocardium += usize::from(to == Label::Myocardium as u8);
-            }
-        };
-        for row in frame.labels.chunks(stack.columns) {
-            for pair in row.windows(2) {
-                look(pair[0], pair[1]);
-                look(pair[1], pair[0]);
-            }
-        }
-        for slice in frame.labels.chunks(stack.rows * stack.columns) {
-            for (&above, &below) in slice.iter().zip(&slice[stack.columns..]) {
-                look(above, below);
-                look(below, above);
-            }
-        }
-        (edges > 0).then(|| to_myocardium as f64 / edges as f64)
-    };
-    match (share(Label::LeftVentricle), share(Label::RightVentricle)) {
-        (Some(left), Some(right)) => right > left,
-        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::statistics::{Spread, bootstrap, holm, mean, student, wilcoxon};
+use super::statistics::{Spread, bootstrap, direction, holm, mean, student, wilcoxon};
 use crate::evaluate::{Dice, FrameRow};
 use crate::settings::Method;
 use crate::sweep::{Done, Results, Table};
@@ -74,6 +74,8 @@ pub struct Comparison {
     pub mean: f64,
     /// 95 % bootstrap interval of the mean, over subjects; none of fewer than two.
     pub interval: Option<[f64; 2]>,
+    /// Which way Wilcoxon's test finds differences to go.
+    pub direction: f64,
     /// Wilcoxon's p.
     pub p: f64,
     /// The same after Holm's correction for the comparisons that it stands among.
@@ -84,10 +86,16 @@ pub struct Comparison {
 pub const CLEAR: f64 = 0.05;
 
 impl Comparison {
-    /// Whether the corrected p is below 0.05: other subjects like these would tell the same of these very
-    /// networks.
+    /// Whether the corrected p is below 0.05, and speaks for what the mean says: other subjects like these
+    /// would tell the same of these very networks.
     pub fn is_clear_of_networks(&self) -> bool {
-        self.corrected < CLEAR
+        self.corrected < CLEAR && !self.is_of_two_minds()
+    }
+
+    /// Whether p is low because most subjects go one way, while a few go so far the other way that the mean
+    /// does too.
+    pub fn is_of_two_minds(&self) -> bool {
+        self.corrected < CLEAR && self.mean * self.direction < 0.0
     }
 
     /// Whether seeds bear it out besides: what a training's luck gives moves all test subjects alike, so
@@ -210,6 +218,7 @@ impl<'a> Side<'a> {
             seeds,
             mean: mean(&subjects)?,
             interval: bootstrap(&subjects),
+            direction: direction(&subjects),
             subjects,
             p,
             corrected: p,

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::compare::{Comparison, Comparisons, Group, Keep, every};
 use super::parts::Part;
+use super::units::{self, MEASURES};
 use super::verdict::Verdict;
 use super::words::{Entry, interval, p, signed, title};
 use crate::evaluate::Dice;
@@ -51,6 +52,18 @@ pub fn markdown(
             }
         }
     }
+    let tables = MEASURES.iter().map(|m| (m.name, units::rows(comparisons, m)));
+    let tables: Vec<_> = tables.filter(|(_, rows)| !rows.is_empty()).collect();
+    if !tables.is_empty() {
+        let _ = write!(text, "\n## Distances and ejection fractions\n\n{}\n\n", units::WHAT);
+        text += &heads("of, labelled", &comparisons.methods);
+        for (name, rows) in tables {
+            for (count, values) in rows {
+                let values: Vec<String> = values.iter().map(units::line).collect();
+                let _ = writeln!(text, "| {name}, {count} | {} |", values.join(" | "));
+            }
+        }
+    }
     for part in parts {
         let _ = write!(text, "\n## {}\n\n{}\n\n", part.title, part.what);
         let rows = part.rows.iter();
@@ -76,13 +89,7 @@ fn by_method<'a>(
     rows: impl Iterator<Item = (String, &'a Group<'a>, Keep<'a>)>,
 ) -> String {
     let methods: &[Method] = &comparisons.methods;
-    let mut text = format!("| {head} |");
-    methods.iter().for_each(|&method| {
-        let _ = write!(text, " {} |", title(method));
-    });
-    text += "\n|---|";
-    text += &"---|".repeat(methods.len());
-    text.push('\n');
+    let mut text = heads(head, methods);
     for (name, group, keep) in rows {
         let _ = write!(text, "| {name} |");
         for &method in methods {
@@ -92,6 +99,12 @@ fn by_method<'a>(
         text.push('\n');
     }
     text
+}
+
+/// The heads of a table with a column for each method.
+fn heads(first: &str, methods: &[Method]) -> String {
+    let titles: Vec<&str> = methods.iter().map(|&method| title(method)).collect();
+    format!("| {first} | {} |\n|---|{}\n", titles.join(" | "), "---|".repeat(methods.len()))
 }
 
 /// Mean Dice of a method's kept frames in a group; none where there is no cell.

@@ -9,12 +9,14 @@ mod page;
 mod parts;
 mod published;
 mod statistics;
+mod units;
 mod verdict;
 mod words;
 
 use std::path::Path;
 
 use super::Results;
+use super::claim::wait_for;
 use crate::Result;
 use crate::run::files::write_atomically;
 use compare::Comparisons;
@@ -27,6 +29,8 @@ pub use statistics::{bootstrap, holm, wilcoxon};
 /// # Errors
 /// When the folder holds no sweep, or a file cannot be read or written.
 pub fn write(folder: &Path) -> Result<String> {
+    // Whoever comes later has read what is newer.
+    let _held = wait_for(folder, "report")?;
     let results = Results::read(folder)?;
     let comparisons = Comparisons::of(&results);
     let parts = parts::parts(&comparisons);

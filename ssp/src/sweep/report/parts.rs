@@ -50,13 +50,14 @@ pub fn parts<'a>(comparisons: &'a Comparisons<'a>) -> Vec<Part<'a>> {
     let mut phases = empty(
         "Unseen cardiac phases",
         "Trained with labels of one phase only, tested on that and on the other. Pretraining saw images \
-         of every phase, without labels.",
+         of every phase, and settings were chosen by labels of both.",
         "Tested on",
     );
     let mut vendors = empty(
         "Unseen vendors",
         "Trained and validated with labels of some vendors only, tested on subjects of these and of the \
-         others. Pretraining saw images of all vendors, without labels.",
+         others. Pretraining saw images of all vendors, and settings were chosen by validation subjects of \
+         all.",
         "Tested on",
     );
     let mut augmentation = empty(

@@ -41,25 +41,51 @@ pub fn mean(values: &[f64]) -> Option<f64> {
 /// otherwise it is that of the normal approximation, with correction for ties and continuity: as
 /// `scipy.stats.wilcoxon` with `correction=True`.
 pub fn wilcoxon(differences: &[f64]) -> f64 {
-    let mut sorted: Vec<f64> = differences.iter().copied().filter(|value| *value != 0.0).collect();
-    sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-    let n = sorted.len();
-    let (mut positive, mut ties, mut first) = (0.0, 0.0, 0);
-    // Values of the same size share the mean of their ranks.
-    for alike in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
-        let (count, rank) = (alike.len() as f64, first as f64 + (alike.len() as f64 + 1.0) / 2.0);
-        positive += rank * alike.iter().filter(|value| **value > 0.0).count() as f64;
-        ties += count.powi(3) - count;
-        first += alike.len();
-    }
+    let Ranks { count: n, positive, total, ties } = Ranks::of(differences);
     let size = n as f64;
-    let total = size * (size + 1.0) / 2.0;
     if n <= EXACT && ties == 0.0 {
         return exact(n, positive.min(total - positive) as usize);
     }
     let variance = size * (size + 1.0) * (2.0 * size + 1.0) / 24.0 - ties / 48.0;
     let beyond = ((positive - total / 2.0).abs() - 0.5).max(0.0);
     libm::erfc(beyond / variance.sqrt() / std::f64::consts::SQRT_2)
+}
+
+/// Which way [`wilcoxon`] finds differences to go: above 0 where positive ranks weigh more. The mean may go
+/// the other way, where a few large differences stand against many small ones.
+pub fn direction(differences: &[f64]) -> f64 {
+    let Ranks { positive, total, .. } = Ranks::of(differences);
+    positive - total / 2.0
+}
+
+/// Ranks of differences by size, without those of 0.
+struct Ranks {
+    count: usize,
+    /// Sum of the ranks of positive ones.
+    positive: f64,
+    /// Sum of all ranks.
+    total: f64,
+    /// Sum of t³ - t over groups of t of the same size.
+    ties: f64,
+}
+
+impl Ranks {
+    fn of(differences: &[f64]) -> Self {
+        let mut sorted: Vec<f64> =
+            differences.iter().copied().filter(|value| *value != 0.0).collect();
+        sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+        let n = sorted.len();
+        let (mut positive, mut ties, mut first) = (0.0, 0.0, 0);
+        // Values of the same size share the mean of their ranks.
+        for alike in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
+            let (count, rank) =
+                (alike.len() as f64, first as f64 + (alike.len() as f64 + 1.0) / 2.0);
+            positive += rank * alike.iter().filter(|value| **value > 0.0).count() as f64;
+            ties += count.powi(3) - count;
+            first += alike.len();
+        }
+        Ranks { count: n, positive, total: n as f64 * (n as f64 + 1.0) / 2.0, ties }
+    }
 }
 
 /// Chance, two-sided, that the smaller sum of `n` signed ranks is `sum` or less.
@@ -179,6 +205,16 @@ mod tests {
     }
 
     /// By hand: 0.01 · 4, then 0.02 · 3, then 0.03 · 2, then 0.5 · 1.
+    #[test]
+    fn ranks_may_go_where_the_mean_does_not() {
+        let mut differences = [0.005; 20];
+        (0..18).for_each(|n| differences[n] += 1e-4 * n as f64);
+        (differences[18], differences[19]) = (-0.3, -0.31);
+        assert!(mean(&differences).unwrap() < 0.0 && direction(&differences) > 0.0);
+        assert!(wilcoxon(&differences) < 0.05);
+        assert_eq!(direction(&[-1.0, 1.0, 0.0]), 0.0);
+    }
+
     #[test]
     fn holm_steps_down() {
         let found = holm(&[0.03, 0.01, 0.5, 0.02]);

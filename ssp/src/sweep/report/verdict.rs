@@ -5,6 +5,8 @@
 //! doing. It is told with its size, intervals and p. Where none is clear, nothing is said to be equal: the
 //! intervals say what is not ruled out.
 
+use std::collections::BTreeSet;
+
 use super::compare::{CLEAR, Comparison, Comparisons, Group, every};
 use super::level::{LEVEL, Level};
 use super::parts::{Differences, Part};
@@ -12,8 +14,11 @@ use super::statistics::{mean, smallest_p};
 use super::words::{interval, listed, number, p_in_words, signed, title};
 use crate::data::PHANTOM;
 use crate::evaluate::Dice;
-use crate::settings::Method;
-use crate::sweep::{Results, Table};
+use crate::settings::{Centre, Method};
+use crate::sweep::{Arm, Candidate, Results, Table};
+
+/// From so many on, seeds tell well how far trainings differ.
+const MANY_SEEDS: usize = 10;
 
 /// Fewer test subjects than this are few for a bootstrap by percentiles.
 const FEW: usize = 20;
@@ -151,6 +156,18 @@ fn told(compared: &[At], than: &str, places: &dyn Fn(&[String]) -> String) -> Ve
             listed(&luck)
         ));
     }
+    let torn: Vec<String> = compared
+        .iter()
+        .filter(|(_, c)| c.is_of_two_minds())
+        .map(|(place, c)| format!("{}{}", title(c.method), places(std::slice::from_ref(place))))
+        .collect();
+    if !torn.is_empty() {
+        said.push(format!(
+            "For {} most test subjects went one way (p below {CLEAR}) and a few so far the other way that \
+             the mean did too: look at the single subjects.",
+            listed(&torn)
+        ));
+    }
     said.extend(open(compared));
     said
 }
@@ -189,7 +206,7 @@ fn sizes(compared: &[&At]) -> String {
 
 /// What no p speaks of.
 fn open(compared: &[At]) -> Option<String> {
-    let open = || compared.iter().map(|(_, c)| c).filter(|c| !c.is_clear_of_networks());
+    let open = || compared.iter().map(|(_, c)| c).filter(|c| c.corrected >= CLEAR);
     let low = open().filter_map(|c| c.interval).map(|i| i[0]).reduce(f64::min)?;
     let high = open().filter_map(|c| c.interval).map(|i| i[1]).reduce(f64::max)?;
     let count = open().count();
@@ -233,6 +250,27 @@ fn reach(results: &Results) -> Vec<String> {
          another pretraining, another split or another cohort would give.",
         number(tested, "subject")
     ));
+    if let Some(valid) = results.roles.as_ref().map(|roles| roles.valid.len()).filter(|n| *n > 0) {
+        said.push(format!(
+            "Labels of {} chose settings and the weights that were tested, in all cells; they are not among \
+             the labelled subjects that are counted.",
+            number(valid, "validation subject")
+        ));
+    }
+    let by_labels = |arm: &&Arm| {
+        let centre = |candidate: &Candidate| candidate.settings.pretrain.centre == Centre::Labels;
+        arm.method != Method::Scratch && arm.candidates.iter().any(centre)
+    };
+    if results.plan.arms.iter().filter(by_labels).count() > 0 {
+        said.push(
+            "Pretraining centred its views on the hearts by the labels of all training subjects, as the \
+             study did (pretrain.centre=labels): it saw where hearts are, and with few labelled subjects \
+             scratch did not. pretrain.centre=motion finds them without labels."
+                .into(),
+        );
+    }
+    said.extend(growth_of(results));
+    said.extend(devices(results));
     if results.source.as_deref().is_some_and(|source| source.contains(PHANTOM)) {
         said.push(
             "The cohort is drawn by the program: it tells how methods compare on drawn hearts, and \
@@ -241,6 +279,47 @@ fn reach(results: &Results) -> Vec<String> {
         );
     }
     said
+}
+
+/// What was added to the sweep by somebody who may have seen its results.
+fn growth_of(results: &Results) -> Option<String> {
+    let (plan, begun) = (&results.plan, results.plan.begun());
+    let counts = |counts: &[Option<usize>]| -> Vec<String> {
+        counts.iter().map(|c| c.map_or("all".to_owned(), |count| count.to_string())).collect()
+    };
+    let methods = |methods: &[Method]| -> Vec<String> {
+        methods.iter().map(|&method| title(method).to_owned()).collect()
+    };
+    let seeds = |seeds: &[u64]| -> Vec<String> { seeds.iter().map(u64::to_string).collect() };
+    let added = |what: &str, now: Vec<String>, before: Vec<String>| {
+        let new: Vec<String> = now.into_iter().filter(|item| !before.contains(item)).collect();
+        (!new.is_empty()).then(|| format!("{what} {}", listed(&new)))
+    };
+    let added = [
+        added("methods", methods(&plan.methods()), methods(&begun.methods)),
+        added("numbers of labelled subjects", counts(&plan.counts), counts(&begun.counts)),
+        added("seeds", seeds(&plan.seeds), seeds(&begun.seeds)),
+    ];
+    let added: Vec<String> = added.into_iter().flatten().collect();
+    (!added.is_empty()).then(|| {
+        format!(
+            "Added after the sweep had begun, perhaps with a look at what it had come to: {}.",
+            listed(&added)
+        )
+    })
+}
+
+/// Where work was done, if on more than one kind of device.
+fn devices(results: &Results) -> Option<String> {
+    let cells = results.cells.iter().map(|cell| &cell.record.ending);
+    let tried = results.choices.iter().flat_map(|choice| &choice.candidates);
+    let tried = tried.flat_map(|t| t.pretrained.iter().chain(t.trial.iter().map(|t| &t.ending)));
+    let found: BTreeSet<&str> =
+        cells.chain(tried).filter_map(|ending| ending.device.as_deref()).collect();
+    (found.len() > 1).then(|| {
+        let found: Vec<String> = found.into_iter().map(str::to_owned).collect();
+        format!("Work was done on {}, whose rounding differs.", listed(&found))
+    })
 }
 
 /// What tests of so few subjects and so many comparisons can show.
@@ -263,8 +342,8 @@ fn power(groups: &[&Group], parts: &[Part]) -> Vec<String> {
     if families.len() > 1 {
         said.push(format!(
             "p is corrected over the methods of a count, or of a row of another table, and not over all \
-             {} comparisons: were there no differences at all, about one in twenty of the {} rows could \
-             still have a p below {CLEAR} by chance.",
+             {} comparisons: were these very networks equally good on such subjects, about one in twenty of \
+             the {} rows could still have a p below {CLEAR} by chance, and by the luck of trainings more.",
             families.iter().map(|family| family.len()).sum::<usize>(),
             families.len()
         ));
@@ -318,10 +397,11 @@ fn seeds(results: &Results, groups: &[&Group]) -> Option<String> {
         .filter_map(|(group, c)| width(c).map(|(low, high)| (group, c, low, high)))
         .max_by(|a, b| (a.3 - a.2).total_cmp(&(b.3 - b.2)))?;
     let (group, c, low, high) = widest;
+    let seeds = number(results.plan.seeds.len(), "seed");
+    let few = if results.plan.seeds.len() < MANY_SEEDS { " are few" } else { "" };
     Some(format!(
-        "{} are few: the difference between {} and scratch with {} labelled subjects, where seeds differed \
+        "{seeds}{few}: the difference between {} and scratch with {} labelled subjects, where seeds differed \
          most, was {} with one seed and {} with another.",
-        number(results.plan.seeds.len(), "seed"),
         title(c.method),
         group.count_in_words(),
         signed(low),

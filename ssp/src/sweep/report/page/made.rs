@@ -3,9 +3,7 @@
 use maud::{Markup, html};
 
 use super::settings::changes;
-use crate::Result;
 use crate::roles::Roles;
-use crate::run::folder::read_json;
 use crate::sweep::protocol::Pretraining;
 use crate::sweep::report::words::{number, time};
 use crate::sweep::{Lost, Plan, Results, Subsets};
@@ -16,10 +14,7 @@ fn lost(results: &Results) -> (Vec<&Lost>, Vec<&Lost>) {
 }
 
 /// The section.
-///
-/// # Errors
-/// When the split of a run cannot be read.
-pub fn made(results: &Results) -> Result<Markup> {
+pub fn made(results: &Results) -> Markup {
     let plan = &results.plan;
     let list = |items: Vec<String>| if items.is_empty() { "none".into() } else { items.join(", ") };
     let shared = &plan.arms[0].candidates[0].settings;
@@ -31,7 +26,7 @@ pub fn made(results: &Results) -> Result<Markup> {
     let facts = [
         ("Data", folders(&plan.data, "the built-in cohort")),
         ("Test subjects", folders(&plan.test, "held out of the data")),
-        ("By role", roles(results)?),
+        ("By role", roles(results)),
         (
             "Split",
             match &shared.subjects.split {
@@ -67,7 +62,7 @@ pub fn made(results: &Results) -> Result<Markup> {
         ("Time", times(results)),
         ("Program", format!("cine {}", env!("CARGO_PKG_VERSION"))),
     ];
-    Ok(html! {
+    html! {
         section id="made" {
             h2 { "How it was made" }
             div.scroll { table { tbody { @for (name, value) in &facts {
@@ -114,23 +109,21 @@ pub fn made(results: &Results) -> Result<Markup> {
                 } }
             }
         }
-    })
+    }
 }
 
 /// Who trained, validated and tested.
-fn roles(results: &Results) -> Result<String> {
-    // The cells of one table and count have all the same, but for who has labels.
-    let with_most = results.cells.iter().max_by_key(|cell| cell.record.train_subjects);
-    let path = with_most.map(|cell| cell.run.split()).filter(|path| path.exists());
-    let Some(path) = path else { return Ok("not known yet".into()) };
-    let Roles { train, valid, test, labelled } = read_json(&path)?;
-    Ok(format!(
-        "{} to train on, {} of them with labels at most; {} to validate; {} to test",
+fn roles(results: &Results) -> String {
+    let Some(Roles { train, valid, test, labelled }) = &results.roles else {
+        return "not known yet".into();
+    };
+    format!(
+        "{} to train on, {} of them with labels; {} to validate; {} to test",
         number(train.len(), "subject"),
         labelled.len(),
         valid.len(),
         test.len()
-    ))
+    )
 }
 
 /// What the parts of the sweep took.

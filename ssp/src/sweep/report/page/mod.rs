@@ -15,7 +15,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::compare::{Comparison, Comparisons, Group, Keep, every};
 use super::parts::Part;
+use super::units::{self, MEASURES};
 use super::verdict::Verdict;
+use super::words;
 use crate::Result;
 use crate::evaluate::Dice;
 use crate::sweep::{Results, Table};
@@ -54,6 +56,7 @@ pub fn page(
                     (dice(comparisons))
                     (differences(comparisons))
                     (curves::curves(comparisons))
+                    (with_units(comparisons))
                     @for part in parts { (table_of(part, comparisons)) }
                 }
                 (protocol::protocol(results))
@@ -61,7 +64,7 @@ pub fn page(
                     (study::study(comparisons))
                     (worst::worst(results, comparisons)?)
                 }
-                (made::made(results)?)
+                (made::made(results))
             }
         }
     };
@@ -150,6 +153,37 @@ fn axis_of<'a>(comparisons: impl Iterator<Item = &'a Comparison>) -> Axis {
         values.extend(&c.subjects);
     }
     forest::axis("difference in Dice", values)
+}
+
+/// Distances between surfaces and what is off in ejection fractions, where they were measured.
+fn with_units(comparisons: &Comparisons) -> Markup {
+    let tables: Vec<_> = MEASURES
+        .iter()
+        .map(|measure| (measure.name, units::rows(comparisons, measure)))
+        .filter(|(_, rows)| !rows.is_empty())
+        .collect();
+    if tables.is_empty() {
+        return html! {};
+    }
+    html! {
+        section id="units" {
+            h2 { "Distances and ejection fractions" }
+            p { (units::WHAT) }
+            div.scroll { table.means {
+                thead { tr {
+                    th { "Labelled" }
+                    @for &method in &comparisons.methods { th.n { (words::title(method)) } }
+                } }
+                @for (name, rows) in &tables { tbody {
+                    tr { th colspan=(1 + comparisons.methods.len()) { (name) } }
+                    @for (count, values) in rows { tr {
+                        td { (count) }
+                        @for value in values { td.n { (units::line(value)) } }
+                    } }
+                } }
+            } }
+        }
+    }
 }
 
 fn table_of(part: &Part, comparisons: &Comparisons) -> Markup {

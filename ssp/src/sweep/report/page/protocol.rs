@@ -1,4 +1,4 @@
-//! How the settings of each arm were chosen, before anything was tested.
+//! How the settings of each arm were chosen, before any of its cells was tested.
 
 use maud::{Markup, html};
 
@@ -8,18 +8,19 @@ use super::settings::taken;
 use crate::settings::Method;
 use crate::sweep::report::level::{LEVEL, LOSS_LEVEL, Level};
 use crate::sweep::report::words::{number, percent, signed, title};
-use crate::sweep::{Choice, Done, Look, Results, Table, Trials, Tried};
+use crate::sweep::{Begun, Choice, Done, Look, Results, Table, Tried};
 
 /// The section.
 pub fn protocol(results: &Results) -> Markup {
     let chosen = results.choices.iter().any(|choice| choice.candidates.len() > 1);
-    let Trials { labelled, seed } = results.plan.trials();
+    let Begun { counts, seeds, .. } = results.plan.begun();
+    let (labelled, seed) = (counts[0], seeds[0]);
     let labelled = labelled.map_or("all".into(), |count| count.to_string());
     html! {
         section id="protocol" {
             h2 { "How settings were chosen" }
             @if chosen {
-                p { "By validation subjects alone, before any cell was tested: each candidate was pretrained, \
+                p { "By validation subjects alone, before any cell of the method was tested: each candidate was pretrained, \
                      fine-tuned with " (labelled) " labelled subjects (seed " (seed) "), and the one with the \
                      highest Dice on the validation subjects at its lowest validation loss was taken for all \
                      cells of the method. Methods with one candidate take it: nothing was chosen there." }
