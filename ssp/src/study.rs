@@ -1,23 +1,20 @@
 //! One run of the study: pretraining, fine-tuning, testing, and the folder that tells of it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use nn::{Part, checkpoint};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tensor::Device;
 
 use crate::augment::Grid;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
-use crate::data::{Cohort, Moment, PHANTOM, cache_folder};
-use crate::evaluate::{
-    Agreement, READINGS, Results, SurfaceDistance, evaluate, functions, write_frames, write_slices,
-    write_subjects,
-};
+use crate::data::split_file::SplitFile;
+use crate::data::{Cohort, PHANTOM, cache_folder};
+use crate::evaluate::{Results, evaluate, functions, write_frames, write_slices, write_subjects};
 use crate::growth::{growth, lengths, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
@@ -113,8 +110,12 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         roles.valid.len(),
         roles.test.len()
     ));
-    let demo = settings.preset == Preset::Demo && !job.data.is_empty();
-    let for_a_look = if demo { " (for a look; --preset small is for experiments)" } else { "" };
+    // Who has set a grid of their own knows what they do.
+    let as_preset = Settings::preset(Preset::Demo, settings.method).network == settings.network;
+    let for_a_look = match as_preset && !job.data.is_empty() {
+        true => " (for a look; --preset small is for experiments)",
+        false => "",
+    };
     watcher.note(&format!("{}{for_a_look}", settings.in_short(job.parts)));
     if cohort.ventricles_look_swapped() {
         watcher.note(
@@ -164,6 +165,11 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
 
 /// The subjects to train on, and those to test on where they are given apart.
 pub(crate) fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
+    // Before the images, which may take long.
+    let Subjects { split, labelled_split, .. } = &job.settings.subjects;
+    for file in [split, labelled_split].into_iter().flatten() {
+        SplitFile::read(Path::new(file))?;
+    }
     let cache = cache_folder();
     let all: &[String] = &[];
     let cohort = open_cohort("reading", watcher, |progress| {
@@ -442,29 +448,15 @@ impl Run<'_> {
         test_seconds: f64,
         slices: usize,
     ) -> Result<()> {
-        let of = |moment: Option<Moment>| {
-            let mut part = results.clone();
-            part.frames.retain(|row| moment.is_none_or(|moment| row.moment == moment));
-            let [lv, myo, rv] = part.dice().values();
-            json!({ "LV": lv, "MYO": myo, "RV": rv, "mean": part.mean(), "frames": part.frames.len() })
-        };
-        let subjects = functions(&results.frames);
-        let agreement = READINGS.iter().map(|r| (r.column, Agreement::of(&subjects, r)));
-        let agreement: BTreeMap<&str, Option<Agreement>> = agreement.collect();
         let pretrain = pretrained.and_then(|p| p.state.as_ref());
-        let result = json!({
+        let what = json!({
             "method": self.settings.method.name(),
             "preset": self.settings.preset.name(),
             "seed": self.settings.seed,
             "data": self.cohort.source,
             "weights": pretrained.map(|p| p.weights.display().to_string()),
-            "dice": of(None),
-            "dice_by_moment": {
-                "ED": of(Some(Moment::EndDiastole)),
-                "ES": of(Some(Moment::EndSystole)),
-            },
-            "distance_mm": distances(results),
-            "predicted_less_true": agreement,
+        });
+        let how = json!({
             "subjects": {
                 "train": self.roles.train.len(),
                 "labelled": self.roles.labelled.len(),
@@ -480,21 +472,11 @@ impl Run<'_> {
                 "test": test_seconds,
             },
         });
+        let parts = [what, results.to_json(), how];
+        let entries = parts.iter().filter_map(Value::as_object).flatten();
+        let result: Map<String, Value> = entries.map(|(k, v)| (k.clone(), v.clone())).collect();
         write_json(&self.folder.result(), &result)
     }
-}
-
-/// Mean distances between surfaces over the frames that have them, by structure.
-fn distances(results: &Results) -> Value {
-    let of = |structure: usize| {
-        let found = results.frames.iter().filter_map(|row| row.measured?.distances[structure]);
-        let found: Vec<_> = found.collect();
-        let mean = |of: fn(&SurfaceDistance) -> f64| {
-            (!found.is_empty()).then(|| found.iter().map(of).sum::<f64>() / found.len() as f64)
-        };
-        json!({ "hd95": mean(|d| d.hd95), "assd": mean(|d| d.assd), "frames": found.len() })
-    };
-    json!({ "LV": of(0), "MYO": of(1), "RV": of(2) })
 }
 
 /// Predicts and evaluates with weights that there are, on the labelled subjects of `cohort`.

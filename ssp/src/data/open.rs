@@ -117,6 +117,11 @@ fn parent_of(path: &Path) -> PathBuf {
 fn nothing_found(path: &Path) -> Error {
     let loose = volumes_in(path).map_or(0, |files| files.len());
     let hint = match loose {
+        0 if path.join("imagesTr").is_dir() => {
+            "; of nnU-Net's layout, link imagesTr as images and labelsTr as labels, with the same names in \
+             both (without _0000)"
+                .into()
+        }
         0 => String::new(),
         count => format!("; {count} NIfTI files lie in it directly, and belong in images/"),
     };

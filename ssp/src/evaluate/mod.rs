@@ -5,6 +5,7 @@ mod dice;
 mod distance;
 mod folders;
 mod function;
+mod json;
 mod measured;
 mod subjects;
 mod summary;

@@ -48,14 +48,44 @@ impl Settings {
         let Some(place) = place else {
             return Err(Error::Setting(format!("there is no setting {key}")));
         };
+        let before = place.clone();
         // A list of one needs no brackets.
         let one = place.is_array() && !parsed.is_array() && !parsed.is_null();
         *place = if one { Value::Array(vec![parsed.clone()]) } else { parsed.clone() };
         *self = serde_json::from_value(tree).map_err(|error| {
             let meaning = meaning(key).map_or(String::new(), |m| format!(" ({m})"));
-            Error::Setting(format!("{key}={value}: {error}{meaning}"))
+            let what = refusal(&before, &error);
+            Error::Setting(format!("{key}={value}: {what}{meaning}"))
         })?;
         Ok(())
+    }
+}
+
+/// Why a setting that has a value cannot have another, without the deserialiser's names of types.
+pub(super) fn refusal(has: &Value, error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    // What takes a number may take names as well.
+    if error.starts_with("data did not match any variant") {
+        return "takes no such value".into();
+    }
+    takes(has).unwrap_or(error)
+}
+
+/// What a setting takes, by the value that it has; none where that does not tell.
+fn takes(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(_) => Some("takes true or false".into()),
+        Value::Number(number) if number.is_f64() => {
+            Some(format!("takes a number, such as {number}"))
+        }
+        Value::Number(number) => {
+            Some(format!("takes a whole number, 0 or above, such as {number}"))
+        }
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_number) => {
+            let listed: Vec<String> = items.iter().map(Value::to_string).collect();
+            Some(format!("takes numbers, such as {}", listed.join(",")))
+        }
+        _ => None,
     }
 }
 
@@ -209,10 +239,16 @@ mod tests {
             "epochs could be pretrain.optimisation.epochs or finetune.optimisation.epochs; name one"
         );
         assert!(refusal("epochs").contains("not key=value"));
-        assert!(
-            refusal("finetune.optimisation.epochs=many")
-                .starts_with("finetune.optimisation.epochs=many: ")
-        );
+        for (text, takes) in [
+            ("finetune.optimisation.epochs=many", "a whole number, 0 or above, such as 80"),
+            ("finetune.momentum=fast", "a number, such as 0.99"),
+            ("pretrain.cyclic=7", "true or false"),
+            ("pretrain.mim.patch=12", "numbers, such as 16,16"),
+            ("pretrain.mim.masking=stripes", "no such value"),
+        ] {
+            let error = refusal(text);
+            assert!(error.contains(&format!(": takes {takes}")), "{error}");
+        }
         assert!(refusal("network.size=100").contains("multiple of 16"));
         assert!(refusal("network.channels=8").contains("network.channels"));
         assert!(refusal("method=scratch").contains("use --method"));

@@ -20,6 +20,7 @@ mod cell;
 mod claim;
 mod kept;
 mod plan;
+mod possible;
 mod protocol;
 mod report;
 mod results;
@@ -29,10 +30,11 @@ mod status;
 pub use ask::{Ask, Try};
 pub use cell::{Cell, Ending, Outcome, Record};
 pub use plan::{Arm, Begun, Candidate, Plan, Subsets, Table, Variant};
+pub use possible::check;
 pub use protocol::{Choice, Trial, Tried};
 pub use report::{bootstrap, holm, wilcoxon, write};
 pub use results::{Done, Look, Lost, Results};
-pub use run::{Ended, Shard, check, run};
+pub use run::{Ended, Shard, run};
 pub use status::{Status, status};
 
 #[cfg(test)]

@@ -10,15 +10,14 @@ use tensor::Device;
 
 use super::cell::{Cell, Ending, RECORD, Record, keep, read_if_there, remove};
 use super::claim::claim;
-use super::plan::{Arm, Candidate, Plan, Subsets, Table};
+use super::plan::{Arm, Candidate, Plan};
+use super::possible::possible;
 use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best, choices};
 use super::report;
-use crate::data::vendor::letter;
-use crate::data::{Cohort, Moment};
 use crate::roles::Roles;
 use crate::run::files::look_anew;
 use crate::run::folder::{RunFolder, read_json};
-use crate::settings::{Method, Phases, Settings};
+use crate::settings::{Method, Settings};
 use crate::study::{self, Job, Parts};
 use crate::train::Watcher;
 use crate::{Error, Result};
@@ -112,30 +111,6 @@ pub fn run(
     Ok(Ended { failed, report: report::write(folder)? })
 }
 
-/// Sees to it that all of a plan can be done, beside what a folder's own has. Returns the whole, says how
-/// much that is, and writes nothing.
-///
-/// # Errors
-/// When the two do not go together, or the plan asks for what there is not.
-pub fn check(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<Plan> {
-    possible(folder, plan, watcher).map(|(plan, _)| plan)
-}
-
-/// The same, and the roles of all cells.
-fn possible(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<(Plan, Roles)> {
-    let plan = plan.beside(folder)?;
-    let sweep = Sweep { folder, plan: &plan, device: &Device::Cpu, watcher };
-    let roles = sweep.refuse_impossible()?;
-    watcher.note(&plan.in_short());
-    if Plan::is_in(folder) {
-        let (before, now) = (Plan::read(folder)?.cells().len(), plan.cells().len());
-        if now > before {
-            watcher.note(&format!("{}: {before} cells so far, now {now}", folder.display()));
-        }
-    }
-    Ok((plan, roles))
-}
-
 /// What became of a piece of work.
 enum Taken<T> {
     /// It is over, by this process or another.
@@ -155,71 +130,6 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Draws the roles of every cell before anything starts. Returns those of all cells, in which
-    /// everyone who trains has labels.
-    fn refuse_impossible(&self) -> Result<Roles> {
-        let Sweep { plan, .. } = *self;
-        let arm = &plan.arms[0];
-        let base = &arm.candidates[0].settings;
-        let (cohort, test) = study::cohorts(&self.job(base, Parts::Finetune), self.watcher)?;
-        let all = Roles::draw(base, &cohort, test.as_ref(), false, &|_| {})?;
-        let choosing = plan.arms.iter().any(|arm| arm.candidates.len() > 1);
-        let tried = Choice::cell(plan, arm.method);
-        for cell in plan.cells().iter().filter(|cell| cell.method == arm.method) {
-            let refuse = |what: &str| {
-                // Whichever method: all have the same subjects.
-                let place =
-                    format!("{}{} labelled, seed {}", cell.place(), cell.count(), cell.seed);
-                Error::Setting(format!("{place}: {what}"))
-            };
-            let settings = plan.settings_of(cell, base)?;
-            let roles = Roles::draw(&settings, &cohort, test.as_ref(), false, &|_| {});
-            let roles = roles.map_err(|error| match error {
-                Error::Setting(what) | Error::Data(what) => refuse(&what),
-                other => other,
-            })?;
-            if choosing && *cell == tried && roles.valid.is_empty() {
-                return Err(refuse(
-                    "settings are chosen by validation subjects, and there are none; raise \
-                     subjects.valid_share, or choose among nothing (--as-given)",
-                ));
-            }
-            if roles.test != all.test {
-                return Err(refuse(
-                    "its file of labelled subjects names other test subjects than the split, and cells \
-                     would not be compared on the same",
-                ));
-            }
-            self.refuse_seen_vendors(cell, &roles, &cohort).map_err(|what| refuse(&what))?;
-            refuse_missing_phases(&settings, &roles, &cohort).map_err(|what| refuse(&what))?;
-        }
-        Ok(all)
-    }
-
-    /// A file of some vendors' subjects has none of others.
-    fn refuse_seen_vendors(
-        &self,
-        cell: &Cell,
-        roles: &Roles,
-        cohort: &Cohort,
-    ) -> std::result::Result<(), String> {
-        if (cell.table, self.plan.subsets) != (Table::Vendors, Subsets::Published) {
-            return Ok(());
-        }
-        let named: Vec<&str> = cell.variant.split('+').collect();
-        for id in roles.labelled.iter().chain(&roles.valid) {
-            let subject = cohort.cache.find(id).map(|index| cohort.cache.subject(index));
-            let vendor = subject.and_then(|subject| subject.vendor()).map(letter);
-            if let Some(vendor) = vendor.filter(|vendor| !named.contains(vendor)) {
-                return Err(format!(
-                    "subject {id} is of vendor {vendor}, which is to be unseen; leave it out of train and \
-                     valid of the file of these vendors"
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Refuses to go on beside work that was done with other settings than those of the plan, or than
     /// those that are chosen now: somebody changed files, and nothing would be compared.
     fn refuse_mixture(&self) -> Result<()> {
@@ -408,29 +318,6 @@ impl Sweep<'_> {
             record(cell, self.ending(outcome.map(|_| 0.0))?, &run)
         })
     }
-}
-
-/// Those who train and, if any do, those who validate need labels of the phases that are trained with.
-fn refuse_missing_phases(
-    settings: &Settings,
-    roles: &Roles,
-    cohort: &Cohort,
-) -> std::result::Result<(), String> {
-    let (moment, name) = match settings.finetune.phases {
-        Phases::All => return Ok(()),
-        Phases::Ed => (Moment::EndDiastole, "end-diastole"),
-        Phases::Es => (Moment::EndSystole, "end-systole"),
-    };
-    for (ids, who) in [(&roles.labelled, "trains"), (&roles.valid, "validates")] {
-        let has = |id: &String| {
-            let subject = cohort.cache.find(id).map(|index| cohort.cache.subject(index));
-            subject.is_some_and(|subject| subject.frames().any(|(_, found)| found == moment))
-        };
-        if !ids.is_empty() && !ids.iter().any(has) {
-            return Err(format!("nobody who {who} has labels that are known to be of {name}"));
-        }
-    }
-    Ok(())
 }
 
 /// Has a failed cell, and what it needs and has failed, done again.

@@ -337,7 +337,11 @@ fn subsets_may_be_the_studys() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     for name in ["s.yaml", "s-nr10-seed1.yaml", "s-Vendor-A_B.yaml"] {
-        std::fs::write(file(name), "").unwrap();
+        std::fs::write(
+            file(name),
+            "train: [phantom0001]\nvalid: [phantom0003]\ntest: [phantom0002]\n",
+        )
+        .unwrap();
     }
     let mut ask = ask(vec![Some(10), None]);
     (ask.subsets, ask.split) = (Some(Subsets::Published), Some(file("s.yaml")));

@@ -9,7 +9,7 @@ use super::document::nearest;
 use super::form::{Context, literal};
 use super::table::{Means, RATE_AFTER_PRETRAINING, ROWS, Row, VIEWS};
 use super::{Configured, Kind, tree};
-use crate::settings::{AugmentationChange, Method, Settings, keys, merge, views};
+use crate::settings::{AugmentationChange, Method, Settings, assign, keys, merge, views};
 use crate::yaml::{Content, Node, Place};
 use crate::{Error, Result};
 
@@ -161,6 +161,7 @@ impl Reader {
 
     /// Sets a value in the tree, which must then still be one of settings.
     fn assign(&mut self, given: &Given) -> Result<()> {
+        let before = tree::get(&self.tree, &given.house).cloned().unwrap_or_default();
         let mut value = given.value.clone();
         if let (Some(there @ Value::Object(_)), Value::Object(_)) =
             (tree::get(&self.tree, &given.house), &value)
@@ -173,9 +174,10 @@ impl Reader {
         match serde_json::from_value::<Settings>(self.tree.clone()) {
             Ok(_) => Ok(()),
             Err(error) => Err(given.place.refuse(format!(
-                "{}: found {}; {error}{}",
+                "{}: found {}; {}{}",
                 given.key,
                 given.found,
+                assign::refusal(&before, &error),
                 meaning(&given.house)
             ))),
         }

@@ -423,7 +423,12 @@ fn what_cannot_be_taken_is_refused_with_its_line() {
         (Method::Mim, "data.nr_sample_copies", json!(1), "takes 0"),
         (Method::Mim, "mim.masking_setting", json!("shuffle"), "shuffle_pixels_patch"),
         (Method::Mim, "mim.mask_ratio", json!(1.5), "takes a share"),
-        (Method::Mim, "optimizer.learning_rate", json!("fast"), "found fast; invalid type"),
+        (
+            Method::Mim,
+            "optimizer.learning_rate",
+            json!("fast"),
+            "found fast; takes a number, such as ",
+        ),
         (Method::Mim, "optimizer.momentun", json!(0.9), "the nearest is optimizer.momentum"),
         (Method::Mim, "data.augmentation.scale.rnge", json!(0), "data.augmentation.scale.range"),
         (Method::Mim, "mlpp.channels_list", json!([1]), "the nearest is "),
@@ -493,7 +498,7 @@ fn published_keys_can_be_set_by_themselves() {
     );
     assert!(set("optimizer.momentun=1").unwrap_err().contains("nearest is optimizer.momentum"));
     assert!(
-        set("mim.mask_ratio=lots").unwrap_err().contains("pretrain.mim.ratio=lots: invalid type")
+        set("mim.mask_ratio=lots").unwrap_err().contains("pretrain.mim.ratio=lots: takes a number")
     );
     assert!(set("data.dimensionality=3D").unwrap_err().contains("takes 2D"));
     assert!(set("general.verbosity=2").unwrap_err().contains("no effect"));

@@ -4,6 +4,7 @@
 mod compare;
 mod csv;
 mod level;
+mod limits;
 mod markdown;
 mod page;
 mod parts;
