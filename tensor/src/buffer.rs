@@ -32,7 +32,7 @@ impl Buffer {
     /// Host memory for `len` elements, holding whatever was there before: every element must be
     /// written before it is read. (It is initialised memory: stale, not undefined.)
     pub fn stale<T: Element>(len: usize) -> Self {
-        Self::host(len * size_of::<T>())
+        Self::host(bytes(len, size_of::<T>()))
     }
 
     fn host(bytes: usize) -> Self {
@@ -45,7 +45,7 @@ impl Buffer {
     /// # Errors
     /// When the device has not so much left.
     pub fn stale_on(device: &Device, dtype: DType, len: usize) -> Result<Self> {
-        let bytes = len * dtype.bytes();
+        let bytes = bytes(len, dtype.bytes());
         match device {
             Device::Cpu => Ok(Self::host(bytes)),
             Device::Gpu(gpu) => Ok(Buffer(Place::Device(Memory::stale(gpu, bytes)?))),
@@ -186,6 +186,15 @@ impl Drop for Buffer {
             Pool::lock().give_back(std::mem::take(lines));
         }
     }
+}
+
+/// Bytes of `len` elements of `each`.
+///
+/// # Panics
+/// When no machine has so many: with a number that has wrapped, memory would be shorter than its
+/// tensor.
+fn bytes(len: usize, each: usize) -> usize {
+    len.checked_mul(each).unwrap_or_else(|| panic!("{len} elements of {each} bytes"))
 }
 
 /// Rounds a number of lines up to one of four steps per power of two, so that close sizes share

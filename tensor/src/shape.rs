@@ -53,6 +53,11 @@ impl<const N: usize> From<[usize; N]> for Shape {
 impl From<&[usize]> for Shape {
     fn from(dims: &[usize]) -> Self {
         assert!(dims.len() <= Shape::MAX_AXES, "a shape has at most {} axes", Shape::MAX_AXES);
+        let elements = dims.iter().try_fold(1usize, |all, &extent| all.checked_mul(extent));
+        assert!(
+            elements.is_some() || dims.contains(&0),
+            "{dims:?} has more elements than can be counted"
+        );
         let mut extents = [1; Shape::MAX_AXES];
         extents[..dims.len()].copy_from_slice(dims);
         Shape { extents, axes: dims.len() }

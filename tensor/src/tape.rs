@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use crate::gpu::{Gpu, Launch, sum_program};
-use crate::{DType, Error, Float, Result, Tensor, with_float};
+use crate::{DType, Error, Float, Result, Tensor, same_device, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
 
@@ -119,6 +119,9 @@ impl Tensor {
             _ => Tensor::build::<f32>(self.shape(), |one| one[0] = 1.0),
         };
         let seed = seed.to(&self.device())?;
+        // Held over the walk, so that no sum of gradients is taken in its memory: in a captured step it
+        // is a constant, which replays find as the last one left it.
+        let _held = seed.clone();
         self.backward_from(seed)
     }
 
@@ -139,6 +142,7 @@ impl Tensor {
                 self.shape()
             )));
         }
+        same_device("backward", [&self, &cotangent])?;
         let mut gradients = Gradients::default();
         gradients.accumulate(&self, cotangent)?;
         let mut order = children_after_parents(self);

@@ -208,6 +208,8 @@ impl Tensor {
             }
             Value::Deferred { recipe, computed } => {
                 let buffer = recipe.compute()?;
+                let bytes = self.0.shape.elements() * self.0.dtype.bytes();
+                assert_eq!(buffer.bytes(), bytes, "memory of a deferred {} tensor", self.0.shape);
                 Ok(computed.get_or_init(|| buffer))
             }
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cine_tests::tasks;
 use emulator::{Emulator, Mode};
+use kernels::elementwise::{add, affine};
 use nn::checkpoint::{Metadata, save_progress};
 use nn::{Module, Slot};
 use ssp::bench::{Bench, BenchTask};
@@ -13,6 +14,7 @@ use ssp::settings::{Method, Settings};
 use ssp::step::{Rates, Stepper};
 use ssp::task::{Fed, Mim, Pretext, Source, Step, Task, Whole, freeze};
 use ssp::train::{Stage, State, Watcher};
+use tensor::gpu::capture;
 use tensor::{Device, Tensor, cuda};
 
 /// Everything that a training changes, as its file to resume from holds it.
@@ -107,6 +109,28 @@ fn replays_are_free_of_races_and_read_what_they_wrote() {
             .map(|mode| Emulator::for_test("captured steps, checked", mode));
         let (Some(run), Some(checked)) = (run, checked) else { return };
         assert_same(method, &Device::Gpu(run), &Device::Gpu(checked), 4);
+    }
+}
+
+#[test]
+fn the_seed_of_gradients_is_not_summed_onto() {
+    for device in gpus("gradients in a capture") {
+        let Device::Gpu(gpu) = &device else { continue };
+        let x = Tensor::build::<f32>([3], |x| x.copy_from_slice(&[1.0, 2.0, 4.0]));
+        let x = x.to(&device).unwrap().parameter();
+        // What is added last is handed the gradient of all, which is the seed.
+        let gradient = || -> tensor::Result<Tensor> {
+            let mean = kernels::reduce::mean(&x)?;
+            let loss = add(&affine(&mean, 2.0, 0.0)?, &mean)?;
+            Ok(loss.backward()?.take(&x).expect("a gradient"))
+        };
+        gradient().unwrap();
+        let (kept, step) = capture(gpu, gradient).unwrap();
+        for _ in 0..3 {
+            // SAFETY: the parameter is held, and nothing else was there before.
+            unsafe { step.replay() }.unwrap();
+            assert_eq!(kept.to(&Device::Cpu).unwrap().to_f64(), [1.0; 3], "{device}");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tensor::{Error, Result, Shape, Tensor, same_device, with_features};
 /// | result | `[rows, out]` |
 ///
 /// # Errors
-/// When shapes do not fit or dtypes differ.
+/// When shapes do not fit, one is empty, or dtypes differ.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let size = Size::of(x, weight, bias)?;
     let y = with_features!("linear", x,
@@ -81,6 +81,10 @@ impl Size {
         let wide = x.dtype().wide();
         if let Some(other) = bias.into_iter().chain([weight]).find(|t| t.dtype() != wide) {
             let what = format!("{} rows with {} parameters", x.dtype(), other.dtype());
+            return Err(Error::shape("linear", what));
+        }
+        if rows == 0 || inputs == 0 || outputs == 0 {
+            let what = format!("rows {} and weight {}: one is empty", x.shape(), weight.shape());
             return Err(Error::shape("linear", what));
         }
         same_device("linear", [x, weight].into_iter().chain(bias))?;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
 use safetensors::SafeTensors;
 
 use super::Metadata;
@@ -11,10 +10,10 @@ use super::found::Found;
 use super::pytorch;
 use crate::{Error, Result};
 
-/// A weights file, mapped: tensors are read where they lie.
+/// A weights file in memory. Not mapped: training in Python may be writing over it.
 pub struct File {
     path: PathBuf,
-    bytes: Mmap,
+    bytes: Vec<u8>,
     format: Format,
 }
 
@@ -27,9 +26,7 @@ enum Format {
 impl File {
     /// Refuses files that are of neither format where the first bytes say so.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = std::fs::File::open(path).map_err(|error| Error::io(path, error))?;
-        // SAFETY: weights files are replaced, not changed, so that a mapped one stays as it is.
-        let bytes = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?;
+        let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
         if let Some(what) = pytorch::refusal(&bytes) {
             return Err(Error::checkpoint(path, what));
         }

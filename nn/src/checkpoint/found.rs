@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
-use tensor::{DType, Float, Tensor};
+use tensor::{DType, Float, Shape, Tensor};
 
 use super::stored::{contiguous, offsets, places};
 use crate::Layout;
@@ -116,10 +116,14 @@ impl<'a> Found<'a> {
         self.tensor(like.dims(), layout, like.dtype())
     }
 
-    /// As it is.
-    pub fn plain(&self) -> Tensor {
+    /// As it is. Refuses more axes than a tensor can have.
+    pub fn plain(&self) -> Result<Tensor, String> {
+        let (axes, most) = (self.shape.len(), Shape::MAX_AXES);
+        if axes > most {
+            return Err(format!("has {axes} axes, where a tensor has {most} at most"));
+        }
         let dtype = if self.dtype == Dtype::F64 { DType::F64 } else { DType::F32 };
-        self.tensor(&self.shape, Layout::Plain, dtype)
+        Ok(self.tensor(&self.shape, Layout::Plain, dtype))
     }
 
     fn tensor(&self, dims: &[usize], layout: Layout, dtype: DType) -> Tensor {

@@ -110,13 +110,11 @@ pub fn load_progress(
     let file = File::open(path)?;
     let (mut found, metadata) = (file.tensors()?, file.metadata()?);
     let mut momentum = BTreeMap::new();
-    found.retain(|name, found| match name.strip_prefix(MOMENTUM) {
-        None => true,
-        Some(name) => {
-            momentum.insert(name.to_owned(), found.plain());
-            false
-        }
-    });
+    for (whole, tensor) in found.extract_if(|name, _| name.starts_with(MOMENTUM)) {
+        let value = tensor.plain();
+        let value = value.map_err(|what| Error::checkpoint(path, format!("{whole} {what}")))?;
+        momentum.insert(whole[MOMENTUM.len()..].to_owned(), value);
+    }
     optimiser.check(&momentum, module).map_err(|what| Error::checkpoint(path, what))?;
     let report = compare(path, &found, module)?;
     if let Some(name) = report.missing.first().or(report.unexpected.first()) {
@@ -367,6 +365,12 @@ mod tests {
         let error = load_progress(&path, &mut other, &mut Sgd::new(settings)).unwrap_err();
         assert!(error.to_string().contains("decoder.output_convs.0.bias"), "{error}");
         assert_eq!(outputs(&mut other), before);
+
+        let deep = Stored::of(&Tensor::scalar(1.0f32), Layout::Plain).unwrap();
+        let deep = BTreeMap::from([("momentum.x".into(), Stored { shape: vec![1; 7], ..deep })]);
+        write(&path, &deep, Metadata::new()).unwrap();
+        let error = load_progress(&path, &mut other, &mut Sgd::new(settings)).unwrap_err();
+        assert!(error.to_string().contains("momentum.x has 7 axes"), "{error}");
     }
 
     #[test]

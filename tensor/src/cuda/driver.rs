@@ -2,8 +2,8 @@
 
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::thread::{self, ThreadId};
 
 use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
@@ -27,8 +27,8 @@ pub struct Cuda {
     modules: Mutex<Vec<Module>>,
     pool: Mutex<Pool>,
     staging: Mutex<Staging>,
-    /// Whether launches are kept instead of run.
-    capturing: AtomicBool,
+    /// The thread whose launches are kept instead of run.
+    capturing: Mutex<Option<ThreadId>>,
     /// What is written when the capture ends.
     constants: Mutex<Vec<(Address, Vec<u8>)>>,
     /// What was launched last, to be named when something fails.
@@ -48,7 +48,7 @@ impl Cuda {
             modules: Mutex::default(),
             pool: Mutex::default(),
             staging: Mutex::new(Staging::new()),
-            capturing: AtomicBool::new(false),
+            capturing: Mutex::default(),
             constants: Mutex::default(),
             last: RwLock::default(),
             waits: std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value == "1"),
@@ -80,9 +80,12 @@ impl Cuda {
     }
 
     /// Launches a captured step.
-    pub(super) fn replay(&self, graph: sys::CUgraphExec) -> Result<()> {
+    ///
+    /// # Safety
+    /// It was captured on this device, and all that it reads and writes is still there.
+    pub(super) unsafe fn replay(&self, graph: sys::CUgraphExec) -> Result<()> {
         self.not_captured("the replay of another step")?;
-        // SAFETY: a graph that was captured on this device; its addresses are its owner's business.
+        // SAFETY: the caller's.
         let launched = unsafe { result::graph::launch(graph, self.stream()) };
         launched.map_err(|error| self.failed("launching a captured step", error))?;
         if self.waits { self.synchronise() } else { Ok(()) }
@@ -94,7 +97,7 @@ impl Cuda {
     }
 
     fn is_capturing(&self) -> bool {
-        self.capturing.load(Ordering::Relaxed)
+        locked(&self.capturing).is_some()
     }
 
     /// Refuses what a captured step cannot do.
@@ -116,10 +119,14 @@ impl Cuda {
         Err(Error::DeviceMemory { device: self.name(), asked: bytes, left })
     }
 
-    /// Makes the device that of this thread; what broke it before is told again.
+    /// Makes the device that of this thread; what broke it before is told again. While one thread
+    /// captures, others are refused: the stream would take what they launch into the captured step.
     pub(super) fn bind(&self) -> Result<()> {
         if let Some(what) = self.failure.get() {
             return Err(self.refusal(what.clone()));
+        }
+        if locked(&self.capturing).is_some_and(|by| by != thread::current().id()) {
+            return Err(self.refusal(CAPTURED_ELSEWHERE.into()));
         }
         self.hardware.context.bind_to_thread().map_err(|error| self.failed("the device", error))
     }
@@ -317,7 +324,7 @@ impl Gpu for Cuda {
             return Err(self.failed("beginning a capture", error));
         }
         locked(&self.constants).clear();
-        self.capturing.store(true, Ordering::Relaxed);
+        *locked(&self.capturing) = Some(thread::current().id());
         Ok(())
     }
 
@@ -325,20 +332,22 @@ impl Gpu for Cuda {
         self.bind()?;
         let ended = locked(&self.pool).end();
         let Some(step) = ended else { return Err(self.refusal(NOT_CAPTURING.into())) };
-        self.capturing.store(false, Ordering::Relaxed);
+        *locked(&self.capturing) = None;
         let constants = std::mem::take(&mut *locked(&self.constants));
         // From here on the step's memory is given back when the graph is dropped.
         let mut graph = Graph::of(self.clone(), step);
-        graph.finish()?;
+        // Written even if the graph cannot be made: their owners take them for written.
+        let finished = graph.finish();
         for (address, bytes) in constants {
             // SAFETY: taken for as many bytes by `upload`, and the step's own.
             unsafe { self.write(address, &bytes)? };
         }
-        Ok(Box::new(graph))
+        finished.map(|()| Box::new(graph) as Box<dyn Captured>)
     }
 }
 
 const CAPTURING: &str = "a step is being captured already: end it first";
+const CAPTURED_ELSEWHERE: &str = "another thread is capturing a step: wait until it has ended";
 const NOT_CAPTURING: &str = "no step is being captured: begin one first";
 
 fn not_capturable(doing: &str) -> String {

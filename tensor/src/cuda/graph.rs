@@ -46,9 +46,10 @@ impl Graph {
 }
 
 impl Captured for Graph {
-    fn replay(&self) -> Result<()> {
+    unsafe fn replay(&self) -> Result<()> {
         self.gpu.bind()?;
-        self.gpu.replay(self.executable.0)
+        // SAFETY: the caller's, of all that the graph did not take itself.
+        unsafe { self.gpu.replay(self.executable.0) }
     }
 }
 

@@ -42,12 +42,14 @@ type Idle = BTreeMap<usize, Vec<Address>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step(u64);
 
-/// Memory of a captured step.
+/// Memory of captured steps.
 struct Owned {
-    step: Step,
+    /// Those that may read or write it.
+    steps: Vec<Step>,
     class: usize,
-    /// Whether somebody holds it beside the step.
+    /// Whether somebody holds it beside the steps.
     held: bool,
+    /// Whether the step that took it may take it again; others may not.
     recycled: bool,
 }
 
@@ -89,7 +91,7 @@ impl Pool {
         self.usage.live += class;
         self.usage.peak = self.usage.peak.max(self.usage.live);
         if let Some(&(step, _)) = self.capture.as_ref() {
-            self.owned.insert(address.0, Owned { step, class, held: true, recycled });
+            self.owned.insert(address.0, Owned { steps: vec![step], class, held: true, recycled });
         }
         Ok(Some(address))
     }
@@ -111,13 +113,17 @@ impl Pool {
         let capture = self.capture.as_mut();
         if let Some(owned) = self.owned.get_mut(&address.0) {
             owned.held = false;
-            if let Some((_, idle)) =
-                capture.filter(|(step, _)| owned.recycled && *step == owned.step)
-            {
+            let Some((step, idle)) = capture else { return };
+            if !owned.steps.contains(step) {
+                owned.steps.push(*step);
+                owned.recycled = false;
+            }
+            if owned.recycled {
                 idle.entry(class).or_default().push(address);
             }
         } else if let Some(&mut (step, _)) = capture {
-            self.owned.insert(address.0, Owned { step, class, held: false, recycled: false });
+            let steps = vec![step];
+            self.owned.insert(address.0, Owned { steps, class, held: false, recycled: false });
         } else {
             self.usage.live -= class;
             self.keep(class, address);
@@ -147,16 +153,19 @@ impl Pool {
 
     /// Nobody replays a step any more: what it alone holds is idle.
     pub fn let_go(&mut self, step: Step) {
-        let (gone, kept) = std::mem::take(&mut self.owned)
-            .into_iter()
-            .partition::<HashMap<_, _>, _>(|(_, owned)| owned.step == step);
-        self.owned = kept;
+        let mut idle = Vec::new();
+        self.owned.retain(|&address, owned| {
+            owned.steps.retain(|&other| other != step);
+            if owned.steps.is_empty() && !owned.held {
+                idle.push((address, owned.class));
+            }
+            !owned.steps.is_empty()
+        });
         // In an order that does not hang on the map's.
-        let mut idle: Vec<_> = gone.into_iter().filter(|(_, owned)| !owned.held).collect();
-        idle.sort_unstable_by_key(|(address, _)| *address);
-        for (address, owned) in idle {
-            self.usage.live -= owned.class;
-            self.keep(owned.class, Address(address));
+        idle.sort_unstable();
+        for (address, class) in idle {
+            self.usage.live -= class;
+            self.keep(class, Address(address));
         }
     }
 
@@ -307,5 +316,23 @@ mod tests {
         pool.give_back(other, 5000);
         assert_eq!((pool.usage().live, pool.owned.len()), (0, 0));
         assert_eq!(pool.usage().idle, 10 * size_class(5000));
+    }
+
+    #[test]
+    fn what_one_captured_step_gave_and_another_read_stays_for_both() {
+        let (device, mut pool) = (Device::of(1 << 30), Pool::default());
+        let take = |pool: &mut Pool| pool.take(5000, &device).unwrap().unwrap();
+        let one = pool.begin().unwrap();
+        let result = take(&mut pool);
+        pool.end();
+        // Read by what the other captures, and dropped there.
+        let other = pool.begin().unwrap();
+        pool.give_back(result, 5000);
+        assert_ne!(take(&mut pool), result, "not recycled: the other step may have read it");
+        pool.end();
+        pool.let_go(one);
+        assert_ne!(take(&mut pool), result, "the other step still reads it");
+        pool.let_go(other);
+        assert_eq!(take(&mut pool), result);
     }
 }

@@ -7,15 +7,18 @@ use crate::Error;
 
 /// Work that was captured: launches and copies, with every address and argument that they had.
 ///
-/// What it reads and writes must lie where it lay. Memory that was taken, given back or uploaded
-/// during the capture belongs to it and goes to nobody else while it lives; for what was there before,
-/// whoever replays it answers.
+/// Memory that was taken, given back or uploaded during the capture belongs to it and goes to nobody
+/// else while it lives; for what was there before, whoever replays it answers.
 pub trait Captured: Send {
     /// Runs it, after everything launched before.
     ///
     /// # Errors
     /// When the device fails.
-    fn replay(&self) -> Result<(), Error>;
+    ///
+    /// # Safety
+    /// All that it reads and writes, and that was there before the capture, is still held by whom it
+    /// was held then, who expects it to be written.
+    unsafe fn replay(&self) -> Result<(), Error>;
 }
 
 /// Captures what `work` launches and copies on a GPU, none of which is run: that is left to

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use tensor::gpu::{Address, Argument, Captured, Gpu, Launch, Program};
 use tensor::{DType, Result};
@@ -32,6 +33,8 @@ type Kernel = (usize, DType, Vec<(&'static str, i64)>, String);
 /// A capture that is under way.
 pub struct Recording {
     step: u64,
+    /// Who launches what is kept.
+    by: ThreadId,
     commands: Vec<Command>,
     constants: Vec<(Address, Vec<u8>)>,
 }
@@ -42,14 +45,16 @@ pub enum Command {
     Copy { from: Address, to: Address, bytes: usize },
 }
 
-/// Memory of a captured step.
+/// Memory of captured steps.
 struct Owned {
-    step: u64,
+    /// Those that may read or write it.
+    steps: Vec<u64>,
     bytes: usize,
-    /// Whether somebody holds it beside the step.
+    /// Whether somebody holds it beside the steps.
     held: bool,
-    /// Whether a replay writes it before it reads it: taken in the capture, and no constant.
-    scratch: bool,
+    /// The step whose replays write it before they read it: it was taken in that capture, and is no
+    /// constant.
+    scratch: Option<u64>,
 }
 
 impl Captures {
@@ -59,12 +64,23 @@ impl Captures {
         }
         self.begun += 1;
         let (commands, constants) = (Vec::new(), Vec::new());
-        self.under_way = Some(Recording { step: self.begun, commands, constants });
+        let by = thread::current().id();
+        self.under_way = Some(Recording { step: self.begun, by, commands, constants });
         Ok(())
     }
 
     pub fn end(&mut self) -> std::result::Result<Recording, String> {
         self.under_way.take().ok_or_else(|| "no step is being captured: begin one first".into())
+    }
+
+    /// Refuses what another thread does than the one that captures.
+    pub fn here(&self) -> std::result::Result<(), String> {
+        match &self.under_way {
+            Some(recording) if recording.by != thread::current().id() => {
+                Err("another thread is capturing a step: wait until it has ended".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Refuses what a captured step cannot do.
@@ -105,31 +121,35 @@ impl Captures {
         let Some(recording) = &mut self.under_way else { return false };
         recording.constants.push((address, bytes.to_vec()));
         if let Some(owned) = self.owned.get_mut(&address.0) {
-            owned.scratch = false;
+            owned.scratch = None;
         }
         true
     }
 
     pub fn taken(&mut self, address: Address, bytes: usize) {
         if let Some(Recording { step, .. }) = self.under_way {
-            self.owned.insert(address.0, Owned { step, bytes, held: true, scratch: true });
+            let (steps, scratch) = (vec![step], Some(step));
+            self.owned.insert(address.0, Owned { steps, bytes, held: true, scratch });
         }
     }
 
     /// Whether memory that somebody gives back stays, as a captured step's.
     pub fn stays(&mut self, address: Address, bytes: usize) -> bool {
+        let step = self.under_way.as_ref().map(|recording| recording.step);
         if let Some(owned) = self.owned.get_mut(&address.0) {
             owned.held = false;
+            owned.steps.extend(step.filter(|step| !owned.steps.contains(step)));
             return true;
         }
-        let Some(Recording { step, .. }) = self.under_way else { return false };
-        self.owned.insert(address.0, Owned { step, bytes, held: false, scratch: false });
+        let Some(step) = step else { return false };
+        let steps = vec![step];
+        self.owned.insert(address.0, Owned { steps, bytes, held: false, scratch: None });
         true
     }
 
     /// What a replay of a step writes before it reads it.
     fn scratch(&self, step: u64) -> Vec<(Address, usize)> {
-        let scratch = self.owned.iter().filter(|(_, owned)| owned.step == step && owned.scratch);
+        let scratch = self.owned.iter().filter(|(_, owned)| owned.scratch == Some(step));
         scratch.map(|(&address, owned)| (Address(address), owned.bytes)).collect()
     }
 
@@ -137,10 +157,11 @@ impl Captures {
     fn let_go(&mut self, step: u64) -> Vec<(Address, usize)> {
         let mut alone = Vec::new();
         self.owned.retain(|&address, owned| {
-            if owned.step == step && !owned.held {
+            owned.steps.retain(|&other| other != step);
+            if owned.steps.is_empty() && !owned.held {
                 alone.push((Address(address), owned.bytes));
             }
-            owned.step != step
+            !owned.steps.is_empty()
         });
         alone
     }
@@ -191,7 +212,7 @@ impl Step {
 }
 
 impl Captured for Step {
-    fn replay(&self) -> Result<()> {
+    unsafe fn replay(&self) -> Result<()> {
         let number = self.recording.step;
         self.gpu.captures(|captures| captures.refuse("the replay of another step"))?;
         let scratch = self.gpu.captures(|captures| Ok(captures.scratch(number)))?;
@@ -212,8 +233,8 @@ impl Captured for Step {
 
 impl Drop for Step {
     fn drop(&mut self) {
-        let alone = self.gpu.captures(|captures| Ok(captures.let_go(self.recording.step)));
-        for (address, bytes) in alone.unwrap_or_default() {
+        let alone = self.gpu.all_captures().let_go(self.recording.step);
+        for (address, bytes) in alone {
             // SAFETY: nobody else holds it, and this step runs no more.
             unsafe { self.gpu.release(address, bytes) };
         }

@@ -175,13 +175,18 @@ impl Emulator {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at captures, whose refusal becomes an error.
+    /// Captures, whoever looks at them.
+    fn all_captures(&self) -> MutexGuard<'_, Captures> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at captures, whose refusal becomes an error, as does that another thread captures.
     fn captures<T>(
         &self,
         look: impl FnOnce(&mut Captures) -> std::result::Result<T, String>,
     ) -> Result<T> {
-        let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
-        look(&mut captures).map_err(|what| self.failure(what))
+        let mut captures = self.all_captures();
+        captures.here().and_then(|()| look(&mut captures)).map_err(|what| self.failure(what))
     }
 
     /// Whether an address lies in memory that was not given back.
@@ -248,6 +253,7 @@ impl Gpu for Emulator {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
+        self.captures(|captures| captures.here())?;
         let device = self.device();
         // SAFETY: the device lives as long as the emulator.
         let (address, left) = unsafe {
@@ -281,7 +287,7 @@ impl Gpu for Emulator {
         let mut usage = self.usage();
         usage.live = usage.live.saturating_sub(bytes);
         drop(usage);
-        if self.captures(|captures| Ok(captures.stays(address, bytes))).unwrap_or(false) {
+        if self.all_captures().stays(address, bytes) {
             return;
         }
         // SAFETY: the runtime looks the address up, and leaves what it did not give.
@@ -333,7 +339,8 @@ impl Gpu for Emulator {
             let raw = loaded.kernel(kernel)?;
             check_size(kernel, raw, launch)?;
             check_arguments(kernel, raw, arguments)?;
-            let mut captures = self.captures.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut captures = self.all_captures();
+            captures.here()?;
             if captures.keeps_launch(program, kernel, launch, arguments)? {
                 return Ok(());
             }

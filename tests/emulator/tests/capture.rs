@@ -50,6 +50,12 @@ fn on_each(test: &str, check: impl Fn(Arc<dyn Gpu>)) {
     }
 }
 
+/// Replays a step.
+fn replay(step: &dyn Captured) -> Result<()> {
+    // SAFETY: the emulator checks every address that a step uses.
+    unsafe { step.replay() }
+}
+
 fn refusal(outcome: Result<impl Sized>) -> String {
     outcome.err().expect("a refusal").to_string()
 }
@@ -70,12 +76,12 @@ fn a_replay_does_what_was_captured_with_what_lies_there_then() {
         let factor = numbers.tell(&[2.0]).unwrap()[0].on(&gpu).unwrap();
         let (kept, captured) = capture(&gpu, || step(&gpu, &a, &factor)).unwrap();
         assert_eq!(value(&a), 1.0, "a capture runs nothing");
-        captured.replay().unwrap();
+        replay(&*captured).unwrap();
         assert_eq!((value(&a), value(&kept)), (4.0, 4.0));
         // Other work in between does not disturb it, nor does it see other numbers than the newest.
         let others: Vec<Memory> = (0..9).map(|_| filled(&gpu, 77.0)).collect();
         numbers.tell(&[10.0]).unwrap();
-        captured.replay().unwrap();
+        replay(&*captured).unwrap();
         assert_eq!((value(&a), value(&kept)), (50.0, 50.0));
         assert!(others.iter().all(|other| value(other) == 77.0));
     });
@@ -111,9 +117,9 @@ fn a_replay_that_uses_what_was_given_back_is_stopped() {
             capture(&gpu, || run(&*gpu, "add", &a, b.address())).unwrap().1
         };
         let step = captured(&b);
-        step.replay().unwrap();
+        replay(&*step).unwrap();
         drop(b);
-        let message = refusal(step.replay());
+        let message = refusal(replay(&*step));
         assert!(message.contains("launch of add of steps.cu uses memory that was given back"));
 
         // What is given back during the capture stays with the step.
@@ -124,7 +130,7 @@ fn a_replay_that_uses_what_was_given_back_is_stopped() {
             Ok::<_, tensor::Error>(())
         })
         .unwrap();
-        step.replay().unwrap();
+        replay(&*step).unwrap();
         assert_eq!(value(&a), 5.0);
     });
 }
@@ -136,7 +142,7 @@ fn memory_of_a_step_is_there_as_long_as_it_or_its_holder() {
         let (kept, step) = capture(&gpu, || a.copied()).unwrap();
         let address = kept.address();
         drop(kept);
-        step.replay().unwrap();
+        replay(&*step).unwrap();
         let mut bytes = [0; 8];
         // SAFETY: the emulator knows what is memory, other than a GPU.
         unsafe { gpu.read(address, &mut bytes) }.expect("the step's");
@@ -145,9 +151,56 @@ fn memory_of_a_step_is_there_as_long_as_it_or_its_holder() {
         assert!(unsafe { gpu.read(address, &mut bytes) }.is_err(), "nobody's");
 
         let (kept, step) = capture(&gpu, || a.copied()).unwrap();
-        step.replay().unwrap();
+        replay(&*step).unwrap();
         drop(step);
         assert_eq!(value(&kept), 1.0, "the holder's");
+    });
+}
+
+#[test]
+fn what_one_step_gave_and_another_read_stays_for_both() {
+    on_each("memory of two captures", |gpu| {
+        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 5.0));
+        let (kept, one) = capture(&gpu, || b.copied()).unwrap();
+        replay(&*one).unwrap();
+        let ((), other) = capture(&gpu, || {
+            let kept = kept;
+            run(&*gpu, "add", &a, kept.address())
+        })
+        .unwrap();
+        drop(one);
+        replay(&*other).expect("what it reads is still there");
+        assert_eq!(value(&a), 6.0);
+    });
+}
+
+#[test]
+fn other_threads_are_refused_while_one_captures() {
+    on_each("captures and threads", |gpu| {
+        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
+        let ((), step) = capture(&gpu, || {
+            let tried: Vec<Result<()>> = std::thread::scope(|scope| {
+                let work = || {
+                    vec![
+                        run(&*gpu, "add", &a, b.address()),
+                        a.copied().map(|_| ()),
+                        b.copy_from(&a),
+                        gpu.synchronise(),
+                        gpu.begin_capture(),
+                        gpu.clone().end_capture().map(|_| ()),
+                    ]
+                };
+                scope.spawn(work).join().expect("no panic")
+            });
+            for outcome in tried {
+                let message = refusal(outcome);
+                assert!(message.contains("another thread is capturing a step"), "{message}");
+            }
+            run(&*gpu, "add", &a, b.address())
+        })
+        .unwrap();
+        replay(&*step).unwrap();
+        assert_eq!(value(&a), 3.0, "only what the capturing thread launched");
     });
 }
 
@@ -163,8 +216,8 @@ fn a_replay_that_lives_on_the_last_one_is_found() {
         run(&*gpu, "add", &a, fresh.address())
     })
     .unwrap();
-    assert!(refusal(step.replay()).contains("uninitialised"));
+    assert!(refusal(replay(&*step)).contains("uninitialised"));
     // Counts on from what it wrote over a constant.
     let ((), step) = capture(&gpu, || run(&*gpu, "add", &filled(&gpu, 0.0), a.address())).unwrap();
-    assert!(refusal(step.replay()).contains("wrote over a constant"));
+    assert!(refusal(replay(&*step)).contains("wrote over a constant"));
 }

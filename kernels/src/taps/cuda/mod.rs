@@ -8,7 +8,7 @@ mod portable;
 mod tensor_core;
 
 use tensor::gpu::{Address, Argument, Gpu, Launch, Program, Source as File};
-use tensor::{Buffer, DType, Device, Result, Shape, Tensor};
+use tensor::{Buffer, DType, Device, Error, Result, Shape, Tensor};
 
 use crate::batch_norm::{Moments, Normalised};
 
@@ -131,6 +131,26 @@ impl Taps {
         [self.batch, rows, columns, out_rows, out_columns, outputs].map(Into::into)
     }
 
+    /// Refuses more pixels than the kernels for tensor cores count: they do so in 32 bits.
+    fn countable(&self) -> Result<()> {
+        let images = [self.input, self.output];
+        match images
+            .into_iter()
+            .find(|[rows, columns]| i32::try_from(self.batch * rows * columns).is_err())
+        {
+            None => Ok(()),
+            Some([rows, columns]) => {
+                let what = format!(
+                    "{} images of {rows} x {columns} in bf16: more pixels than {}, which tensor cores \
+                     are given at most; take fewer images, or float32",
+                    self.batch,
+                    i32::MAX
+                );
+                Err(Error::shape("taps", what))
+            }
+        }
+    }
+
     /// The sum of `inputs`, side by side, through `weights`, and a bias; with the moments of every
     /// channel of it if `measure`.
     ///
@@ -146,7 +166,10 @@ impl Taps {
         measure: bool,
     ) -> Result<(Tensor, Option<Moments>)> {
         let sum = match inputs[0].dtype() {
-            DType::BF16 => tensor_core::sum,
+            DType::BF16 => {
+                self.countable()?;
+                tensor_core::sum
+            }
             _ => portable::sum,
         };
         let (result, moments) = sum(self, gpu, inputs, weights, bias, outputs, measure)?;
@@ -193,6 +216,7 @@ impl Taps {
             let weight = added(gpu, dtype, parts, count, [channels, outputs], shape, false)?;
             return Ok((weight, biased.then(bias).transpose()?));
         }
+        self.countable()?;
         if self.kind.transposed {
             // What reads through the taps is then the gradient, and the input stands still.
             let kind = Kind { transposed: false, ..self.kind };

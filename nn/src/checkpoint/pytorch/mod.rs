@@ -177,7 +177,10 @@ mod tests {
         // No elements, whatever the other sizes.
         let none =
             tensor("0", "K\x08", "K\0", &format!("K\0{}", huge.repeat(2)), "K\x01K\x01K\x01");
-        assert_eq!(tensors(&archive(&none)).unwrap()["x"].plain().dims().iter().min(), Some(&0));
+        assert_eq!(
+            tensors(&archive(&none)).unwrap()["x"].plain().unwrap().dims().iter().min(),
+            Some(&0)
+        );
     }
 
     #[test]
