@@ -9,16 +9,20 @@ use ssp::evaluate::{
     self, Compared, Numbering, frame_table, functions, summary_tables, write_frames, write_slices,
     write_subjects,
 };
-use ssp::model::Model;
 use ssp::train::Watcher;
 use ssp::{Error, Result, study};
 
-use crate::options::Device;
+use crate::options::{Device, SettingOptions};
 use crate::print;
 use crate::watch::Terminal;
 
 /// Dice in 3D, HD95 and ASSD of each structure and frame, and how volumes, ejection fractions and mass
 /// agree with the truth: of a network on labelled data, or of label maps that there are.
+///
+/// Of label maps, end-diastole and end-systole are told by names that end in _ED and _ES; of maps of
+/// several phases, and of files of one subject that end in _frame01 and so on, by the true labels.
+///
+/// Weights of a run say what network and grid they are for. For other files see cine predict --help.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["weights", "predictions"]))]
 pub struct Evaluate {
@@ -48,9 +52,13 @@ pub struct Evaluate {
     labels_numbering: Option<NumberingName>,
 
     /// Write what is measured of each frame to this CSV file; with --weights Dice per slice to one beside
-    /// it (.slices.csv), and volumes, ejection fractions and mass per subject to another (.subjects.csv).
+    /// it (.slices.csv); volumes, ejection fractions and mass per subject to another (.subjects.csv), where
+    /// end-diastole and end-systole are known.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+
+    #[command(flatten)]
+    settings: SettingOptions,
 
     /// Where to compute.
     #[arg(long, value_enum, default_value_t)]
@@ -90,20 +98,33 @@ impl Evaluate {
         let results = match (&self.weights, &self.predictions, &self.labels) {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
-                let mut model = Model::open(weights, None, &[])?;
+                let mut model = self.settings.model(weights)?;
                 let device = self.device.open(&|text| watcher.note(text))?;
                 watcher.note(&model.described());
                 model.move_to(&device)?;
                 let cohort = study::open_cohort("reading", &watcher, |progress| {
-                    Cohort::open(&self.data, &cache_folder(), progress)
+                    let beside = study::mnms_behind(&model.path);
+                    let (all, cache) = (&[], cache_folder());
+                    Cohort::open_beside(&self.data, all, (&beside, all), &cache, progress)
                 })?;
                 study::test_model(&mut model, &cohort, &watcher)?
+            }
+            (None, Some(_), _) if !self.settings.is_empty() => {
+                let what = "--config, --preset and --set say what --weights are for; label maps that there \
+                            are need none";
+                return Err(Error::Setting(what.into()));
             }
             (None, Some(predictions), Some(labels)) => {
                 let [theirs, ours] = [self.predictions_numbering, self.labels_numbering]
                     .map(|numbering| numbering.map(Into::into));
-                let Compared { results, predictions, labels } =
+                let Compared { results, predictions, labels, turned } =
                     evaluate::compare_folders((predictions, theirs), (labels, ours))?;
+                if let Some(first) = turned.first() {
+                    let (count, all) = (turned.len(), results.frames.len());
+                    eprintln!(
+                        "warning: {first}; voxels are compared as stored (so {count} of {all} pairs)"
+                    );
+                }
                 tell("predictions", predictions);
                 tell("labels", labels);
                 results
@@ -121,7 +142,9 @@ impl Evaluate {
             // Label maps in files do not tell which slice is the most basal.
             if !results.slices.is_empty() {
                 write_slices(csv.with_extension("slices.csv"), &results.slices)?;
-                let subjects = functions(&results.frames);
+            }
+            let subjects = functions(&results.frames);
+            if !subjects.is_empty() {
                 write_subjects(csv.with_extension("subjects.csv"), &subjects)?;
             }
         }

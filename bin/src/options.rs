@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use ssp::Result;
 use ssp::device::Choice;
-use ssp::settings::published::{Configs, Configured};
+use ssp::model::Model;
+use ssp::settings::published::{self, Configs, Configured};
 use ssp::settings::{Method, Preset};
 
 /// The settings of a run.
@@ -94,6 +95,35 @@ impl SettingOptions {
         let split = split.map(|path| format!("subjects.split={path}"));
         let changes: Vec<String> = split.into_iter().chain(self.set.iter().cloned()).collect();
         configs.settings(method, self.preset.map(Preset::from), default, &changes)
+    }
+}
+
+impl SettingOptions {
+    /// A network in files, with what these options say of it and its grid.
+    pub fn model(&self, weights: &Path) -> Result<Model> {
+        let mut changes = match self.config.is_empty() {
+            true => vec![],
+            false => self.network()?,
+        };
+        changes.extend(self.set.iter().cloned());
+        Model::open(weights, self.preset.map(Preset::from), &changes)
+    }
+
+    /// What configuration files say of the network and its grid, as changes of settings.
+    fn network(&self) -> Result<Vec<String>> {
+        let configs = Configs::read(&self.config)?;
+        let method = configs.method()?.unwrap_or(Method::Scratch);
+        let settings = configs.settings(Some(method), None, Preset::Paper, &[])?.settings;
+        ["channels", "heads", "size", "spacing"]
+            .map(|name| format!("network.{name}"))
+            .into_iter()
+            .map(|key| Ok(format!("{key}={}", published::value(&settings, &key)?)))
+            .collect()
+    }
+
+    /// Whether anything is said.
+    pub fn is_empty(&self) -> bool {
+        self.config.is_empty() && self.preset.is_none() && self.set.is_empty()
     }
 }
 

@@ -4,9 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ssp::model::Model;
-use ssp::settings::published::{self, Configs};
-use ssp::settings::{Method, Preset};
 use ssp::train::Watcher;
 use ssp::{Result, predict_files};
 
@@ -48,13 +45,7 @@ pub struct Predict {
 impl Predict {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
-        let SettingOptions { config, preset, set } = &self.settings;
-        let mut changes = match config.is_empty() {
-            true => vec![],
-            false => self.network()?,
-        };
-        changes.extend(set.iter().cloned());
-        let mut model = Model::open(&self.weights, preset.map(Preset::from), &changes)?;
+        let mut model = self.settings.model(&self.weights)?;
         let watcher = Terminal::new();
         watcher.note(&model.described());
         model.move_to(&self.device.open(&|text| watcher.note(text))?)?;
@@ -66,17 +57,5 @@ impl Predict {
             _ => format!("label maps written to {out}: {written}; files not usable: {failed}\n"),
         });
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-
-    /// What configuration files say of the network and its grid, as changes of settings.
-    fn network(&self) -> Result<Vec<String>> {
-        let configs = Configs::read(&self.settings.config)?;
-        let method = configs.method()?.unwrap_or(Method::Scratch);
-        let settings = configs.settings(Some(method), None, Preset::Paper, &[])?.settings;
-        ["channels", "heads", "size", "spacing"]
-            .map(|name| format!("network.{name}"))
-            .into_iter()
-            .map(|key| Ok(format!("{key}={}", published::value(&settings, &key)?)))
-            .collect()
     }
 }

@@ -93,7 +93,6 @@ impl Train {
             false => self.data,
         };
         let mut settings = configured.settings;
-        let method = settings.method;
         settings.seed = self.seed.unwrap_or(settings.seed);
         settings.labelled = self.labelled.map_or(settings.labelled, |n| n as usize);
         configured.notes.iter().for_each(|note| watcher.note(note));
@@ -119,11 +118,47 @@ impl Train {
         let folder = outcome.folder.path().display();
         print(&format!("\nrun folder: {folder}\n"));
         if self.stage == StageName::Pretrain {
-            let method = method.name();
-            print(&format!(
-                "to go on: cine train --method {method} --stage finetune --weights {folder}\n"
-            ));
+            let again = next_stage(std::env::args().skip(1), &folder.to_string());
+            print(&format!("to go on: cine {again}\n"));
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The arguments that pretraining was asked for with, for what follows it: fine-tuning of the weights that
+/// it left, with the same data, settings and seed.
+fn next_stage(arguments: impl Iterator<Item = String>, pretrained: &str) -> String {
+    let mut kept = Vec::new();
+    let mut skips = false;
+    for argument in arguments {
+        let own = ["--stage", "--out"].iter().any(|name| {
+            argument == *name || argument.strip_prefix(name).is_some_and(|end| end.starts_with('='))
+        });
+        if !own && !skips {
+            kept.push(argument.clone());
+        }
+        skips = own && !argument.contains('=');
+    }
+    kept.extend(["--stage", "finetune", "--weights", pretrained].map(str::to_owned));
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:+@%".contains(c);
+    let quoted = kept.iter().map(|argument| match argument.chars().all(plain) {
+        true => argument.clone(),
+        false => format!("'{}'", argument.replace('\'', "'\\''")),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_stage;
+
+    #[test]
+    fn what_follows_pretraining_has_all_that_it_had() {
+        let asked =
+            "train --method pcl --data my|hearts --stage pretrain --seed 3 --out=x --set a=[1,2]";
+        let asked = asked.split(' ').map(|argument| argument.replace('|', " "));
+        let wanted = "train --method pcl --data 'my hearts' --seed 3 --set 'a=[1,2]' --stage finetune \
+                      --weights runs/pcl-1";
+        assert_eq!(next_stage(asked, "runs/pcl-1"), wanted);
     }
 }

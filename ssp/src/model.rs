@@ -18,6 +18,8 @@ use crate::{Error, Result};
 pub struct Model {
     network: UNet,
     grid: Grid,
+    /// Whether a file or the user tells of the grid.
+    told: bool,
     /// The file that the weights came from.
     pub path: PathBuf,
     /// What of the file fitted.
@@ -90,6 +92,7 @@ impl Model {
     pub fn open(path: &Path, preset: Option<Preset>, changes: &[String]) -> Result<Self> {
         let path = weights_of(path)?;
         let metadata = checkpoint::metadata(&path)?;
+        let told = preset.is_some() || !changes.is_empty() || metadata.contains_key("settings");
         let mut settings = match (preset, metadata.get("settings")) {
             (Some(preset), Some(_)) => Settings::preset(preset, Method::Scratch),
             (None, Some(text)) => serde_json::from_str(text)
@@ -117,7 +120,7 @@ impl Model {
             return Err(Error::file(&path, what));
         }
         let grid = Grid::square(settings.network.size, settings.network.spacing);
-        Ok(Model { network, grid, path, report })
+        Ok(Model { network, grid, told, path, report })
     }
 
     /// Moves the network to a device.
@@ -128,9 +131,15 @@ impl Model {
         Ok(self.network.move_to(device)?)
     }
 
-    /// What was read, in one line for people.
+    /// What was read and which grid it is for, in one line for people.
     pub fn described(&self) -> String {
-        format!("weights from {}: {}", self.path.display(), self.report)
+        let Grid { size: [rows, columns], spacing: [row, _] } = self.grid;
+        let told = if self.told { "" } else { ", taken for granted" };
+        let path = self.path.display();
+        format!(
+            "weights from {path}: {}; for {rows} x {columns} pixels of {row} mm{told}",
+            self.report
+        )
     }
 
     /// The network at work.

@@ -32,15 +32,11 @@ pub fn predict_files(
     watcher: &dyn Watcher,
 ) -> Result<Tally> {
     let files = images(inputs)?;
-    refuse_truth(&files, out)?;
+    refuse_places(&files, out)?;
     let target = |file: &Path| out.join(format!("{}.nii.gz", nifti::stem(file)));
     let mut targets = BTreeMap::new();
     for file in &files {
-        let target = target(file);
-        if target.exists() && target.canonicalize().ok() == file.canonicalize().ok() {
-            return Err(Error::file(file, "would be overwritten; name another folder with --out"));
-        }
-        if let Some(other) = targets.insert(target, file) {
+        if let Some(other) = targets.insert(target(file), file) {
             let what = format!("has the same name as {}; predict them apart", other.display());
             return Err(Error::file(file, what));
         }
@@ -62,18 +58,27 @@ pub fn predict_files(
     Ok(tally)
 }
 
-/// Refuses the `labels` beside the `images` of a plain data set, where drawings by hand would be
-/// lost.
-fn refuse_truth(files: &[PathBuf], out: &Path) -> Result<()> {
+/// Refuses folders where a label map would take the place of something: of an image, whose name it has, and
+/// of drawings by hand, in the `labels` beside the `images` of a plain data set. Both the folder that a
+/// file is named in and, where that is a link, the one that it lies in count.
+fn refuse_places(files: &[PathBuf], out: &Path) -> Result<()> {
     let Ok(out) = out.canonicalize() else { return Ok(()) };
-    let beside = |file: &PathBuf| {
-        let images = file.canonicalize().ok()?.parent()?.to_path_buf();
-        (images.file_name()? == "images").then(|| images.with_file_name("labels"))
-    };
-    if files.iter().filter_map(beside).any(|labels| labels == out) {
-        let what = "holds the labels of these images, which would be lost; name another folder \
-                    with --out";
-        return Err(Error::file(out, what));
+    for file in files {
+        let named = std::path::absolute(file).ok();
+        let lies = file.canonicalize().ok();
+        for folder in [&named, &lies].into_iter().flatten().filter_map(|file| file.parent()) {
+            if folder.canonicalize().is_ok_and(|folder| folder == out) {
+                let what = "would be overwritten, or lie beside a label map of its own name; name another \
+                            folder with --out";
+                return Err(Error::file(file, what));
+            }
+            let beside = folder.with_file_name("labels").canonicalize();
+            if folder.ends_with("images") && beside.is_ok_and(|labels| labels == out) {
+                let what = "holds the labels of these images, which would be lost; name another folder \
+                            with --out";
+                return Err(Error::file(out, what));
+            }
+        }
     }
     Ok(())
 }
@@ -109,6 +114,9 @@ fn predict_file(model: &mut Model, file: &Path, target: &Path) -> Result<()> {
     if let Some(failure) = failures.first() {
         return Err(Error::file(file, failure.reason.clone()));
     }
+    // Mapped, it needs no name any more; so nothing is left behind by a program that is stopped.
+    #[cfg(unix)]
+    drop(place);
     let subject = cache.subject(0);
     let mut predictor = model.predictor();
     let mut labels = Vec::new();

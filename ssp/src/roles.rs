@@ -179,7 +179,7 @@ struct Named<'a> {
 impl Named<'_> {
     fn roles(&self, test: Option<&Cohort>) -> Result<Roles> {
         let Named { settings, cohort, path, .. } = *self;
-        let file = SplitFile::read(path)?.among(cohort, self.note)?;
+        let file = SplitFile::of_roles(path)?.among(cohort, self.note)?;
         let with_labels = cohort.labelled_ids();
         let mut split = match (file.train, file.valid) {
             (Some(train), Some(valid)) => Split { train, valid, test: vec![] },
@@ -291,7 +291,8 @@ impl Named<'_> {
         for (part, ids, held) in
             [("test", file.test, &mut split.test), ("valid", file.valid, &mut split.valid)]
         {
-            let Some(ids) = ids else { continue };
+            // A file that only says whose labels are used leaves these empty, or out.
+            let Some(ids) = ids.filter(|ids| !ids.is_empty()) else { continue };
             if let Some(id) = ids.iter().find(|id| split.train.contains(id)) {
                 let what = format!(
                     "subject {id} is in its {part}, and {} trains on it; hold out the same \

@@ -13,7 +13,7 @@ use crate::augment::Grid;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
 use crate::data::split_file::SplitFile;
-use crate::data::{Cohort, PHANTOM, cache_folder};
+use crate::data::{Cohort, PHANTOM, cache_folder, holds_mnms_at};
 use crate::evaluate::{Results, evaluate, functions, write_frames, write_slices, write_subjects};
 use crate::growth::{growth, lengths, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
@@ -117,12 +117,6 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         false => "",
     };
     watcher.note(&format!("{}{for_a_look}", settings.in_short(job.parts)));
-    if cohort.ventricles_look_swapped() {
-        watcher.note(
-            "warning: what is labelled 3 (RV) lies more within myocardium than what is labelled 1 (LV): are \
-             these ACDC's numbers? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
-        );
-    }
     let device = job.device.clone();
     let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, device, watcher };
     let pretrained = match weights {
@@ -167,11 +161,13 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
 pub(crate) fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     // Before the images, which may take long.
     let Subjects { split, labelled_split, .. } = &job.settings.subjects;
-    for file in [split, labelled_split].into_iter().flatten() {
-        SplitFile::read(Path::new(file))?;
-    }
+    split.as_ref().map(|file| SplitFile::of_roles(Path::new(file))).transpose()?;
+    labelled_split.as_ref().map(|file| SplitFile::read(Path::new(file))).transpose()?;
     let cache = cache_folder();
     let all: &[String] = &[];
+    let behind = job.weights.as_deref().and_then(|weights| pretrained_weights_of(weights).ok());
+    let behind = behind.map_or(vec![], |weights| mnms_behind(&weights));
+    let beside_data = [&job.test[..], &behind].concat();
     let cohort = open_cohort("reading", watcher, |progress| {
         let Subjects { phantom, phantom_seed, ref subsets, .. } = job.settings.subjects;
         match job.data.as_slice() {
@@ -183,17 +179,59 @@ pub(crate) fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Optio
                 )))
             }
             [] => Cohort::phantom(phantom, phantom_seed, &cache, progress),
-            folders => Cohort::open_beside(folders, subsets, (&job.test, all), &cache, progress),
+            folders => Cohort::open_beside(folders, subsets, (&beside_data, all), &cache, progress),
         }
     })?;
     let test = match job.test.as_slice() {
         [] => None,
         folders => Some(open_cohort("reading test subjects", watcher, |progress| {
-            let beside = (job.data.as_slice(), job.settings.subjects.subsets.as_slice());
-            Cohort::open_beside(folders, all, beside, &cache, progress)
+            let subsets = job.settings.subjects.subsets.as_slice();
+            let (beside, subsets) = match behind.is_empty() {
+                true => (job.data.as_slice(), subsets),
+                // M&Ms is among these, whatever else is.
+                false => (behind.as_slice(), all),
+            };
+            Cohort::open_beside(folders, all, (beside, subsets), &cache, progress)
         })?),
     };
     Ok((cohort, test))
+}
+
+/// The folders of M&Ms among the data that weights were trained on, where their run still tells and they
+/// still lie there: subjects of M&Ms-2 that may be in M&Ms as well are then known to the network.
+pub fn mnms_behind(weights: &Path) -> Vec<PathBuf> {
+    /// Runs that each took the weights of another.
+    const MOST: usize = 8;
+    let mut found = Vec::new();
+    let mut weights = Some(weights.to_path_buf());
+    for _ in 0..MOST {
+        let Some(file) = weights.take() else { break };
+        let file = file.canonicalize().unwrap_or(file);
+        let job = file.parent().and_then(Path::parent).map(|run| RunFolder::new(run).job());
+        let Some(asked) = job.and_then(|job| read_json::<Asked>(&job).ok()) else { break };
+        found.extend(asked.data.into_iter().filter(|folder| holds_mnms_at(folder)));
+        weights = asked.weights;
+    }
+    found
+}
+
+/// What may be wrong with a cohort, a line for each subject up to a few.
+fn warnings_of(cohort: &Cohort) -> Vec<String> {
+    const FEW: usize = 3;
+    let told = cohort.warnings.iter().take(FEW);
+    let mut lines: Vec<String> =
+        told.map(|(id, what)| format!("warning: subject {id}: {what}")).collect();
+    if let more @ 1.. = cohort.warnings.len().saturating_sub(FEW) {
+        lines.push(format!("warning: and {more} more of the kind; cine data inspect has them all"));
+    }
+    if cohort.ventricles_look_swapped() {
+        lines.push(format!(
+            "warning: {}: what is labelled 3 (RV) lies more within myocardium than what is labelled 1 (LV): \
+             are these ACDC's numbers? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
+            cohort.source
+        ));
+    }
+    lines
 }
 
 /// Opens a cohort by `open`, which is given someone to tell how far it is. Notes the subjects that
@@ -222,9 +260,11 @@ pub fn open_cohort(
     match cohort.left_out.len() {
         0 => {}
         count => watcher.note(&format!(
-            "left out {count} subjects of M&Ms-2 (pathology NOR, HCM or LV), who may be in M&Ms too"
+            "left out {count} subjects of M&Ms-2 (pathology NOR, HCM or LV, or not told), who may be in M&Ms \
+             too"
         )),
     }
+    warnings_of(&cohort).iter().for_each(|warning| watcher.note(warning));
     Ok(cohort)
 }
 

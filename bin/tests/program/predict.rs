@@ -31,7 +31,8 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "label maps written to labels: 6\n");
     let notes = String::from_utf8(output.stderr).unwrap();
     let matched = notes.contains("weights from run/finetune/");
-    assert!(matched && notes.contains(" tensors matched\n"), "{notes}");
+    let whole = " tensors matched; for 32 x 32 pixels of ";
+    assert!(matched && notes.contains(whole), "{notes}");
     for file in std::fs::read_dir(data.join("images")).unwrap() {
         same_grid(&file.unwrap().path(), &desk.path("labels"));
     }
@@ -39,7 +40,7 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     let output = desk.run(&evaluate);
     let notes = String::from_utf8(output.stderr).unwrap();
     assert!(notes.contains("warning: 4 of 6 subjects"), "who was trained on is said: {notes}");
-    assert!(notes.contains(" tensors matched\n"), "{notes}");
+    assert!(notes.contains(whole), "{notes}");
     let compare = ["evaluate", "--predictions", "labels", "--labels", "set/labels"];
     desk.succeed(&[&compare[..], &["--csv", "files.csv"]].concat());
     let [model, files] = ["model.csv", "files.csv"].map(|csv| read_frames(desk.path(csv)).unwrap());
@@ -63,6 +64,17 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-4 * a.max(1.0), "{a} and {b} mm"));
     assert!(read_slices(desk.path("model.slices.csv")).unwrap().len() > model.len());
     assert!(!desk.path("files.slices.csv").exists());
+    // Which phases are end-diastole and end-systole is told by the labels of several phases.
+    let [model, files] = ["model", "files"]
+        .map(|name| std::fs::read_to_string(desk.path(&format!("{name}.subjects.csv"))).unwrap());
+    assert_eq!((model.lines().count(), files.lines().count()), (7, 7));
+    let of = |row: &FrameRow| (row.subject.clone(), row.moment);
+    let moments =
+        |csv: &str| read_frames(desk.path(csv)).unwrap().iter().map(of).collect::<Vec<_>>();
+    let sorted = |csv: &str| -> std::collections::BTreeSet<String> {
+        moments(csv).into_iter().map(|of| format!("{of:?}")).collect()
+    };
+    assert_eq!(sorted("model.csv"), sorted("files.csv"));
 }
 
 /// A label map has the shape and place of its image.
@@ -152,6 +164,24 @@ fn images_and_truth_are_never_written_over() {
     assert!(line.contains("would be overwritten"), "{line}");
     let line = desk.fail(&[&predict[..], &["--out", "set/labels"]].concat(), 1);
     assert!(line.contains("would be lost"), "{line}");
+    // As nnU-Net's folders are linked.
+    #[cfg(unix)]
+    {
+        let link = |from: &str, to: &str| {
+            std::os::unix::fs::symlink(desk.path(from), desk.path(to)).unwrap();
+        };
+        std::fs::create_dir(desk.path("linked")).unwrap();
+        std::fs::create_dir(desk.path("nnunet")).unwrap();
+        std::fs::rename(desk.path("set/images"), desk.path("nnunet/imagesTr")).unwrap();
+        std::fs::rename(desk.path("set/labels"), desk.path("nnunet/labelsTr")).unwrap();
+        for (name, tr) in [("images", "nnunet/imagesTr"), ("labels", "nnunet/labelsTr")] {
+            link(tr, &format!("linked/{name}"));
+            link(tr, &format!("set/{name}"));
+        }
+        let linked = ["predict", "--weights", "run", "linked/images", "--out", "linked/labels"];
+        let line = desk.fail(&linked, 1);
+        assert!(line.contains("would be lost"), "{line}");
+    }
     assert!(bytes(&image) == before);
     let line = desk.fail(&["predict", "--weights", "set", "set/images", "--out", "labels"], 1);
     assert!(line.contains("holds no weights"), "{line}");

@@ -10,7 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use super::dataset::{
-    Dataset, LabelledPhase, Layout, Listing, Loaded, assemble, name_moments, read_labels_for,
+    Dataset, LabelledPhase, Layout, Listing, Loaded, Remarks, assemble, name_moments,
+    read_labels_for,
 };
 use super::nifti::{self, Volume};
 use super::open::{check_unique, names_in, volume_named};
@@ -79,7 +80,7 @@ impl Dataset for Acdc {
     fn load(&self, index: usize) -> Result<Loaded> {
         let (listing, patient) = (&self.listings[index], &self.patients[index]);
         let info = Info::read(&patient.folder)?;
-        let mut remarks = Vec::new();
+        let mut remarks = Remarks::default();
         let (image, phases) = patient.image(&mut remarks)?;
         let mut labelled = Vec::new();
         for (frame, phase) in patient.frames.iter().zip(phases) {
@@ -101,7 +102,7 @@ impl Dataset for Acdc {
             labelled.push(LabelledPhase { phase, moment, labels: volume.labels });
         }
         if !info.tells_phases() {
-            name_moments(&mut labelled);
+            name_moments(&mut labelled, &mut remarks);
         }
         assemble(listing, image, labelled, remarks)
     }
@@ -137,7 +138,7 @@ impl Patient {
     }
 
     /// The image, and for each of the frames its phase, if the image has it.
-    fn image(&self, remarks: &mut Vec<String>) -> Result<(Volume, Vec<Option<usize>>)> {
+    fn image(&self, remarks: &mut Remarks) -> Result<(Volume, Vec<Option<usize>>)> {
         if let Some(cine) = &self.cine {
             let image = nifti::read(cine)?;
             let there = 1..=image.header.dims[3];

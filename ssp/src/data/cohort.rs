@@ -1,17 +1,18 @@
 //! A cohort: the subjects of one or more sources, or of the built-in phantom, behind one cache.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::anatomy::{Edges, ventricles_look_swapped};
 use super::cache::{Cache, CachedSubject, Failure, Key};
 use super::open::{Found, find, holds_mnms, list};
 use super::phantom::{PhantomCohort, PhantomSettings};
-use super::{Dataset, Label};
+use super::{Dataset, Label, Loaded};
 use crate::{Error, Result};
 
 /// Counts up when readers change what they make of the same files.
-const READER_VERSION: u32 = 3;
+const READER_VERSION: u32 = 4;
 
 /// Subjects ready to be sampled from.
 pub struct Cohort {
@@ -27,6 +28,9 @@ pub struct Cohort {
     pub members: Vec<Member>,
     /// Subjects of M&Ms-2 that may be in M&Ms as well, and are left out.
     pub left_out: Vec<Member>,
+    /// Subjects of which something may be wrong, and what; told when they are read, not where they lie in
+    /// the cache already.
+    pub warnings: Vec<(String, String)>,
 }
 
 /// A subject as split files name it.
@@ -64,8 +68,9 @@ impl Cohort {
         let source = format!("built-in phantom, {subjects} subjects");
         let member = |id: &String| Member { id: id.clone(), subset: PHANTOM, plain: id.clone() };
         let members = ids.iter().map(member).collect();
-        let (images, left_out) = (vec![], vec![]);
-        Ok(Cohort { cache: Arc::new(cache), failures, source, images, members, left_out })
+        let (images, left_out, warnings) = (vec![], vec![], vec![]);
+        let cache = Arc::new(cache);
+        Ok(Cohort { cache, failures, source, images, members, left_out, warnings })
     }
 
     /// Every subject of every data set found in `folders`.
@@ -122,7 +127,7 @@ impl Cohort {
             (0..subjects.len()).map(move |index| (set, index, subjects[index].files.first()))
         });
         // Folders may overlap; a subject is one however often it is found.
-        let mut found = std::collections::BTreeSet::new();
+        let mut found = BTreeSet::new();
         let places: Vec<(usize, usize)> = all
             .filter(|(_, _, file)| {
                 file.is_none_or(|file| {
@@ -132,7 +137,7 @@ impl Cohort {
             .map(|(set, index, _)| (set, index))
             .collect();
         let plain = |&(set, index): &(usize, usize)| sets[set].subjects()[index].id.as_str();
-        let mut seen = std::collections::BTreeMap::new();
+        let mut seen = BTreeMap::new();
         places.iter().for_each(|place| *seen.entry(plain(place)).or_insert(0) += 1);
         let ids: Vec<String> = places
             .iter()
@@ -163,10 +168,15 @@ impl Cohort {
             images.extend(listing.files.first().cloned());
         }
         let key = Key::of_files("cohort", READER_VERSION, &files)?;
+        let warnings = Mutex::new(BTreeMap::new());
         let read = |i: usize| {
             let (set, index) = places[i];
-            let mut subject = sets[set].load(index)?.subject;
+            let Loaded { mut subject, remarks, .. } = sets[set].load(index)?;
             subject.id = ids[i].clone();
+            if !remarks.warnings.is_empty() {
+                let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                warnings.insert(i, remarks.warnings);
+            }
             Ok(subject)
         };
         let (cache, failures) = Cache::open_or_build(cache, &key, &ids, read, progress)?;
@@ -175,7 +185,13 @@ impl Cohort {
         }
         let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
         let source = names.join(", ");
-        Ok(Cohort { cache: Arc::new(cache), failures, source, images, members, left_out })
+        let warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let warnings = warnings.into_iter().flat_map(|(i, all)| {
+            let id = &ids[i];
+            all.into_iter().map(move |what| (id.clone(), what))
+        });
+        let (cache, warnings) = (Arc::new(cache), warnings.collect());
+        Ok(Cohort { cache, failures, source, images, members, left_out, warnings })
     }
 
     /// Ids of all subjects, in order.

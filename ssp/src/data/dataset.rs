@@ -132,8 +132,29 @@ pub struct Loaded {
     pub header: Header,
     /// The files that were read.
     pub sources: Vec<Source>,
-    /// What was odd, and how it was resolved; a line each.
-    pub remarks: Vec<String>,
+    /// What was odd.
+    pub remarks: Remarks,
+}
+
+/// What was odd about a subject, a line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// How it was resolved.
+    pub notes: Vec<String>,
+    /// What may be wrong all the same, and somebody should look at.
+    pub warnings: Vec<String>,
+}
+
+impl Remarks {
+    /// Adds a note.
+    pub fn push(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// Adds a warning.
+    pub fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
 }
 
 impl Loaded {
@@ -164,7 +185,7 @@ pub(super) fn assemble(
     listing: &Listing,
     image: Volume,
     mut labelled: Vec<LabelledPhase>,
-    mut remarks: Vec<String>,
+    mut remarks: Remarks,
 ) -> Result<Loaded> {
     let unusable = image.voxels.iter().filter(|voxel| !voxel.is_finite()).count();
     if unusable > 0 {
@@ -196,7 +217,7 @@ pub(super) fn assemble(
     let [slices, rows, columns] = placement.size();
     let spacing = placement.spacing(&image.header.spacing);
     let stack = Stack { voxels, phases, slices, rows, columns, spacing };
-    remarks.splice(0..0, image.header.remarks.iter().cloned());
+    remarks.notes.splice(0..0, image.header.remarks.iter().cloned());
     Ok(Loaded {
         subject: Subject {
             id: listing.id.clone(),
@@ -245,11 +266,15 @@ pub(super) fn read_labels_for(
     image: &Header,
     path: &Path,
     meaning: &[Label; 4],
-    remarks: &mut Vec<String>,
+    remarks: &mut Remarks,
 ) -> Result<LabelVolume> {
     let volume = nifti::read_labels(path, 3)?;
+    if let Some([own, other]) = volume.header.turned_against(image) {
+        let what = "voxels are paired as stored";
+        remarks.warn(format!("axes of the labels run {own}, of the image {other}; {what}"));
+    }
     let (mut volume, remark) = volume.on_grid_of(image).map_err(|what| Error::file(path, what))?;
-    remarks.extend(remark);
+    remarks.notes.extend(remark);
     for label in &mut volume.labels {
         *label = meaning[usize::from(*label)] as u8;
     }
@@ -262,7 +287,7 @@ pub(super) const STUDY_LABELS: [Label; 4] =
 
 /// The labelled phases of a 4D label map: those with any label. Of two or more, the one with most
 /// labelled voxels is end-diastole and the one with fewest end-systole.
-pub(super) fn labelled_phases(volume: &LabelVolume) -> Vec<LabelledPhase> {
+pub(super) fn labelled_phases(volume: &LabelVolume, remarks: &mut Remarks) -> Vec<LabelledPhase> {
     let mut found = Vec::new();
     for phase in 0..volume.header.dims[3] {
         let labels = volume.phase(phase);
@@ -270,27 +295,58 @@ pub(super) fn labelled_phases(volume: &LabelVolume) -> Vec<LabelledPhase> {
             found.push(LabelledPhase { phase, moment: Moment::Other, labels: labels.to_vec() });
         }
     }
-    name_moments(&mut found);
+    name_moments(&mut found, remarks);
     found
 }
 
 /// Of two or more labelled phases, names the largest end-diastole and the smallest end-systole.
-pub(super) fn name_moments(phases: &mut [LabelledPhase]) {
-    if phases.len() < 2 {
-        return;
+pub(super) fn name_moments(phases: &mut [LabelledPhase], remarks: &mut Remarks) {
+    let count = |phase: &LabelledPhase| phase.labels.iter().filter(|&&label| label != 0).count();
+    let sizes: Vec<usize> = phases.iter().map(count).collect();
+    for (phase, moment) in phases.iter_mut().zip(moments_of(&sizes)) {
+        phase.moment = moment;
     }
-    let sizes: Vec<usize> = phases
-        .iter()
-        .map(|phase| phase.labels.iter().filter(|&&label| label != 0).count())
-        .collect();
+    if phases.len() > 2 {
+        remarks.warn(format!(
+            "{} phases carry labels; only the largest (end-diastole) and the smallest (end-systole) train \
+             and test",
+            phases.len()
+        ));
+    }
+    let largest = sizes.iter().max().copied().unwrap_or(0);
+    if let Some(at) = sizes.iter().position(|&size| 10 * size < largest) {
+        remarks.warn(format!(
+            "phase {} has {} labelled voxels where another has {largest}: stray ones?",
+            phases[at].phase, sizes[at]
+        ));
+    }
+}
+
+/// Moments by numbers of labelled voxels: of two or more the largest is end-diastole and the smallest
+/// end-systole, the first of equals.
+pub(crate) fn moments_of(sizes: &[usize]) -> Vec<Moment> {
     let places = 0..sizes.len();
     let largest = places.clone().max_by_key(|&n| (sizes[n], std::cmp::Reverse(n)));
-    let smallest = places.filter(|&n| Some(n) != largest).min_by_key(|&n| sizes[n]);
-    for (n, phase) in phases.iter_mut().enumerate() {
-        phase.moment = match n {
-            n if Some(n) == largest => Moment::EndDiastole,
-            n if Some(n) == smallest => Moment::EndSystole,
-            _ => Moment::Other,
-        };
+    let smallest = places.clone().filter(|&n| Some(n) != largest).min_by_key(|&n| sizes[n]);
+    let moment = |n: usize| match Some(n) {
+        n if smallest.is_none() || (n != largest && n != smallest) => Moment::Other,
+        n if n == largest => Moment::EndDiastole,
+        _ => Moment::EndSystole,
+    };
+    places.map(moment).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_by_size() {
+        use Moment::{EndDiastole, EndSystole, Other};
+        assert_eq!(moments_of(&[]), []);
+        assert_eq!(moments_of(&[5]), [Other]);
+        assert_eq!(moments_of(&[5, 9]), [EndSystole, EndDiastole]);
+        assert_eq!(moments_of(&[5, 5]), [EndDiastole, EndSystole]);
+        assert_eq!(moments_of(&[7, 9, 5, 6]), [Other, EndDiastole, EndSystole, Other]);
     }
 }

@@ -3,15 +3,18 @@
 //! An image of three axes is one phase. Labels are in the study's numbering (0 background, 1 left
 //! ventricle, 2 myocardium, 3 right ventricle); they have as many phases as the image, and phases
 //! that are all zero are unlabelled. Labels of three axes beside an image of several phases are
-//! refused, as nothing tells which phase they are of. A stem that ends in `_ED` or `_ES` names the
-//! moment of a single phase; `<id>_ED` and `<id>_ES` together are one subject `<id>` of two phases: apart,
-//! one could train and the other test.
+//! refused, as nothing tells which phase they are of.
+//!
+//! A stem that ends in `_ED` or `_ES` names the moment of a single phase, one that ends in `_frame01`
+//! (as ACDC's do) its number. `<id>_ED` and `<id>_ES`, or all of `<id>_frameNN`, are one subject `<id>`
+//! of as many phases: apart, one could train and the other test.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::dataset::{
-    Dataset, LabelledPhase, Layout, Listing, Loaded, STUDY_LABELS, assemble, labelled_phases,
-    read_labels_for,
+    Dataset, LabelledPhase, Layout, Listing, Loaded, Remarks, STUDY_LABELS, assemble,
+    labelled_phases, name_moments, read_labels_for,
 };
 use super::nifti::{self, Volume};
 use super::open::{check_unique, names_in};
@@ -28,8 +31,43 @@ pub struct Folder {
 enum Files {
     /// All phases that there are.
     Whole(Pair),
-    /// End-diastole and end-systole, one phase each.
-    Moments([Pair; 2]),
+    /// A phase each, in their order.
+    Phases(Vec<(PhaseName, Pair)>),
+}
+
+/// What the end of a stem tells of the phase that a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PhaseName {
+    /// `_ED`.
+    EndDiastole,
+    /// `_ES`.
+    EndSystole,
+    /// `_frame01`, by its number.
+    Frame(u32),
+}
+
+impl PhaseName {
+    /// The subject of a file of one phase, and which phase it is: `p1` and end-diastole of `p1_ed`. None of
+    /// a stem that names no phase, or nothing else.
+    pub fn split(stem: &str) -> Option<(&str, PhaseName)> {
+        let (id, end) = stem.rsplit_once('_')?;
+        let end = end.to_ascii_lowercase();
+        let name = match end.as_str() {
+            "ed" => PhaseName::EndDiastole,
+            "es" => PhaseName::EndSystole,
+            end => PhaseName::Frame(end.strip_prefix("frame")?.parse().ok()?),
+        };
+        (!id.is_empty()).then_some((id, name))
+    }
+
+    /// The moment, where the name tells.
+    pub fn moment(self) -> Moment {
+        match self {
+            PhaseName::EndDiastole => Moment::EndDiastole,
+            PhaseName::EndSystole => Moment::EndSystole,
+            PhaseName::Frame(_) => Moment::Other,
+        }
+    }
 }
 
 /// An image, and its labels if there are any.
@@ -68,29 +106,23 @@ impl Folder {
             image: images[index].clone(),
             labels: labels.iter().find(|path| nifti::stem(path) == stems[index]).cloned(),
         };
-        let with_moment = |id: &str, moment: &str| {
-            let same =
-                |stem: &String| split_moment(stem).is_some_and(|(i, m)| (i, m) == (id, moment));
-            stems.iter().position(same)
-        };
         let mut listings = Vec::new();
         let mut files = Vec::new();
-        for (index, stem) in stems.iter().enumerate() {
-            let both = split_moment(stem)
-                .and_then(|(id, _)| Some((id, with_moment(id, "ED")?, with_moment(id, "ES")?)));
-            match both {
-                None => {
+        for group in groups(&stems) {
+            let Some(phases) = phases_of_one(&stems, &group) else {
+                for index in group {
                     let pair = pair(index);
-                    listings.push(listing_of(stem.clone(), &[&pair]));
+                    listings.push(listing_of(stems[index].clone(), &[&pair]));
                     files.push(Files::Whole(pair));
                 }
-                Some((id, diastole, systole)) if index == diastole.min(systole) => {
-                    let pairs = [diastole, systole].map(pair);
-                    listings.push(listing_of(id.to_owned(), &pairs.each_ref()));
-                    files.push(Files::Moments(pairs));
-                }
-                Some(_) => {}
-            }
+                continue;
+            };
+            let id = PhaseName::split(&stems[group[0]]).map_or("", |(id, _)| id).to_owned();
+            let phases: Vec<_> =
+                phases.into_iter().map(|(name, index)| (name, pair(index))).collect();
+            let pairs: Vec<&Pair> = phases.iter().map(|(_, pair)| pair).collect();
+            listings.push(listing_of(id, &pairs));
+            files.push(Files::Phases(phases));
         }
         check_unique(&listings)?;
         Ok(Folder { listings, files })
@@ -110,7 +142,7 @@ impl Dataset for Folder {
         let listing = &self.listings[index];
         match &self.files[index] {
             Files::Whole(pair) => load_pair(listing, pair),
-            Files::Moments(pairs) => load_moments(listing, pairs),
+            Files::Phases(phases) => load_phases(listing, phases),
         }
     }
 }
@@ -134,57 +166,84 @@ pub fn volumes_in(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(volumes.map(|name| folder.join(name)).filter(|path| nifti::is_volume_name(path)).collect())
 }
 
+/// Stems that may be of one subject, in order of the first of each: those that differ in nothing but the
+/// phase, named in the same way.
+fn groups(stems: &[String]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut places = HashMap::new();
+    for (index, stem) in stems.iter().enumerate() {
+        let Some((id, name)) = PhaseName::split(stem) else {
+            groups.push(vec![index]);
+            continue;
+        };
+        let numbered = matches!(name, PhaseName::Frame(_));
+        let place = *places.entry((id, numbered)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups
+}
+
+/// The phases of a group in order; none where they are not several, or two have one name.
+fn phases_of_one(stems: &[String], group: &[usize]) -> Option<Vec<(PhaseName, usize)>> {
+    let named = |&index: &usize| Some((PhaseName::split(&stems[index])?.1, index));
+    let mut phases: Vec<_> = group.iter().filter_map(named).collect();
+    phases.sort_unstable();
+    let distinct = phases.windows(2).all(|pair| pair[0].0 != pair[1].0);
+    (phases.len() > 1 && distinct).then_some(phases)
+}
+
 fn listing_of(id: String, pairs: &[&Pair]) -> Listing {
     let labels = || pairs.iter().filter_map(|pair| pair.labels.clone());
-    let files = pairs.iter().map(|pair| pair.image.clone()).chain(labels()).collect();
+    let both = pairs.iter().map(|pair| pair.image.clone()).chain(labels());
+    let files = both.flat_map(nifti::files_of).collect();
     let labelled = labels().next().is_some();
     Listing { id, vendor: None, pathology: None, labelled, files }
 }
 
-/// `p1` and `ED` of `p1_ed`; none of a stem that names no moment, or nothing else.
-fn split_moment(stem: &str) -> Option<(&str, &'static str)> {
-    let (id, end) = stem.rsplit_once('_')?;
-    let moment = ["ED", "ES"].into_iter().find(|moment| end.eq_ignore_ascii_case(moment))?;
-    (!id.is_empty()).then_some((id, moment))
-}
-
-/// End-diastole and end-systole in files of their own.
-fn load_moments(listing: &Listing, pairs: &[Pair; 2]) -> Result<Loaded> {
-    let mut remarks = Vec::new();
+/// Phases in files of their own.
+fn load_phases(listing: &Listing, phases: &[(PhaseName, Pair)]) -> Result<Loaded> {
+    let mut remarks = Remarks::default();
     let mut volumes = Vec::new();
-    for Pair { image, .. } in pairs {
+    for (_, Pair { image, .. }) in phases {
         let volume = nifti::read(image)?;
         if volume.header.dims[3] != 1 {
             let what = format!(
-                "has {} phases, and is named as one of two files of a phase each",
-                volume.header.dims[3]
+                "has {} phases, and is named as one of {} files of a phase each",
+                volume.header.dims[3],
+                phases.len()
             );
             return Err(Error::file(image, what));
         }
         volumes.push(volume);
     }
-    let image = Volume::join(volumes).map_err(|what| Error::file(&pairs[1].image, what))?;
+    let last = &phases[phases.len() - 1].1.image;
+    let image = Volume::join(volumes).map_err(|what| Error::file(last, what))?;
     let mut labelled = Vec::new();
-    for (phase, (pair, moment)) in
-        pairs.iter().zip([Moment::EndDiastole, Moment::EndSystole]).enumerate()
-    {
+    for (phase, (name, pair)) in phases.iter().enumerate() {
         let Some(path) = &pair.labels else { continue };
         let volume = read_labels_for(&image.header, path, &STUDY_LABELS, &mut remarks)?;
         if volume.header.dims[3] != 1 {
             let what = format!("has {} phases, and its image one", volume.header.dims[3]);
             return Err(Error::file(path, what));
         }
+        let moment = name.moment();
         match volume.labels.iter().any(|&label| label != 0) {
             true => labelled.push(LabelledPhase { phase, moment, labels: volume.labels }),
-            false => remarks.push("the file of labels holds none".into()),
+            false => remarks.push("the file of labels holds none"),
         }
+    }
+    if labelled.iter().all(|labelled| labelled.moment == Moment::Other) {
+        name_moments(&mut labelled, &mut remarks);
     }
     assemble(listing, image, labelled, remarks)
 }
 
 fn load_pair(listing: &Listing, Pair { image, labels }: &Pair) -> Result<Loaded> {
     let image = nifti::read(image)?;
-    let mut remarks = Vec::new();
+    let mut remarks = Remarks::default();
     let mut labelled = Vec::new();
     if let Some(path) = labels {
         let volume = read_labels_for(&image.header, path, &STUDY_LABELS, &mut remarks)?;
@@ -195,21 +254,13 @@ fn load_pair(listing: &Listing, Pair { image, labels }: &Pair) -> Result<Loaded>
             );
             return Err(Error::file(path, what));
         }
-        labelled = labelled_phases(&volume);
-        if let [only] = &mut labelled[..] {
-            only.moment = moment_by_name(&listing.id);
+        labelled = labelled_phases(&volume, &mut remarks);
+        if let ([only], Some((_, name))) = (&mut labelled[..], PhaseName::split(&listing.id)) {
+            only.moment = name.moment();
         }
         if labelled.is_empty() {
-            remarks.push("the file of labels holds none".into());
+            remarks.push("the file of labels holds none");
         }
     }
     assemble(listing, image, labelled, remarks)
-}
-
-fn moment_by_name(stem: &str) -> Moment {
-    match split_moment(stem) {
-        Some((_, "ED")) => Moment::EndDiastole,
-        Some(_) => Moment::EndSystole,
-        None => Moment::Other,
-    }
 }

@@ -10,7 +10,8 @@
 use std::path::PathBuf;
 
 use super::dataset::{
-    Dataset, Layout, Listing, Loaded, STUDY_LABELS, assemble, labelled_phases, read_labels_for,
+    Dataset, Layout, Listing, Loaded, Remarks, STUDY_LABELS, assemble, labelled_phases,
+    read_labels_for,
 };
 use super::nifti;
 use super::open::{check_unique, volume_named};
@@ -45,13 +46,13 @@ impl Mnms {
             let id = name.to_string_lossy().into_owned();
             let Some(image) = volume_named(&folder, &format!("{id}_sa")) else { continue };
             let labels = volume_named(&folder, &format!("{id}_sa_gt"));
-            let cell = |column: &str| table.as_ref().and_then(|table| table.get(&id, column));
+            let cell = |column: &str| table.get(&id, column);
             let number = |column: &str| cell(column).and_then(|cell| cell.parse().ok());
             listings.push(Listing {
                 vendor: cell("Vendor"),
                 pathology: cell("Pathology"),
                 labelled: labels.is_some(),
-                files: std::iter::once(image.clone()).chain(labels.clone()).collect(),
+                files: [&image].into_iter().chain(&labels).chain(&table.files).cloned().collect(),
                 id: id.clone(),
             });
             cases.push(Case { image, labels, phases: [number("ED"), number("ES")] });
@@ -73,7 +74,7 @@ impl Dataset for Mnms {
     fn load(&self, index: usize) -> Result<Loaded> {
         let (listing, case) = (&self.listings[index], &self.cases[index]);
         let image = nifti::read(&case.image)?;
-        let mut remarks = Vec::new();
+        let mut remarks = Remarks::default();
         let mut labelled = Vec::new();
         if let Some(path) = &case.labels {
             let volume = read_labels_for(&image.header, path, &STUDY_LABELS, &mut remarks)?;
@@ -81,19 +82,20 @@ impl Dataset for Mnms {
             if own != phases {
                 return Err(Error::file(path, format!("has {own} phases, and its image {phases}")));
             }
-            labelled = labelled_phases(&volume);
+            labelled = labelled_phases(&volume, &mut remarks);
             match labelled.len() {
-                0 => remarks.push("the file of labels holds none".into()),
+                0 => remarks.push("the file of labels holds none"),
                 1 => {
                     labelled[0].moment = match Some(labelled[0].phase) {
                         phase if phase == case.phases[0] => Moment::EndDiastole,
                         phase if phase == case.phases[1] => Moment::EndSystole,
                         _ => Moment::Other,
                     };
-                    remarks.push("only one phase carries labels".into());
+                    remarks.push("only one phase carries labels");
                 }
-                2 => remarks.extend(disagreement(&case.phases, &labelled)),
-                count => remarks.push(format!("{count} phases carry labels; M&Ms labels two")),
+                2 => remarks.notes.extend(disagreement(&case.phases, &labelled)),
+                // Said already.
+                _ => {}
             }
         }
         assemble(listing, image, labelled, remarks)

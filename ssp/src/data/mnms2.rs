@@ -12,7 +12,8 @@
 use std::path::PathBuf;
 
 use super::dataset::{
-    Dataset, LabelledPhase, Layout, Listing, Loaded, STUDY_LABELS, assemble, read_labels_for,
+    Dataset, LabelledPhase, Layout, Listing, Loaded, Remarks, STUDY_LABELS, assemble,
+    read_labels_for,
 };
 use super::nifti::{self, Volume};
 use super::open::{check_unique, volume_named};
@@ -55,12 +56,12 @@ impl Mnms2 {
             });
             let images = cine.iter().chain(frames.iter().filter_map(|(image, _)| image.as_ref()));
             let labels = frames.iter().filter_map(|(_, labels)| labels.as_ref());
-            let cell = |column: &str| table.as_ref().and_then(|table| table.get(&id, column));
+            let cell = |column: &str| table.get(&id, column);
             listings.push(Listing {
                 vendor: cell("VENDOR"),
                 pathology: cell("DISEASE"),
                 labelled: frames.iter().any(|(_, labels)| labels.is_some()),
-                files: images.chain(labels).cloned().collect(),
+                files: images.chain(labels).chain(&table.files).cloned().collect(),
                 id: id.clone(),
             });
             cases.push(Case { cine, frames });
@@ -69,18 +70,31 @@ impl Mnms2 {
         Ok(Mnms2 { listings, cases, shared: vec![] })
     }
 
-    /// Leaves out the subjects that may also be in M&Ms.
-    pub fn without_shared(self) -> Mnms2 {
+    /// Leaves out the subjects that may also be in M&Ms; who is not in the table may be, too.
+    ///
+    /// # Errors
+    /// When no subject's pathology is told.
+    pub fn without_shared(self) -> Result<Mnms2> {
+        if let (Some(first), true) =
+            (self.listings.first(), self.listings.iter().all(|listing| listing.pathology.is_none()))
+        {
+            return Err(first.wrong(
+                "M&Ms is used too, and only a table of pathologies tells which subjects may be in both: put \
+                 M&Ms-2's dataset_information.csv (with columns SUBJECT_CODE and DISEASE, divided by commas) \
+                 above the subjects' folders, or use one of the two alone",
+            ));
+        }
         let all = self.listings.into_iter().zip(self.cases);
         let (shared, kept): (Vec<_>, Vec<_>) = all.partition(|(l, _)| may_be_in_mnms(l));
         let (listings, cases) = kept.into_iter().unzip();
-        Mnms2 { listings, cases, shared: shared.into_iter().map(|(listing, _)| listing).collect() }
+        let shared = shared.into_iter().map(|(listing, _)| listing).collect();
+        Ok(Mnms2 { listings, cases, shared })
     }
 }
 
-/// Whether a subject of M&Ms-2 may also be in M&Ms: its pathology is NOR, HCM or LV.
+/// Whether a subject of M&Ms-2 may also be in M&Ms: its pathology is NOR, HCM or LV, or not told.
 pub fn may_be_in_mnms(listing: &Listing) -> bool {
-    listing.pathology.as_deref().is_some_and(|name| matches!(name, "NOR" | "HCM" | "LV"))
+    listing.pathology.as_deref().is_none_or(|name| matches!(name, "NOR" | "HCM" | "LV"))
 }
 
 impl Dataset for Mnms2 {
@@ -98,7 +112,7 @@ impl Dataset for Mnms2 {
 
     fn load(&self, index: usize) -> Result<Loaded> {
         let (listing, case) = (&self.listings[index], &self.cases[index]);
-        let mut remarks = Vec::new();
+        let mut remarks = Remarks::default();
         let (image, phases) = case.image(listing, &mut remarks)?;
         let mut labelled = Vec::new();
         for (n, (moment, name)) in MOMENTS.into_iter().enumerate() {
@@ -127,7 +141,7 @@ impl Case {
     fn image(
         &self,
         listing: &Listing,
-        remarks: &mut Vec<String>,
+        remarks: &mut Remarks,
     ) -> Result<(Volume, [Option<usize>; 2])> {
         let mut frames = Vec::new();
         for (image, _) in &self.frames {

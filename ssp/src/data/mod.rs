@@ -27,11 +27,13 @@ pub mod vendor;
 
 pub use acdc::{ACDC_LABELS, Acdc};
 pub use cohort::{Cohort, Member, PHANTOM, cache_folder};
-pub use dataset::{Dataset, Layout, Listing, Loaded, Source};
+pub(crate) use dataset::moments_of;
+pub use dataset::{Dataset, Layout, Listing, Loaded, Remarks, Source};
 pub use folder::Folder;
 pub use mnms::Mnms;
 pub use mnms2::{Mnms2, may_be_in_mnms};
 pub use motion::centre_of_motion;
+pub(crate) use open::holds_mnms_at;
 pub use open::{open, open_all};
 pub use orient::{Placement, SliceOrder};
 pub use phantom::{PhantomCohort, PhantomSettings};

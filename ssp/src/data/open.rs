@@ -54,6 +54,11 @@ pub(super) fn holds_mnms(found: &Found) -> bool {
     found.iter().any(|(layout, _)| *layout == Layout::Mnms)
 }
 
+/// Whether M&Ms lies in a folder.
+pub(crate) fn holds_mnms_at(path: &Path) -> bool {
+    find(path, &[]).is_ok_and(|found| holds_mnms(&found))
+}
+
 /// What lies in a folder, of data sets of these names only, such as mm1; none for all. There may be
 /// no such data set in a folder that holds others.
 ///
@@ -99,7 +104,7 @@ pub(super) fn list(found: Found, with_mnms: bool) -> Result<Vec<Box<dyn Dataset>
     }
     if !mnms2.is_empty() {
         let all = Mnms2::new(mnms2)?;
-        sets.push(Box::new(if with_mnms { all.without_shared() } else { all }));
+        sets.push(Box::new(if with_mnms { all.without_shared()? } else { all }));
     }
     for folder in of(Layout::Folder) {
         sets.push(Box::new(Folder::new(&folder)?));

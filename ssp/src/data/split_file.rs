@@ -76,11 +76,20 @@ impl SplitFile {
         if split.parts.is_empty() {
             return Err(Error::file(path, "is no split: it has neither train, valid nor test"));
         }
+        split.refuse_twice()?;
+        Ok(split)
+    }
+
+    /// The same of a file that says who trains, validates and tests, not whose labels are used.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and when it names only one of train and valid.
+    pub fn of_roles(path: &Path) -> Result<Self> {
+        let split = Self::read(path)?;
         if split.parts.contains_key("train") != split.parts.contains_key("valid") {
             let what = "names one of train and valid; give both, or neither to draw them";
             return Err(Error::file(path, what));
         }
-        split.refuse_twice()?;
         Ok(split)
     }
 

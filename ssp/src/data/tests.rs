@@ -126,7 +126,7 @@ fn mnms_believes_labels_over_its_table() {
     assert_eq!(moments(&loaded.subject), [(1, Moment::EndSystole), (3, Moment::EndDiastole)]);
     assert_eq!(Label::STRUCTURES.map(|label| count(&loaded.subject.frames[1], label)), [9, 8, 7]);
     assert!(
-        loaded.remarks.iter().any(|remark| remark.contains("ED 0, ES 9")),
+        loaded.remarks.notes.iter().any(|remark| remark.contains("ED 0, ES 9")),
         "{:?}",
         loaded.remarks
     );
@@ -166,8 +166,9 @@ fn mnms2_finds_its_frames_in_the_cine() {
     image(2).write(root.path().join("MnM/dataset/X/X_sa.nii.gz"));
     assert!(refusal(root.path()).contains("several data sets (M&Ms, M&Ms-2)"));
     let sets = open_all(root.path()).unwrap();
-    assert_eq!(sets[1].subjects().len(), 2, "the subject of pathology LV is left out");
-    assert_eq!(sets[1].left_out()[0].id, "001");
+    let ids = |listings: &[Listing]| listings.iter().map(|l| l.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(sets[1].subjects()), ["002"]);
+    assert_eq!(ids(sets[1].left_out()), ["001", "003"], "pathology LV, and not in the table");
 
     // As two folders, of one cohort or of two that are used together, and not by themselves.
     let [mnms, mnms2] = ["MnM", "MnM2"].map(|name| [root.path().join(name)]);
@@ -180,12 +181,70 @@ fn mnms2_finds_its_frames_in_the_cine() {
         cohort.left_out.len()
     };
     let none: (&[PathBuf], &[String]) = (&[], &[]);
-    assert_eq!(left_out(&[&mnms2[..], &mnms].concat(), all, none), 1);
-    assert_eq!(left_out(&mnms2, all, (&mnms, &[])), 1);
+    assert_eq!(left_out(&[&mnms2[..], &mnms].concat(), all, none), 2);
+    assert_eq!(left_out(&mnms2, all, (&mnms, &[])), 2);
     assert_eq!(left_out(&mnms2, all, none), 0);
     let mm2 = ["mm2".to_owned()];
     assert_eq!(left_out(&[root.path().into()], &mm2, none), 0);
     assert_eq!(left_out(&mnms2, all, (&mnms, &mm2)), 0);
+
+    // A table that is changed is read anew, and without one nobody can tell.
+    let file = root.path().join("MnM2/dataset_information.csv");
+    fs::write(&file, table.replace("2,TRI", "2,HCM")).unwrap();
+    assert_eq!(left_out(&mnms2, all, none), 0);
+    let cohort = Cohort::open(&mnms2, cache.path(), |_, _| {}).unwrap();
+    assert_eq!(cohort.cache.subject(1).pathology(), Some("HCM"));
+    fs::remove_file(file).unwrap();
+    let line = open_all(root.path()).err().unwrap().to_string();
+    assert!(line.contains("only a table of pathologies tells"), "{line}");
+}
+
+/// As nnU-Net has ACDC. Two frames of a patient, one in training and one in testing, would be a leak.
+#[test]
+fn numbered_frames_of_a_subject_stay_together() {
+    let root = tempfile::tempdir().unwrap();
+    let file = |name: &str| root.path().join(name);
+    for (phase, name, size) in [(3, "frame12", 4), (1, "frame01", 9), (2, "frame07", 6)] {
+        frame(phase, 5).write(file(&format!("images/patient001_{name}.nii.gz")));
+        labels(1, &[(0, 1, size)]).write(file(&format!("labels/patient001_{name}.nii.gz")));
+    }
+    frame(0, 1).write(file("images/patient002_frame01.nii.gz"));
+    let set = open(root.path()).unwrap();
+    let ids: Vec<_> = set.subjects().iter().map(|listing| listing.id.as_str()).collect();
+    assert_eq!(ids, ["patient001", "patient002_frame01"]);
+    let loaded = set.load(0).unwrap();
+    let expected = [(0, Moment::EndDiastole), (1, Moment::Other), (2, Moment::EndSystole)];
+    assert_eq!(moments(&loaded.subject), expected);
+    let warning = &loaded.remarks.warnings[0];
+    assert!(warning.contains("3 phases carry labels"), "{warning}");
+}
+
+/// Labels that another program saved with an axis the other way would be learnt mirrored.
+#[test]
+fn labels_that_run_otherwise_than_their_image_are_warned_of() {
+    let root = tempfile::tempdir().unwrap();
+    let file = |name: &str| root.path().join(name);
+    let place = |right: f32, x: f32| {
+        Some([[right, 0.0, 0.0, x], [0.0, 1.25, 0.0, -40.0], [0.0, 0.0, 10.0, 20.0]])
+    };
+    Draft { sform: place(-1.5, 30.0), ..image(2) }.write(file("images/a.nii"));
+    let drawn = labels(2, &[(0, 1, 40), (1, 1, 3)]);
+    let warnings = |sform| {
+        Draft { sform, ..drawn.clone() }.write(file("labels/a.nii"));
+        let cache = tempfile::tempdir().unwrap();
+        let cohort = Cohort::open(&[root.path().into()], cache.path(), |_, _| {}).unwrap();
+        cohort.warnings.into_iter().map(|(id, what)| format!("{id}: {what}")).collect::<Vec<_>>()
+    };
+    let stray = "a: phase 1 has 3 labelled voxels where another has 40: stray ones?";
+    assert_eq!(warnings(place(-1.5, 30.0)), [stray]);
+    let found = warnings(place(1.5, 22.5));
+    assert!(found[0].contains("axes of the labels run RAS, of the image LAS"), "{found:?}");
+    // A matrix without a place, and none, tell nothing.
+    assert_eq!(warnings(None), [stray]);
+    assert_eq!(
+        warnings(Some([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])),
+        [stray]
+    );
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Label maps in files against label maps in files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{FrameRow, Measured, Results, dice};
 use crate::data::anatomy::{Edges, ventricles_look_swapped};
+use crate::data::folder::PhaseName;
 use crate::data::nifti::LabelVolume;
-use crate::data::{ACDC_LABELS, CLASSES, Label, Moment, folder, nifti};
+use crate::data::{ACDC_LABELS, CLASSES, Label, Moment, folder, moments_of, nifti};
 use crate::{Error, Result};
 
 /// How a folder of label maps numbers the ventricles; 2 is myocardium in both.
@@ -51,12 +53,18 @@ pub struct Compared {
     pub predictions: Numbering,
     /// How the true labels are.
     pub labels: Numbering,
+    /// Pairs whose files tell of different orientations, and in what; they were compared as stored.
+    pub turned: Vec<String>,
 }
 
 /// Compares every label map in `labels` with that of the same name (or the same but for `_gt`) in
 /// `predictions`, in 3D and phase by phase; phases without any true label are left out. Where it is not
 /// given, the numbering of the labels is told by anatomy, and that of the predictions by which one agrees
 /// with them.
+///
+/// End-diastole and end-systole are told by names that end in `_ED` and `_ES`; of several phases, and of
+/// files of one subject that end in `_frame01` and so on, by the true labels: most of them are
+/// end-diastole, fewest end-systole.
 ///
 /// # Errors
 /// When a prediction is missing, or two maps differ in shape.
@@ -72,6 +80,7 @@ pub fn compare_folders(
     }
     let predicted = folder::volumes_in(predictions)?;
     let (mut names, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut turned = Vec::new();
     for path in &truths {
         let name = nifti::stem(path);
         // M&Ms and ACDC call the labels of an image by its name and `_gt`.
@@ -89,6 +98,10 @@ pub fn compare_folders(
             let what = format!("is {given:?} where {} is {wanted:?}", path.display());
             return Err(Error::file(found, what));
         }
+        if let Some([own, other]) = prediction.header.turned_against(&truth.header) {
+            let name = found.display();
+            turned.push(format!("{name}: its axes run {own}, those of the true labels {other}"));
+        }
         names.push(image.to_owned());
         ours.push(truth);
         theirs.push(prediction);
@@ -103,6 +116,7 @@ pub fn compare_folders(
         for ((name, truth), prediction) in names.iter().zip(&ours).zip(theirs) {
             results.frames.extend(frames(name, truth, prediction)?);
         }
+        name_moments(&mut results.frames);
         Ok(results)
     };
     let results = compare(&theirs)?;
@@ -114,11 +128,12 @@ pub fn compare_folders(
                 results: exchanged,
                 predictions: Numbering::Acdc,
                 labels: numbering,
+                turned,
             });
         }
     }
     let predictions = their_numbering.unwrap_or(Numbering::Study);
-    Ok(Compared { results, predictions, labels: numbering })
+    Ok(Compared { results, predictions, labels: numbering, turned })
 }
 
 /// Mean Dice of the two ventricles, whose numbers differ between data sets.
@@ -127,11 +142,42 @@ fn ventricles(results: &Results) -> f64 {
     (lv + rv) / 2.0
 }
 
+/// Names the moments of subjects of which several phases are there and no name tells.
+fn name_moments(frames: &mut [FrameRow]) {
+    let mut subjects: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, frame) in frames.iter().enumerate() {
+        subjects.entry(frame.subject.clone()).or_default().push(index);
+    }
+    for places in subjects.into_values() {
+        if places.iter().any(|&at| frames[at].moment != Moment::Other) {
+            continue;
+        }
+        // In voxels of one size, volumes are as numbers of voxels.
+        let size = |&at: &usize| {
+            let volumes = frames[at].measured.map(|measured| measured.true_ml);
+            volumes.map_or(0, |ml| (1e6 * ml.iter().sum::<f64>()).round() as usize)
+        };
+        let sizes: Vec<usize> = places.iter().map(size).collect();
+        for (at, moment) in places.into_iter().zip(moments_of(&sizes)) {
+            frames[at].moment = moment;
+        }
+    }
+}
+
 /// A row for each labelled phase.
 fn frames(name: &str, truth: &LabelVolume, prediction: &LabelVolume) -> Result<Vec<FrameRow>> {
     let [columns, rows, slices, phases] = truth.header.dims;
     let [along, down, between] = truth.header.spacing;
     let volume = (slices * rows * columns).max(1);
+    // A file of one phase may say which, and of whom.
+    let named = PhaseName::split(name).filter(|_| phases == 1);
+    let (subject, moment, first) = match named {
+        Some((subject, PhaseName::Frame(number))) => {
+            (subject, Moment::Other, number.saturating_sub(1) as usize)
+        }
+        Some((subject, named)) => (subject, named.moment(), 0),
+        None => (name, Moment::Other, 0),
+    };
     let mut found = Vec::new();
     let pairs = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
     for (phase, (truth, prediction)) in pairs.enumerate() {
@@ -140,9 +186,9 @@ fn frames(name: &str, truth: &LabelVolume, prediction: &LabelVolume) -> Result<V
         }
         let (size, spacing) = ([slices, rows, columns], [between, down, along]);
         found.push(FrameRow {
-            subject: name.to_owned(),
-            moment: Moment::Other,
-            phase,
+            subject: subject.to_owned(),
+            moment,
+            phase: first + phase,
             dice: dice(prediction, truth)?,
             measured: Some(Measured::of(prediction, truth, size, spacing)),
             vendor: None,

@@ -80,7 +80,26 @@ pub fn distance_table(rows: &[FrameRow]) -> Option<String> {
         }
         table.line(cells);
     }
-    Some(table.to_string())
+    Some(format!("{table}{}", missing(rows)))
+}
+
+/// In how many frames a structure has no distance, being predicted or true alone; nothing where there are
+/// none.
+fn missing(rows: &[FrameRow]) -> String {
+    let frames: Vec<&Measured> = rows.iter().filter_map(|row| row.measured.as_ref()).collect();
+    let lacking = (0..3).filter_map(|structure| {
+        let count = frames.iter().filter(|m| m.distances[structure].is_none()).count();
+        (count > 0).then(|| format!("{} in {count}", SCORES[structure]))
+    });
+    let lacking: Vec<String> = lacking.collect();
+    if lacking.is_empty() {
+        return String::new();
+    }
+    format!(
+        "no distance where a structure is missing: {} of {} frames\n",
+        lacking.join(", "),
+        frames.len()
+    )
 }
 
 type OfDistance = fn(&SurfaceDistance) -> f64;
@@ -285,6 +304,7 @@ mod tests {
         let all = text.lines().find(|line| line.starts_with("all")).unwrap();
         let cells: Vec<_> = all.split_whitespace().collect();
         assert_eq!(cells[1..8], ["4.0", "±", "1.0", "-", "10.0", "±", "0.0"]);
+        assert!(text.ends_with("no distance where a structure is missing: MYO in 2 of 2 frames\n"));
         let text = agreement_table(&crate::evaluate::functions(&rows)).unwrap();
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
         let cells = |name| line(name).split_whitespace().skip(2).collect::<Vec<_>>();

@@ -126,6 +126,11 @@ fn a_second_file_says_whose_labels_are_used() {
     assert!(line.contains("few.yaml: subject phantom0004 is in its train, and not"), "{line}");
     let line = desk.refusal(WHOLE, Some("train: [A1]\nvalid: []\ntest: [A2]"));
     assert!(line.contains("phantom0002 is in its test, and ") && line.contains("trains on it"));
+    // Who is held out stays so where the second file does not say.
+    for few in ["train: [A1]", "train: [A1]\nvalid: []\ntest: []"] {
+        let (roles, _) = desk.roles(WHOLE, Some(few)).unwrap();
+        assert_eq!((roles.labelled, roles.valid, roles.test), (ids(&[1]), ids(&[4]), ids(&[7, 8])));
+    }
     let line = desk.refusal(WHOLE, Some("test: [A4]"));
     assert!(line.contains("names no train"), "{line}");
     // A number of labelled subjects is drawn from those.

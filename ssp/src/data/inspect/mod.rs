@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::dataset::{Dataset, Layout, Listing, Loaded};
+use super::dataset::{Dataset, Layout, Listing, Loaded, Remarks};
 use super::folder::volumes_in;
 use super::nifti::{self, AffineFrom, Header};
 use super::open::open_all;
@@ -219,8 +219,10 @@ fn describe(loaded: Loaded) -> (Reading, Vec<Finding>) {
             FrameReport { phase: frame.phase, moment: frame.moment, voxels, millilitres }
         })
         .collect();
-    let notes = loaded.remarks.iter().map(|remark| Finding::new(Severity::Note, remark));
-    let findings = notes.chain(checks::of(&loaded.subject, &frames)).collect();
+    let Remarks { notes, warnings } = &loaded.remarks;
+    let notes = notes.iter().map(|note| Finding::new(Severity::Note, note));
+    let warnings = warnings.iter().map(|warning| Finding::new(Severity::Warning, warning));
+    let findings = notes.chain(warnings).chain(checks::of(&loaded.subject, &frames)).collect();
     let reading = Reading {
         shape: [stack.slices, stack.rows, stack.columns, stack.phases],
         spacing: stack.spacing,

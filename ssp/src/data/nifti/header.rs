@@ -77,6 +77,18 @@ impl Header {
         self.affine.as_ref().map(geometry::axis_codes)
     }
 
+    /// Where these axes run and those of another grid, where that is not the same; none where one of the
+    /// two does not tell, or tells it without a place, as a placeholder does.
+    pub fn turned_against(&self, other: &Header) -> Option<[String; 2]> {
+        let codes = |header: &Header| {
+            let affine = header.affine.as_ref()?;
+            let placed = affine.iter().any(|row| row[3] != 0.0);
+            placed.then(|| geometry::axis_codes(affine)[..3].to_owned())
+        };
+        let both = [codes(self)?, codes(other)?];
+        (both[0] != both[1]).then_some(both)
+    }
+
     pub(super) fn is_big_endian(&self) -> bool {
         self.raw.endianness == Endianness::Big
     }

@@ -91,6 +91,13 @@ pub fn is_volume_name(path: &Path) -> bool {
     name.ends_with(".nii") || name.ends_with(".hdr")
 }
 
+/// The files of a volume: itself and, where it is one half of a pair, the other.
+pub fn files_of(path: PathBuf) -> Vec<PathBuf> {
+    let other = [".hdr", ".img"].into_iter().find(|ending| has_ending(&path, ending));
+    let other = other.and_then(|own| partner(&path, if own == ".hdr" { ".img" } else { ".hdr" }));
+    std::iter::once(path).chain(other).collect()
+}
+
 /// A file's name without folder, `.gz`, and `.nii`, `.hdr` or `.img`.
 pub fn stem(path: &Path) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
