@@ -68,7 +68,7 @@ fn a_clear_difference_is_told_with_its_size() {
     said("| ES (unseen), labels of ED, all 36 |");
     said("| ES, labels of ED and ES, all 36 |");
     said("| Without less with augmentation, all 36 | scratch |");
-    said("- Labels of 8 validation subjects chose settings and the weights that were tested");
+    said("- Labels of 8 validation subjects chose settings and the weights that were tested;");
     said("- Pretraining centred its views on the hearts by the labels of all training subjects");
     said("| HD95, mm, all 36 | ");
     said("| LV EF, % points off, 5 | ");

@@ -1,10 +1,12 @@
 //! What is asked of a sweep, and the plan that it comes to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
+use crate::data::Cohort;
 use crate::data::vendor::letter;
 use crate::settings::published::Configs;
 use crate::settings::{Method, Preset, Settings, Subjects};
@@ -83,7 +85,7 @@ impl Ask {
             plan.seeds.extend(&there.seeds);
         }
         let mut plan = plan.settled()?;
-        plan.variants = self.variants(&plan, watcher)?;
+        plan.variants = self.variants(&plan, there, watcher)?;
         Ok(plan)
     }
 
@@ -212,7 +214,13 @@ impl Ask {
         Ok(candidates)
     }
 
-    fn variants(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<Variant>> {
+    /// Rows of other tables. Of a table that is there already, what is not said is as there.
+    fn variants(
+        &self,
+        plan: &Plan,
+        there: Option<&Plan>,
+        watcher: &dyn Watcher,
+    ) -> Result<Vec<Variant>> {
         if !self.vendors.is_empty() && !self.tables.contains(&Table::Vendors) {
             return Err(Error::Setting(
                 "--vendors names whose labels the table of vendors uses; ask for it with --tables vendors"
@@ -230,11 +238,16 @@ impl Ask {
                 "--table-counts {count}: not among --counts, beside whose cells the tables stand"
             )));
         }
+        let before =
+            |table| there.and_then(|there| there.variants.iter().find(|v| v.table == table));
         let variant = |table, name: &str, changes: &[&str]| Variant {
             table,
             name: name.to_owned(),
             changes: changes.iter().map(|&change| change.to_owned()).collect(),
-            counts: counts.clone(),
+            counts: match before(table).filter(|_| self.table_counts.is_empty()) {
+                Some(before) => before.counts.clone(),
+                None => counts.clone(),
+            },
         };
         let mut variants = Vec::new();
         for table in once(&self.tables) {
@@ -245,7 +258,11 @@ impl Ask {
                     variant(Table::Phases, "ES", &["finetune.phases=es"]),
                 ]),
                 Table::Vendors => {
-                    let names = self.vendor_names(plan, watcher)?;
+                    let named = before(Table::Vendors).filter(|_| self.vendors.is_empty());
+                    let names = match named {
+                        Some(before) => before.name.split('+').map(str::to_owned).collect(),
+                        None => self.vendor_names(plan, watcher)?,
+                    };
                     let change = format!("subjects.vendors={}", json!(names));
                     variants.push(variant(Table::Vendors, &names.join("+"), &[&change]));
                 }
@@ -260,23 +277,28 @@ impl Ask {
     /// The vendors whose labels are used.
     fn vendor_names(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<String>> {
         let wanted: Vec<String> = self.vendors.iter().map(|name| letter(name).to_owned()).collect();
-        let wanted = once(&wanted);
-        let (cohort, _) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
-        let named =
-            cohort.cache.subjects().filter_map(|s| s.vendor().map(|v| letter(v).to_owned()));
-        let mut names: Vec<String> = named.collect();
-        names.sort_unstable();
-        names.dedup();
-        if names.len() < 2 {
+        let mut wanted = once(&wanted);
+        wanted.sort_unstable();
+        let (cohort, test) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
+        let vendors = |cohort: &Cohort| -> BTreeSet<String> {
+            cohort.cache.subjects().filter_map(|s| Some(letter(s.vendor()?).to_owned())).collect()
+        };
+        let mut names: Vec<String> = vendors(&cohort).into_iter().collect();
+        let tested = vendors(test.as_ref().unwrap_or(&cohort));
+        let all: BTreeSet<&String> = names.iter().chain(&tested).collect();
+        if all.len() < 2 || names.is_empty() {
             return Err(Error::Data(format!(
                 "table vendors: {} tells of {} vendors, and it takes two at least; leave the table \
                  out",
                 cohort.source,
-                names.len()
+                all.len()
             )));
         }
         if wanted.is_empty() {
-            names.truncate(names.len().div_ceil(2));
+            // All of them where others test.
+            if tested.iter().all(|name| names.contains(name)) {
+                names.truncate(names.len().div_ceil(2));
+            }
             return Ok(names);
         }
         let refuse = |what: String| {
@@ -289,10 +311,10 @@ impl Ask {
         if let Some(name) = wanted.iter().find(|name| !names.contains(name)) {
             return refuse(format!("--vendors {name}: nobody is of it"));
         }
-        if wanted.len() == names.len() {
+        if tested.iter().all(|name| wanted.contains(name)) {
             let all = wanted.join(",");
             return refuse(format!(
-                "--vendors {all}: are all, and leave none to be tested on unseen"
+                "--vendors {all}: are all that test, and leave none to be tested on unseen"
             ));
         }
         Ok(wanted)

@@ -28,8 +28,8 @@ pub fn claim(sweep: &Path, name: &str) -> Result<Option<File>> {
         Err(TryLockError::Error(error)) => Err(Error::file(
             &path,
             format!(
-                "cannot be locked ({error}): processes on this file system cannot share a sweep; \
-                 give each a folder of its own"
+                "cannot be locked ({error}): a sweep needs locks, and this file system has none; name a \
+                 folder on another with --out"
             ),
         )),
     }

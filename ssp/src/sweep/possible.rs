@@ -63,6 +63,12 @@ fn refuse_impossible(plan: &Plan, watcher: &dyn Watcher) -> Result<Roles> {
                  subjects.valid_share, or choose among nothing (--as-given)",
             ));
         }
+        if roles.valid.is_empty() && !all.valid.is_empty() {
+            return Err(refuse(
+                "nobody is left to validate, and its weights would not be chosen as those beside it are; raise \
+                 subjects.valid_share",
+            ));
+        }
         if roles.test != all.test {
             return Err(refuse(
                 "its file of labelled subjects names other test subjects than the split, and cells \

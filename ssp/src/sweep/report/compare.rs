@@ -93,9 +93,10 @@ impl Comparison {
     }
 
     /// Whether p is low because most subjects go one way, while a few go so far the other way that the mean
-    /// does too.
+    /// does too, or may be nothing.
     pub fn is_of_two_minds(&self) -> bool {
-        self.corrected < CLEAR && self.mean * self.direction < 0.0
+        let open = self.interval.is_some_and(|[low, high]| low <= 0.0 && high >= 0.0);
+        self.corrected < CLEAR && (open || self.mean * self.direction < 0.0)
     }
 
     /// Whether seeds bear it out besides: what a training's luck gives moves all test subjects alike, so

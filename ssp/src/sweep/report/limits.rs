@@ -7,8 +7,7 @@ use super::level::{LEVEL, Level};
 use super::parts::Part;
 use super::statistics::{mean, smallest_p};
 use super::words::{listed, number, signed, title};
-use crate::data::PHANTOM;
-use crate::settings::{Centre, Method};
+use crate::settings::{Centre, Finetuning, Method};
 use crate::sweep::{Arm, Candidate, Results, Table};
 
 /// From so many on, seeds tell well how far trainings differ.
@@ -35,17 +34,29 @@ fn reach(results: &Results) -> Vec<String> {
     let pretrained = results.plan.arms.iter().any(|arm| arm.method != Method::Scratch);
     let shared = if pretrained { ", and one pretraining serves all cells of a method" } else { "" };
     said.push(format!(
-        "All cells test on the same {} of one split of one cohort{shared}. p and intervals take the trained \
-         networks as they are: they tell how sure a mean over such subjects is, not what another training, \
-         another pretraining, another split or another cohort would give.",
+        "All cells test on the same {} of one split of one cohort{shared}. p and intervals over subjects \
+         take the trained networks as they are: they tell how sure a mean over such subjects is, not what \
+         another training, another pretraining, another split or another cohort would give.",
         number(tested, "subject")
     ));
     if let Some(valid) = results.roles.as_ref().map(|roles| roles.valid.len()).filter(|n| *n > 0) {
-        said.push(format!(
-            "Labels of {} chose settings and the weights that were tested, in all cells; they are not among \
-             the labelled subjects that are counted.",
-            number(valid, "validation subject")
-        ));
+        let base =
+            |arm: &Arm| arm.candidates.first().map(|candidate| candidate.settings.finetune.clone());
+        let looked = |f: &Finetuning| f.validate_every > 0 || f.validate_steps > 0;
+        let tried = results.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
+        let looked = results.plan.arms.iter().filter_map(base).any(|finetune| looked(&finetune));
+        let what: Vec<String> = [(tried, "settings"), (looked, "the weights that were tested")]
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, what)| what.to_owned())
+            .collect();
+        if !what.is_empty() {
+            said.push(format!(
+                "Labels of {} chose {}; they are not among the labelled subjects that are counted.",
+                number(valid, "validation subject"),
+                listed(&what)
+            ));
+        }
     }
     let by_labels = |arm: &&Arm| {
         let centre = |candidate: &Candidate| candidate.settings.pretrain.centre == Centre::Labels;
@@ -61,7 +72,7 @@ fn reach(results: &Results) -> Vec<String> {
     }
     said.extend(growth_of(results));
     said.extend(devices(results));
-    if results.source.as_deref().is_some_and(|source| source.contains(PHANTOM)) {
+    if results.plan.data.is_empty() {
         said.push(
             "The cohort is drawn by the program: it tells how methods compare on drawn hearts, and \
              nothing of patients."
@@ -138,7 +149,7 @@ fn power(groups: &[&Group], parts: &[Part]) -> Vec<String> {
             families.len()
         ));
     }
-    if let Some(subjects) = fewest(&families).filter(|subjects| *subjects < FEW) {
+    if let Some(subjects) = fewest(&families).filter(|subjects| (2..FEW).contains(subjects)) {
         said.push(format!(
             "Bootstrap intervals of as few as {} are somewhat too narrow.",
             number(subjects, "subject")
@@ -157,7 +168,12 @@ fn smallest(families: &[&[Comparison]]) -> Option<String> {
     let (subjects, methods) = (fewest(families)?, families.iter().map(|f| f.len()).max()?);
     let least = smallest_p(subjects);
     let corrected = (least * methods as f64).min(1.0);
-    let none = if corrected >= CLEAR { ": with so few, no difference could be shown" } else { "" };
+    // Of the family that can show most.
+    let of = |family: &&[Comparison]| {
+        Some(smallest_p(family.iter().map(|c| c.subjects.len()).max()?) * family.len() as f64)
+    };
+    let best = families.iter().filter_map(of).fold(f64::INFINITY, f64::min);
+    let none = if best >= CLEAR { ": with so few, no difference could be shown" } else { "" };
     (corrected >= 1e-4).then(|| {
         format!(
             "a test of {} can give no p below {least:.4} ({corrected:.4} after correction for {}){none}.",
@@ -233,14 +249,15 @@ fn levels(comparisons: &Comparisons) -> Option<String> {
     }
     if !level.is_empty() {
         said.push(format!(
-            "Validation Dice of {} rose by less than {LEVEL} over the last quarter of fine-tuning, while \
-             learning rates fell: more steps may still change it",
+            "Validation Dice of {} rose by less than {LEVEL} over the last quarter of fine-tuning: more \
+             steps may still change it, the more so where learning rates fell",
             listed(&level)
         ));
     }
     if !unknown.is_empty() {
         said.push(format!(
-            "Whether {} had levelled off is not known: no validation Dice was taken over the last half",
+            "Whether {} had levelled off is not known: there were too few looks at validation subjects in the \
+             last half",
             listed(&unknown)
         ));
     }

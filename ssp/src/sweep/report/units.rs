@@ -10,7 +10,9 @@ use crate::sweep::{Done, Table};
 pub const WHAT: &str = "Mean over structures, frames and test subjects of the distance between predicted and \
     true surfaces (HD95: 95th percentile of the Hausdorff distance; ASSD: average symmetric surface distance), \
     and mean absolute difference between predicted and true ejection fractions. ± is the standard deviation \
-    over seeds. A structure that is missing in prediction or truth has no distance, and Dice 0.";
+    over seeds. A structure that only one of prediction and truth has is at no distance, and a \
+    ventricle that was not found at end-diastole has no ejection fraction: what fails so does not count here, and \
+    does in Dice.";
 
 /// A number that a cell comes to.
 pub struct Measure {

@@ -55,7 +55,7 @@ fn by_count(groups: &[&Group]) -> Vec<String> {
     let with = |counts: &[String]| format!(" with {} labelled subjects", listed(counts));
     let mut said = vec![headline(&compared)];
     said.extend(told(&compared, "scratch", &with));
-    if compared.iter().any(|(_, c)| !c.is_clear()) {
+    if open(&compared).is_some() {
         said.push(
             "Differences within these intervals are neither shown nor ruled out: an interval across 0 does \
              not show that methods are equal."
@@ -80,8 +80,8 @@ fn headline(compared: &[At]) -> String {
         ),
     };
     format!(
-        "{found}. Clear is what has a p below {CLEAR} over test subjects, after Holm's correction, and a \
-         95 % interval over seeds that leaves out 0."
+        "{found}. Clear is what has a p below {CLEAR} over test subjects, after Holm's correction, and 95 % \
+         intervals over subjects and over seeds that leave out 0."
     )
 }
 
@@ -109,8 +109,7 @@ fn of_part(part: &Part) -> Option<String> {
 
 /// Clear differences method by method, those that may be luck, and what the others leave open.
 fn told(compared: &[At], than: &str, places: &dyn Fn(&[String]) -> String) -> Vec<String> {
-    let mut said = Vec::new();
-    let mut luck = Vec::new();
+    let (mut said, mut luck, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for method in Method::ALL {
         for (way, ahead) in [("ahead of", true), ("behind", false)] {
             let of = |clear: bool| -> Vec<&At> {
@@ -127,18 +126,28 @@ fn told(compared: &[At], than: &str, places: &dyn Fn(&[String]) -> String) -> Ve
                     sizes(&clear)
                 ));
             }
-            let lucky = of(false);
-            if !lucky.is_empty() {
-                let places = places(&names(&lucky));
-                luck.push(format!("{} {way} {than}{places}", title(method)));
+            let (several, one): (Vec<&At>, Vec<&At>) =
+                of(false).into_iter().partition(|(_, c)| c.over_seeds.is_some());
+            for (found, kept) in [(several, &mut luck), (one, &mut single)] {
+                if !found.is_empty() {
+                    let (places, size) = (places(&names(&found)), size(&found));
+                    kept.push(format!("{} {way} {than}{places} ({size})", title(method)));
+                }
             }
         }
     }
+    let too = if said.is_empty() { "" } else { " too" };
     if !luck.is_empty() {
         said.push(format!(
-            "p was below {CLEAR} too for {}, but seeds do not bear this out: another training may come out \
+            "p was below {CLEAR}{too} for {}, but seeds do not bear this out: another training may come out \
              otherwise.",
             listed(&luck)
+        ));
+    }
+    if !single.is_empty() {
+        said.push(format!(
+            "p was below {CLEAR}{too} for {}; one seed cannot tell this from the luck of a training.",
+            listed(&single)
         ));
     }
     let torn: Vec<String> = compared
@@ -149,7 +158,7 @@ fn told(compared: &[At], than: &str, places: &dyn Fn(&[String]) -> String) -> Ve
     if !torn.is_empty() {
         said.push(format!(
             "For {} most test subjects went one way (p below {CLEAR}) and a few so far the other way that \
-             the mean did too: look at the single subjects.",
+             the mean did too, or may be nothing: look at the single subjects.",
             listed(&torn)
         ));
     }
@@ -169,12 +178,8 @@ fn sizes(compared: &[&At]) -> String {
         all.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])])
     };
     let several = compared.len() > 1;
+    let mut text = size(compared);
     let intervals = if several { "95 % intervals within" } else { "95 % interval" };
-    let mut text = match of(&|c| Some([c.mean.abs(); 2])) {
-        Some([low, high]) if several => format!("by {low:.3} to {high:.3} Dice"),
-        Some([size, _]) => format!("by {size:.3} Dice"),
-        None => String::new(),
-    };
     let p = compared.iter().map(|(_, c)| c.corrected).fold(0.0, f64::max);
     let (subjects, seeds) = (of(&|c| c.interval), of(&|c| c.over_seeds));
     if let (Some(subjects), Some(seeds)) = (subjects, seeds) {
@@ -187,6 +192,16 @@ fn sizes(compared: &[&At]) -> String {
         );
     }
     text
+}
+
+/// `by 0.028 to 0.040 Dice`.
+fn size(compared: &[&At]) -> String {
+    let sizes = || compared.iter().map(|(_, c)| c.mean.abs());
+    let (low, high) = (sizes().fold(f64::INFINITY, f64::min), sizes().fold(0.0, f64::max));
+    match compared.len() {
+        0 | 1 => format!("by {high:.3} Dice"),
+        _ => format!("by {low:.3} to {high:.3} Dice"),
+    }
 }
 
 /// What no p speaks of.

@@ -17,12 +17,17 @@ pub fn title(method: Method) -> &'static str {
 
 /// A p alone in its column: `0.012`, `< 0.001`.
 pub fn p(p: f64) -> String {
-    if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
+    if p < 0.001 { "< 0.001".into() } else { digits(p) }
 }
 
 /// A p in a sentence: `p = 0.012`, `p < 0.001`.
 pub fn p_in_words(p: f64) -> String {
-    if p < 0.001 { "p < 0.001".into() } else { format!("p = {p:.3}") }
+    if p < 0.001 { "p < 0.001".into() } else { format!("p = {}", digits(p)) }
+}
+
+/// Three places, and a fourth where it takes that to be on the right side of 0.05.
+fn digits(p: f64) -> String {
+    if (0.045..0.055).contains(&p) { format!("{p:.4}") } else { format!("{p:.3}") }
 }
 
 /// A difference: `+0.012`, `−0.003`; what rounds to nothing has no sign.
