@@ -168,7 +168,7 @@ pub fn volumes_in(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// Stems that may be of one subject, in order of the first of each: those that differ in nothing but the
 /// phase, named in the same way.
-fn groups(stems: &[String]) -> Vec<Vec<usize>> {
+pub(crate) fn groups(stems: &[String]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut places = HashMap::new();
     for (index, stem) in stems.iter().enumerate() {
@@ -187,7 +187,7 @@ fn groups(stems: &[String]) -> Vec<Vec<usize>> {
 }
 
 /// The phases of a group in order; none where they are not several, or two have one name.
-fn phases_of_one(stems: &[String], group: &[usize]) -> Option<Vec<(PhaseName, usize)>> {
+pub(crate) fn phases_of_one(stems: &[String], group: &[usize]) -> Option<Vec<(PhaseName, usize)>> {
     let named = |&index: &usize| Some((PhaseName::split(&stems[index])?.1, index));
     let mut phases: Vec<_> = group.iter().filter_map(named).collect();
     phases.sort_unstable();

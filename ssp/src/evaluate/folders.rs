@@ -111,10 +111,11 @@ pub fn compare_folders(
     theirs
         .iter_mut()
         .for_each(|map| their_numbering.unwrap_or(Numbering::Study).bring_to_ours(map));
+    let places = places(&names);
     let compare = |theirs: &[LabelVolume]| -> Result<Results> {
         let mut results = Results::default();
-        for ((name, truth), prediction) in names.iter().zip(&ours).zip(theirs) {
-            results.frames.extend(frames(name, truth, prediction)?);
+        for ((place, truth), prediction) in places.iter().zip(&ours).zip(theirs) {
+            results.frames.extend(frames(place, truth, prediction)?);
         }
         name_moments(&mut results.frames);
         Ok(results)
@@ -142,6 +143,35 @@ fn ventricles(results: &Results) -> f64 {
     (lv + rv) / 2.0
 }
 
+/// Whose a file is, and what of them.
+struct Place {
+    subject: String,
+    moment: Moment,
+    /// The phase of what comes first in it.
+    first: usize,
+}
+
+/// Of files by their names: as in a plain folder, files of one phase each may be of one subject.
+fn places(names: &[String]) -> Vec<Place> {
+    let alone = |name: &String| Place {
+        subject: name.clone(),
+        moment: PhaseName::split(name).map_or(Moment::Other, |(_, phase)| phase.moment()),
+        first: 0,
+    };
+    let mut places: Vec<Place> = names.iter().map(alone).collect();
+    for group in folder::groups(names) {
+        for (phase, index) in folder::phases_of_one(names, &group).into_iter().flatten() {
+            if let Some((id, _)) = PhaseName::split(&names[index]) {
+                places[index].subject = id.to_owned();
+            }
+            if let PhaseName::Frame(number) = phase {
+                places[index].first = number.saturating_sub(1) as usize;
+            }
+        }
+    }
+    places
+}
+
 /// Names the moments of subjects of which several phases are there and no name tells.
 fn name_moments(frames: &mut [FrameRow]) {
     let mut subjects: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -165,19 +195,13 @@ fn name_moments(frames: &mut [FrameRow]) {
 }
 
 /// A row for each labelled phase.
-fn frames(name: &str, truth: &LabelVolume, prediction: &LabelVolume) -> Result<Vec<FrameRow>> {
+fn frames(place: &Place, truth: &LabelVolume, prediction: &LabelVolume) -> Result<Vec<FrameRow>> {
     let [columns, rows, slices, phases] = truth.header.dims;
     let [along, down, between] = truth.header.spacing;
     let volume = (slices * rows * columns).max(1);
-    // A file of one phase may say which, and of whom.
-    let named = PhaseName::split(name).filter(|_| phases == 1);
-    let (subject, moment, first) = match named {
-        Some((subject, PhaseName::Frame(number))) => {
-            (subject, Moment::Other, number.saturating_sub(1) as usize)
-        }
-        Some((subject, named)) => (subject, named.moment(), 0),
-        None => (name, Moment::Other, 0),
-    };
+    let Place { subject, moment, first } = place;
+    // A name of one phase says nothing of several.
+    let moment = if phases == 1 { *moment } else { Moment::Other };
     let mut found = Vec::new();
     let pairs = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
     for (phase, (truth, prediction)) in pairs.enumerate() {
@@ -186,7 +210,7 @@ fn frames(name: &str, truth: &LabelVolume, prediction: &LabelVolume) -> Result<V
         }
         let (size, spacing) = ([slices, rows, columns], [between, down, along]);
         found.push(FrameRow {
-            subject: subject.to_owned(),
+            subject: subject.clone(),
             moment,
             phase: first + phase,
             dice: dice(prediction, truth)?,
@@ -196,4 +220,26 @@ fn frames(name: &str, truth: &LabelVolume, prediction: &LabelVolume) -> Result<V
         });
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_phase_each_are_of_one_subject() {
+        let names = ["p1_ED", "p1_ES", "p2_frame01", "p2_frame12", "p3_frame05", "p4"];
+        let names = names.map(str::to_owned);
+        let found: Vec<_> =
+            places(&names).into_iter().map(|p| (p.subject, p.moment, p.first)).collect();
+        let wanted = [
+            ("p1", Moment::EndDiastole, 0),
+            ("p1", Moment::EndSystole, 0),
+            ("p2", Moment::Other, 0),
+            ("p2", Moment::Other, 11),
+            ("p3_frame05", Moment::Other, 0),
+            ("p4", Moment::Other, 0),
+        ];
+        assert_eq!(found, wanted.map(|(name, moment, first)| (name.to_owned(), moment, first)));
+    }
 }
