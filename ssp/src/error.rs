@@ -52,10 +52,11 @@ impl Error {
         Error::Io { path: path.as_ref().to_path_buf(), source }
     }
 
-    /// Whether it is a run's own doing, so that another run may well end otherwise; a full disk or
-    /// memory that there is not are no run's doing.
+    /// Whether it is a run's own doing, so that another run may well end otherwise: one that asks for less
+    /// of a device's memory, too. A full disk or a device that fails are no run's doing.
     pub fn is_of_the_run(&self) -> bool {
         matches!(self, Error::Diverged { .. } | Error::Data(_) | Error::Setting(_))
+            || self.is_out_of_device_memory()
     }
 
     /// Whether a device has not the memory that was asked for.
@@ -71,5 +72,25 @@ impl Error {
     /// Content of `path` that cannot be used.
     pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         Error::File { path: path.as_ref().to_path_buf(), what: what.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_run_does_is_told_from_what_happens_to_it() {
+        let memory = || tensor::Error::DeviceMemory { device: "a GPU".into(), asked: 2, left: 1 };
+        let own = [
+            Error::Setting(String::new()),
+            Error::Tensor(memory()),
+            Error::Network(nn::Error::Tensor(memory())),
+        ];
+        assert!(own.iter().all(Error::is_of_the_run));
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let failed = tensor::Error::Device { device: "a GPU".into(), what: "it broke".into() };
+        let happened = [Error::io("sweep", full), Error::Tensor(failed)];
+        assert!(!happened.iter().any(Error::is_of_the_run));
     }
 }

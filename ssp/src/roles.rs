@@ -84,6 +84,15 @@ impl Roles {
     /// # Errors
     /// When it has not, or the file cannot be written.
     pub fn keep(&self, folder: &RunFolder) -> Result<()> {
+        self.refuse_others(folder)?;
+        write_json(&folder.split(), self)
+    }
+
+    /// Refuses a folder that was begun with other subjects.
+    ///
+    /// # Errors
+    /// When it was, or its file cannot be read.
+    pub fn refuse_others(&self, folder: &RunFolder) -> Result<()> {
         let path = folder.split();
         if path.exists() && read_json::<Roles>(&path)? != *self {
             return Err(Error::file(
@@ -91,7 +100,7 @@ impl Roles {
                 "names other subjects than there are now; name another folder with --out",
             ));
         }
-        write_json(&path, self)
+        Ok(())
     }
 
     /// The roles in the run that made a file of weights, where it still lies in that run's folder.

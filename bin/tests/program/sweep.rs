@@ -190,6 +190,13 @@ fn cells_that_cannot_be_compared_are_not_put_beside_each_other() {
     edit("\"phantom\": 8", "\"phantom\": 9");
     let line = desk.fail(&again, 1);
     assert!(line.contains("sweep/split.json: names other subjects"), "{line}");
+    // What is refused has added nothing, and can be known before.
+    let before = std::fs::read_to_string(desk.path("sweep/sweep.json")).unwrap();
+    for more in [&["--seeds", "5"][..], &["--seeds", "5", "--dry-run"]] {
+        let line = desk.fail(&[&again[..], more].concat(), 1);
+        assert!(line.contains("names other subjects"), "{line}");
+        assert_eq!(std::fs::read_to_string(desk.path("sweep/sweep.json")).unwrap(), before);
+    }
 }
 
 /// A cell that was begun goes on where its sweep is now.

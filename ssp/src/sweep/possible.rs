@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::cell::Cell;
+use super::cell::{Cell, Ending};
 use super::plan::{Plan, Subsets, Table};
-use super::protocol::Choice;
+use super::protocol::{Choice, Pretraining, choices};
 use crate::data::vendor::letter;
 use crate::data::{Cohort, Moment};
 use crate::roles::Roles;
+use crate::run::folder::RunFolder;
 use crate::settings::{Phases, Settings};
 use crate::study::{self, Parts};
 use crate::train::Watcher;
@@ -26,6 +27,11 @@ pub fn check(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<Plan> 
 pub(super) fn possible(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<(Plan, Roles)> {
     let plan = plan.beside(folder)?;
     let roles = refuse_impossible(&plan, watcher)?;
+    if Plan::is_in(folder) {
+        // Data that change under a sweep would change who tests.
+        roles.refuse_others(&RunFolder::new(folder))?;
+        refuse_mixture(folder, &plan)?;
+    }
     watcher.note(&plan.in_short());
     if Plan::is_in(folder) {
         let (before, now) = (Plan::read(folder)?.cells().len(), plan.cells().len());
@@ -34,6 +40,34 @@ pub(super) fn possible(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Res
         }
     }
     Ok((plan, roles))
+}
+
+/// Refuses to go on beside work that was done with other settings than those of the plan, or than
+/// those that are chosen now: somebody changed files, and nothing would be compared.
+fn refuse_mixture(folder: &Path, plan: &Plan) -> Result<()> {
+    let choices = choices(folder, plan)?;
+    for (arm, choice) in plan.arms.iter().zip(&choices) {
+        for (index, tried) in choice.candidates.iter().enumerate() {
+            let pretraining = Pretraining::of(arm, index);
+            if tried.pretrained.as_ref().is_some_and(Ending::is_done) {
+                pretraining.folder(folder).check(pretraining.settings())?;
+            }
+            if tried.trial.as_ref().is_some_and(|trial| trial.ending.is_done()) {
+                let settings =
+                    plan.settings_of(&Choice::cell(plan, arm.method), &tried.settings)?;
+                arm.trial_folder(folder, index).check(&settings)?;
+            }
+        }
+    }
+    for cell in plan.cells() {
+        let choice = choices.iter().find(|choice| choice.method == cell.method);
+        let chosen = choice.and_then(|c| c.chosen.map(|index| &c.candidates[index].settings));
+        let is_done = cell.record(folder)?.is_some_and(|record| record.ending.is_done());
+        if let (true, Some(chosen)) = (is_done, chosen) {
+            cell.folder(folder).check(&plan.settings_of(&cell, chosen)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Draws the roles of every cell before anything starts. Returns those of all cells, in which

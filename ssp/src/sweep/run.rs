@@ -12,7 +12,7 @@ use super::cell::{Cell, Ending, RECORD, Record, keep, read_if_there, remove};
 use super::claim::claim;
 use super::plan::{Arm, Candidate, Plan};
 use super::possible::possible;
-use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best, choices};
+use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best};
 use super::report;
 use crate::roles::Roles;
 use crate::run::files::look_anew;
@@ -77,9 +77,7 @@ pub fn run(
     }
     let plan = &plan;
     let sweep = Sweep { folder, plan, device, watcher };
-    // Data that change under a sweep would change who tests.
     roles.keep(&RunFolder::new(folder))?;
-    sweep.refuse_mixture()?;
     let all = plan.cells();
     let mine = || all.iter().enumerate().filter(|(index, _)| shard.has(*index));
     if retry {
@@ -130,35 +128,6 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Refuses to go on beside work that was done with other settings than those of the plan, or than
-    /// those that are chosen now: somebody changed files, and nothing would be compared.
-    fn refuse_mixture(&self) -> Result<()> {
-        let Sweep { folder, plan, .. } = *self;
-        let choices = choices(folder, plan)?;
-        for (arm, choice) in plan.arms.iter().zip(&choices) {
-            for (index, tried) in choice.candidates.iter().enumerate() {
-                let pretraining = Pretraining::of(arm, index);
-                if tried.pretrained.as_ref().is_some_and(Ending::is_done) {
-                    pretraining.folder(folder).check(pretraining.settings())?;
-                }
-                if tried.trial.as_ref().is_some_and(|trial| trial.ending.is_done()) {
-                    let settings =
-                        plan.settings_of(&Choice::cell(plan, arm.method), &tried.settings)?;
-                    arm.trial_folder(folder, index).check(&settings)?;
-                }
-            }
-        }
-        for cell in plan.cells() {
-            let choice = choices.iter().find(|choice| choice.method == cell.method);
-            let chosen = choice.and_then(|c| c.chosen.map(|index| &c.candidates[index].settings));
-            let is_done = cell.record(folder)?.is_some_and(|record| record.ending.is_done());
-            if let (true, Some(chosen)) = (is_done, chosen) {
-                cell.folder(folder).check(&plan.settings_of(&cell, chosen)?)?;
-            }
-        }
-        Ok(())
-    }
-
     fn job(&self, settings: &Settings, parts: Parts) -> Job {
         Job { device: self.device.clone(), ..self.plan.job(settings, parts) }
     }

@@ -331,6 +331,24 @@ fn a_sweep_may_be_added_to() {
     assert!(error.contains("another plan (variants.1.changes is"), "{error}");
 }
 
+/// A command that is given again, as a job that is handed in again, asks for what it asked for.
+#[test]
+fn tables_stay_beside_the_counts_that_they_began_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = |counts: Vec<Option<usize>>| {
+        let there = Plan::is_in(folder.path()).then(|| Plan::read(folder.path()).unwrap());
+        let ask = Ask { tables: vec![Table::Phases], ..ask(counts) };
+        ask.plan(there.as_ref(), &Quiet).unwrap().keep(folder.path()).unwrap()
+    };
+    let begun = more(vec![Some(2), Some(3)]);
+    assert_eq!(begun.variants[0].counts, [Some(3)]);
+    let grown = Ask { counts: vec![None], ..Ask::default() };
+    grown.plan(Some(&begun), &Quiet).unwrap().keep(folder.path()).unwrap();
+    let again = more(vec![Some(2), Some(3)]);
+    assert_eq!(again.counts, [Some(2), Some(3), None]);
+    assert!(again.variants.iter().all(|variant| variant.counts == [Some(3)]), "{again:?}");
+}
+
 /// The study's files of subsets lie beside its split.
 #[test]
 fn subsets_may_be_the_studys() {
