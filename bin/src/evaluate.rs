@@ -120,9 +120,9 @@ impl Evaluate {
                 let Compared { results, predictions, labels, turned } =
                     evaluate::compare_folders((predictions, theirs), (labels, ours))?;
                 if let Some(first) = turned.first() {
-                    let (count, all) = (turned.len(), results.frames.len());
+                    let count = turned.len();
                     eprintln!(
-                        "warning: {first}; voxels are compared as stored (so {count} of {all} pairs)"
+                        "warning: {first}; voxels are compared as stored (files like this: {count})"
                     );
                 }
                 tell("predictions", predictions);

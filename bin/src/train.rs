@@ -118,7 +118,9 @@ impl Train {
         let folder = outcome.folder.path().display();
         print(&format!("\nrun folder: {folder}\n"));
         if self.stage == StageName::Pretrain {
-            let again = next_stage(std::env::args().skip(1), &folder.to_string());
+            let arguments = std::env::args_os().skip(1);
+            let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+            let again = next_stage(arguments, &folder.to_string());
             print(&format!("to go on: cine {again}\n"));
         }
         Ok(ExitCode::SUCCESS)

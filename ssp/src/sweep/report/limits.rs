@@ -7,7 +7,7 @@ use super::level::{LEVEL, Level};
 use super::parts::Part;
 use super::statistics::{mean, smallest_p};
 use super::words::{listed, number, signed, title};
-use crate::settings::{Centre, Finetuning, Method};
+use crate::settings::{Centre, Method};
 use crate::sweep::{Arm, Candidate, Results, Table};
 
 /// From so many on, seeds tell well how far trainings differ.
@@ -40,11 +40,12 @@ fn reach(results: &Results) -> Vec<String> {
         number(tested, "subject")
     ));
     if let Some(valid) = results.roles.as_ref().map(|roles| roles.valid.len()).filter(|n| *n > 0) {
-        let base =
-            |arm: &Arm| arm.candidates.first().map(|candidate| candidate.settings.finetune.clone());
-        let looked = |f: &Finetuning| f.validate_every > 0 || f.validate_steps > 0;
         let tried = results.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
-        let looked = results.plan.arms.iter().filter_map(base).any(|finetune| looked(&finetune));
+        let mut all = results.plan.arms.iter().flat_map(|arm| &arm.candidates);
+        let looked = all.any(|candidate| {
+            let finetune = &candidate.settings.finetune;
+            finetune.validate_every > 0 || finetune.validate_steps > 0
+        });
         let what: Vec<String> = [(tried, "settings"), (looked, "the weights that were tested")]
             .into_iter()
             .filter(|(is, _)| *is)
