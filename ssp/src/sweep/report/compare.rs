@@ -251,3 +251,33 @@ pub fn corrected(mut comparisons: Vec<Comparison>) -> Vec<Comparison> {
     comparisons.iter_mut().zip(all).for_each(|(comparison, p)| comparison.corrected = p);
     comparisons
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clear_difference_has_a_low_p_and_both_intervals_beyond_0() {
+        let clear = Comparison {
+            method: Method::Mim,
+            seeds: vec![0.02, 0.03],
+            over_seeds: Some([0.01, 0.04]),
+            subjects: vec![0.02, 0.03],
+            mean: 0.025,
+            interval: Some([0.02, 0.03]),
+            direction: 1.0,
+            p: 0.001,
+            corrected: 0.004,
+        };
+        assert!(clear.is_clear() && !clear.is_of_two_minds());
+        let torn = [
+            Comparison { interval: Some([-0.004, 0.03]), ..clear.clone() },
+            Comparison { direction: -1.0, ..clear.clone() },
+        ];
+        assert!(torn.iter().all(|c| c.is_of_two_minds() && !c.is_clear_of_networks()));
+        let luck = Comparison { over_seeds: Some([-0.01, 0.06]), ..clear.clone() };
+        assert!(luck.is_clear_of_networks() && !luck.is_clear());
+        let open = Comparison { corrected: 0.06, ..clear };
+        assert!(!open.is_clear_of_networks() && !open.is_of_two_minds());
+    }
+}
