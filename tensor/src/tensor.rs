@@ -26,9 +26,10 @@ struct Inner {
     wants_gradient: bool,
 }
 
+/// Memory is counted apart from the tensor, so that tensors of several shapes can share it.
 enum Value {
-    Dense(Buffer),
-    Deferred { recipe: Box<dyn Deferred>, computed: OnceLock<Buffer> },
+    Dense(Arc<Buffer>),
+    Deferred { recipe: Box<dyn Deferred>, computed: OnceLock<Arc<Buffer>> },
 }
 
 /// A value that is computed where it is read.
@@ -90,7 +91,7 @@ impl Tensor {
         let shape = shape.into();
         let due = shape.elements() * dtype.bytes();
         assert_eq!(buffer.bytes(), due, "buffer and shape {shape} of {dtype}");
-        Self::new(shape, dtype, Value::Dense(buffer))
+        Self::new(shape, dtype, Value::Dense(Arc::new(buffer)))
     }
 
     /// A tensor that is computed where it is read.
@@ -200,7 +201,7 @@ impl Tensor {
     }
 
     /// The memory of its values. A deferred value is computed now, and kept.
-    fn value(&self) -> Result<&Buffer> {
+    fn value(&self) -> Result<&Arc<Buffer>> {
         match &self.0.value {
             Value::Dense(buffer) => Ok(buffer),
             Value::Deferred { computed, .. } if computed.get().is_some() => {
@@ -210,9 +211,38 @@ impl Tensor {
                 let buffer = recipe.compute()?;
                 let bytes = self.0.shape.elements() * self.0.dtype.bytes();
                 assert_eq!(buffer.bytes(), bytes, "memory of a deferred {} tensor", self.0.shape);
-                Ok(computed.get_or_init(|| buffer))
+                Ok(computed.get_or_init(|| Arc::new(buffer)))
             }
         }
+    }
+
+    /// The same values in the same memory under another shape, off the tape. A deferred value is
+    /// computed now, and kept.
+    ///
+    /// This is what [`kernels::reshape`] stands on, which is also on the tape.
+    ///
+    /// ```
+    /// # fn main() -> tensor::Result<()> {
+    /// let x = tensor::Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3])?;
+    /// let rows = x.with_shape([3, 2])?;
+    /// assert_eq!(rows.data::<f32>().as_ptr(), x.data::<f32>().as_ptr());
+    /// assert!(x.with_shape([4]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`kernels::reshape`]: ../kernels/reshape/index.html
+    ///
+    /// # Errors
+    /// When the new shape has another number of elements, or a device fails to compute a deferred
+    /// value.
+    pub fn with_shape(&self, shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        if shape.elements() != self.0.shape.elements() {
+            let what = format!("{} does not have as many elements as {shape}", self.0.shape);
+            return Err(Error::shape("reshape", what));
+        }
+        Ok(Self::new(shape, self.0.dtype, Value::Dense(self.value()?.clone())))
     }
 
     /// Where its values begin in the memory of its device; for kernels. A deferred value is computed
@@ -282,7 +312,9 @@ impl Tensor {
     /// When the device has no more memory, or fails.
     pub fn into_memory(self) -> Result<Buffer> {
         match Arc::try_unwrap(self.0) {
-            Ok(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
+            Ok(Inner { value: Value::Dense(buffer), .. }) => {
+                Arc::try_unwrap(buffer).or_else(|shared| shared.copied_to(&shared.device()))
+            }
             Ok(inner) => Tensor(Arc::new(inner)).copied(),
             Err(shared) => Tensor(shared).copied(),
         }
@@ -294,14 +326,17 @@ impl Tensor {
     /// # Errors
     /// When the device has no more memory, or fails.
     pub fn memory_mut(&mut self) -> Result<&mut Buffer> {
-        let own = Arc::get_mut(&mut self.0)
-            .is_some_and(|inner| matches!(inner.value, Value::Dense(_)) && !inner.wants_gradient);
-        if !own {
+        if self.0.wants_gradient || self.own_buffer().is_none() {
             *self = Self::over(self.copied()?, self.0.shape, self.0.dtype);
         }
+        Ok(self.own_buffer().expect("a copy of one's own"))
+    }
+
+    /// The memory, if no other tensor uses it and it is not deferred.
+    fn own_buffer(&mut self) -> Option<&mut Buffer> {
         match Arc::get_mut(&mut self.0) {
-            Some(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
-            _ => unreachable!("a copy of one's own"),
+            Some(Inner { value: Value::Dense(buffer), .. }) => Arc::get_mut(buffer),
+            _ => None,
         }
     }
 
@@ -315,9 +350,9 @@ impl Tensor {
             let what = format!("{from:?} does not fit {self:?}");
             return Err(Error::shape("refill", what));
         }
-        match Arc::get_mut(&mut self.0) {
-            Some(Inner { value: Value::Dense(buffer), .. }) => buffer.copy_from(from.value()?),
-            _ => Err(Error::value("refill", format!("{self:?} is held elsewhere too"))),
+        match self.own_buffer() {
+            Some(buffer) => buffer.copy_from(from.value()?),
+            None => Err(Error::value("refill", format!("{self:?} is held elsewhere too"))),
         }
     }
 
@@ -417,5 +452,18 @@ mod tests {
         let address = kept.data::<f32>().as_ptr();
         assert_ne!(tensor.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
         assert_eq!(kept.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
+    }
+
+    #[test]
+    fn a_tensor_of_another_shape_shares_memory_until_either_is_written() {
+        let mut tensor = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap();
+        let column = tensor.with_shape([2, 1]).unwrap();
+        assert_eq!(column.data::<f32>().as_ptr(), tensor.data::<f32>().as_ptr());
+        tensor.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 7.0;
+        assert_eq!(tensor.data::<f32>(), [7.0, 2.0]);
+        assert_eq!(column.data::<f32>(), [1.0, 2.0]);
+        // The column is alone now, and keeps its memory.
+        let address = column.data::<f32>().as_ptr();
+        assert_eq!(column.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
     }
 }

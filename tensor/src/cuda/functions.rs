@@ -34,14 +34,22 @@ pub struct Module {
     pub kernels: Vec<String>,
 }
 
-/// What the driver calls something of its own.
+/// A handle of the CUDA driver: a raw pointer that only the driver dereferences. Which threads may
+/// use it depends on what it names, so each type has its own `Send` and `Sync`.
 #[derive(Clone, Copy)]
 pub struct Handle<T>(pub T);
 
-// SAFETY: the driver's handles are plain names, good in any thread that has the context.
-unsafe impl<T> Send for Handle<T> {}
+// SAFETY: a loaded module never changes, and the driver takes it from any thread that has its context.
+unsafe impl Send for Handle<sys::CUmodule> {}
+// SAFETY: as above, also from several threads at once.
+unsafe impl Sync for Handle<sys::CUmodule> {}
+// SAFETY: as a module, of which a function is a part.
+unsafe impl Send for Handle<sys::CUfunction> {}
 // SAFETY: as above.
-unsafe impl<T> Sync for Handle<T> {}
+unsafe impl Sync for Handle<sys::CUfunction> {}
+// SAFETY: any thread that has its context may launch an executable graph. It is not `Sync`: the
+// driver does not order two threads that use the same graph.
+unsafe impl Send for Handle<sys::CUgraphExec> {}
 
 /// All kernels loaded so far.
 ///
@@ -96,7 +104,7 @@ mod tests {
     fn a_kernel_is_told_from_its_specialisations() {
         let functions = Functions::default();
         let program = sum_program(DType::F32);
-        let handle = Handle(ptr::null_mut());
+        let handle = Handle::<sys::CUfunction>(ptr::null_mut());
         let (kernel, parameters) = ("sum".to_owned(), Some(3));
         functions.add(Function { handle, program: program.clone(), kernel, parameters });
         assert!(functions.find(&sum_program(DType::F32), "sum").is_some());
