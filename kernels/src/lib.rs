@@ -5,6 +5,7 @@
 //! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
 
 pub mod batch_norm;
+pub mod broadcast;
 pub mod cast;
 pub mod check;
 pub mod concat;
@@ -13,6 +14,7 @@ pub mod conv_transpose2d;
 pub mod dice_ce;
 pub mod dino_loss;
 pub mod elementwise;
+pub mod expand;
 mod exponential;
 pub mod gelu;
 mod gpu;
@@ -22,19 +24,31 @@ pub mod l2_normalise;
 pub mod leaky_relu;
 pub mod linear;
 pub mod masked_error;
+pub mod matmul;
 mod matrix;
 pub mod moving_average;
 pub mod nt_xent;
 pub mod patch_mask;
+pub mod permute;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
+pub mod reshape;
 pub mod sgd;
 pub mod simd;
 pub mod softmax;
+mod strided;
+pub mod sum_axes;
 mod taps;
 pub mod views;
 pub mod weight_norm;
+
+pub use broadcast::{add, mul, sub};
+pub use expand::expand;
+pub use matmul::matmul;
+pub use permute::{permute, transpose};
+pub use reshape::reshape;
+pub use sum_axes::{mean_axes, sum_axes};
 
 use check::Operation;
 use tensor::DType;
@@ -47,6 +61,8 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random)
                 .on_gpu(batch_norm::cuda::programs)
                 .mixed(),
+            Operation::new("broadcast", broadcast::check::awkward, broadcast::check::random)
+                .on_gpu(broadcast::programs),
             Operation::new("cast", cast::check::awkward, cast::check::random)
                 .on_gpu(cast::cuda::programs)
                 .mixed(),
@@ -72,6 +88,10 @@ pub fn registry() -> &'static [Operation] {
                 .on_gpu(dino_loss::cuda::programs),
             Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
                 .on_gpu(elementwise::cuda::programs),
+            Operation::new("expand", expand::check::awkward, expand::check::random)
+                .on_gpu(expand::programs)
+                .with_large(expand::check::large)
+                .mixed(),
             Operation::new("gelu", gelu::check::awkward, gelu::check::random)
                 .on_gpu(gelu::cuda::programs)
                 .mixed(),
@@ -98,6 +118,10 @@ pub fn registry() -> &'static [Operation] {
             )
             .on_gpu(masked_error::cuda::programs)
             .mixed(),
+            Operation::new("matmul", matmul::check::awkward, matmul::check::random)
+                .on_gpu(matmul::programs)
+                .with_large(matmul::check::large)
+                .mixed(),
             Operation::new(
                 "moving_average",
                 moving_average::check::awkward,
@@ -109,17 +133,29 @@ pub fn registry() -> &'static [Operation] {
             Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random)
                 .on_gpu(patch_mask::cuda::programs)
                 .mixed(),
+            Operation::new("permute", permute::check::awkward, permute::check::random)
+                .on_gpu(permute::programs)
+                .with_large(permute::check::large)
+                .mixed(),
             Operation::new("pool", pool::check::awkward, pool::check::random)
                 .on_gpu(pool::cuda::programs)
                 .mixed(),
             Operation::new("reduce", reduce::check::awkward, reduce::check::random)
                 .on_gpu(reduce::cuda::programs),
+            // No kernels of its own: nothing is computed.
+            Operation::new("reshape", reshape::check::awkward, reshape::check::random)
+                .on_gpu(|_| vec![])
+                .mixed(),
             Operation::new("resample", resample::check::awkward, resample::check::random)
                 .on_gpu(resample::cuda::programs),
             Operation::new("sgd", sgd::check::awkward, sgd::check::random)
                 .on_gpu(sgd::cuda::programs),
             Operation::new("softmax", softmax::check::awkward, softmax::check::random)
                 .on_gpu(softmax::cuda::programs),
+            Operation::new("sum_axes", sum_axes::check::awkward, sum_axes::check::random)
+                .on_gpu(sum_axes::cuda::programs)
+                .with_large(sum_axes::check::large)
+                .mixed(),
             Operation::new("views", views::check::awkward, views::check::random)
                 .on_gpu(views::cuda::programs),
             Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random)

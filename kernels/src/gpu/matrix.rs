@@ -10,7 +10,7 @@ pub(crate) const MATRIX: &[Source] = &[
 ];
 
 /// Rows and columns of the result that a block computes.
-const TILE: usize = 64;
+pub(crate) const TILE: usize = 64;
 
 /// A matrix that lies somewhere, row by row or column by column.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ pub fn sum<T: Float>(values: &[T]) -> f64 {
     partial.iter().sum()
 }
 
-fn sum_of_chunk<T: Float>(values: &[T]) -> f64 {
+pub fn sum_of_chunk<T: Float>(values: &[T]) -> f64 {
     let mut sums = [0.0; LANES];
     let (whole, rest) = values.as_chunks::<LANES>();
     for values in whole {

@@ -1,7 +1,7 @@
 //! Sums and means over all elements.
 
 pub mod check;
-mod cpu;
+pub(crate) mod cpu;
 pub(crate) mod cuda;
 
 use tensor::{DType, Error, Result, Shape, Tensor, same_device, with_device};
