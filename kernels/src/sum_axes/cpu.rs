@@ -27,7 +27,7 @@ pub fn sum<T: Float>(x: &Tensor, sum: &Sum) -> Tensor {
     }
     Tensor::build::<T>(*shape, |out| {
         out.par_iter_mut().with_min_len(COLUMNS).enumerate().for_each(|(output, out)| {
-            let sums = partial[output..].iter().step_by(outputs);
+            let sums = partial.iter().skip(output).step_by(outputs);
             *out = T::from_f64(scale * sums.sum::<f64>());
         });
     })
