@@ -13,7 +13,7 @@ pub fn awkward() -> Vec<Case> {
         case([3].into(), [4, 3].into()),
         case([2, 1, 3].into(), [2, 4, 3].into()),
         case([2, 1].into(), [2, 5].into()),
-        case([1, 2, 1, 3, 1].into(), [2, 2, 3, 2, 3, 2].into()),
+        case([1, 2, 1, 3, 1].into(), [2, 2, 2, 3, 3, 2].into()),
         case([2, 3].into(), [2, 3].into()),
     ]
 }
