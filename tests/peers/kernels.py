@@ -107,6 +107,34 @@ def elementwise(draw, s, name):
     return [draw.image(*s["shape"]) for _ in range(2)], torch.add
 
 
+def reshape(draw, s, name):
+    return [draw.normal(*s["shape"])], lambda x: x.view(x.shape[0], -1, x.shape[3])
+
+
+def permute(draw, s, name):
+    """Contiguous in memory afterwards, as ours is."""
+    return [draw.normal(*s["shape"])], lambda x: x.permute(0, 3, 1, 2).contiguous()
+
+
+def expand(draw, s, name):
+    return [draw.normal(s["shape"][3])], lambda x: x.expand(s["shape"]).contiguous()
+
+
+def sum_axes(draw, s, name):
+    return [draw.normal(*s["shape"])], lambda x: x.sum(s["axes"])
+
+
+def broadcast(draw, s, name):
+    """In float32, as ours is beside features in bf16."""
+    shape = s["shape"]
+    tensors = [draw.normal(*size, dtype=torch.float32) for size in ([shape[3]], shape)]
+    return tensors, torch.add
+
+
+def matmul(draw, s, name):
+    return [draw.normal(s["rows"], s["inner"]), draw.normal(s["inner"], s["columns"])], torch.matmul
+
+
 def dice_ce(draw, s, name):
     """Losses are computed in float32, as under autocast."""
     classes, scales = s["classes"], s["scales"]
@@ -202,15 +230,16 @@ def moving_average(draw, s, name):
 
 
 OPERATIONS = {
-    "batch_norm": batch_norm, "cast": cast, "concat": concat, "conv2d": conv2d,
-    "conv_transpose2d": conv_transpose2d, "dice_ce": dice_ce, "dino_loss": dino_loss,
-    "elementwise": elementwise, "gelu": of_shape(F.gelu),
+    "batch_norm": batch_norm, "broadcast": broadcast, "cast": cast, "concat": concat,
+    "conv2d": conv2d, "conv_transpose2d": conv_transpose2d, "dice_ce": dice_ce,
+    "dino_loss": dino_loss, "elementwise": elementwise, "expand": expand, "gelu": of_shape(F.gelu),
     "l2_normalise": of_shape(lambda x: F.normalize(x.float(), dim=1)),
     "leaky_relu": of_shape(F.relu), "linear": linear, "masked_error": masked_error,
-    "moving_average": moving_average, "nt_xent": nt_xent,
+    "matmul": matmul, "moving_average": moving_average, "nt_xent": nt_xent, "permute": permute,
     "pool": of_shape(lambda x: x.mean((2, 3)), image=True),
-    "reduce": of_shape(torch.mean, image=True), "resample": resample, "sgd": sgd,
-    "softmax": of_shape(lambda x: x.softmax(1), image=True), "weight_norm": weight_norm,
+    "reduce": of_shape(torch.mean, image=True), "resample": resample, "reshape": reshape, "sgd": sgd,
+    "softmax": of_shape(lambda x: x.softmax(1), image=True), "sum_axes": sum_axes,
+    "weight_norm": weight_norm,
 }
 
 

@@ -2,6 +2,7 @@
 //! that the operation reads and writes once, and twice where the operation cannot know what to do
 //! with a value before it has seen all of them.
 
+mod algebra;
 mod convolution;
 mod head;
 mod loss;
@@ -30,6 +31,7 @@ pub(super) fn all(network: &Network, dtypes: Dtypes) -> Vec<Case> {
 fn built(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     let mut cases = convolution::cases(network, dtypes);
     cases.extend(rest::cases(network, dtypes));
+    cases.extend(algebra::cases(network, dtypes));
     cases.extend(head::cases(network, dtypes));
     cases.extend(loss::cases(network, dtypes));
     cases.extend(update::cases(network, dtypes));
