@@ -1,0 +1,264 @@
+//! `--set key=value`.
+
+use serde_json::Value;
+
+use super::{Method, Settings, keys, published, views};
+use crate::{Error, Result};
+
+impl Settings {
+    /// Sets values by their paths, as `--set` gives them, such as `finetune.epochs=80`, and checks
+    /// what they come to together.
+    ///
+    /// # Errors
+    /// When there is no such key (the nearest is named), or a value does not fit it or the others.
+    pub fn apply(&mut self, assignments: &[String]) -> Result<()> {
+        self.change(assignments)?;
+        self.check()
+    }
+
+    /// The same, unchecked.
+    pub(super) fn change(&mut self, assignments: &[String]) -> Result<()> {
+        assignments.iter().try_for_each(|assignment| self.set(assignment))
+    }
+
+    fn set(&mut self, assignment: &str) -> Result<()> {
+        let Some((key, value)) = assignment.split_once('=') else {
+            return Err(Error::Setting(format!(
+                "--set {assignment}: not key=value; for example --set finetune.epochs=80"
+            )));
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let mut tree = self.to_value()?;
+        views::begin(&mut tree, key);
+        let leaves = leaves(&tree);
+        // A chance with its range can be set as a whole.
+        let whole = keys().iter().any(|whole| whole.path == key);
+        let resolved = if whole { Ok(key.to_owned()) } else { resolve(key, &leaves) };
+        let (key, parsed) = &match resolved {
+            Ok(key) => (key, parse(value)),
+            Err(unknown) => match published::assign(self.method, &tree, key, value)? {
+                Some(found) => found,
+                None => return Err(Error::Setting(unknown.told(key, &leaves, self.method))),
+            },
+        };
+        if let "method" | "preset" | "seed" | "labelled" = key.as_str() {
+            return Err(Error::Setting(format!("{key} is not for --set; use --{key}")));
+        }
+        let place = key.split('.').try_fold(&mut tree, |node, part| node.get_mut(part));
+        let Some(place) = place else {
+            return Err(Error::Setting(format!("there is no setting {key}")));
+        };
+        let before = place.clone();
+        // A list of one needs no brackets.
+        let one = place.is_array() && !parsed.is_array() && !parsed.is_null();
+        *place = if one { Value::Array(vec![parsed.clone()]) } else { parsed.clone() };
+        *self = serde_json::from_value(tree).map_err(|error| {
+            let meaning = meaning(key).map_or(String::new(), |m| format!(" ({m})"));
+            let what = refusal(&before, &error);
+            Error::Setting(format!("{key}={value}: {what}{meaning}"))
+        })?;
+        Ok(())
+    }
+}
+
+/// Why a setting that has a value cannot have another, without the deserialiser's names of types.
+pub(super) fn refusal(has: &Value, error: &serde_json::Error) -> String {
+    let error = error.to_string();
+    // What takes a number may take names as well.
+    if error.starts_with("data did not match any variant") {
+        return "takes no such value".into();
+    }
+    takes(has).unwrap_or(error)
+}
+
+/// What a setting takes, by the value that it has; none where that does not tell.
+fn takes(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(_) => Some("takes true or false".into()),
+        Value::Number(number) if number.is_f64() => {
+            Some(format!("takes a number, such as {number}"))
+        }
+        Value::Number(number) => {
+            Some(format!("takes a whole number, 0 or above, such as {number}"))
+        }
+        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_number) => {
+            let listed: Vec<String> = items.iter().map(Value::to_string).collect();
+            Some(format!("takes numbers, such as {}", listed.join(",")))
+        }
+        _ => None,
+    }
+}
+
+/// What a key means.
+pub(super) fn meaning(key: &str) -> Option<String> {
+    let covers =
+        |path: &str| key.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('.'));
+    keys().into_iter().find(|k| covers(&k.path)).map(|k| k.meaning)
+}
+
+/// A value as written on the command line: JSON where it is, else text.
+fn parse(text: &str) -> Value {
+    if let Ok(value) = serde_json::from_str(text) {
+        return value;
+    }
+    // A list without brackets: 16,32,64 or mm1,mm2.
+    if text.contains(',') {
+        return Value::Array(text.split(',').map(|item| parse(item.trim())).collect());
+    }
+    match text {
+        "none" | "None" => Value::Null,
+        // Numbers that JSON spells otherwise: .5, 1., +1e-4.
+        text => match text.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text.to_owned()),
+        },
+    }
+}
+
+/// The paths of all values of a tree; lists are values.
+pub(super) fn leaves(tree: &Value) -> Vec<String> {
+    let Value::Object(map) = tree else { return vec![String::new()] };
+    let mut paths = Vec::new();
+    for (key, value) in map {
+        for rest in leaves(value) {
+            paths.push(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") });
+        }
+    }
+    paths
+}
+
+/// The full path of a key, of which parts may be left out where no other key fits:
+/// `finetune.epochs` for `finetune.optimisation.epochs`.
+fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, Unresolved> {
+    if keys.iter().any(|k| k == key) {
+        return Ok(key.to_owned());
+    }
+    let fits = |full: &&String| {
+        let mut parts = full.split('.');
+        full.rsplit('.').next() == key.rsplit('.').next()
+            && key.split('.').all(|wanted| parts.any(|part| part == wanted))
+    };
+    match keys.iter().filter(fits).collect::<Vec<_>>().as_slice() {
+        [one] => Ok((*one).clone()),
+        [first, second, ..] => Err(Unresolved::Two((*first).clone(), (*second).clone())),
+        [] => Err(Unresolved::None),
+    }
+}
+
+/// Why a key is none of the house's.
+enum Unresolved {
+    None,
+    Two(String, String),
+}
+
+impl Unresolved {
+    /// What to say of a key that is no published one either.
+    fn told(self, key: &str, keys: &[String], method: Method) -> String {
+        if let Unresolved::Two(first, second) = self {
+            return format!("{key} could be {first} or {second}; name one");
+        }
+        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+        // The first and the last part say what is meant; what lies between may be left out.
+        let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+        let distance = |k: &&str| {
+            2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
+        };
+        let published = published::all_keys(method);
+        let all = keys.iter().map(String::as_str).chain(published);
+        let nearest = all.min_by_key(distance).unwrap_or_default();
+        format!("there is no setting {key}; the nearest is {nearest}")
+    }
+}
+
+/// Levenshtein's distance.
+pub(super) fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, &y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::pretraining::Fill;
+    use super::super::{Decay, Masking, Method, Preset};
+    use super::*;
+    use sampling::augment::Chance;
+
+    #[test]
+    fn a_value_is_set_by_its_path() {
+        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
+        let changes = [
+            "finetune.epochs=7",
+            "finetune.momentum=.5",
+            "network.channels = 8,16",
+            "pretrain.cyclic=true",
+            "pretrain.masking=replace_patches",
+            "dino.local.scale.range=0.2,0.4",
+            "finetune.final_weight_decay=none",
+            "finetune.optimisation.decay=cosine",
+        ];
+        settings.apply(&changes.map(str::to_owned)).unwrap();
+        assert_eq!(settings.finetune.optimisation.epochs, 7);
+        assert_eq!(settings.network.channels, [8, 16]);
+        assert!(settings.pretrain.contrastive.cyclic);
+        assert_eq!(settings.pretrain.mim.masking, Masking::Drawn(Fill::ReplacePatches));
+        assert_eq!(settings.pretrain.dino.local.scale, Some(Chance::new(1.0, 0.2, 0.4)));
+        assert_eq!(settings.finetune.optimisation.decay, Decay::Cosine);
+    }
+
+    #[test]
+    fn values_are_held_against_each_other_once_all_are_set() {
+        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
+        settings.apply(&["network.size=20".into(), "network.channels=4,8".into()]).unwrap();
+        assert_eq!((settings.network.size, settings.network.channels.len()), (20, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_in_one_line() {
+        let settings = Settings::preset(Preset::Small, Method::Pcl);
+        let refusal = |text: &str| {
+            let error = settings.clone().apply(&[text.into()]).unwrap_err().to_string();
+            assert!(!error.contains('\n'), "{error}");
+            error
+        };
+        assert_eq!(
+            refusal("finetune.optimisation.epoch=7"),
+            "there is no setting finetune.optimisation.epoch; the nearest is \
+             finetune.optimisation.epochs"
+        );
+        assert_eq!(
+            refusal("epochs=7"),
+            "epochs could be pretrain.optimisation.epochs or finetune.optimisation.epochs; name one"
+        );
+        assert!(refusal("epochs").contains("not key=value"));
+        for (text, takes) in [
+            ("finetune.optimisation.epochs=many", "a whole number, 0 or above, such as 80"),
+            ("finetune.momentum=fast", "a number, such as 0.99"),
+            ("pretrain.cyclic=7", "true or false"),
+            ("pretrain.mim.patch=12", "numbers, such as 16,16"),
+            ("pretrain.mim.masking=stripes", "no such value"),
+        ] {
+            let error = refusal(text);
+            assert!(error.contains(&format!(": takes {takes}")), "{error}");
+        }
+        assert!(refusal("network.size=100").contains("multiple of 16"));
+        assert!(refusal("network.channels=8").contains("network.channels"));
+        assert!(refusal("method=scratch").contains("use --method"));
+        for text in [
+            "pretrain.contrastive.mlp=8,0",
+            "pretrain.contrastive.threshold=0",
+            "subjects.phantom=0",
+            "save_every=-1",
+        ] {
+            assert!(refusal(text).starts_with(text.split('=').next().unwrap()), "{text}");
+        }
+    }
+}
