@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use common::Result;
 use common::device::Choice;
 use serde_json::json;
-use settings::published::{self, Configs, Configured};
+use settings::published::{Configs, Configured};
 use settings::{Method, Preset};
 use train::model::Model;
 
@@ -117,7 +117,7 @@ impl SettingOptions {
         ["channels", "heads", "size", "spacing"]
             .map(|name| format!("network.{name}"))
             .into_iter()
-            .map(|key| Ok(format!("{key}={}", published::value(&settings, &key)?)))
+            .map(|key| Ok(format!("{key}={}", settings.value_at(&key)?)))
             .collect()
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use common::Result;
-use settings::published::{self, published_keys};
+use settings::published::published_keys;
 use settings::{Method, Preset, Settings, keys};
 
 use crate::options::{MethodName, SettingOptions};
@@ -71,7 +71,7 @@ fn listed(settings: &Settings, method: Option<Method>) -> Result<String> {
     let widest = keys.iter().map(|key| key.path.len()).max().unwrap_or_default();
     let mut text = String::new();
     for key in keys {
-        let value = published::value(settings, &key.path)?;
+        let value = settings.value_at(&key.path)?;
         text += &format!("{:widest$}  {value}\n", key.path);
         text += &wrapped(&key.meaning);
         let study = published_keys(&key.path, method);

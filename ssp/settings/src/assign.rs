@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Method, Settings, keys, published, views};
-use crate::{Error, Result};
+use crate::explain::{meaning, refusal};
+use crate::keys::{leaves, nearest};
+use crate::{Error, Method, Result, Settings, keys, published, views};
 
 impl Settings {
-    /// Sets values by their paths, as `--set` gives them, such as `finetune.epochs=80`, and checks
-    /// what they come to together.
+    /// Applies assignments such as `finetune.epochs=80`, as `--set` takes them, then checks all
+    /// settings together.
     ///
     /// # Errors
     /// When there is no such key (the nearest is named), or a value does not fit it or the others.
@@ -16,7 +17,7 @@ impl Settings {
         self.check()
     }
 
-    /// The same, unchecked.
+    /// As [`apply`](Self::apply), without the check.
     pub(super) fn change(&mut self, assignments: &[String]) -> Result<()> {
         assignments.iter().try_for_each(|assignment| self.set(assignment))
     }
@@ -31,14 +32,14 @@ impl Settings {
         let mut tree = self.to_value()?;
         views::begin(&mut tree, key);
         let leaves = leaves(&tree);
-        // A chance with its range can be set as a whole.
+        // A `Chance` can be set as a whole.
         let whole = keys().iter().any(|whole| whole.path == key);
         let resolved = if whole { Ok(key.to_owned()) } else { resolve(key, &leaves) };
         let (key, parsed) = &match resolved {
             Ok(key) => (key, parse(value)),
             Err(unknown) => match published::assign(self.method, &tree, key, value)? {
                 Some(found) => found,
-                None => return Err(Error::Setting(unknown.told(key, &leaves, self.method))),
+                None => return Err(Error::Setting(unknown.message(key, &leaves, self.method))),
             },
         };
         if let "method" | "preset" | "seed" | "labelled" = key.as_str() {
@@ -49,7 +50,7 @@ impl Settings {
             return Err(Error::Setting(format!("there is no setting {key}")));
         };
         let before = place.clone();
-        // A list of one needs no brackets.
+        // A list of one element needs no brackets.
         let one = place.is_array() && !parsed.is_array() && !parsed.is_null();
         *place = if one { Value::Array(vec![parsed.clone()]) } else { parsed.clone() };
         *self = serde_json::from_value(tree).map_err(|error| {
@@ -61,42 +62,7 @@ impl Settings {
     }
 }
 
-/// Why a setting that has a value cannot have another, without the deserialiser's names of types.
-pub(super) fn refusal(has: &Value, error: &serde_json::Error) -> String {
-    let error = error.to_string();
-    // What takes a number may take names as well.
-    if error.starts_with("data did not match any variant") {
-        return "takes no such value".into();
-    }
-    takes(has).unwrap_or(error)
-}
-
-/// What a setting takes, by the value that it has; none where that does not tell.
-fn takes(value: &Value) -> Option<String> {
-    match value {
-        Value::Bool(_) => Some("takes true or false".into()),
-        Value::Number(number) if number.is_f64() => {
-            Some(format!("takes a number, such as {number}"))
-        }
-        Value::Number(number) => {
-            Some(format!("takes a whole number, 0 or above, such as {number}"))
-        }
-        Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_number) => {
-            let listed: Vec<String> = items.iter().map(Value::to_string).collect();
-            Some(format!("takes numbers, such as {}", listed.join(",")))
-        }
-        _ => None,
-    }
-}
-
-/// What a key means.
-pub(super) fn meaning(key: &str) -> Option<String> {
-    let covers =
-        |path: &str| key.strip_prefix(path).is_some_and(|r| r.is_empty() || r.starts_with('.'));
-    keys().into_iter().find(|k| covers(&k.path)).map(|k| k.meaning)
-}
-
-/// A value as written on the command line: JSON where it is, else text.
+/// Parses a value of the command line: JSON if it is valid JSON, else text.
 fn parse(text: &str) -> Value {
     if let Ok(value) = serde_json::from_str(text) {
         return value;
@@ -107,7 +73,7 @@ fn parse(text: &str) -> Value {
     }
     match text {
         "none" | "None" => Value::Null,
-        // Numbers that JSON spells otherwise: .5, 1., +1e-4.
+        // Numbers that are not valid JSON: .5, 1., +1e-4.
         text => match text.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
             Some(number) => Value::Number(number),
             None => Value::String(text.to_owned()),
@@ -115,19 +81,7 @@ fn parse(text: &str) -> Value {
     }
 }
 
-/// The paths of all values of a tree; lists are values.
-pub(super) fn leaves(tree: &Value) -> Vec<String> {
-    let Value::Object(map) = tree else { return vec![String::new()] };
-    let mut paths = Vec::new();
-    for (key, value) in map {
-        for rest in leaves(value) {
-            paths.push(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") });
-        }
-    }
-    paths
-}
-
-/// The full path of a key, of which parts may be left out where no other key fits:
+/// The full path of a key, some parts of which may be left out if only one setting fits:
 /// `finetune.epochs` for `finetune.optimisation.epochs`.
 fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, Unresolved> {
     if keys.iter().any(|k| k == key) {
@@ -145,52 +99,30 @@ fn resolve(key: &str, keys: &[String]) -> std::result::Result<String, Unresolved
     }
 }
 
-/// Why a key is none of the house's.
+/// Why a key names no setting.
 enum Unresolved {
     None,
     Two(String, String),
 }
 
 impl Unresolved {
-    /// What to say of a key that is no published one either.
-    fn told(self, key: &str, keys: &[String], method: Method) -> String {
+    /// The message for a key that is not a published one either.
+    fn message(self, key: &str, keys: &[String], method: Method) -> String {
         if let Unresolved::Two(first, second) = self {
             return format!("{key} could be {first} or {second}; name one");
         }
-        let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-        // The first and the last part say what is meant; what lies between may be left out.
-        let first = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
-        let distance = |k: &&str| {
-            2 * edit_distance(&last(k), &last(key)) + edit_distance(&first(k), &first(key))
-        };
         let published = published::all_keys(method);
         let all = keys.iter().map(String::as_str).chain(published);
-        let nearest = all.min_by_key(distance).unwrap_or_default();
-        format!("there is no setting {key}; the nearest is {nearest}")
+        format!("there is no setting {key}; the nearest is {}", nearest(key, all))
     }
-}
-
-/// Levenshtein's distance.
-pub(super) fn edit_distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &y) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::pretraining::Fill;
-    use super::super::{Decay, Masking, Method, Preset};
-    use super::*;
     use sampling::augment::Chance;
+
+    use super::*;
+    use crate::{Decay, Fill, Masking, Preset};
 
     #[test]
     fn a_value_is_set_by_its_path() {
@@ -215,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_held_against_each_other_once_all_are_set() {
+    fn values_are_checked_together_once_all_are_set() {
         let mut settings = Settings::preset(Preset::Small, Method::Pcl);
         settings.apply(&["network.size=20".into(), "network.channels=4,8".into()]).unwrap();
         assert_eq!((settings.network.size, settings.network.channels.len()), (20, 2));

@@ -1,4 +1,4 @@
-//! Values that no run could work with.
+//! Validation of settings.
 
 use super::{
     Contrastive, Decay, Dino, Finetuning, Loss, Masking, Method, Mim, Network, Optimisation,
@@ -8,10 +8,10 @@ use crate::{Error, Result};
 use sampling::augment::Augmentation;
 
 impl Settings {
-    /// Refuses values that no run could work with, naming the key.
+    /// Checks that every value is in its range, and that values fit each other.
     ///
     /// # Errors
-    /// The first such value.
+    /// The first value that is not; the line names its key.
     pub fn check(&self) -> Result<()> {
         self.network.check()?;
         self.pretrain.optimisation.check("pretrain")?;
@@ -34,7 +34,7 @@ fn share(key: &str, value: f64) -> Result<()> {
     }
 }
 
-/// A refusal by an augmentation names its key below that of the stage.
+/// Checks an augmentation; its error names the key within the stage.
 fn augmentation(stage: &str, augmentation: &Augmentation) -> Result<()> {
     augmentation.check().map_err(|error| Error::Setting(format!("{stage}.{error}")))
 }

@@ -10,35 +10,35 @@ use sampling::augment::Augmentation;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Finetuning {
-    /// Steps and rates; `learning_rate` is that from scratch.
+    /// The optimiser; `learning_rate` is the rate from scratch.
     pub optimisation: Optimisation,
-    /// Highest learning rate where weights were pretrained.
+    /// Highest learning rate after pretraining.
     pub pretrained_learning_rate: f64,
     /// Views of images.
     pub augmentation: Augmentation,
-    /// What lies in the middle of a view before random shifts: labels (as published), motion,
-    /// slice.
+    /// The centre of a view before random shifts: labels (as published), motion, slice.
     pub centre: Centre,
-    /// Labelled phases that are trained on, and that the validation loss is of: all, ed, es.
+    /// Labelled phases used for training and for the validation loss: all, ed, es.
     pub phases: Phases,
     /// The loss.
     pub loss: Loss,
-    /// Epochs at the start during which a pretrained encoder stays as it is.
+    /// Epochs at the start during which a pretrained encoder is frozen.
     pub frozen_epochs: usize,
-    /// Optimiser steps, in whole epochs, however many subjects have labels; 0: epochs say.
+    /// Optimiser steps, rounded up to whole epochs, whatever the number of labelled subjects; 0 to
+    /// use epochs.
     pub steps: usize,
-    /// Epochs between looks at the validation subjects.
+    /// Epochs between validations.
     pub validate_every: usize,
-    /// The same in steps, in whole epochs; 0: validate_every says.
+    /// Steps between validations, rounded up to whole epochs; 0 to use validate_every.
     pub validate_steps: usize,
     /// Stop after this many epochs without a lower validation loss; 0: never.
     pub patience: usize,
-    /// A validation loss above the lowest by no more than this does not count against patience.
+    /// A validation loss within this margin of the lowest does not count against the patience.
     pub min_delta: f64,
 }
 
 impl Finetuning {
-    /// Epochs, of so many steps each.
+    /// The number of epochs, given the steps of one.
     pub fn epochs(&self, steps_each: usize) -> usize {
         match self.steps {
             0 => self.optimisation.epochs,

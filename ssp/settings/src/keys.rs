@@ -1,16 +1,17 @@
-//! All keys of the settings with what they mean, from the comments of their fields.
+//! All keys of the settings with their descriptions, taken from the doc comments of the fields.
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
+use strsim::levenshtein;
 
-use super::Settings;
+use crate::Settings;
 
 /// A key of the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// Its path, such as `finetune.optimisation.epochs`.
     pub path: String,
-    /// What it means, in one line.
+    /// Its description, in one line.
     pub meaning: String,
 }
 
@@ -24,8 +25,7 @@ pub fn keys() -> Vec<Key> {
     found
 }
 
-/// Gathers the keys below a schema. Parts of the settings are keys of their own; a range or any
-/// other list is a value.
+/// Collects the keys below a schema. Nested settings have keys of their own; a list is one value.
 fn collect(schema: &Value, path: &str, found: &mut Vec<Key>) {
     match part(schema) {
         Some(properties) => {
@@ -42,16 +42,37 @@ fn collect(schema: &Value, path: &str, found: &mut Vec<Key>) {
     }
 }
 
-/// The fields of a part. What may be absent is a value, and so is a chance with its range.
+/// The fields of nested settings; `None` for a value. An optional setting is a value, and so is a
+/// `Chance` with its range.
 fn part(schema: &Value) -> Option<&serde_json::Map<String, Value>> {
     let properties = schema.get("properties")?.as_object()?;
     (!properties.contains_key("probability")).then_some(properties)
 }
 
+/// The paths of all values in a tree. A list is one value.
+pub(crate) fn leaves(tree: &Value) -> Vec<String> {
+    let Value::Object(map) = tree else { return vec![String::new()] };
+    let mut paths = Vec::new();
+    for (key, value) in map {
+        for rest in leaves(value) {
+            paths.push(if rest.is_empty() { key.clone() } else { format!("{key}.{rest}") });
+        }
+    }
+    paths
+}
+
+/// The key most similar to an unknown one, by Levenshtein distance. The last part of a path counts
+/// most: it is the part that is rarely left out.
+pub(crate) fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> &'a str {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
+    let distance = |k: &&str| 5 * levenshtein(&last(k), &last(key)) + levenshtein(k, key);
+    keys.min_by_key(distance).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::{Method, Preset, assign::leaves};
     use super::*;
+    use crate::{Method, Preset};
 
     #[test]
     fn every_key_is_listed_and_says_what_it_means() {

@@ -1,11 +1,12 @@
 //! Every setting of a run, with the presets and `--set key=value`.
 //!
-//! Keys are paths such as `finetune.optimisation.epochs`; the comment of a field here is what the
-//! program says of its key. A run folder holds its settings resolved, so that they can be read
-//! back.
+//! Keys are paths such as `finetune.optimisation.epochs`. The doc comment of a field is the
+//! description that `cine config keys` prints. A run folder holds all its settings, so that they can
+//! be read back.
 
 mod assign;
 mod check;
+mod explain;
 mod finetuning;
 mod keys;
 mod presets;
@@ -14,6 +15,7 @@ pub mod published;
 mod tree;
 mod views;
 
+use common::yaml;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,7 +40,7 @@ pub enum Method {
     Pcl,
     /// Self-distillation of global and local views (Caron et al., ICCV 2021).
     Dino,
-    /// Masked image modelling: hidden patches are painted in (Xie et al., CVPR 2022).
+    /// Masked image modelling: masked patches are reconstructed (Xie et al., CVPR 2022).
     Mim,
 }
 
@@ -58,7 +60,7 @@ impl Method {
         }
     }
 
-    /// Name as it stands in text and pictures.
+    /// Name in text and figures.
     pub fn title(self) -> &'static str {
         match self {
             Method::Scratch => "No pretraining",
@@ -69,8 +71,8 @@ impl Method {
         }
     }
 
-    /// Whether fine-tuning takes over a pretrained tensor of this name: all but the outputs of
-    /// masked image modelling, the encoder of the others.
+    /// Whether fine-tuning starts from a pretrained tensor of this name: all but the output heads
+    /// after masked image modelling, the encoder after the other methods.
     pub fn hands_over(self, name: &str) -> bool {
         let decoder = self == Method::Mim
             && name.starts_with("decoder.")
@@ -79,15 +81,15 @@ impl Method {
     }
 }
 
-/// A set of settings to start from.
+/// A complete set of settings to start from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
-    /// Minutes on two cores: to see the program at work.
+    /// Takes minutes on two cores: to try the program.
     Demo,
     /// 128 x 128 pixels and a small network: real experiments on a CPU.
     Small,
-    /// The study's.
+    /// The published study.
     Paper,
 }
 
@@ -105,7 +107,7 @@ impl Preset {
     }
 }
 
-/// Learning rate over time.
+/// How the learning rate changes over time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
@@ -115,7 +117,7 @@ pub enum Decay {
     WarmupCosine,
     /// `(1 - epoch / epochs)` to the power of `power`.
     Polynomial,
-    /// None.
+    /// No change.
     Constant,
 }
 
@@ -125,79 +127,79 @@ pub enum Decay {
 pub struct Optimisation {
     /// Passes over the data.
     pub epochs: usize,
-    /// Slices per step, before views are made of them.
+    /// Slices per step; each gives one or more views.
     pub batch: usize,
     /// Highest learning rate.
     pub learning_rate: f64,
-    /// The learning rate is for a batch of 256 slices and scales with the batch.
+    /// The learning rate is for a batch of 256 slices and is scaled with the batch size.
     pub rate_per_256: bool,
     /// How the learning rate changes: cosine, warmup-cosine, polynomial, constant.
     pub decay: Decay,
-    /// Epochs over which the rate rises from 0; for decay warmup-cosine.
+    /// Epochs over which the rate rises linearly from 0, for decay warmup-cosine.
     pub warmup_epochs: usize,
-    /// Where a cosine ends.
+    /// The learning rate at the end of a cosine.
     pub final_learning_rate: f64,
     /// Exponent of the polynomial decay.
     pub power: f64,
     /// Momentum.
     pub momentum: f64,
-    /// Nesterov's momentum instead of Polyak's.
+    /// Use Nesterov momentum.
     pub nesterov: bool,
-    /// Factor of the weights that is added to their gradient.
+    /// Weight decay: this multiple of the weights is added to their gradient.
     pub weight_decay: f64,
-    /// Weight decay at the end, approached by half a cosine, step by step; none for no change.
+    /// Weight decay at the end, reached by half a cosine, step by step; none to keep it constant.
     pub final_weight_decay: Option<f64>,
-    /// Biases and the vectors of batch norm do not decay.
+    /// Exclude biases and the parameters of batch norm from weight decay.
     pub decay_matrices_only: bool,
-    /// On a GPU, images and features in bf16, beside parameters, statistics and losses in float32. The
-    /// CPU computes in float32.
+    /// On a GPU, keep images and features in bf16, and parameters, statistics and losses in float32.
+    /// The CPU computes in float32.
     pub mixed_precision: bool,
 }
 
 impl Optimisation {
-    /// The highest learning rate, as steps take it.
+    /// The highest learning rate, scaled to the batch size if it is per 256 slices.
     pub fn base_rate(&self) -> f64 {
         self.learning_rate * if self.rate_per_256 { self.batch as f64 / 256.0 } else { 1.0 }
     }
 }
 
-/// The network and what it sees.
+/// The network and its input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     /// Channels of each resolution, finest first.
     pub channels: Vec<usize>,
-    /// Rows and columns of what the network sees, in pixels.
+    /// Rows and columns of the input, in pixels.
     pub size: usize,
-    /// Distance of those pixels, in millimetres.
+    /// Pixel spacing of the input, in millimetres.
     pub spacing: f64,
     /// Resolutions with an output head: n > 0 the n finest, 0 all, n < 0 all but the -n coarsest.
     pub heads: i64,
 }
 
-/// Who is trained on and who is not.
+/// Which subjects train, validate and test.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subjects {
-    /// A file of subjects that train, validate and test (YAML); none to draw them.
+    /// A YAML file of the subjects that train, validate and test; none to draw them at random.
     pub split: Option<String>,
-    /// A second such file for fine-tuning: only those of its training subjects have labels.
+    /// A second such file, for fine-tuning: only its training subjects count as labelled.
     pub labelled_split: Option<String>,
     /// Data sets to use, of mm1 (M&Ms), mm2 (M&Ms-2), acdc, folder, phantom; none for all that are
     /// found.
     pub subsets: Vec<String>,
     /// Share of subjects held out for testing where no test set is given.
     pub test_share: f64,
-    /// Share of the remaining subjects that validate.
+    /// Share of the remaining subjects used for validation.
     pub valid_share: f64,
-    /// Seed that the split is drawn from; none for that of the run.
+    /// Seed of the split; none for the seed of the run.
     pub split_seed: Option<u64>,
     /// Vendors whose labels train and validate, by their letters in M&Ms (A Siemens, B Philips, C
-    /// General Electric, D Canon) or their names; none for all. Whoever is tested on stays.
+    /// General Electric, D Canon) or their names; none for all. Test subjects are not affected.
     pub vendors: Vec<String>,
     /// Subjects of the built-in cohort.
     pub phantom: usize,
-    /// Seed that the built-in cohort is drawn from, whatever the seed of the run.
+    /// Seed of the built-in cohort, independent of the seed of the run.
     pub phantom_seed: u64,
 }
 
@@ -205,15 +207,15 @@ pub struct Subjects {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// What they started from; set by --preset.
+    /// The preset that the settings started from; set by --preset.
     pub preset: Preset,
-    /// How weights are pretrained; set by --method.
+    /// How the network is pretrained; set by --method.
     pub method: Method,
-    /// Seed of everything that is drawn; set by --seed.
+    /// Seed of all random numbers; set by --seed.
     pub seed: u64,
     /// Labelled training subjects, 0 for all; set by --labelled.
     pub labelled: usize,
-    /// Who is trained on.
+    /// Which subjects train, validate and test.
     pub subjects: Subjects,
     /// The network.
     pub network: Network,
@@ -221,7 +223,7 @@ pub struct Settings {
     pub pretrain: Pretraining,
     /// Supervised training.
     pub finetune: Finetuning,
-    /// Seconds between files to resume from; they are written after an epoch.
+    /// Least time between checkpoints to resume from, in seconds; they are written at the end of an epoch.
     pub save_every: f64,
 }
 
@@ -234,8 +236,17 @@ impl Settings {
         serde_json::to_value(self).map_err(|error| Error::Setting(error.to_string()))
     }
 
-    /// Settings from a tree of JSON, such as a run's `settings.json`. What an older version did
-    /// not have yet is as in the preset.
+    /// One setting, as a configuration file has it.
+    ///
+    /// # Errors
+    /// None that a user can cause.
+    pub fn value_at(&self, path: &str) -> Result<String> {
+        let tree = self.to_value()?;
+        Ok(tree::get(&tree, path).map_or_else(|| "None".into(), yaml::to_flow))
+    }
+
+    /// Settings from a tree of JSON, such as a run's `settings.json`. Settings that an older version
+    /// did not have take the value of the preset.
     ///
     /// # Errors
     /// When a key is unknown or a value does not fit.
@@ -250,7 +261,7 @@ impl Settings {
     }
 }
 
-/// Lays `over` over `under`, key by key; lists and other values are replaced whole.
+/// Overwrites `under` with `over`, key by key. Lists and other values are replaced as a whole.
 fn merge(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
@@ -279,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_version_did_not_have_is_as_in_the_preset() {
+    fn settings_missing_in_old_files_take_the_value_of_the_preset() {
         let settings = Settings::preset(Preset::Small, Method::Dino);
         let mut value = settings.to_value().unwrap();
         value["pretrain"].as_object_mut().unwrap().remove("dino");
@@ -289,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_over() {
+    fn fine_tuning_starts_from_the_encoder_or_from_all_but_the_heads() {
         let takes = |method: Method, name: &str| method.hands_over(name);
         for method in [Method::SimClr, Method::Pcl, Method::Dino, Method::Mim] {
             assert!(takes(method, "encoder.enc_blocks.0.conv1.weight"));

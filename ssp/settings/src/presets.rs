@@ -1,4 +1,4 @@
-//! The presets: the study's numbers, and what of them changes for smaller machines.
+//! The presets: the numbers of the published study, and smaller ones for smaller machines.
 
 use super::{
     AugmentationChange, Centre, Contrastive, Decay, Dino, Finetuning, Loss, Masking, Method, Mim,
@@ -17,7 +17,7 @@ impl Settings {
         }
     }
 
-    /// The published study's.
+    /// The published study.
     fn paper(method: Method) -> Self {
         Settings {
             preset: Preset::Paper,
@@ -127,7 +127,7 @@ impl Settings {
             optimisation.momentum = 0.9;
             optimisation.learning_rate = 0.1;
         }
-        // A momentum of 0.99 takes hundreds of steps to get going, which the demo does not have.
+        // A momentum of 0.99 takes hundreds of steps to build up, more than the demo has.
         self.finetune.optimisation.epochs = 14;
         self.finetune.optimisation.batch = 8;
         self.finetune.optimisation.momentum = 0.9;
@@ -138,8 +138,8 @@ impl Settings {
     }
 }
 
-/// Stochastic gradient descent with what most stages have; Nesterov's form goes with a momentum of
-/// 0.99.
+/// Stochastic gradient descent with the values shared by most stages. The study uses Nesterov's form
+/// with a momentum of 0.99.
 fn steps(learning_rate: f64, momentum: f64, weight_decay: f64) -> Optimisation {
     Optimisation {
         epochs: 100,
@@ -161,7 +161,7 @@ fn steps(learning_rate: f64, momentum: f64, weight_decay: f64) -> Optimisation {
 
 fn pretraining_steps(method: Method) -> Optimisation {
     match method {
-        // Published without.
+        // The study has no mixed precision here.
         Method::Pcl => Optimisation { mixed_precision: false, ..steps(0.1, 0.9, 1e-5) },
         Method::Scratch => steps(0.1, 0.9, 1e-5),
         Method::SimClr => Optimisation { batch: 224, ..steps(0.1, 0.9, 1e-4) },
@@ -180,7 +180,7 @@ fn pretraining_steps(method: Method) -> Optimisation {
 fn dino() -> Dino {
     let unchanged = AugmentationChange::default();
     let scale = |low, high| Some(Chance::new(1.0, low, high));
-    // sqrt(0.14) and sqrt(0.05) of the largest scale: areas of DINO's random crops.
+    // sqrt(0.14) and sqrt(0.05) of the largest scale: the areas of DINO's random crops.
     Dino {
         local_views: 6,
         local_size: 128,
@@ -190,7 +190,7 @@ fn dino() -> Dino {
             ..unchanged
         },
         second: AugmentationChange { solarise: Some(0.2), scale: scale(0.524, 1.4), ..unchanged },
-        // Published as 160 pixels of the local view's own 128, that is 320 of 256.
+        // Published as 160 pixels of the local view's 128, which are 320 of 256.
         local: AugmentationChange {
             translation: Some(Chance::new(1.0, -320.0, 320.0)),
             scale: scale(0.313, 0.524),

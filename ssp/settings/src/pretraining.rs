@@ -10,14 +10,14 @@ use sampling::augment::{Augmentation, Chance};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pretraining {
-    /// Steps and rates.
+    /// The optimiser.
     pub optimisation: Optimisation,
     /// Views of images.
     pub augmentation: Augmentation,
-    /// What lies in the middle of a view before random shifts: labels (as published), motion (from
-    /// where the heart moves, without labels), slice.
+    /// The centre of a view before random shifts: labels (as published), motion (where the heart
+    /// moves; needs no labels), slice.
     pub centre: Centre,
-    /// Epochs between looks at the validation subjects; 0: never. DINO never does.
+    /// Epochs between validations; 0: never. DINO has none.
     pub validate_every: usize,
     /// SimCLR and PCL.
     pub contrastive: Contrastive,
@@ -31,13 +31,13 @@ pub struct Pretraining {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contrastive {
-    /// What similarities are divided by.
+    /// Temperature: similarities are divided by it.
     pub temperature: f64,
     /// PCL: slices whose relative positions differ by less than this are positives.
     pub threshold: f64,
     /// PCL: relative positions wrap around, as phases do.
     pub cyclic: bool,
-    /// Widths of the projection's linear layers.
+    /// Widths of the linear layers of the projection head.
     pub mlp: Vec<usize>,
 }
 
@@ -51,7 +51,7 @@ pub enum TeacherStart {
     Student,
 }
 
-/// Changes to [`Pretraining::augmentation`] for some of DINO's views; none keeps what is there.
+/// Changes to [`Pretraining::augmentation`] for some of DINO's views; `None` changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AugmentationChange {
@@ -78,7 +78,7 @@ pub struct AugmentationChange {
 }
 
 impl AugmentationChange {
-    /// The augmentation with the changes made.
+    /// The augmentation with these changes.
     pub fn applied(&self, base: &Augmentation) -> Augmentation {
         Augmentation {
             translation: self.translation.unwrap_or(base.translation),
@@ -101,7 +101,7 @@ impl AugmentationChange {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Dino {
-    /// Local views per slice, beside the two global ones.
+    /// Local views per slice, in addition to the two global ones.
     pub local_views: usize,
     /// Rows and columns of a local view, in pixels.
     pub local_size: usize,
@@ -113,7 +113,7 @@ pub struct Dino {
     pub local: AugmentationChange,
     /// Width of the head's hidden layers.
     pub hidden: usize,
-    /// Width of the features that are normalised to length 1.
+    /// Width of the L2-normalised bottleneck.
     pub bottleneck: usize,
     /// Width of the head's output: the number of prototypes.
     pub outputs: usize,
@@ -121,38 +121,39 @@ pub struct Dino {
     pub batch_norm: bool,
     /// The magnitude of the last layer is fixed at 1.
     pub fixed_magnitude: bool,
-    /// What the student's outputs are divided by.
+    /// Temperature of the student: its outputs are divided by it.
     pub student_temperature: f64,
-    /// What the teacher's centred outputs are divided by, after its warm-up.
+    /// Temperature of the teacher after its warm-up: its centred outputs are divided by it.
     pub teacher_temperature: f64,
-    /// The same at the start.
+    /// Temperature of the teacher at the start.
     pub first_teacher_temperature: f64,
-    /// Epochs over which the teacher's temperature changes, linearly.
+    /// Epochs over which the teacher's temperature rises linearly.
     pub teacher_temperature_epochs: usize,
-    /// Share of the centre that each step keeps.
+    /// Momentum of the centre: the share that each step keeps.
     pub centre_momentum: f64,
-    /// Share of the teacher's weights that each step keeps, at the start; by half a cosine to 1.
+    /// Momentum of the teacher at the start: the share of its weights that each step keeps. Rises to
+    /// 1 by half a cosine.
     pub teacher_momentum: f64,
     /// Where the teacher starts: own (random weights of its own, as published) or student (the
     /// student's weights, as DINO's authors have it).
     pub teacher_start: TeacherStart,
-    /// Epochs at the start during which the last layer does not change.
+    /// Epochs at the start during which the last layer is frozen.
     pub frozen_last_layer_epochs: usize,
     /// Epochs between checkpoints that are kept; 0: none.
     pub checkpoint_every: usize,
 }
 
-/// What replaces hidden patches.
+/// The content of masked patches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Masking {
-    /// This value, of standardised intensities.
+    /// A constant, in units of the standardised intensity.
     Constant(f64),
-    /// Something drawn.
+    /// Drawn at random.
     Drawn(Fill),
 }
 
-/// What is drawn in place of hidden patches.
+/// Random content of masked patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fill {
@@ -168,7 +169,7 @@ pub enum Fill {
     ShufflePatchesImage,
     /// The patches, shuffled within the batch.
     ShufflePatchesBatch,
-    /// The same place of another image of the batch.
+    /// The same patch of another image of the batch.
     ReplacePatches,
 }
 
@@ -191,11 +192,11 @@ impl Fill {
 pub struct Mim {
     /// Rows and columns of a patch, in pixels.
     pub patch: [usize; 2],
-    /// Share of the patches that is hidden.
+    /// Share of the patches that are masked.
     pub ratio: f64,
-    /// Each patch is hidden with that probability, instead of exactly that share of each image.
+    /// Mask each patch with this probability, instead of exactly this share of each image.
     pub by_probability: bool,
-    /// What replaces hidden patches: a number, gaussian_noise, shuffle_pixels_patch,
+    /// The content of masked patches: a number, gaussian_noise, shuffle_pixels_patch,
     /// shuffle_pixels_image, shuffle_pixels_batch, shuffle_patches_image, shuffle_patches_batch or
     /// replace_patches.
     pub masking: Masking,

@@ -3,12 +3,12 @@
 use serde_json::{Map, Value};
 
 /// The value at a path such as `finetune.loss.dice`.
-pub(super) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
+pub(crate) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(tree, |node, key| node.get(key))
 }
 
 /// Puts a value at a path, making what lies above it.
-pub(super) fn put(tree: &mut Value, path: &str, value: Value) {
+pub(crate) fn put(tree: &mut Value, path: &str, value: Value) {
     let mut node = tree;
     for key in path.split('.') {
         if !node.is_object() {
@@ -20,7 +20,7 @@ pub(super) fn put(tree: &mut Value, path: &str, value: Value) {
 }
 
 /// Whether two values are the same to a reader: 1 is 1.0.
-pub(super) fn same(a: &Value, b: &Value) -> bool {
+pub(crate) fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {

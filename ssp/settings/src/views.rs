@@ -1,17 +1,18 @@
-//! DINO's views: what each changes in the augmentation that all have.
+//! Changes that single views of DINO make to the shared augmentation.
 
 use serde_json::Value;
 
-use super::tree;
+use crate::tree;
 
-/// The changes, by view.
+/// The path of the changes, by view.
 const VIEWS: &str = "pretrain.dino.";
-/// What they change.
+/// The path of the shared augmentation.
 const BASE: &str = "pretrain.augmentation";
 
-/// Where a view does not change a chance yet, and `path` is a part of it such as
-/// `pretrain.dino.first.rotation.range`, the change begins as what all views have. Whether it did.
-pub(super) fn begin(tree: &mut Value, path: &str) -> bool {
+/// If `path` is part of a `Chance` that a view does not change yet, such as
+/// `pretrain.dino.first.rotation.range`, starts the change with the shared `Chance`. Returns whether it
+/// did.
+pub(crate) fn begin(tree: &mut Value, path: &str) -> bool {
     let Some((change, chance)) = path
         .rsplit_once('.')
         .filter(|(change, part)| {

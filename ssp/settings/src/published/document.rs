@@ -1,15 +1,15 @@
-//! What a document is, told by its sections.
+//! What a YAML document configures, recognised by its sections.
 
 use serde::de::DeserializeOwned;
 
 use super::form::names;
-use super::{Kind, Method, table};
-use crate::Result;
-use crate::assign::edit_distance;
-use crate::keys;
+use super::kind::Kind;
+use super::table;
+use crate::keys::nearest;
+use crate::{Method, Result, keys};
 use common::yaml::{Content, Node, Place};
 
-/// A document and what it is.
+/// A YAML document and its form.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
     pub node: Node,
@@ -19,14 +19,14 @@ pub(super) struct Document {
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As the study's are.
+    /// The keys of the published study.
     Published(Kind),
-    /// As the house's tree.
+    /// The keys of [`Settings`](crate::Settings).
     Own,
 }
 
 impl Document {
-    /// Tells what a document is.
+    /// Recognises the form of a document by the sections it has.
     pub(super) fn of(node: Node) -> Result<Self> {
         if !matches!(node.content, Content::Map(_)) {
             let found = node.described();
@@ -49,7 +49,7 @@ impl Document {
         Ok(Document { node, form })
     }
 
-    /// The part in the house's tree.
+    /// The part with the keys of [`Settings`](crate::Settings).
     pub(super) fn own(&self) -> Option<&Node> {
         match (self.form, self.node.get("cine")) {
             (_, Some(own)) => Some(own),
@@ -62,7 +62,7 @@ impl Document {
         matches!(self.form, Form::Published(kind) if kind != Kind::Supervised)
     }
 
-    /// Every method that it says it is for, and where.
+    /// Every method that the document names, with its place.
     pub(super) fn method(&self) -> Result<Vec<(Method, Place)>> {
         let mut found = Vec::new();
         if let Form::Published(kind) = self.form {
@@ -76,7 +76,7 @@ impl Document {
     }
 }
 
-/// One of a few words.
+/// Reads a value that must be one of a few words.
 pub(super) fn word<T: DeserializeOwned>(node: &Node, key: &str, words: &[&str]) -> Result<T> {
     serde_json::from_value(node.value()).map_err(|_| {
         let takes = names(words.iter().copied());
@@ -84,20 +84,20 @@ pub(super) fn word<T: DeserializeOwned>(node: &Node, key: &str, words: &[&str]) 
     })
 }
 
-/// Refuses a document of whose sections one is neither the house's nor tells what is configured.
+/// Refuses a document with a section that is not a setting, and says what is missing.
 fn refuse_sections(node: &Node) -> Result<()> {
     let own: Vec<String> = keys().into_iter().map(|key| top(&key.path).to_owned()).collect();
-    let ours = |key: &str| key == "cine" || own.iter().any(|ours| ours == key);
-    let Some(entry) = node.entries().iter().find(|entry| !ours(&entry.key)) else { return Ok(()) };
-    let theirs: Vec<&str> = table::ROWS.iter().map(|row| top(&row.key)).collect();
-    if theirs.contains(&entry.key.as_str()) {
+    let known = |key: &str| key == "cine" || own.iter().any(|own| own == key);
+    let Some(entry) = node.entries().iter().find(|entry| !known(&entry.key)) else { return Ok(()) };
+    let published: Vec<&str> = table::PUBLISHED_KEYS.iter().map(|row| top(&row.key)).collect();
+    if published.contains(&entry.key.as_str()) {
         return Err(entry.place.refuse(format!(
-            "has a section {}, but none that tells what is configured: mim, dino_head, mlp or \
-             unet",
+            "has a section {}, but none of mim, dino_head, mlp or unet, which say what is \
+             configured",
             entry.key
         )));
     }
-    let all = theirs.into_iter().chain(own.iter().map(String::as_str));
+    let all = published.into_iter().chain(own.iter().map(String::as_str));
     Err(entry.place.refuse(format!(
         "there is no section {}; the nearest is {}",
         entry.key,
@@ -107,11 +107,4 @@ fn refuse_sections(node: &Node) -> Result<()> {
 
 fn top(path: &str) -> &str {
     path.split('.').next().unwrap_or_default()
-}
-
-/// The key that is most like one that there is not: its last part counts most.
-pub(super) fn nearest<'a>(key: &str, keys: impl Iterator<Item = &'a str>) -> String {
-    let last = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
-    let distance = |k: &&str| 5 * edit_distance(&last(k), &last(key)) + edit_distance(k, key);
-    keys.min_by_key(distance).unwrap_or_default().to_owned()
 }

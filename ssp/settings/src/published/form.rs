@@ -1,49 +1,47 @@
-//! How the value of a published key stands to that of the house, both ways.
+//! Conversions between the value of a published key and that of its setting, both ways.
 
+use common::yaml;
 use serde_json::{Value, json};
 
-use super::super::pretraining::Fill;
-use super::tree;
-use common::yaml;
+use crate::{Fill, tree};
 
-/// How the value of a published key stands to that of the house.
+/// How the value of a published key maps to that of its setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Form {
     /// The same value.
     Same,
     /// Twice the same number for one number, as images are square: `[256, 256]` for 256.
     Twice,
-    /// Shifts in pixels of the view itself, whose size is the setting named here; those of the
-    /// house are in pixels of a view of 256.
+    /// Shifts in pixels of the view itself, whose size is the setting named here. The setting is in
+    /// pixels of a view of 256.
     Pixels(&'static str),
-    /// The upper end of a range that begins at 0.
+    /// The upper end of a range that starts at 0.
     UpTo,
     /// One probability for both axes, or two.
     OneOrTwo,
-    /// Copies beside the first view, for all views.
+    /// The number of extra views, for the number of all views.
     Copies,
-    /// Words, or truths, for words: the first is published, the second of the house.
+    /// Words or booleans: pairs of the published word and that of the setting.
     Words(&'static [(&'static str, &'static str)]),
-    /// A number, or the name of what is drawn.
+    /// A number, or the name of a fill that is drawn.
     Masking,
-    /// A name of data sets or a list of them; where the house has none, the text here is written.
+    /// One data set or a list of them. An empty setting is written as this text.
     Listed(&'static str),
-    /// The same value; where the house has none, the text here is written.
+    /// The same value. A setting without one is written as this text.
     Else(&'static str),
-    /// The same value; none in the house is the value of another published key, at the house's
-    /// path.
+    /// The same value; a setting without one follows another key: its published name and its path.
     AsOther(&'static str, &'static str),
     /// Early stopping is on: patience above 0.
     Stops,
-    /// Counts while early stopping is on; where it is off, the text here is written.
+    /// Takes effect while early stopping is on. While it is off, this text is written.
     IfStops(&'static str),
 }
 
-/// What else a conversion depends on.
+/// The other values that a conversion depends on.
 pub(super) struct Context<'a> {
-    /// The whole document; none for a value by itself.
+    /// The whole document; `None` for a single value.
     pub document: Option<&'a yaml::Node>,
-    /// The house's settings so far.
+    /// The settings so far.
     pub tree: &'a Value,
 }
 
@@ -52,11 +50,11 @@ impl Context<'_> {
         self.document.and_then(|document| document.get(key)).map(yaml::Node::value)
     }
 
-    fn number(&self, house: &str) -> f64 {
-        tree::get(self.tree, house).and_then(Value::as_f64).unwrap_or_default()
+    fn number(&self, setting: &str) -> f64 {
+        tree::get(self.tree, setting).and_then(Value::as_f64).unwrap_or_default()
     }
 
-    /// Whether early stopping is on. A value by itself is meant to count.
+    /// Whether early stopping is on. A single value is meant to take effect.
     fn stops(&self) -> bool {
         match self.document {
             None => true,
@@ -67,14 +65,14 @@ impl Context<'_> {
 
 const ACTIVE: &str = "training.early_stopping.active";
 const PATIENCE: &str = "training.early_stopping.patience";
-const HOUSE_PATIENCE: &str = "finetune.patience";
+const PATIENCE_SETTING: &str = "finetune.patience";
 
 /// The published patience.
 const DEFAULT_PATIENCE: u64 = 4;
 
 impl Form {
-    /// The house's value of a published one; none where the published one does not count. The
-    /// error says what is taken.
+    /// Converts a published value to that of the setting; `None` if it has no effect. The error
+    /// says which values are accepted.
     pub(super) fn read(self, value: Value, at: &Context<'_>) -> Result<Option<Value>, String> {
         let read = match self {
             Form::Same => value,
@@ -110,8 +108,8 @@ impl Form {
                 value => value,
             },
             Form::Else(_) => value,
-            Form::AsOther(theirs, house) => {
-                let other = at.given(theirs).or_else(|| tree::get(at.tree, house).cloned());
+            Form::AsOther(theirs, setting) => {
+                let other = at.given(theirs).or_else(|| tree::get(at.tree, setting).cloned());
                 if other.is_some_and(|other| tree::same(&other, &value)) {
                     Value::Null
                 } else {
@@ -122,7 +120,7 @@ impl Form {
                 Value::Bool(false) => json!(0),
                 Value::Bool(true) => at
                     .given(PATIENCE)
-                    .or_else(|| tree::get(at.tree, HOUSE_PATIENCE).cloned())
+                    .or_else(|| tree::get(at.tree, PATIENCE_SETTING).cloned())
                     .filter(|patience| *patience != json!(0))
                     .unwrap_or(json!(DEFAULT_PATIENCE)),
                 _ => return Err("True or False".into()),
@@ -133,7 +131,7 @@ impl Form {
         Ok(Some(read))
     }
 
-    /// The published value of the house's.
+    /// Converts the value of the setting to the published one.
     pub(super) fn write(self, value: &Value, at: &Context<'_>) -> Value {
         match self {
             Form::Same | Form::Masking | Form::OneOrTwo => value.clone(),
@@ -144,25 +142,25 @@ impl Form {
             Form::UpTo => value.get(1).cloned().unwrap_or(Value::Null),
             Form::Copies => json!(value.as_u64().unwrap_or_default().saturating_sub(1)),
             Form::Words(words) => {
-                // What has no word is written as the first, and told apart elsewhere.
+                // A value without a published word is written as the first; `write` then adds it below `cine`.
                 let found = words.iter().find(|(_, ours)| Some(*ours) == value.as_str());
                 literal(found.or(words.first()).map_or("None", |(theirs, _)| theirs))
             }
             Form::Listed(text) if value.as_array().is_none_or(Vec::is_empty) => literal(text),
             Form::Else(text) if value.is_null() => literal(text),
             Form::Listed(_) | Form::Else(_) => value.clone(),
-            Form::AsOther(_, house) if value.is_null() => {
-                tree::get(at.tree, house).cloned().unwrap_or(Value::Null)
+            Form::AsOther(_, setting) if value.is_null() => {
+                tree::get(at.tree, setting).cloned().unwrap_or(Value::Null)
             }
             Form::AsOther(..) => value.clone(),
-            Form::Stops => json!(at.number(HOUSE_PATIENCE) > 0.0),
-            Form::IfStops(text) if at.number(HOUSE_PATIENCE) == 0.0 => literal(text),
+            Form::Stops => json!(at.number(PATIENCE_SETTING) > 0.0),
+            Form::IfStops(text) if at.number(PATIENCE_SETTING) == 0.0 => literal(text),
             Form::IfStops(_) => value.clone(),
         }
     }
 }
 
-/// A value as the table has it, in one line of YAML.
+/// Parses a value of the table, one line of YAML.
 pub(super) fn literal(text: &str) -> Value {
     yaml::value(text)
 }

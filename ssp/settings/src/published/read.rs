@@ -3,34 +3,66 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use common::yaml::{Content, Node, Place};
 use serde_json::{Value, json};
 
-use super::document::nearest;
 use super::form::{Context, literal};
-use super::table::{Means, RATE_AFTER_PRETRAINING, ROWS, Row, VIEWS};
-use super::{Configured, Kind, tree};
-use crate::{AugmentationChange, Method, Settings, assign, keys, merge, views};
-use crate::{Error, Result};
-use common::yaml::{Content, Node, Place};
+use super::kind::Kind;
+use super::table::{Effect, FINETUNING_RATE, PUBLISHED_KEYS, PublishedKey, VIEWS};
+use crate::keys::nearest;
+use crate::{
+    AugmentationChange, Error, Method, Result, Settings, explain, keys, merge, tree, views,
+};
 
-/// A setting that a file gives.
+/// The settings that configuration files specify.
+#[derive(Clone, Debug)]
+pub struct Configured {
+    /// Every setting; the preset's where no file gives one.
+    pub settings: Settings,
+    /// The weights that fine-tuning starts from.
+    pub weights: Option<PathBuf>,
+    /// Notes for the user, one line each.
+    pub notes: Vec<String>,
+    data: Option<(PathBuf, Place)>,
+}
+
+impl Configured {
+    /// The folder of data that the files name, for a command without `--data`.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn data(&self) -> Result<Option<PathBuf>> {
+        let Some((path, place)) = &self.data else { return Ok(None) };
+        let original = path.join("original_data");
+        match [&original, path].into_iter().find(|folder| folder.is_dir()) {
+            Some(folder) => Ok(Some(folder.clone())),
+            None => Err(place.refuse(format!(
+                "paths.data: {} does not exist; say where the data are with --data",
+                path.display()
+            ))),
+        }
+    }
+}
+
+/// A setting given by a file.
 #[derive(Clone, Debug)]
 struct Given {
-    house: String,
+    /// The path of the setting.
+    setting: String,
     value: Value,
-    /// As the file has it.
+    /// The value as written in the file.
     found: String,
     key: String,
     place: Place,
 }
 
-/// Settings that take up one document after the other.
+/// Merges documents into settings, one after the other.
 pub(super) struct Reader {
     method: Method,
     tree: Value,
     published: Vec<Given>,
     own: Vec<Given>,
-    /// Split files of pretraining and of supervised training, as their files name them.
+    /// The split files named for pretraining and for supervised training.
     splits: [Option<Given>; 2],
     /// Keys without effect, by reason.
     idle: BTreeMap<&'static str, Vec<String>>,
@@ -56,12 +88,12 @@ impl Reader {
         })
     }
 
-    /// Takes up a published document. Of two that differ in their split file, that of supervised
-    /// training says whose labels are used.
+    /// Merges a published document. If the split files of two differ, that of supervised training
+    /// names the subjects whose labels are used.
     pub(super) fn published(&mut self, document: &Node, kind: Kind, pretrains: bool) -> Result<()> {
         let mut found = Vec::new();
         leaves(document, "", kind, &mut found)?;
-        // In the order of the table: some values depend on those of other keys.
+        // In the order of the table, since some values depend on those of earlier keys.
         found.sort_by_key(|(row, ..)| *row);
         let views: Vec<&str> = VIEWS
             .into_iter()
@@ -72,44 +104,44 @@ impl Reader {
             tree::put(&mut self.tree, view, json!(AugmentationChange::default()));
         }
         for (at, node) in found {
-            let row = &ROWS[at];
-            let given = |house: String, value: Value| Given {
-                house,
+            let row = &PUBLISHED_KEYS[at];
+            let given = |setting: String, value: Value| Given {
+                setting,
                 value,
                 found: node.described(),
                 key: row.key.clone(),
                 place: node.place.clone(),
             };
             match &row.means {
-                Means::Only(takes) => refuse_other(node, row, takes)?,
-                Means::Nothing(None, _) => {}
-                Means::Nothing(Some(why), _) => {
+                Effect::Fixed(takes) => refuse_other(node, row, takes)?,
+                Effect::Ignored(None, _) => {}
+                Effect::Ignored(Some(why), _) => {
                     let keys = self.idle.entry(why).or_default();
                     if !keys.contains(&row.key) {
                         keys.push(row.key.clone());
                     }
                 }
-                Means::Weights | Means::Data if node.value().is_null() => {}
-                Means::Weights => self.weights = Some(given(String::new(), node.value())),
-                Means::Data => {
+                Effect::Weights | Effect::Data if node.value().is_null() => {}
+                Effect::Weights => self.weights = Some(given(String::new(), node.value())),
+                Effect::Data => {
                     let data = given("paths.data".into(), node.value());
                     agree(self.data.iter(), &data)?;
                     self.data = Some(data);
                 }
-                Means::Setting(_, form) => {
+                Effect::Setting(_, form) => {
                     let at = Context { document: Some(document), tree: &self.tree };
                     let refuse = |takes| refusal(node, &row.key, takes);
                     let Some(value) = form.read(node.value(), &at).map_err(refuse)? else {
                         continue;
                     };
-                    let house = row.setting(kind, self.method).unwrap_or_default();
-                    let given = given(house, value);
-                    if given.house == SPLIT {
+                    let setting = row.setting(kind, self.method).unwrap_or_default();
+                    let given = given(setting, value);
+                    if given.setting == SPLIT {
                         let part = usize::from(kind == Kind::Supervised && pretrains);
                         agree(self.splits[part].iter(), &given)?;
                         self.splits[part] = Some(given);
                     } else {
-                        self.begin_view(&given.house);
+                        self.begin_view(&given.setting);
                         self.put(given)?;
                     }
                 }
@@ -119,15 +151,15 @@ impl Reader {
         Ok(())
     }
 
-    /// What a document says of a part of a view's chance comes on top of what all views have.
-    fn begin_view(&mut self, house: &str) {
-        if views::begin(&mut self.tree, house) && house.starts_with(LOCAL_SHIFT) {
+    /// A document that changes part of a view's `Chance` starts from the one all views share.
+    fn begin_view(&mut self, setting: &str) {
+        if views::begin(&mut self.tree, setting) && setting.starts_with(LOCAL_SHIFT) {
             self.shift_by_pixels();
         }
     }
 
-    /// A section of local views that says nothing of their shift leaves it what all views have, in
-    /// pixels, which are fewer in a local view.
+    /// Local views without a shift of their own keep the shared one, in pixels of their smaller
+    /// size.
     fn end_views(&mut self, views: &[&str]) {
         let local = LOCAL_SHIFT.rsplit_once('.').unwrap_or_default().0;
         if views.contains(&local)
@@ -138,7 +170,7 @@ impl Reader {
         }
     }
 
-    /// Pixels of the first view become as many of a local one.
+    /// Converts the shift from pixels of a global view to as many pixels of a local view.
     fn shift_by_pixels(&mut self) {
         let factor = self.number("network.size") / self.number("pretrain.dino.local_size");
         let path = format!("{LOCAL_SHIFT}.range");
@@ -159,31 +191,31 @@ impl Reader {
         Ok(())
     }
 
-    /// Sets a value in the tree, which must then still be one of settings.
+    /// Sets a value, and checks that the tree still deserialises to settings.
     fn assign(&mut self, given: &Given) -> Result<()> {
-        let before = tree::get(&self.tree, &given.house).cloned().unwrap_or_default();
+        let before = tree::get(&self.tree, &given.setting).cloned().unwrap_or_default();
         let mut value = given.value.clone();
         if let (Some(there @ Value::Object(_)), Value::Object(_)) =
-            (tree::get(&self.tree, &given.house), &value)
+            (tree::get(&self.tree, &given.setting), &value)
         {
             let mut merged = there.clone();
             merge(&mut merged, &value);
             value = merged;
         }
-        tree::put(&mut self.tree, &given.house, value);
+        tree::put(&mut self.tree, &given.setting, value);
         match serde_json::from_value::<Settings>(self.tree.clone()) {
             Ok(_) => Ok(()),
             Err(error) => Err(given.place.refuse(format!(
                 "{}: found {}; {}{}",
                 given.key,
                 given.found,
-                assign::refusal(&before, &error),
-                meaning(&given.house)
+                explain::refusal(&before, &error),
+                meaning(&given.setting)
             ))),
         }
     }
 
-    /// Takes up a part in the house's tree, which goes before what is published.
+    /// Merges a section with the keys of `Settings`, which override published keys.
     pub(super) fn own(&mut self, node: Option<&Node>) -> Result<()> {
         let Some(node) = node else { return Ok(()) };
         let paths: Vec<String> = keys().into_iter().map(|key| key.path).collect();
@@ -191,8 +223,8 @@ impl Reader {
         own_leaves(node, "", &paths, &mut found)?;
         for given in found {
             agree(self.own.iter(), &given)?;
-            // What settings start from is known already.
-            if given.house != "preset" && given.house != "method" {
+            // These chose the preset that the tree started from.
+            if given.setting != "preset" && given.setting != "method" {
                 self.assign(&given)?;
             }
             self.own.push(given);
@@ -200,7 +232,7 @@ impl Reader {
         Ok(())
     }
 
-    /// The settings, once every document has been taken up, with `changes` on top.
+    /// The merged settings, with `changes` applied last.
     pub(super) fn finish(mut self, changes: &[String]) -> Result<Configured> {
         let data = self.data.take();
         let folder = data.as_ref().map(|data| text(&data.value));
@@ -210,19 +242,19 @@ impl Reader {
         {
             labelled = None;
         }
-        // Only the supervised configuration names one: it is for all.
+        // If only the supervised configuration names a split, it is for both stages.
         let (split, labelled) = match split.filter(|split| !split.value.is_null()) {
             None => (labelled, None),
             split => (split, labelled),
         };
-        for (given, house) in [(split, SPLIT), (labelled, LABELLED_SPLIT)] {
+        for (given, setting) in [(split, SPLIT), (labelled, LABELLED_SPLIT)] {
             let Some(given) = given else { continue };
-            if self.own.iter().all(|own| own.house != house) {
+            if self.own.iter().all(|own| own.setting != setting) {
                 let value = match &given.value {
                     Value::Null => Value::Null,
                     value => json!(find_split(&text(value), &given, folder.as_deref())),
                 };
-                self.assign(&Given { house: house.into(), value, ..given })?;
+                self.assign(&Given { setting: setting.into(), value, ..given })?;
             }
         }
         let mut settings: Settings = serde_json::from_value(self.tree.clone())
@@ -242,11 +274,12 @@ impl Reader {
         })
     }
 
-    /// An error about a setting, with the place that gave it what it is in `tree`.
+    /// Adds to an error about a setting the place that gave the setting its value in `tree`.
     fn placed(&self, error: Error, tree: &Value) -> Error {
         let what = error.to_string();
         let about = |given: &&Given| {
-            what.starts_with(&given.house) && tree::get(tree, &given.house) == Some(&given.value)
+            what.starts_with(&given.setting)
+                && tree::get(tree, &given.setting) == Some(&given.value)
         };
         match self.own.iter().chain(&self.published).find(about) {
             Some(given) => given.place.refuse(format!("{}: {what}", given.key)),
@@ -262,10 +295,10 @@ impl Reader {
         idle.into_iter().chain(self.rate_note(settings)).collect()
     }
 
-    /// The study lowers the rate of its supervised configuration when it fine-tunes. A file with
-    /// the rate from scratch may have been meant so, or forgotten.
+    /// The study fine-tunes at a lower rate than it trains from scratch. A file that gives the rate
+    /// from scratch may mean it, or may have been left unchanged, so the user is told.
     fn rate_note(&self, settings: &Settings) -> Option<String> {
-        let is_rate = |given: &&Given| given.house == RATE_AFTER_PRETRAINING;
+        let is_rate = |given: &&Given| given.setting == FINETUNING_RATE;
         let given = self.published.iter().find(is_rate)?;
         let study = Settings::preset(settings.preset, self.method).finetune;
         let from_scratch =
@@ -282,7 +315,7 @@ impl Reader {
     }
 }
 
-/// The values of a document with the places of their rows.
+/// The values of a document, with their indices in the table.
 fn leaves<'a>(
     node: &'a Node,
     path: &str,
@@ -294,11 +327,11 @@ fn leaves<'a>(
         if key == "cine" {
             continue;
         }
-        let of_kind = |row: &&Row| row.of.contains(&kind);
+        let of_kind = |row: &&PublishedKey| row.of.contains(&kind);
         let below = format!("{key}.");
-        if let Some(at) = ROWS.iter().position(|row| row.key == key && of_kind(&row)) {
+        if let Some(at) = PUBLISHED_KEYS.iter().position(|row| row.key == key && of_kind(&row)) {
             found.push((at, &entry.value));
-        } else if ROWS.iter().filter(of_kind).any(|row| row.key.starts_with(&below)) {
+        } else if PUBLISHED_KEYS.iter().filter(of_kind).any(|row| row.key.starts_with(&below)) {
             if !matches!(entry.value.content, Content::Map(_)) {
                 let what = "a section of keys".to_owned();
                 return Err(refusal(&entry.value, &key, what));
@@ -311,10 +344,12 @@ fn leaves<'a>(
     Ok(())
 }
 
-/// Says that there is no such key, and which there is.
+/// The message for an unknown key, with the nearest known one.
 fn unknown(key: &str, kind: Kind) -> String {
     let below = format!("{key}.");
-    if let Some(other) = ROWS.iter().find(|row| row.key == key || row.key.starts_with(&below)) {
+    if let Some(other) =
+        PUBLISHED_KEYS.iter().find(|row| row.key == key || row.key.starts_with(&below))
+    {
         let of: Vec<&str> = other.of.iter().map(|kind| kind.name()).collect();
         return format!(
             "{key} is not of the configuration of {}, but of {}",
@@ -325,7 +360,8 @@ fn unknown(key: &str, kind: Kind) -> String {
     // A section may be misspelt as well as a key.
     let ends = |full: &'static str| full.match_indices('.').map(|(at, _)| at).chain([full.len()]);
     let depth = key.split('.').count();
-    let keys = ROWS.iter().filter(|row| row.of.contains(&kind)).map(|row| row.key.as_str());
+    let keys =
+        PUBLISHED_KEYS.iter().filter(|row| row.of.contains(&kind)).map(|row| row.key.as_str());
     let all = keys.flat_map(|full| {
         let section = ends(full).nth(depth - 1).and_then(|end| full.get(..end));
         section.into_iter().chain([full])
@@ -333,14 +369,14 @@ fn unknown(key: &str, kind: Kind) -> String {
     format!("there is no key {key}; the nearest is {}", nearest(key, all))
 }
 
-/// The values of a part in the house's tree.
+/// The values of a section with the keys of `Settings`.
 fn own_leaves(node: &Node, path: &str, paths: &[String], found: &mut Vec<Given>) -> Result<()> {
     for entry in node.entries() {
         let key = if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
         let below = format!("{key}.");
         if paths.contains(&key) {
             found.push(Given {
-                house: key.clone(),
+                setting: key.clone(),
                 value: entry.value.value(),
                 found: entry.value.described(),
                 key,
@@ -359,7 +395,7 @@ fn own_leaves(node: &Node, path: &str, paths: &[String], found: &mut Vec<Given>)
     Ok(())
 }
 
-fn refuse_other(node: &Node, row: &Row, takes: &str) -> Result<()> {
+fn refuse_other(node: &Node, row: &PublishedKey, takes: &str) -> Result<()> {
     match tree::same(&node.value(), &literal(takes)) {
         true => Ok(()),
         false => Err(refusal(node, &row.key, format!("{takes}; nothing else is done here"))),
@@ -370,30 +406,30 @@ fn refusal(node: &Node, key: &str, takes: String) -> Error {
     node.place.refuse(format!("{key}: found {}; takes {takes}", node.described()))
 }
 
-/// Refuses a setting that another place gives otherwise.
+/// Refuses a setting that another place gives a different value.
 fn agree<'a>(mut others: impl Iterator<Item = &'a Given>, given: &Given) -> Result<()> {
     let differs =
-        |other: &&Given| other.house == given.house && !tree::same(&other.value, &given.value);
+        |other: &&Given| other.setting == given.setting && !tree::same(&other.value, &given.value);
     match others.find(differs) {
         None => Ok(()),
         Some(other) => Err(given.place.refuse(format!(
             "{} is {}, and in {} {} is {}; they are one setting here, {}: give both the same",
-            given.key, given.found, other.place, other.key, other.found, given.house
+            given.key, given.found, other.place, other.key, other.found, given.setting
         ))),
     }
 }
 
-/// What a setting means, in brackets.
-fn meaning(house: &str) -> String {
-    crate::assign::meaning(house).map_or(String::new(), |meaning| format!(" ({meaning})"))
+/// The description of a setting, in brackets.
+fn meaning(setting: &str) -> String {
+    explain::meaning(setting).map_or(String::new(), |meaning| format!(" ({meaning})"))
 }
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A split file: beside the configuration, in the data's folder of splits, or where it says. One
-/// that is nowhere is missed when it is read: until then another may take its place (`--split`).
+/// The path of a split file: beside the configuration, in the data's folder of splits, or as
+/// given. A missing file is reported when it is read, since `--split` may still replace it.
 fn find_split(name: &str, given: &Given, data: Option<&str>) -> String {
     let beside = given.place.file.parent().map(|folder| folder.join(name));
     let of_data = data.map(|data| Path::new(data).join("subject_splits").join(name));
@@ -401,7 +437,7 @@ fn find_split(name: &str, given: &Given, data: Option<&str>) -> String {
     place.map_or_else(|| name.to_owned(), |place| place.display().to_string())
 }
 
-/// Weights: where they are said to be, or so seen from the configuration.
+/// The path of weights: as given, or relative to the configuration.
 fn find_weights(given: &Given) -> Result<PathBuf> {
     let name = text(&given.value);
     let beside = given.place.file.parent().map(|folder| folder.join(&name));

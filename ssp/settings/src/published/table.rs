@@ -1,64 +1,64 @@
-//! Every published key: which documents have it, and what it is here.
+//! Every published key: which documents have it, and its effect here.
 
 use std::sync::LazyLock;
 
 use super::form::Form::{self, *};
-use super::{Kind, Kind::*};
+use super::kind::Kind::{self, *};
 use crate::Method;
 
 /// A published key.
 #[derive(Clone, Debug)]
-pub(super) struct Row {
+pub(super) struct PublishedKey {
     /// Its path, such as `optimizer.momentum`.
     pub key: String,
     /// The documents that have it.
     pub of: &'static [Kind],
-    /// What it is here.
-    pub means: Means,
-    /// Whether a published file has it, so that it is written.
+    /// Its effect here.
+    pub means: Effect,
+    /// Whether published files contain it, so that it is written.
     pub written: bool,
 }
 
-/// What a published key is here.
+/// The effect of a published key here.
 #[derive(Clone, Debug)]
-pub(super) enum Means {
-    /// A setting, by its path. A first part `*` is the document's stage.
+pub(super) enum Effect {
+    /// Sets the setting of this path. A leading `*` stands for the document's stage.
     Setting(String, Form),
-    /// What is done here whatever it says, so that it has to say so.
-    Only(&'static str),
-    /// Nothing: why, if a result may depend on it, and what is written.
-    Nothing(Why, &'static str),
+    /// Has no setting: the only value that is accepted.
+    Fixed(&'static str),
+    /// None: the reason, if results of the published program may depend on it, and the value written.
+    Ignored(Why, &'static str),
     /// The weights to fine-tune from.
     Weights,
     /// The folder of data.
     Data,
 }
 
-impl Row {
-    /// The row's setting in a document of a method's run, if it is one.
+impl PublishedKey {
+    /// The path of the setting that the key sets, in a document for a method.
     pub(super) fn setting(&self, kind: Kind, method: Method) -> Option<String> {
-        let Means::Setting(house, _) = &self.means else { return None };
-        let house = match house.strip_prefix("*.") {
+        let Effect::Setting(setting, _) = &self.means else { return None };
+        let setting = match setting.strip_prefix("*.") {
             Some(rest) => format!("{}.{rest}", kind.stage()),
-            None => house.clone(),
+            None => setting.clone(),
         };
-        // The house keeps the rate from scratch and that after pretraining apart; a published file
+        // There are two settings, the rate from scratch and that after pretraining; a published file
         // has one rate, that of its run.
-        Some(match house.as_str() {
-            RATE_FROM_SCRATCH if method != Method::Scratch => RATE_AFTER_PRETRAINING.into(),
-            _ => house,
+        Some(match setting.as_str() {
+            SCRATCH_RATE if method != Method::Scratch => FINETUNING_RATE.into(),
+            _ => setting,
         })
     }
 }
 
 /// The learning rate of supervised training from scratch.
-pub(super) const RATE_FROM_SCRATCH: &str = "finetune.optimisation.learning_rate";
+pub(super) const SCRATCH_RATE: &str = "finetune.optimisation.learning_rate";
 /// The learning rate of fine-tuning.
-pub(super) const RATE_AFTER_PRETRAINING: &str = "finetune.pretrained_learning_rate";
+pub(super) const FINETUNING_RATE: &str = "finetune.pretrained_learning_rate";
 
-/// The row of a key in a document.
-pub(super) fn row(key: &str, kind: Kind) -> Option<&'static Row> {
-    ROWS.iter().find(|row| row.key == key && row.of.contains(&kind))
+/// The entry of a key in a document.
+pub(super) fn row(key: &str, kind: Kind) -> Option<&'static PublishedKey> {
+    PUBLISHED_KEYS.iter().find(|row| row.key == key && row.of.contains(&kind))
 }
 
 const ALL: &[Kind] = &[Supervised, SimClr, Pcl, Dino, Mim];
@@ -68,18 +68,18 @@ const CONTRASTIVE: &[Kind] = &[SimClr, Pcl];
 const UNETS: &[Kind] = &[Supervised, Mim];
 const ENCODERS: &[Kind] = &[SimClr, Pcl, Dino];
 
-/// Why a key is of no effect here; none where it has none on results anywhere.
+/// Why a key has no effect here; `None` if no result of the published program depends on it.
 pub(super) type Why = Option<&'static str>;
 
 const VALIDATION: Why = Some("validation takes every slice, one subject after the other");
 const LOOKS: Why = Some("validation of pretraining takes batches of the training's size");
-/// Of no effect in the published program either, as what it belongs to is off.
+/// No effect in the published program either: what it configures is switched off.
 const INACTIVE: Why = None;
-/// How the published program logs and loads, on which no result depends.
+/// How the published program logs and loads data. No result depends on it.
 const LOGGING: Why = None;
 
 /// Every published key, in the order of the published files.
-pub(super) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+pub(super) static PUBLISHED_KEYS: LazyLock<Vec<PublishedKey>> = LazyLock::new(|| {
     let mut rows = data();
     rows.extend(views());
     rows.extend(dataset());
@@ -91,28 +91,28 @@ pub(super) static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
     rows
 });
 
-fn means(key: &str, of: &'static [Kind], means: Means) -> Row {
-    Row { key: key.into(), of, means, written: true }
+fn means(key: &str, of: &'static [Kind], means: Effect) -> PublishedKey {
+    PublishedKey { key: key.into(), of, means, written: true }
 }
 
-fn set(key: &str, of: &'static [Kind], house: &str, form: Form) -> Row {
-    means(key, of, Means::Setting(house.into(), form))
+fn set(key: &str, of: &'static [Kind], setting: &str, form: Form) -> PublishedKey {
+    means(key, of, Effect::Setting(setting.into(), form))
 }
 
-fn only(key: &str, of: &'static [Kind], takes: &'static str) -> Row {
-    means(key, of, Means::Only(takes))
+fn only(key: &str, of: &'static [Kind], takes: &'static str) -> PublishedKey {
+    means(key, of, Effect::Fixed(takes))
 }
 
-fn nothing(key: &str, of: &'static [Kind], why: Why, written: &'static str) -> Row {
-    means(key, of, Means::Nothing(why, written))
+fn nothing(key: &str, of: &'static [Kind], why: Why, written: &'static str) -> PublishedKey {
+    means(key, of, Effect::Ignored(why, written))
 }
 
-/// Taken, but in no published file.
-fn unwritten(row: Row) -> Row {
-    Row { written: false, ..row }
+/// Accepted, but in no published file.
+fn unwritten(row: PublishedKey) -> PublishedKey {
+    PublishedKey { written: false, ..row }
 }
 
-fn data() -> Vec<Row> {
+fn data() -> Vec<PublishedKey> {
     let mut rows = vec![
         only("data.dimensionality", ALL, "2D"),
         set("data.target_pixdim", ALL, "network.spacing", Twice),
@@ -145,22 +145,28 @@ fn data() -> Vec<Row> {
     rows
 }
 
-/// The augmentation below a section, and below a path of the house.
-fn augmentation(section: &str, of: &'static [Kind], house: &str, size: &'static str) -> Vec<Row> {
+/// The keys of the augmentation in a section, for the settings below a path.
+fn augmentation(
+    section: &str,
+    of: &'static [Kind],
+    setting: &str,
+    size: &'static str,
+) -> Vec<PublishedKey> {
     let key = |name: &str| format!("{section}.augmentation.{name}");
-    let house = |name: &str| format!("{house}.{name}");
+    let setting = |name: &str| format!("{setting}.{name}");
     let mut rows = Vec::new();
-    let mut chance = |theirs: &str, ours: &str, ranges: &[(&str, Form)], others: Vec<Row>| {
-        let prob = key(&format!("{theirs}.prob"));
-        rows.push(set(&prob, of, &house(&format!("{ours}.probability")), Same));
-        let mut others = others.into_iter();
-        // The noise's mean comes before its range.
-        rows.extend(others.by_ref().filter(|row| row.key.ends_with(".mean")));
-        for &(range, form) in ranges {
-            let range = key(&format!("{theirs}.{range}"));
-            rows.push(set(&range, of, &house(&format!("{ours}.range")), form));
-        }
-    };
+    let mut chance =
+        |theirs: &str, ours: &str, ranges: &[(&str, Form)], others: Vec<PublishedKey>| {
+            let prob = key(&format!("{theirs}.prob"));
+            rows.push(set(&prob, of, &setting(&format!("{ours}.probability")), Same));
+            let mut others = others.into_iter();
+            // The noise's mean comes before its range.
+            rows.extend(others.by_ref().filter(|row| row.key.ends_with(".mean")));
+            for &(range, form) in ranges {
+                let range = key(&format!("{theirs}.{range}"));
+                rows.push(set(&range, of, &setting(&format!("{ours}.range")), form));
+            }
+        };
     chance("translation", "translation", &[("range", Pixels(size))], vec![]);
     chance("rotation", "rotation", &[("range", Same)], vec![]);
     chance("scale", "scale", &[("range", Same)], vec![]);
@@ -172,13 +178,13 @@ fn augmentation(section: &str, of: &'static [Kind], house: &str, size: &'static 
     chance("adjust_contrast", "contrast", &[("gamma", Same)], vec![]);
     let after_scale = 6;
     rows.insert(after_scale, only(&key("scale.linked"), of, "True"));
-    rows.insert(after_scale + 1, set(&key("flip_prob"), of, &house("flip"), OneOrTwo));
-    rows.push(unwritten(set(&key("solarization.prob"), of, &house("solarise"), Same)));
-    let base = house("").strip_suffix('.').map(str::to_owned).unwrap_or_default();
+    rows.insert(after_scale + 1, set(&key("flip_prob"), of, &setting("flip"), OneOrTwo));
+    rows.push(unwritten(set(&key("solarization.prob"), of, &setting("solarise"), Same)));
+    let base = setting("").strip_suffix('.').map(str::to_owned).unwrap_or_default();
     // Views have one threshold in common.
     let threshold = match base.starts_with("pretrain.dino.") {
         true => "pretrain.augmentation.solarise_above".to_owned(),
-        false => house("solarise_above"),
+        false => setting("solarise_above"),
     };
     rows.push(unwritten(set(&key("solarization.threshold"), of, &threshold, Same)));
     rows
@@ -191,10 +197,10 @@ pub(super) const VIEWS: [(&str, &str); 3] = [
     ("local_data_update", "pretrain.dino.local"),
 ];
 
-fn views() -> Vec<Row> {
+fn views() -> Vec<PublishedKey> {
     const DINO: &[Kind] = &[Dino];
     let mut rows = Vec::new();
-    for (section, house) in VIEWS {
+    for (section, setting) in VIEWS {
         let key = |name: &str| format!("{section}.{name}");
         let local = section == "local_data_update";
         let size = if local { "pretrain.dino.local_size" } else { "network.size" };
@@ -209,12 +215,12 @@ fn views() -> Vec<Row> {
         let spacing = set(&key("target_pixdim"), DINO, "network.spacing", Twice);
         rows.push(unwritten(spacing));
         // Written where the view changes them.
-        rows.extend(augmentation(section, DINO, house, size).into_iter().map(unwritten));
+        rows.extend(augmentation(section, DINO, setting, size).into_iter().map(unwritten));
     }
     rows
 }
 
-fn dataset() -> Vec<Row> {
+fn dataset() -> Vec<PublishedKey> {
     vec![
         set("dataset.split_file", ALL, "subjects.split", Else("default-cine-split.yaml")),
         set("dataset.subsets", ALL, "subjects.subsets", Listed("[mm1, mm2]")),
@@ -253,7 +259,7 @@ fn dataset() -> Vec<Row> {
     ]
 }
 
-fn networks() -> Vec<Row> {
+fn networks() -> Vec<PublishedKey> {
     vec![
         only("unet.nr_image_channels", UNETS, "1"),
         set("unet.channels_list", UNETS, "network.channels", Same),
@@ -261,7 +267,7 @@ fn networks() -> Vec<Row> {
         only("unet.nr_output_classes", &[Mim], "1"),
         set("unet.nr_output_scales", &[Supervised], "network.heads", Same),
         only("unet.nr_output_scales", &[Mim], "1"),
-        means("unet.weights_path", &[Supervised], Means::Weights),
+        means("unet.weights_path", &[Supervised], Effect::Weights),
         only("unet.weights_path", &[Mim], "None"),
         only("encoder.nr_image_channels", ENCODERS, "1"),
         set("encoder.channels_list", ENCODERS, "network.channels", Same),
@@ -272,7 +278,7 @@ fn networks() -> Vec<Row> {
     ]
 }
 
-fn losses() -> Vec<Row> {
+fn losses() -> Vec<PublishedKey> {
     const DINO: &[Kind] = &[Dino];
     const LABELS: &[Kind] = &[Supervised];
     let contrastive = |name: &str| format!("pretrain.contrastive.{name}");
@@ -293,7 +299,7 @@ fn losses() -> Vec<Row> {
     ]
 }
 
-fn optimizer() -> Vec<Row> {
+fn optimizer() -> Vec<PublishedKey> {
     const DINO: &[Kind] = &[Dino];
     let step = |name: &str| format!("*.optimisation.{name}");
     vec![
@@ -313,7 +319,7 @@ fn optimizer() -> Vec<Row> {
     ]
 }
 
-fn training() -> Vec<Row> {
+fn training() -> Vec<PublishedKey> {
     const LABELS: &[Kind] = &[Supervised];
     let stop = |name: &str| format!("training.early_stopping.{name}");
     vec![
@@ -343,7 +349,7 @@ fn training() -> Vec<Row> {
     ]
 }
 
-fn rest() -> Vec<Row> {
+fn rest() -> Vec<PublishedKey> {
     const MIM: &[Kind] = &[Mim];
     const PROJECT: &str = "self-supervised_pretraining_cine";
     let project = "experiment.project";
@@ -368,6 +374,6 @@ fn rest() -> Vec<Row> {
         nothing("general.num_workers", PRETRAINING, LOGGING, "16"),
         nothing("general.persistent_workers", ALL, LOGGING, "True"),
         nothing("general.verbosity", ALL, LOGGING, "1"),
-        means("paths.data", ALL, Means::Data),
+        means("paths.data", ALL, Effect::Data),
     ]
 }

@@ -2,27 +2,39 @@
 
 use std::path::Path;
 
+use common::yaml;
 use serde_json::{Map, Value};
 
+use super::configs::Configs;
 use super::form::{Context, literal};
-use super::table::{Means, ROWS, Row, VIEWS};
-use super::{Configs, Kind, tree};
-use crate::Result;
-use crate::{Method, Settings, keys};
-use common::yaml;
+use super::kind::Kind;
+use super::table::{Effect, PUBLISHED_KEYS, PublishedKey, VIEWS};
+use crate::{Method, Result, Settings, keys, tree};
+
+impl Settings {
+    /// The settings as published configurations: one for pretraining, if there is any, and one for
+    /// supervised training, with a section `cine` for settings without a published key. Reading
+    /// them gives the same settings again.
+    ///
+    /// # Errors
+    /// None that a user can cause.
+    pub fn to_published(&self) -> Result<String> {
+        write(self)
+    }
+}
 
 /// The settings as documents.
 ///
-/// What the published keys do not bring back as it is goes below `cine`: the documents are read
-/// again without it, and compared.
-pub(super) fn write(settings: &Settings) -> Result<String> {
+/// The documents are first read back without the section `cine`; settings that come back different
+/// are written there.
+fn write(settings: &Settings) -> Result<String> {
     let wanted = settings.to_value()?;
     let kinds: Vec<Kind> =
         Kind::of_method(settings.method).into_iter().chain([Kind::Supervised]).collect();
     let mut documents: Vec<Value> =
         kinds.iter().map(|&kind| document(&wanted, kind, settings.method)).collect();
     for document in &mut documents {
-        // They are not looked for while they are written.
+        // Without split files, which need not exist yet.
         tree::put(document, "cine.subjects.split", Value::Null);
         tree::put(document, "cine.subjects.labelled_split", Value::Null);
         start(document, settings);
@@ -34,10 +46,10 @@ pub(super) fn write(settings: &Settings) -> Result<String> {
         document["cine"] = Value::Object(Map::new());
         start(document, settings);
         for key in keys() {
-            let (ours, theirs) = (tree::get(&wanted, &key.path), tree::get(&plain, &key.path));
+            let (ours, read_back) = (tree::get(&wanted, &key.path), tree::get(&plain, &key.path));
             let differs = match key.path.as_str() {
                 SPLIT | LABELLED_SPLIT => kept_apart(&key.path, &wanted, kinds.len() == 2),
-                _ => ours != theirs,
+                _ => ours != read_back,
             };
             if let (true, true, Some(value)) = (differs, concerns(&key.path, kind, &kinds), ours) {
                 tree::put(document, &format!("cine.{}", key.path), value.clone());
@@ -47,7 +59,7 @@ pub(super) fn write(settings: &Settings) -> Result<String> {
     Ok(text(&documents))
 }
 
-/// What settings start from, which no published key says.
+/// Writes the preset and method, which have no published key.
 fn start(document: &mut Value, settings: &Settings) {
     tree::put(document, "cine.preset", settings.preset.name().into());
     if settings.method == Method::Scratch {
@@ -58,14 +70,14 @@ fn start(document: &mut Value, settings: &Settings) {
 const SPLIT: &str = "subjects.split";
 const LABELLED_SPLIT: &str = "subjects.labelled_split";
 
-/// Whether the files' own keys do not say which split is meant. Where there is none, the published
-/// one is written, and has to be taken back; only two documents can name two.
+/// Whether a split has to be written below `cine`. Without a split the published default is written
+/// and must be overridden; a second split can only be named by a second document.
 fn kept_apart(path: &str, wanted: &Value, two: bool) -> bool {
     let given = tree::get(wanted, path).is_some_and(|value| !value.is_null());
     if path == SPLIT { !given } else { given && !two }
 }
 
-/// Whether a setting goes into a document: its own stage's, and what both share.
+/// Whether a setting belongs in a document: settings of its stage, and shared ones.
 fn concerns(path: &str, kind: Kind, kinds: &[Kind]) -> bool {
     match path {
         "preset" | "method" => false,
@@ -81,10 +93,10 @@ fn text(documents: &[Value]) -> String {
     texts.join("\n---\n")
 }
 
-/// One document, all published keys in their order.
+/// One document with all published keys, in their order.
 fn document(wanted: &Value, kind: Kind, method: Method) -> Value {
     let mut document = Value::Object(Map::new());
-    for row in ROWS.iter().filter(|row| row.of.contains(&kind)) {
+    for row in PUBLISHED_KEYS.iter().filter(|row| row.of.contains(&kind)) {
         if let Some(value) = value(row, wanted, kind, method) {
             tree::put(&mut document, &row.key, value);
         }
@@ -98,32 +110,32 @@ fn document(wanted: &Value, kind: Kind, method: Method) -> Value {
     document
 }
 
-fn value(row: &Row, wanted: &Value, kind: Kind, method: Method) -> Option<Value> {
+fn value(row: &PublishedKey, wanted: &Value, kind: Kind, method: Method) -> Option<Value> {
     let at = Context { document: None, tree: wanted };
     match &row.means {
-        Means::Setting(_, form) => {
-            let house = row.setting(kind, method)?;
+        Effect::Setting(_, form) => {
+            let setting = row.setting(kind, method)?;
             let value = match row.written {
-                true => tree::get(wanted, &house).cloned()?,
-                false => changed(row, &house, wanted)?,
+                true => tree::get(wanted, &setting).cloned()?,
+                false => changed(row, &setting, wanted)?,
             };
             Some(form.write(&value, &at))
         }
-        Means::Only(takes) => row.written.then(|| literal(takes)),
-        Means::Nothing(_, written) => Some(literal(written)),
-        Means::Weights | Means::Data => Some(Value::Null),
+        Effect::Fixed(takes) => row.written.then(|| literal(takes)),
+        Effect::Ignored(_, written) => Some(literal(written)),
+        Effect::Weights | Effect::Data => Some(Value::Null),
     }
 }
 
-/// What a view changes; the probability only where it is another.
-fn changed(row: &Row, house: &str, wanted: &Value) -> Option<Value> {
+/// The value that a view changes; a probability only if it differs from the shared one.
+fn changed(row: &PublishedKey, setting: &str, wanted: &Value) -> Option<Value> {
     let (section, view) = VIEWS.into_iter().find(|(section, _)| row.key.starts_with(section))?;
     if row.key == format!("{section}.augmentation.solarization.threshold") {
         tree::get(wanted, &format!("{view}.solarise")).filter(|value| !value.is_null())?;
-        return tree::get(wanted, house).cloned();
+        return tree::get(wanted, setting).cloned();
     }
-    let name = house.strip_prefix(view)?.strip_prefix('.')?;
-    let value = tree::get(wanted, house).filter(|value| !value.is_null())?;
+    let name = setting.strip_prefix(view)?.strip_prefix('.')?;
+    let value = tree::get(wanted, setting).filter(|value| !value.is_null())?;
     let base = tree::get(wanted, &format!("pretrain.augmentation.{name}"));
     let as_base = name.ends_with(".probability") && base == Some(value);
     (!as_base).then(|| value.clone())
