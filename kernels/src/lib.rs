@@ -13,20 +13,18 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod dice_ce;
 pub mod dino_loss;
-pub mod elementwise;
 mod exponential;
-pub mod gelu;
 mod gpu;
 mod inner;
 pub mod intensity;
 pub mod l2_normalise;
-pub mod leaky_relu;
 pub mod linear;
 pub mod masked_error;
 mod matrix;
 pub mod moving_average;
 pub mod nt_xent;
 pub mod patch_mask;
+pub mod pointwise;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
@@ -37,9 +35,15 @@ mod taps;
 pub mod views;
 pub mod weight_norm;
 
+use std::sync::LazyLock;
+
 use check::Operation;
 use tensor::DType;
 use tensor::gpu::{Program, sum_program};
+
+/// For the macros of this crate.
+#[doc(hidden)]
+pub use tensor;
 
 /// An operation and its checks, found in the module of its name.
 macro_rules! operation {
@@ -50,37 +54,40 @@ macro_rules! operation {
     };
 }
 
-/// Every operation with its checks, in alphabetical order. A test compares this list with the
+/// Every operation with a module of its own, in alphabetical order.
+const OPERATIONS: &[Operation] = &[
+    operation!(batch_norm, mixed),
+    operation!(cast, mixed),
+    operation!(concat, mixed),
+    operation!(conv2d, mixed, with_large(conv2d::check::large)),
+    operation!(conv_transpose2d, mixed, with_large(conv_transpose2d::check::large)),
+    operation!(dice_ce, mixed),
+    operation!(dino_loss),
+    operation!(intensity),
+    operation!(l2_normalise, mixed),
+    operation!(linear, mixed, with_large(linear::check::large)),
+    operation!(masked_error, mixed),
+    operation!(moving_average),
+    operation!(nt_xent),
+    operation!(patch_mask, mixed),
+    operation!(pool, mixed),
+    operation!(reduce),
+    operation!(resample),
+    operation!(sgd),
+    operation!(softmax),
+    operation!(views),
+    operation!(weight_norm),
+];
+
+/// Every operation with its checks: those with a module of their own and those of the
+/// [table of pointwise functions](pointwise::FUNCTIONS). A test compares the modules with the
 /// folders of this crate.
 pub fn registry() -> &'static [Operation] {
-    const {
-        &[
-            operation!(batch_norm, mixed),
-            operation!(cast, mixed),
-            operation!(concat, mixed),
-            operation!(conv2d, mixed, with_large(conv2d::check::large)),
-            operation!(conv_transpose2d, mixed, with_large(conv_transpose2d::check::large)),
-            operation!(dice_ce, mixed),
-            operation!(dino_loss),
-            operation!(elementwise),
-            operation!(gelu, mixed),
-            operation!(intensity),
-            operation!(l2_normalise, mixed),
-            operation!(leaky_relu, mixed),
-            operation!(linear, mixed, with_large(linear::check::large)),
-            operation!(masked_error, mixed),
-            operation!(moving_average),
-            operation!(nt_xent),
-            operation!(patch_mask, mixed),
-            operation!(pool, mixed),
-            operation!(reduce),
-            operation!(resample),
-            operation!(sgd),
-            operation!(softmax),
-            operation!(views),
-            operation!(weight_norm),
-        ]
-    }
+    static REGISTRY: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+        let pointwise = pointwise::FUNCTIONS.iter().map(|function| function.operation);
+        OPERATIONS.iter().copied().chain(pointwise).collect()
+    });
+    &REGISTRY
 }
 
 /// Every CUDA program that is launched on features of `dtype`, including the tape's own.

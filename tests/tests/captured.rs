@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cine_tests::tasks;
 use emulator::{Emulator, Mode};
-use kernels::elementwise::{add, affine};
+use kernels::pointwise::{add, affine};
 use nn::checkpoint::{Metadata, save_progress};
 use nn::{Module, Slot};
 use ssp::bench::{Bench, BenchTask};
