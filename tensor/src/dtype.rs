@@ -110,6 +110,10 @@ pub trait Float:
     + Sum
     + Default
 {
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
     /// The nearest value to `x`.
     fn from_f64(x: f64) -> Self;
     /// The value, widened.
@@ -122,6 +126,8 @@ pub trait Float:
     fn exp(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
     /// Power.
     fn powf(self, exponent: Self) -> Self;
     /// The greater of two.
@@ -138,6 +144,8 @@ pub trait Float:
 macro_rules! float {
     ($type:ty) => {
         impl Float for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $type
@@ -161,6 +169,10 @@ macro_rules! float {
             #[inline(always)]
             fn ln(self) -> Self {
                 <$type>::ln(self)
+            }
+            #[inline(always)]
+            fn tanh(self) -> Self {
+                <$type>::tanh(self)
             }
             #[inline(always)]
             fn powf(self, exponent: Self) -> Self {

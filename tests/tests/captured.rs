@@ -7,7 +7,7 @@ use bench::{Bench, BenchTask};
 use cine_tests::tasks;
 use common::Watcher;
 use emulator::{Emulator, Mode};
-use kernels::elementwise::{add, affine};
+use kernels::pointwise::{add, affine};
 use nn::checkpoint::{Metadata, save_progress};
 use nn::{Module, Slot};
 use sampling::Cohort;

@@ -1,6 +1,7 @@
 //! An operation on one shape, as it is timed.
 
 use kernels::cast::cast;
+use kernels::check::{Values, normal, uniform};
 use serde_json::Value;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Shape, Tensor, with_float, without_tape};
@@ -34,9 +35,7 @@ pub(super) struct Argument {
 /// What its elements are.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    Normal(DType),
-    /// From one half to one and a half: what must be positive.
-    Positive(DType),
+    Drawn(Values, DType),
     /// Labels below this number.
     Classes(usize),
     /// From 0 to 1 in pairs: where slices lie between base and apex.
@@ -44,14 +43,19 @@ enum Kind {
 }
 
 impl Argument {
+    /// Values of a distribution.
+    pub fn drawn(shape: impl Into<Shape>, values: Values, dtype: DType) -> Self {
+        Argument { shape: shape.into(), kind: Kind::Drawn(values, dtype) }
+    }
+
     /// Standard normal values.
     pub fn normal(shape: impl Into<Shape>, dtype: DType) -> Self {
-        Argument { shape: shape.into(), kind: Kind::Normal(dtype) }
+        Self::drawn(shape, normal(0.0, 1.0), dtype)
     }
 
     /// Values from one half to one and a half.
     pub fn positive(shape: impl Into<Shape>, dtype: DType) -> Self {
-        Argument { shape: shape.into(), kind: Kind::Positive(dtype) }
+        Self::drawn(shape, uniform(0.5, 1.5), dtype)
     }
 
     /// Labels below `classes`.
@@ -67,7 +71,7 @@ impl Argument {
     fn dtype(&self) -> DType {
         match self.kind {
             Kind::Positions => DType::F64,
-            Kind::Normal(dtype) | Kind::Positive(dtype) => dtype,
+            Kind::Drawn(_, dtype) => dtype,
             Kind::Classes(_) => DType::U8,
         }
     }
@@ -88,11 +92,8 @@ impl Argument {
         };
         // The host has no bf16 but to hand it on.
         match self.kind {
-            Kind::Normal(dtype) => {
-                Ok(cast(&numbers(&mut |stream| stream.normal()).on(device)?, dtype)?)
-            }
-            Kind::Positive(dtype) => {
-                Ok(cast(&numbers(&mut |stream| stream.uniform(0.5, 1.5)).on(device)?, dtype)?)
+            Kind::Drawn(values, dtype) => {
+                Ok(cast(&numbers(&mut |stream| values.draw(stream)).on(device)?, dtype)?)
             }
             Kind::Positions => {
                 let views = self.shape.elements();

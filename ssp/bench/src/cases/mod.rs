@@ -5,6 +5,7 @@
 mod convolution;
 mod head;
 mod loss;
+mod pointwise;
 mod prepare;
 mod rest;
 mod update;
@@ -30,6 +31,7 @@ pub(super) fn all(network: &Network, dtypes: Dtypes) -> Vec<Case> {
 fn built(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     let mut cases = convolution::cases(network, dtypes);
     cases.extend(rest::cases(network, dtypes));
+    cases.extend(pointwise::cases(network, dtypes));
     cases.extend(head::cases(network, dtypes));
     cases.extend(loss::cases(network, dtypes));
     cases.extend(update::cases(network, dtypes));

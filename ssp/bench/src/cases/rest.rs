@@ -1,11 +1,8 @@
-//! Batch norm, and what works element by element or joins and sums.
+//! Batch norm, pooling, concatenation, softmax, conversion and sums.
 
 use kernels::batch_norm::{Statistics, batch_norm, moments};
 use kernels::cast::cast;
 use kernels::concat::concat;
-use kernels::elementwise::add;
-use kernels::gelu::gelu;
-use kernels::leaky_relu::leaky_relu;
 use kernels::pool::global_average;
 use kernels::reduce::mean;
 use kernels::softmax::softmax;
@@ -37,16 +34,9 @@ pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     cases.push(probabilities([batch, network.size, network.size, CLASSES], dtypes));
 
     let features = Argument::normal(network.finest(), dtypes.features);
-    let hidden = network.head[0];
-    let crops = Argument::normal([16 * batch, hidden], dtypes.features);
-    let projected = Argument::normal([views, network.mlp[0]], dtypes.features);
-    cases.push(pointwise("gelu", crops, &[16 * batch, hidden], gelu));
-    let relu = |x: &Tensor| leaky_relu(x, 0.0);
-    cases.push(pointwise("leaky_relu", projected, &[views, network.mlp[0]], relu));
     let wide = if dtypes.features == DType::F32 { DType::F64 } else { DType::F32 };
     cases.push(conversion(network.finest(), dtypes.features, wide));
     cases.push(sums(features, network.finest()));
-    cases.push(addition(features, network.finest()));
     cases
 }
 
@@ -118,25 +108,6 @@ fn probabilities(shape: [usize; 4], dtypes: Dtypes) -> Case {
     }
 }
 
-fn pointwise(
-    operation: &'static str,
-    x: Argument,
-    shape: &[usize],
-    run: fn(&Tensor) -> Result<Tensor>,
-) -> Case {
-    Case {
-        operation,
-        shape: extents(shape),
-        uses: 1,
-        arguments: vec![x],
-        passes: vec![
-            Pass::forward(2.0 * x.bytes(), move |t| run(&t[0])),
-            Pass::gradient("backward", [0], 3.0 * x.bytes(), move |t| run(&t[0])),
-        ],
-        peer: Some(json!({"shape": shape})),
-    }
-}
-
 fn conversion(shape: [usize; 4], from: DType, to: DType) -> Case {
     let [x, y] = [from, to].map(|dtype| Argument::normal(shape, dtype));
     let run = move |t: &[Tensor]| cast(&t[0], to);
@@ -161,17 +132,6 @@ fn sums(x: Argument, shape: [usize; 4]) -> Case {
             Pass::forward(x.bytes(), run),
             Pass::gradient("backward", [0], x.bytes(), run),
         ],
-        peer: Some(json!({"shape": shape})),
-    }
-}
-
-fn addition(x: Argument, shape: [usize; 4]) -> Case {
-    Case {
-        operation: "elementwise",
-        shape: format!("{}, a + b", extents(&shape)),
-        uses: 1,
-        arguments: vec![x, x],
-        passes: vec![Pass::forward(3.0 * x.bytes(), |t| add(&t[0], &t[1]))],
         peer: Some(json!({"shape": shape})),
     }
 }
