@@ -10,9 +10,9 @@ use cudarc::driver::sys::{self, CUresult};
 
 use super::compiler::Compiler;
 use super::functions::{ARGUMENTS, Function, Functions, Module};
-use super::graph::{Graph, Relaxed};
-use super::hardware::{Hardware, breaks, explained};
-use super::pool::{Pool, Source, Step};
+use super::graph::{Graph, RelaxedCaptureMode};
+use super::hardware::{Hardware, describe, is_fatal};
+use super::pool::{CaptureId, DeviceAllocator, Pool};
 use super::staging::Staging;
 use crate::gpu::{Address, Argument, Captured, Launch, Program};
 use crate::{Error, Gpu, MemoryUse, Result};
@@ -34,7 +34,7 @@ pub struct Cuda {
     /// What was launched last, to be named when something fails.
     last: RwLock<Option<Arc<Function>>>,
     /// Wait for every kernel, so that the one that fails is known.
-    waits: bool,
+    blocking: bool,
     /// What broke the device. After that nothing runs any more.
     failure: OnceLock<String>,
 }
@@ -51,7 +51,7 @@ impl Cuda {
             capturing: Mutex::default(),
             constants: Mutex::default(),
             last: RwLock::default(),
-            waits: std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value == "1"),
+            blocking: std::env::var_os("CUDA_LAUNCH_BLOCKING").is_some_and(|value| value == "1"),
             failure: OnceLock::new(),
             hardware,
         }
@@ -88,12 +88,12 @@ impl Cuda {
         // SAFETY: the caller's.
         let launched = unsafe { result::graph::launch(graph, self.stream()) };
         launched.map_err(|error| self.failed("launching a captured step", error))?;
-        if self.waits { self.synchronise() } else { Ok(()) }
+        if self.blocking { self.synchronise() } else { Ok(()) }
     }
 
     /// Takes back what a captured step alone holds.
-    pub(super) fn let_go(&self, step: Step) {
-        locked(&self.pool).let_go(step);
+    pub(super) fn release_capture(&self, step: CaptureId) {
+        locked(&self.pool).release_capture(step);
     }
 
     fn is_capturing(&self) -> bool {
@@ -126,7 +126,7 @@ impl Cuda {
             return Err(self.refusal(what.clone()));
         }
         if locked(&self.capturing).is_some_and(|by| by != thread::current().id()) {
-            return Err(self.refusal(CAPTURED_ELSEWHERE.into()));
+            return Err(self.refusal(OTHER_THREAD_CAPTURES.into()));
         }
         self.hardware.context.bind_to_thread().map_err(|error| self.failed("the device", error))
     }
@@ -135,19 +135,19 @@ impl Cuda {
         Error::Device { device: self.hardware.name.clone(), what }
     }
 
-    /// An error of the driver, while something was done. One that breaks the device is kept.
+    /// An error of the driver, while something was done. One that is_fatal the device is kept.
     pub(super) fn failed(&self, doing: &str, error: DriverError) -> Error {
-        let mut what = format!("{doing}: {}", explained(error));
-        if breaks(error) {
+        let mut what = format!("{doing}: {}", describe(error));
+        if is_fatal(error) {
             let last = self.last.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(function) = &*last {
                 let (kernel, path) = (&function.kernel, function.program.path());
-                what = match self.waits {
-                    true => format!("kernel {kernel} of {path} failed: {}", explained(error)),
+                what = match self.blocking {
+                    true => format!("kernel {kernel} of {path} failed: {}", describe(error)),
                     false => format!(
                         "a kernel failed, {kernel} of {path} or one launched before it: {} \
                          (CUDA_LAUNCH_BLOCKING=1 tells which)",
-                        explained(error)
+                        describe(error)
                     ),
                 };
             }
@@ -296,7 +296,7 @@ impl Gpu for Cuda {
             let doing = format!("kernel {kernel} of {path} cannot be launched as {launch:?}");
             return Err(self.failed(&doing, error));
         }
-        if self.waits && !self.is_capturing() { self.synchronise() } else { Ok(()) }
+        if self.blocking && !self.is_capturing() { self.synchronise() } else { Ok(()) }
     }
 
     fn memory_use(&self) -> MemoryUse {
@@ -320,7 +320,7 @@ impl Gpu for Cuda {
         if let Err(error) = unsafe { result::stream::begin_capture(self.stream(), mode) } {
             let mut pool = locked(&self.pool);
             pool.end();
-            pool.let_go(step);
+            pool.release_capture(step);
             return Err(self.failed("beginning a capture", error));
         }
         locked(&self.constants).clear();
@@ -335,7 +335,7 @@ impl Gpu for Cuda {
         *locked(&self.capturing) = None;
         let constants = std::mem::take(&mut *locked(&self.constants));
         // From here on the step's memory is given back when the graph is dropped.
-        let mut graph = Graph::of(self.clone(), step);
+        let mut graph = Graph::new(self.clone(), step);
         // Written even if the graph cannot be made: their owners take them for written.
         let finished = graph.finish();
         for (address, bytes) in constants {
@@ -347,7 +347,7 @@ impl Gpu for Cuda {
 }
 
 const CAPTURING: &str = "a step is being captured already: end it first";
-const CAPTURED_ELSEWHERE: &str = "another thread is capturing a step: wait until it has ended";
+const OTHER_THREAD_CAPTURES: &str = "another thread is capturing a step: wait until it has ended";
 const NOT_CAPTURING: &str = "no step is being captured: begin one first";
 
 fn not_capturable(doing: &str) -> String {
@@ -355,9 +355,9 @@ fn not_capturable(doing: &str) -> String {
 }
 
 /// The driver's memory, taken and given back while the context is current.
-impl Source for Cuda {
+impl DeviceAllocator for Cuda {
     fn allocate(&self, bytes: usize) -> Result<Option<Address>> {
-        let _relaxed = Relaxed::now();
+        let _relaxed = RelaxedCaptureMode::enter();
         // SAFETY: what is written there is tensors' business.
         match unsafe { result::malloc_sync(bytes) } {
             Ok(address) => Ok(Some(Address(address))),
@@ -367,8 +367,8 @@ impl Source for Cuda {
     }
 
     fn free(&self, address: Address) {
-        let _relaxed = Relaxed::now();
-        // SAFETY: the pool's: it was allocated above, and nobody uses it. The driver waits for kernels
+        let _relaxed = RelaxedCaptureMode::enter();
+        // SAFETY: the pool's: it was allocated above, and nobody uses it. The driver blocking for kernels
         // that still do. A failure is one of an earlier kernel, which the next call tells.
         let _ = unsafe { result::free_sync(address.0) };
     }
