@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use rand_mt::Mt;
-use tensor::random::{Purpose, Stream};
+use tensor::random::Stream;
 
 use crate::{Error, Result};
+use common::purposes;
 
 /// The study's share of subjects for validation, of those that do not test.
 pub const VALID_SHARE: f64 = 0.2;
@@ -120,7 +121,7 @@ enum Part {
 
 fn shuffled(ids: &[String], seed: u64, part: Part) -> Vec<String> {
     let mut ids = sorted(ids.to_vec());
-    Stream::new(seed, Purpose::Split, 0, part as u32).shuffle(&mut ids);
+    Stream::new(seed, purposes::SPLIT, 0, part as u32).shuffle(&mut ids);
     ids
 }
 

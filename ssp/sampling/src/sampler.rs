@@ -4,12 +4,13 @@ mod render;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tensor::random::{Purpose, Stream};
+use tensor::random::Stream;
 use tensor::{Device, Tensor};
 
 use super::cache::{Cache, CachedSubject};
 use crate::augment::{Augmentation, Grid};
 use crate::{Error, Result};
+use common::purposes;
 use data::Moment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -283,7 +284,7 @@ impl Sampler {
         }
         let mut visits: Vec<u32> = (0..self.samples.len() as u32).collect();
         if self.order == Order::Shuffled {
-            Stream::new(self.seed, Purpose::Order, epoch, 0).shuffle(&mut visits);
+            Stream::new(self.seed, purposes::ORDER, epoch, 0).shuffle(&mut visits);
         }
         let visits = Arc::new(visits);
         *kept = Some((epoch, visits.clone()));

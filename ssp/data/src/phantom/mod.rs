@@ -21,7 +21,7 @@ mod thorax;
 use std::ops::RangeInclusive;
 
 use rayon::prelude::*;
-use tensor::random::{Purpose, Stream};
+use tensor::random::Stream;
 
 pub use contrast::Vendor;
 pub use pathology::Pathology;
@@ -29,6 +29,7 @@ pub use pathology::Pathology;
 use super::Subject;
 use crate::{Error, Result};
 use canvas::Texture;
+use common::purposes;
 
 /// What a phantom cohort is drawn from.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +134,7 @@ impl PhantomCohort {
     pub fn subject(&self, index: usize) -> Subject {
         let (vendor, pathology) = (self.vendor(index), self.pathology(index));
         let stream =
-            |part: Part| Stream::new(self.seed, Purpose::Phantom, part as u32, index as u32);
+            |part: Part| Stream::new(self.seed, purposes::PHANTOM, part as u32, index as u32);
         let heart = heart::Heart::new(pathology, &mut stream(Part::Heart));
         let thorax = thorax::Thorax::new(&heart, &mut stream(Part::Thorax));
         let scan = contrast::Scan::new(vendor, &mut stream(Part::Scan));

@@ -1,7 +1,9 @@
 //! The smallest circle that encloses the labelled region of a subject: its centre is where
 //! training crops are centred.
 
-use tensor::random::{Purpose, Stream};
+use tensor::random::Stream;
+
+use common::purposes;
 
 /// A circle in the plane of the slices, in pixels: `[row, column]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +67,7 @@ pub fn enclosing_circle(labels: &[u8], [rows, columns]: [usize; 2]) -> Option<Ci
 /// Welzl's incremental algorithm (*Smallest enclosing disks (balls and ellipsoids)*, 1991): linear
 /// in the number of points on average over their order, which is shuffled by a fixed seed.
 fn smallest(mut points: Vec<[f64; 2]>) -> Option<Circle> {
-    Stream::new(0, Purpose::Order, 0, 0).shuffle(&mut points);
+    Stream::new(0, purposes::ORDER, 0, 0).shuffle(&mut points);
     let mut circle = Circle { centre: *points.first()?, radius: 0.0 };
     for (i, &p) in points.iter().enumerate() {
         if circle.contains(p) {
@@ -89,6 +91,8 @@ fn smallest(mut points: Vec<[f64; 2]>) -> Option<Circle> {
 
 #[cfg(test)]
 mod tests {
+    use tensor::random::Purpose;
+
     use super::*;
 
     /// Every circle through two or three points that encloses all of them; the smallest.

@@ -1,10 +1,11 @@
 //! The parameters of one view, drawn from nothing but names.
 
 use kernels::intensity::Noise;
-use tensor::random::{Purpose, Stream};
+use tensor::random::Stream;
 
 use super::geometry::Placement;
 use super::settings::{Augmentation, Chance, IntensityScale};
+use common::purposes;
 
 /// Names a view: equal keys give equal views, on any thread, in any order, after any resume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl View {
 /// The same numbers are drawn whatever the settings, so that changing one setting leaves what the
 /// others do to a view as it was.
 pub fn draw(settings: &Augmentation, size: [usize; 2], centre: Option<[f64; 2]>, key: Key) -> View {
-    let mut stream = Stream::new(key.seed, Purpose::Augmentation, key.epoch, key.number());
+    let mut stream = Stream::new(key.seed, purposes::AUGMENTATION, key.epoch, key.number());
     let happens = stream.chance(settings.translation.probability);
     let translation = size.map(|n| {
         let [low, high] = settings.translation.range.map(|pixels| pixels * n as f64 / 256.0);

@@ -1,7 +1,8 @@
 //! What a difference between two methods is worth.
 
-use tensor::random::{Purpose, Stream};
+use tensor::random::Stream;
 
+use common::purposes;
 use evaluate::quantile;
 
 /// Differences up to this many are tested exactly, as scipy does.
@@ -127,7 +128,7 @@ pub fn bootstrap(differences: &[f64]) -> Option<[f64; 2]> {
     if n < 2 {
         return None;
     }
-    let mut stream = Stream::new(0, Purpose::Bootstrap, 0, 0);
+    let mut stream = Stream::new(0, purposes::BOOTSTRAP, 0, 0);
     let mut resampled = || (0..n).map(|_| differences[stream.below(n)]).sum::<f64>() / n as f64;
     let mut means: Vec<f64> = (0..RESAMPLES).map(|_| resampled()).collect();
     means.sort_by(f64::total_cmp);
