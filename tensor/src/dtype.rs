@@ -154,55 +154,12 @@ macro_rules! float {
             fn to_f64(self) -> f64 {
                 self as f64
             }
-<<<<<<< HEAD
-            #[inline(always)]
-            fn mul_add(self, a: Self, b: Self) -> Self {
-                <$type>::mul_add(self, a, b)
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                <$type>::sqrt(self)
-            }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                <$type>::exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                <$type>::ln(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                <$type>::tanh(self)
-            }
-            #[inline(always)]
-            fn powf(self, exponent: Self) -> Self {
-                <$type>::powf(self, exponent)
-            }
-            #[inline(always)]
-            fn max(self, other: Self) -> Self {
-                <$type>::max(self, other)
-            }
-            #[inline(always)]
-            fn min(self, other: Self) -> Self {
-                <$type>::min(self, other)
-            }
-            #[inline(always)]
-            fn is_finite(self) -> bool {
-                <$type>::is_finite(self)
-            }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                <$type>::floor(self)
-            }
-=======
             $(
                 #[inline(always)]
                 fn $method(self, $($argument: Self),*) -> $result {
                     <$type>::$method(self, $($argument),*)
                 }
             )*
->>>>>>> lt
         }
     };
     ($($type:ty),*) => {
@@ -212,6 +169,7 @@ macro_rules! float {
             sqrt() -> Self;
             exp() -> Self;
             ln() -> Self;
+            tanh() -> Self;
             powf(exponent) -> Self;
             max(other) -> Self;
             min(other) -> Self;
