@@ -12,7 +12,7 @@ use super::ceilings::{Ceilings, Extent};
 use super::clock::{Clock, Pace};
 use super::peer::{Findings, Peer};
 use super::shapes::Network;
-use super::table;
+use super::table::{self, Measurement};
 use crate::{Error, Result};
 
 /// What to time.
@@ -53,34 +53,7 @@ pub struct Report {
     peer_refused: Vec<String>,
     /// Operations that were not timed, as the device has no kernels for them.
     left_out: Vec<&'static str>,
-    rows: Vec<Row>,
-}
-
-/// One pass of an operation on one shape.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// Its room in `kernels`.
-    pub operation: &'static str,
-    /// Forward, or whose gradient.
-    pub pass: &'static str,
-    /// For people.
-    pub shape: String,
-    /// How often the network has it.
-    pub uses: usize,
-    /// Median milliseconds.
-    pub ms: f64,
-    /// 10^12 floating-point operations of matrix products per second.
-    pub tflop_per_s: Option<f64>,
-    /// 10^9 bytes per second, of those that must move at least.
-    pub gb_per_s: f64,
-    /// The time that it would take at the ceilings, divided by the time that it took.
-    pub share: f64,
-    /// The ceiling that is nearer: `copy` or `product`.
-    pub bound: &'static str,
-    /// PyTorch's median milliseconds.
-    pub peer_ms: Option<f64>,
-    /// PyTorch's time divided by ours: above 1 we are faster.
-    pub ratio: Option<f64>,
+    rows: Vec<Measurement>,
 }
 
 impl KernelBench {
@@ -172,13 +145,18 @@ impl KernelBench {
     }
 }
 
-fn rows(cases: &[Case], seconds: &[f64], beside: &[Option<f64>], ceilings: &Ceilings) -> Vec<Row> {
+fn rows(
+    cases: &[Case],
+    seconds: &[f64],
+    beside: &[Option<f64>],
+    ceilings: &Ceilings,
+) -> Vec<Measurement> {
     let passes = cases.iter().flat_map(|case| case.passes.iter().map(move |pass| (case, pass)));
     let timed = passes.zip(seconds).zip(beside);
     timed
         .map(|(((case, pass), &seconds), &peer)| {
             let (least, moves) = ceilings.least(pass.flop, pass.bytes);
-            Row {
+            Measurement {
                 operation: case.operation,
                 pass: pass.name,
                 shape: case.shape.clone(),
@@ -197,7 +175,7 @@ fn rows(cases: &[Case], seconds: &[f64], beside: &[Option<f64>], ceilings: &Ceil
 
 impl Report {
     /// Every pass, in order.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[Measurement] {
         &self.rows
     }
 

@@ -1,44 +1,71 @@
-//! How an overlay figure is laid out: heading, columns of images, Dice at the side, legend.
+//! The layout of an overlay figure: heading, columns of images, Dice beside each row, legend.
 
 use super::canvas::{Align, Canvas, Picture, fitted, text_width};
 use super::colour::{FAINT_INK, INK, WHITE, label_colour};
 use super::grey::Window;
-use super::overlay::Segmented;
 use super::regions::{Crop, Plane};
 use super::slice::{Layer, View};
 use crate::Result;
-use data::{Label, Stack};
+use data::{Label, Moment, Stack};
 use evaluate::dice;
 
-/// Least side of an image, in pixels of the picture; and the largest, if its pixels allow.
+/// Smallest and preferred largest side of an image, in pixels of the picture.
 const LEAST: f32 = 180.0;
 const MOST: f32 = 480.0;
-/// What is shown around the labelled structures, and the least extent, in millimetres.
+/// Margin around the labelled structures, and smallest extent of the view, in millimetres.
 const AROUND: f32 = 15.0;
 const EXTENT: f32 = 90.0;
 /// Length of the scale bar, in millimetres.
 const BAR: f32 = 20.0;
-/// Between images; around the figure; for the names of rows; for the Dice of a slice.
+/// Gap between images, margin of the figure, width for the names of rows and for the Dice of a slice.
 const GAP: usize = 6;
 const MARGIN: usize = 18;
 const NAMES: usize = 72;
 const SCORES: usize = 92;
-/// For the title; for a line of Dice; for the heads of columns; below the images.
+/// Height of the title, of a line of Dice, of the column titles, and of the legend.
 const TITLE: usize = 40;
 const LINE: usize = 21;
 const HEADS: usize = 30;
 const FOOT: usize = 50;
 
+/// A cardiac phase of a stack with its segmentation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Segmented<'a> {
+    /// Index of the phase in the stack.
+    pub phase: usize,
+    /// End-diastole, end-systole or another phase.
+    pub moment: Moment,
+    /// Ground truth: `slices * rows * columns` labels, if there are any.
+    pub truth: Option<&'a [u8]>,
+    /// `slices * rows * columns` predicted labels.
+    pub prediction: &'a [u8],
+}
+
+impl Segmented<'_> {
+    /// The labels that locate the heart: the ground truth, or else the prediction.
+    pub fn reference(&self) -> &[u8] {
+        self.truth.unwrap_or(self.prediction)
+    }
+
+    /// `ED`, `ES`, or the number of the phase.
+    pub fn name(&self) -> String {
+        match self.moment {
+            Moment::Other => format!("phase {}", self.phase),
+            moment => moment.name().to_string(),
+        }
+    }
+}
+
 /// One slice of one frame: a row of the figure.
-pub(super) struct Row<'a> {
-    /// Written beside the row, one under the other.
+pub(super) struct SliceRow<'a> {
+    /// Lines of text beside the row.
     pub names: [String; 3],
     pub image: &'a [f32],
     pub truth: Option<&'a [u8]>,
     pub prediction: &'a [u8],
 }
 
-/// What a column shows.
+/// The content of a column.
 #[derive(Clone, Copy, PartialEq)]
 enum Column {
     Image,
@@ -51,18 +78,18 @@ impl Column {
     fn head(self) -> &'static str {
         match self {
             Column::Image => "image",
-            Column::Truth => "truth",
+            Column::Truth => "ground truth",
             Column::Prediction => "prediction",
-            Column::Both => "prediction on truth",
+            Column::Both => "prediction on ground truth",
         }
     }
 }
 
 /// The figure before it is drawn.
 pub(super) struct Figure<'a> {
-    rows: &'a [Row<'a>],
+    rows: &'a [SliceRow<'a>],
     columns: &'static [Column],
-    /// Per frame its name, and its Dice if there is a truth.
+    /// Name of each frame, and its Dice if there is a ground truth.
     frames: Vec<(String, Option<[f64; 3]>)>,
     /// Rows and columns of a slice.
     grid: (usize, usize),
@@ -76,15 +103,19 @@ pub(super) struct Figure<'a> {
 
 impl<'a> Figure<'a> {
     /// Chooses the part of the slices to show, the grey-scale window and the size of the images.
-    pub fn new(stack: &Stack, rows: &'a [Row<'a>], frames: &[Segmented]) -> Result<Figure<'a>> {
+    pub fn new(
+        stack: &Stack,
+        rows: &'a [SliceRow<'a>],
+        frames: &[Segmented],
+    ) -> Result<Figure<'a>> {
         let compared = frames.iter().any(|frame| frame.truth.is_some());
         let grid = (stack.rows, stack.columns);
-        // A source without spacing is shown with square pixels of one millimetre.
+        // Without a spacing, pixels are taken as squares of one millimetre.
         let spacing = [stack.spacing[0], stack.spacing[1]].map(|s| if s > 0.0 { s } else { 1.0 });
         let crop = crop(rows, grid, spacing);
         let fine = spacing[0].min(spacing[1]);
         let extent = (crop.rows as f32 * spacing[0]).max(crop.columns as f32 * spacing[1]) / fine;
-        // Whole multiples keep all pixels the same size; only what is too large is shrunk.
+        // A whole multiple keeps all pixels the same size; only images that are too large are shrunk.
         let factor = (LEAST / extent).ceil().min((MOST / extent).max(LEAST / extent));
         let scale = factor / fine;
         let side =
@@ -140,7 +171,7 @@ impl<'a> Figure<'a> {
         TITLE + lines * LINE + HEADS + row * (self.size.1 + GAP) + changes * GAP
     }
 
-    /// The subject, the Dice of its frames, and the heads of the columns.
+    /// The subject, the Dice of its frames, and the column titles.
     fn heading(&self, canvas: &mut Canvas, id: &str) -> Result<()> {
         let left = self.left(0) as f32;
         let room = (self.columns.len() * (self.size.0 + GAP)) as f32;
@@ -199,7 +230,7 @@ impl<'a> Figure<'a> {
     }
 
     /// One image with what its column lays over it.
-    fn image(&self, canvas: &mut Canvas, row: &Row, column: Column, x: usize, y: usize) {
+    fn image(&self, canvas: &mut Canvas, row: &SliceRow, column: Column, x: usize, y: usize) {
         let (rows, columns) = self.grid;
         let layer = |values, fill, line, line_colour| Layer {
             labels: Plane { values, rows, columns },
@@ -238,7 +269,7 @@ impl<'a> Figure<'a> {
             x += 19.0 + text_width(label.name(), 16.0)? + 20.0;
         }
         if self.compared() {
-            let text = "prediction on truth: areas are the truth, white lines the prediction";
+            let text = "areas: ground truth; white outlines: prediction";
             let right = (self.left(self.columns.len()) - GAP) as f32;
             canvas.text(text, right, y, Align::Right, 15.0, FAINT_INK)?;
         }
@@ -246,9 +277,9 @@ impl<'a> Figure<'a> {
     }
 }
 
-/// The square (in millimetres) around all structures of all rows, with room around them; the whole
-/// slice if it is smaller or nothing is labelled.
-fn crop(rows: &[Row], (height, width): (usize, usize), spacing: [f32; 2]) -> Crop {
+/// A square in millimetres around the structures of all rows, with a margin; the whole slice if it is
+/// smaller or has no labels.
+fn crop(rows: &[SliceRow], (height, width): (usize, usize), spacing: [f32; 2]) -> Crop {
     let labelled = rows
         .iter()
         .flat_map(|row| row.truth.into_iter().chain([row.prediction]))
@@ -274,8 +305,8 @@ fn crop(rows: &[Row], (height, width): (usize, usize), spacing: [f32; 2]) -> Cro
     Crop { top, left, rows, columns }
 }
 
-/// One window for what is shown of all rows, so that they can be compared.
-fn window(rows: &[Row], (height, width): (usize, usize), crop: Crop) -> Window {
+/// One grey-scale window for the visible part of all rows, so that they can be compared.
+fn window(rows: &[SliceRow], (height, width): (usize, usize), crop: Crop) -> Window {
     let mut values = Vec::new();
     for row in rows {
         let plane = Plane { values: row.image, rows: height, columns: width };

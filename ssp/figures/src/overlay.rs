@@ -1,52 +1,27 @@
-//! Slices of a subject with truth and prediction laid over them, side by side.
+//! Slices of a subject with ground truth and prediction, side by side.
 
 use super::canvas::Picture;
-use super::figure::{Figure, Row};
+use super::figure::{Figure, Segmented, SliceRow};
 use super::regions::known;
 use crate::{Error, Result};
-use data::{Moment, Stack};
-
-/// A frame of a stack with its prediction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Segmented<'a> {
-    /// Index of the phase in the stack.
-    pub phase: usize,
-    /// Moment of the cardiac cycle.
-    pub moment: Moment,
-    /// `slices * rows * columns` labels drawn by a reader, where there are any.
-    pub truth: Option<&'a [u8]>,
-    /// `slices * rows * columns` predicted labels.
-    pub prediction: &'a [u8],
-}
-
-impl Segmented<'_> {
-    /// The labels that say where the heart is: the truth, or else the prediction.
-    pub(super) fn reference(&self) -> &[u8] {
-        self.truth.unwrap_or(self.prediction)
-    }
-
-    /// Name of the frame: its moment, or its phase if it has none.
-    pub(super) fn name(&self) -> String {
-        match self.moment {
-            Moment::Other => format!("phase {}", self.phase),
-            moment => moment.name().to_string(),
-        }
-    }
-}
+use data::Stack;
 
 /// Draws a basal, a middle and an apical slice of each frame of the subject `id`.
 ///
-/// Columns: the image, the truth, the prediction, and the prediction's outline over the truth's
-/// area; without truth the image and the prediction. The view is square, centred on the heart and
-/// the same in all rows, as is the grey-scale window. The title gives the Dice of each frame, and
-/// the margin that of each slice.
+/// Columns: the image, the ground truth, the prediction, and the outline of the prediction over the
+/// ground truth; without a ground truth, the image and the prediction. All rows show the same square
+/// around the heart in the same grey-scale window. The heading gives the Dice of each frame, the right
+/// margin that of each slice.
+///
+/// # Errors
+/// When a frame does not fit the stack, or has a label that is no class.
 pub fn overlay(id: &str, stack: &Stack, frames: &[Segmented]) -> Result<Picture> {
     frames.iter().try_for_each(|frame| check(stack, frame))?;
-    let rows: Vec<Row> = frames.iter().flat_map(|frame| rows(stack, frame)).collect();
+    let rows: Vec<SliceRow> = frames.iter().flat_map(|frame| rows(stack, frame)).collect();
     Figure::new(stack, &rows, frames)?.draw(id)
 }
 
-/// Refuses a frame that does not fit the stack.
+/// Checks that a frame fits the stack.
 fn check(stack: &Stack, frame: &Segmented) -> Result<()> {
     let voxels = stack.slices * stack.rows * stack.columns;
     let fits = frame.prediction.len() == voxels && frame.reference().len() == voxels;
@@ -67,9 +42,9 @@ fn check(stack: &Stack, frame: &Segmented) -> Result<()> {
     known(frame.reference())
 }
 
-/// Three of the labelled slices, spread from base to apex; fewer if there are no three, and the
-/// middle of the stack if none is labelled.
-fn rows<'a>(stack: &'a Stack, frame: &Segmented<'a>) -> Vec<Row<'a>> {
+/// Three labelled slices, spread from base to apex; fewer if there are fewer, and the middle slice if
+/// none is labelled.
+fn rows<'a>(stack: &'a Stack, frame: &Segmented<'a>) -> Vec<SliceRow<'a>> {
     let plane = stack.rows * stack.columns;
     let mut labelled = frame.reference().chunks_exact(plane).map(|s| s.iter().any(|&l| l != 0));
     let first = labelled.position(|any| any);
@@ -82,12 +57,12 @@ fn rows<'a>(stack: &'a Stack, frame: &Segmented<'a>) -> Vec<Row<'a>> {
         2 => &[("base", 0), ("apex", 2)],
         _ => &[("base", 0), ("middle", 1), ("apex", 2)],
     };
-    // The outermost labelled slices are often half out of the heart: a sixth from either end.
+    // The outermost labelled slices often cover the heart only partly, so take those a sixth in.
     let slice = |third: usize| first + (2 * third + 1) * count / 6;
     let row = |&(place, third): &(&str, usize)| {
         let slice = slice(third);
         let part = slice * plane..(slice + 1) * plane;
-        Row {
+        SliceRow {
             names: [frame.name(), place.to_string(), format!("slice {slice}")],
             image: stack.slice(frame.phase, slice),
             truth: frame.truth.map(|labels| &labels[part.clone()]),
@@ -101,7 +76,7 @@ fn rows<'a>(stack: &'a Stack, frame: &Segmented<'a>) -> Vec<Row<'a>> {
 mod tests {
     use super::*;
     use crate::label_colour;
-    use data::Label;
+    use data::{Label, Moment};
 
     /// Eight slices of 60 by 50 pixels; the truth labels slices 1 to 6 with nested squares.
     fn case() -> (Stack, Vec<u8>) {

@@ -22,15 +22,14 @@ use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use super::Failure;
+use super::entry::{ALIGNMENT, Entry, HEADER};
 use super::prepare::Prepared;
-use super::{Failure, Statistics};
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"CINECACH";
 const VERSION: u32 = 2;
 const BYTE_ORDER: u32 = 0x0102_0304;
-const HEADER: usize = 64;
-const ALIGNMENT: u64 = 64;
 
 /// What the end of the file says about all that comes before.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,73 +42,6 @@ pub(super) struct Index {
     pub failures: Vec<Failure>,
     /// Whether reading again would fail in the same way: not after an operating-system error.
     pub settled: bool,
-}
-
-/// A subject of the index.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub id: String,
-    pub vendor: Option<String>,
-    pub pathology: Option<String>,
-    /// Phases, slices, rows, columns.
-    pub extents: [usize; 4],
-    pub spacing: [f32; 3],
-    pub centre: Option<[f64; 2]>,
-    pub motion_centre: Option<[f64; 2]>,
-    pub statistics: Statistics,
-    pub encoding: Encoding,
-    /// Where the voxels begin.
-    pub voxels: u64,
-    pub frames: Vec<FrameEntry>,
-}
-
-/// How voxels are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Encoding {
-    Whole,
-    Real,
-}
-
-impl Encoding {
-    pub(super) fn bytes(self) -> usize {
-        match self {
-            Encoding::Whole => size_of::<u16>(),
-            Encoding::Real => size_of::<f32>(),
-        }
-    }
-}
-
-/// A labelled phase of the index.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct FrameEntry {
-    pub phase: usize,
-    /// `ED`, `ES` or `-`.
-    pub moment: String,
-    /// Where the labels begin.
-    pub labels: u64,
-}
-
-impl Entry {
-    /// Voxels of one phase.
-    pub(super) fn volume(&self) -> usize {
-        self.extents[1..].iter().product()
-    }
-
-    /// Whether everything lies inside the first `end` bytes, so that no later read can fail.
-    fn fits(&self, end: u64) -> bool {
-        let inside = |start: u64, extents: &[usize], bytes: usize| {
-            let length = extents.iter().try_fold(bytes as u64, |n, &e| n.checked_mul(e as u64));
-            let stop = length.and_then(|length| length.checked_add(start));
-            start.is_multiple_of(ALIGNMENT)
-                && start >= HEADER as u64
-                && stop.is_some_and(|stop| stop <= end)
-        };
-        let frame = |frame: &FrameEntry| {
-            frame.phase < self.extents[0] && inside(frame.labels, &self.extents[1..], 1)
-        };
-        inside(self.voxels, &self.extents, self.encoding.bytes()) && self.frames.iter().all(frame)
-    }
 }
 
 /// Maps a file and reads its index.

@@ -7,6 +7,7 @@
 //! numbers up to 65535, as scanners store them, take 16 bits, others 32; nothing is rounded but
 //! the shift of others itself.
 
+mod entry;
 mod file;
 mod key;
 mod prepare;
@@ -21,7 +22,8 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tensor::{Device, Tensor};
 
-use self::file::{Encoding, Entry, FrameEntry, Index, Writer};
+use self::entry::{Encoding, Entry, FrameEntry};
+use self::file::{Index, Writer};
 use self::prepare::Prepared;
 use self::resident::Resident;
 use crate::augment::{Grid, Pixels, Slice};

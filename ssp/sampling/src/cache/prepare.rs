@@ -1,7 +1,7 @@
 //! A subject made ready for the cache: checked, shifted, packed.
 
 use super::Statistics;
-use super::file::{Encoding, Entry, FrameEntry};
+use super::entry::{Encoding, Entry, FrameEntry};
 use crate::augment::enclosing_circle;
 use crate::centre_of_motion;
 use crate::{Error, Result};
