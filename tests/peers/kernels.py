@@ -1,7 +1,7 @@
 """Times PyTorch's operations; `cine bench kernels --peer PYTHON` runs it.
 
 Reads one JSON document: device, threads, how much to measure, and passes of operations with their
-sizes (`ssp/src/bench/peer.rs`). Writes one: seconds of each pass, in order. On a GPU features are
+sizes (`ssp/bench/src/peer.rs`). Writes one: seconds of each pass, in order. On a GPU features are
 bf16 and weights are held in it too, as autocast has them; images are channels-last everywhere.
 """
 
