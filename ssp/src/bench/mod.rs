@@ -13,6 +13,5 @@ mod train;
 
 pub use case::Dtypes;
 pub use clock::Pace;
-pub use nn::PAPER_CHANNELS;
 pub use shapes::Network;
 pub use train::{Bench, BenchTask, Timing};

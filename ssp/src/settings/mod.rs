@@ -23,6 +23,7 @@ use crate::{Error, Result};
 
 pub use finetuning::{Finetuning, Loss, Phases};
 pub use keys::{Key, keys};
+pub use presets::PAPER_CHANNELS;
 pub use pretraining::{
     AugmentationChange, Contrastive, Dino, Fill, Masking, Mim, Pretraining, TeacherStart,
 };

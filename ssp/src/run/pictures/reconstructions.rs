@@ -5,7 +5,7 @@ use crate::Result;
 use crate::data::sampler::{Order, Sampler, Selection};
 use crate::picture::{Column, Sheet, Shown, Strip, Window};
 use crate::run::folder::RunFolder;
-use crate::task::{Mim, Pretext, Reconstruction, Source};
+use crate::task::{Mim, Pretext, PretextData, Reconstruction};
 
 /// Slices on the sheet.
 const SLICES: usize = 6;
@@ -18,7 +18,7 @@ const SLICES: usize = 6;
 /// When views do not fit the network or the picture cannot be written.
 pub fn draw_reconstructions(
     folder: &RunFolder,
-    source: &Source,
+    source: &PretextData,
     task: &mut dyn Pretext,
 ) -> Result<()> {
     let Some(path) = missing(folder, "reconstructions.png")? else { return Ok(()) };

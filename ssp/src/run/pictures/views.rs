@@ -8,7 +8,7 @@ use crate::data::sampler::{Batch, Crops, Sampler};
 use crate::picture::{Column, Sheet, Shown, Strip, Window};
 use crate::run::folder::RunFolder;
 use crate::settings::{Method, Settings};
-use crate::task::Source;
+use crate::task::PretextData;
 
 /// Slices on a sheet.
 const SLICES: usize = 6;
@@ -19,7 +19,7 @@ const SLICES: usize = 6;
 ///
 /// # Errors
 /// When a batch cannot be made or the picture cannot be written.
-pub fn draw_views(folder: &RunFolder, source: &Source, samplers: &[Sampler]) -> Result<()> {
+pub fn draw_views(folder: &RunFolder, source: &PretextData, samplers: &[Sampler]) -> Result<()> {
     let Some(path) = missing(folder, "views.png")? else { return Ok(()) };
     let parts = samplers
         .iter()
