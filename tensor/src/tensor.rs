@@ -294,21 +294,37 @@ impl Tensor {
         }
     }
 
-    /// The tensor's memory, to be modified in place. If the tensor has clones or is on the tape, it is
-    /// first replaced by a copy, detached from the tape.
+    /// The tensor's memory, to be modified in place. If the tensor has clones, or is the result of a
+    /// recorded operation, it is first replaced by a copy, which is off the tape. A leaf of the tape
+    /// stays one.
     ///
     /// # Errors
     /// When the device has too little free memory, or fails.
     pub fn memory_mut(&mut self) -> Result<&mut Buffer> {
         let in_place = Arc::get_mut(&mut self.0)
-            .is_some_and(|inner| matches!(inner.value, Value::Dense(_)) && !inner.wants_gradient);
+            .is_some_and(|inner| matches!(inner.value, Value::Dense(_)) && inner.node.is_none());
         if !in_place {
-            *self = Self::over(self.copied()?, self.0.shape, self.0.dtype);
+            let is_leaf = self.wants_gradient() && self.node().is_none();
+            let copy = Self::over(self.copied()?, self.0.shape, self.0.dtype);
+            *self = if is_leaf { copy.parameter() } else { copy };
         }
         match Arc::get_mut(&mut self.0) {
             Some(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
             _ => unreachable!("a new copy is dense and has no clones"),
         }
+    }
+
+    /// Makes the tensor a leaf of the tape that wants a gradient, or not, as PyTorch's
+    /// `requires_grad_` does. A value that something else shares is copied first.
+    ///
+    /// # Errors
+    /// When the device has no more memory, or fails.
+    pub fn set_wants_gradient(&mut self, wanted: bool) -> Result<()> {
+        self.memory_mut()?;
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.wants_gradient = wanted;
+        }
+        Ok(())
     }
 
     /// Overwrites the values with those of a tensor of the same shape and dtype on any device. The
@@ -424,5 +440,26 @@ mod tests {
         let address = kept.data::<f32>().as_ptr();
         assert_ne!(tensor.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
         assert_eq!(kept.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
+    }
+
+    #[test]
+    fn a_leaf_is_updated_in_place_and_a_shared_one_as_a_copy() {
+        let mut leaf = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap().parameter();
+        let place = leaf.data::<f32>().as_ptr();
+        leaf.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 3.0;
+        assert_eq!((leaf.data::<f32>(), leaf.data::<f32>().as_ptr()), (&[3.0, 2.0][..], place));
+        assert!(leaf.wants_gradient());
+
+        let shared = leaf.clone();
+        leaf.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 4.0;
+        assert_eq!((leaf.data::<f32>()[0], shared.data::<f32>()[0]), (4.0, 3.0));
+        assert!(leaf.wants_gradient() && shared.wants_gradient());
+        leaf.set_wants_gradient(false).unwrap();
+        assert!(!leaf.wants_gradient());
+
+        let result = Tensor::scalar(1.0f32);
+        let mut result = result.recorded("copy", &[&shared], |_, _| Ok(vec![None]));
+        result.memory_mut().unwrap();
+        assert!(!result.wants_gradient(), "a recorded result leaves the tape");
     }
 }

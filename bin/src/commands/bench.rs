@@ -107,7 +107,7 @@ struct Channels(Vec<usize>);
 
 fn channels(text: &str) -> std::result::Result<Channels, String> {
     if text == "paper" {
-        return Ok(Channels(bench::PAPER_CHANNELS.to_vec()));
+        return Ok(Channels(settings::PAPER_CHANNELS.to_vec()));
     }
     let widths = text.split(',').map(|width| width.trim().parse().ok()).collect::<Option<_>>();
     widths.map(Channels).ok_or_else(|| "give paper, or widths such as 16,32,64".into())

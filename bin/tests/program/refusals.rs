@@ -92,12 +92,12 @@ fn folders_and_weights_that_cannot_be_used() {
     }
     for weights in ["run", "run/finetune/best.safetensors"] {
         let line = desk.fail(&["evaluate", "--weights", weights, "--data", "empty"], 1);
-        assert!(line.contains("not a whole safetensors file"), "{line}");
+        assert!(line.contains("not a complete safetensors file"), "{line}");
     }
     let line = desk.fail(&pcl(&["--weights", "run"]), 1);
     assert!(line.contains("holds no pretrained weights"), "{line}");
     let resumed = desk.train("run", &["--method", "scratch"]).output().unwrap();
     let errors = String::from_utf8_lossy(&resumed.stderr).into_owned();
     assert_eq!(resumed.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("progress.safetensors: not a whole safetensors file"), "{errors}");
+    assert!(errors.contains("progress.safetensors: not a complete safetensors file"), "{errors}");
 }

@@ -14,6 +14,5 @@ mod table;
 pub use case::Dtypes;
 pub use clock::Pace;
 pub use common::{Error, Result};
-pub use nn::PAPER_CHANNELS;
 pub use shapes::Network;
 pub use steps::{Bench, BenchTask, Timing};

@@ -129,7 +129,7 @@ pub struct Convolution {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nn::PAPER_CHANNELS;
+    use settings::PAPER_CHANNELS;
 
     #[test]
     fn the_published_network_takes_its_published_operations() {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use nn::{Module, Sgd, SgdSettings};
+use nn::{Rates, Sgd, SgdSettings};
 use serde::Serialize;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Tensor, memory_use};
@@ -11,8 +11,8 @@ use crate::{Error, Result};
 use data::CLASSES;
 use sampling::sampler::Batch;
 use settings::{Method, Preset, Settings};
-use train::step::{Rates, Stepper};
-use train::task::{Contrastive, Dino, Mim, Segmentation, Step, Task, Whole};
+use train::step::Stepper;
+use train::task::{Contrastive, Dino, ErasedTask, Mim, Segmentation, Step};
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,7 +82,7 @@ pub struct Timing {
 
 /// A task on inputs that are already there: the trainer's own, where it has one.
 struct Trained {
-    task: Box<dyn Task>,
+    task: Box<dyn ErasedTask>,
     batch: Vec<Batch>,
 }
 
@@ -105,7 +105,7 @@ impl Trained {
         settings.pretrain.optimisation.mixed_precision = bench.mixed;
         settings.finetune.optimisation.mixed_precision = bench.mixed;
         settings.check()?;
-        let task: Box<dyn Task> = match method {
+        let task: Box<dyn ErasedTask> = match method {
             Method::Scratch => Box::new(Segmentation::unvalidated(&settings)?),
             Method::SimClr | Method::Pcl => Box::new(Contrastive::new(&settings, None)?),
             Method::Dino => Box::new(Dino::new(&settings)?),
@@ -149,25 +149,21 @@ impl Bench {
             return Err(Error::Setting("bf16 is for GPUs: leave --dtype out".into()));
         }
         let mut trained = Trained::new(self)?;
-        Whole(trained.task.as_mut()).move_to(&self.device)?;
+        trained.task.move_to(&self.device)?;
         let device = &self.device;
         for part in &mut trained.batch {
             part.images = part.images.on(device)?;
             part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
         }
-        let optimiser = Sgd::new(SgdSettings {
-            momentum: 0.99,
-            nesterov: true,
-            weight_decay: 3e-5,
-            decay_matrices_only: false,
-        });
+        let optimiser =
+            Sgd::new(SgdSettings { momentum: 0.99, nesterov: true, decay_matrices_only: false });
         let mut stepper = Stepper::new(device, optimiser)?;
         let warmup = match device {
             Device::Cpu => self.warmup,
             // Until one is captured.
-            Device::Gpu(_) => self.warmup.max(Stepper::RUN_FIRST + 1),
+            Device::Gpu(_) => self.warmup.max(Stepper::EAGER_STEPS + 1),
         };
-        let rates = Rates { learning_rate: 1e-3, weight_decay: 3e-5 };
+        let rates = Rates::new(1e-3, 3e-5);
         let mut seconds = Vec::new();
         let mut before = 0;
         for step in 0..warmup.saturating_add(self.steps) {
@@ -177,7 +173,7 @@ impl Bench {
             let started = Instant::now();
             let Trained { task, batch } = &mut trained;
             let at = Step { epoch: 1, number: step as u64, total: u64::from(u32::MAX) };
-            stepper.step(task.as_mut(), batch, at, rates)?;
+            stepper.step(task.as_mut(), batch, at, rates.clone())?;
             if let Device::Gpu(gpu) = device {
                 gpu.synchronise()?;
             }

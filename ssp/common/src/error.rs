@@ -35,9 +35,6 @@ pub enum Error {
         /// The last file to resume from, or the best weights, where there are any.
         checkpoint: Option<PathBuf>,
     },
-    /// A network or its file refused.
-    #[error(transparent)]
-    Network(#[from] nn::Error),
     /// The engine below refused.
     #[error(transparent)]
     Tensor(#[from] tensor::Error),
@@ -62,16 +59,27 @@ impl Error {
     /// Whether a device has not the memory that was asked for.
     pub fn is_out_of_device_memory(&self) -> bool {
         use tensor::Error::DeviceMemory;
-        matches!(
-            self,
-            Error::Tensor(DeviceMemory { .. })
-                | Error::Network(nn::Error::Tensor(DeviceMemory { .. }))
-        )
+        matches!(self, Error::Tensor(DeviceMemory { .. }))
     }
 
     /// Content of `path` that cannot be used.
     pub fn file(path: impl AsRef<Path>, what: impl Into<String>) -> Self {
         Error::File { path: path.as_ref().to_path_buf(), what: what.into() }
+    }
+}
+
+impl From<nn::checkpoint::Error> for Error {
+    fn from(error: nn::checkpoint::Error) -> Self {
+        use nn::checkpoint::Error as Checkpoint;
+        match error {
+            Checkpoint::Io { path, source } => Error::Io { path, source },
+            Checkpoint::Content { path, what } => Error::File { path, what },
+            Checkpoint::Shapes { path, what } => {
+                let hint = "was it trained with other channels (network.channels, --preset)?";
+                Error::File { path, what: format!("{what}; {hint}") }
+            }
+            Checkpoint::Tensor(error) => Error::Tensor(error),
+        }
     }
 }
 
@@ -85,7 +93,7 @@ mod tests {
         let own = [
             Error::Setting(String::new()),
             Error::Tensor(memory()),
-            Error::Network(nn::Error::Tensor(memory())),
+            nn::checkpoint::Error::Tensor(memory()).into(),
         ];
         assert!(own.iter().all(Error::is_of_the_run));
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);

@@ -1,4 +1,4 @@
-//! Prediction: from the slices of a phase to labels on their own grid.
+//! Prediction: from the slices of a cardiac phase to labels on their own grid.
 
 use nn::{Mode, Module, Precision, UNet, widened};
 use tensor::{Device, without_tape};
@@ -8,18 +8,18 @@ use data::CLASSES;
 use sampling::augment::{Grid, Slice, onto_source, plain_views};
 use sampling::cache::CachedSubject;
 
-/// A network and the grid that it works on.
+/// A network and the grid of its input.
 pub struct Predictor<'a> {
     network: &'a mut UNet,
     grid: Grid,
     precision: Precision,
 }
 
-/// Slices that go through the network at once: enough to keep it busy, few enough for memory.
+/// Batch size: large enough for speed, small enough for memory.
 const SLICES: usize = 16;
 
 impl<'a> Predictor<'a> {
-    /// Predicts with `network`, whose input is of `grid`, in the precision of its parameters.
+    /// Predicts with `network`, whose input has `grid`, in the precision of its parameters.
     pub fn new(network: &'a mut UNet, grid: Grid) -> Self {
         Predictor { network, grid, precision: Precision::default() }
     }
@@ -29,8 +29,8 @@ impl<'a> Predictor<'a> {
         Predictor { precision, ..self }
     }
 
-    /// Labels of every slice of a phase, `slices * rows * columns` of the source grid: the class of
-    /// the highest logit, after logits went back onto that grid.
+    /// Labels of every slice of a phase, `[slices, rows, columns]` of the source grid: the class of the
+    /// highest logit, after logits were resampled to that grid.
     ///
     /// # Errors
     /// When the network and its grid do not fit each other.
@@ -52,7 +52,7 @@ impl<'a> Predictor<'a> {
     }
 }
 
-/// The class of the highest logit; of equals the first, as PyTorch's `argmax`.
+/// The class of the highest logit; the first of equal ones, as in PyTorch's `argmax`.
 fn highest(logits: &[f32]) -> u8 {
     let mut best = 0;
     for (class, logit) in logits.iter().enumerate() {

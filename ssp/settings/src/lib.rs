@@ -23,6 +23,7 @@ use serde_json::Value;
 pub use common::{Error, Result};
 pub use finetuning::{Finetuning, Loss};
 pub use keys::{Key, keys};
+pub use presets::PAPER_CHANNELS;
 pub use pretraining::{
     AugmentationChange, Contrastive, Dino, Fill, Masking, Mim, Pretraining, TeacherStart,
 };

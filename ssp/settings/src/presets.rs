@@ -6,6 +6,9 @@ use super::{
 };
 use sampling::augment::{Augmentation, Chance};
 
+/// Channels of the published network, finest resolution first.
+pub const PAPER_CHANNELS: [usize; 7] = [32, 64, 128, 256, 512, 512, 512];
+
 impl Settings {
     /// The settings of a preset.
     pub fn preset(preset: Preset, method: Method) -> Self {
@@ -36,7 +39,7 @@ impl Settings {
                 phantom_seed: 0,
             },
             network: Network {
-                channels: nn::PAPER_CHANNELS.to_vec(),
+                channels: PAPER_CHANNELS.to_vec(),
                 size: 256,
                 spacing: 1.25,
                 heads: -1,

@@ -1,51 +1,45 @@
-//! How long pretraining left the weights, which decides how far fine-tuning can move them.
+//! The norm of pretrained weights, which determines how fast fine-tuning can change them.
 //!
-//! Batch norm takes the length of the weights before it out again, so that only their direction
-//! counts; and the same step turns weights of `g` times the length by `g²` times less (van Laarhoven,
-//! *L2 regularization versus batch and weight normalization*, 2017).
+//! Batch norm makes the norm of the weights before it irrelevant: only their direction matters. With
+//! `g` times the norm, the same step changes the direction `g²` times less (van Laarhoven, *L2
+//! regularization versus batch and weight normalization*, 2017).
 
-use nn::{Module, Slot};
+use nn::Module;
 use tensor::Device;
 
 use crate::Result;
 
-/// How much longer pretrained weights are than fresh ones when that is worth a line.
+/// The growth of pretrained weights from which on it is reported.
 const NOTABLE: f64 = 1.5;
 
-/// The lengths of the weights of convolutions, wherever they lie.
+/// The L2 norm of the weights of each convolution.
 ///
 /// # Errors
 /// When a device fails.
-pub fn lengths(module: &mut dyn Module) -> Result<Vec<f64>> {
-    let mut lengths = Vec::new();
-    module.visit("", &mut |_, slot| {
-        if let Slot::Parameter(parameter) = slot
-            && parameter.tensor().shape().axes() == 4
-        {
-            lengths.push(parameter.tensor().on(&Device::Cpu).map(|weights| {
-                let squares = weights.to_f64().into_iter().map(|w| w * w);
-                squares.sum::<f64>().sqrt()
-            }));
-        }
+pub fn norms(module: &dyn Module) -> Result<Vec<f64>> {
+    let tensors = module.parameters().into_iter().map(|parameter| parameter.tensor());
+    let norms = tensors.filter(|tensor| tensor.shape().axes() == 4).map(|tensor| {
+        let squares = tensor.on(&Device::Cpu)?.to_f64().into_iter().map(|w| w * w);
+        Ok(squares.sum::<f64>().sqrt())
     });
-    lengths.into_iter().map(|length| Ok(length?)).collect()
+    norms.collect()
 }
 
-/// By how much lengths grew, in the geometric mean; 1 where there are none.
+/// The factor by which norms grew: their geometric mean; 1 where there are none.
 pub fn growth(before: &[f64], after: &[f64]) -> f64 {
     let logarithms = before.iter().zip(after).map(|(before, after)| (after / before).ln());
     let sum: f64 = logarithms.filter(|l| l.is_finite()).sum();
     (sum / before.len().max(1) as f64).exp()
 }
 
-/// What to say of such growth.
+/// What to tell the user about such growth, if anything.
 pub fn remark(growth: f64) -> Option<String> {
     (growth >= NOTABLE).then(|| {
         format!(
-            "pretraining made weights {growth:.1} times as long; as batch norm takes their length out \
-             again, a step of fine-tuning turns them {:.0} times less than fresh ones. If fine-tuning \
-             is slow: pretrain.optimisation.learning_rate lower, or \
-             finetune.pretrained_learning_rate higher",
+            "pretraining made the norm of weights {growth:.1} times as large; with batch norm, a step \
+             of fine-tuning then changes their direction {:.0} times less than that of new weights. If \
+             fine-tuning is slow, lower pretrain.optimisation.learning_rate or raise \
+             finetune.pretrained_learning_rate",
             growth * growth
         )
     })
@@ -56,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_is_the_mean_factor_of_lengths() {
+    fn growth_is_the_mean_factor_of_norms() {
         assert_eq!(growth(&[], &[]), 1.0);
         assert!(
             (growth(&[1.0, 2.0, 0.5], &[2.0, 16.0, 0.5]) - 16f64.powf(1.0 / 3.0)).abs() < 1e-12
@@ -65,10 +59,10 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_told_where_it_matters() {
+    fn growth_is_reported_where_it_matters() {
         assert_eq!(remark(1.2), None);
         assert!(
-            remark(3.0).unwrap().contains("3.0 times as long; ")
+            remark(3.0).unwrap().contains("3.0 times as large; ")
                 && remark(3.0).unwrap().contains("9 times less")
         );
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nn::checkpoint::{self, Metadata, Report};
+use nn::checkpoint::{self, LoadReport, Metadata};
 use nn::{Module, UNet};
 use tensor::Device;
 
@@ -18,29 +18,29 @@ use settings::{Method, Preset, Settings};
 pub struct Model {
     network: UNet,
     grid: Grid,
-    /// Whether a file or the user tells of the grid.
-    told: bool,
-    /// The file that the weights came from.
+    /// Whether the file or the user specified the grid.
+    grid_is_known: bool,
+    /// The file of the weights.
     pub path: PathBuf,
-    /// What of the file fitted.
-    pub report: Report,
+    /// Which tensors of the file were used.
+    pub report: LoadReport,
 }
 
-/// What is kept beside weights, so that a file says what network it is for.
+/// The settings, stored beside weights: they describe the network that the weights are for.
 ///
 /// # Errors
-/// None that a user can cause.
+/// When the settings cannot be serialised.
 pub fn metadata(settings: &Settings) -> Result<Metadata> {
     let text = settings.to_value()?.to_string();
-    // One entry only: their order in the file is not fixed, and equal weights are to be equal files.
+    // One entry only: the order of entries in a file is random, and equal weights should be equal files.
     Ok(Metadata::from([("settings".to_owned(), text)]))
 }
 
-/// The weights that `path` means: a file itself; of a run folder the best that fine-tuning left,
-/// or else its last, or else what pretraining left.
+/// The weights that `path` refers to: the file itself; or of a run folder the best of fine-tuning, else
+/// the last of fine-tuning, else those of pretraining.
 ///
 /// # Errors
-/// When there are none; the line says where they were looked for.
+/// When there are none; the message says where they were looked for.
 pub fn weights_of(path: &Path) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path.to_path_buf());
@@ -63,8 +63,8 @@ pub fn weights_of(path: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The weights that fine-tuning starts from: a file itself, or what pretraining left in a run
-/// folder; never what fine-tuning left there, which has seen labels.
+/// The weights that fine-tuning starts from: the file itself, or the pretrained weights of a run folder;
+/// never its fine-tuned ones, which have seen labels.
 ///
 /// # Errors
 /// When there are none.
@@ -83,16 +83,17 @@ pub fn pretrained_weights_of(path: &Path) -> Result<PathBuf> {
 }
 
 impl Model {
-    /// Reads a run folder or weights file. Of a file without settings, the shapes of its tensors
-    /// tell the network, and size and spacing are those of `preset`, or else the paper's. `changes`,
-    /// as [`Settings::apply`] takes them, come on top.
+    /// Reads a run folder or weights file. For a file without settings, the network is inferred from the
+    /// shapes of its tensors, and size and spacing are those of `preset`, or else the paper's. `changes`
+    /// are applied last, by [`Settings::apply`].
     ///
     /// # Errors
-    /// When there are no weights, or they are not those of a whole segmentation network.
+    /// When there are no weights, or they are not those of a complete segmentation network.
     pub fn open(path: &Path, preset: Option<Preset>, changes: &[String]) -> Result<Self> {
         let path = weights_of(path)?;
         let metadata = checkpoint::metadata(&path)?;
-        let told = preset.is_some() || !changes.is_empty() || metadata.contains_key("settings");
+        let grid_is_known =
+            preset.is_some() || !changes.is_empty() || metadata.contains_key("settings");
         let mut settings = match (preset, metadata.get("settings")) {
             (Some(preset), Some(_)) => Settings::preset(preset, Method::Scratch),
             (None, Some(text)) => serde_json::from_str(text)
@@ -120,7 +121,7 @@ impl Model {
             return Err(Error::file(&path, what));
         }
         let grid = Grid::square(settings.network.size, settings.network.spacing);
-        Ok(Model { network, grid, told, path, report })
+        Ok(Model { network, grid, grid_is_known, path, report })
     }
 
     /// Moves the network to a device.
@@ -131,25 +132,25 @@ impl Model {
         Ok(self.network.move_to(device)?)
     }
 
-    /// What was read and which grid it is for, in one line for people.
+    /// Weights and grid in one line, for people.
     pub fn described(&self) -> String {
         let Grid { size: [rows, columns], spacing: [row, _] } = self.grid;
-        let told = if self.told { "" } else { ", taken for granted" };
+        let assumed = if self.grid_is_known { "" } else { " (assumed)" };
         let path = self.path.display();
         format!(
-            "weights from {path}: {}; for {rows} x {columns} pixels of {row} mm{told}",
+            "weights from {path}: {}; for {rows} x {columns} pixels of {row} mm{assumed}",
             self.report
         )
     }
 
-    /// The network at work.
+    /// Predicts with the network.
     pub fn predictor(&mut self) -> Predictor<'_> {
         Predictor::new(&mut self.network, self.grid)
     }
 }
 
-/// The settings that a file's network was made by. Only what is said of the network counts, so that
-/// files of other versions, whose other settings differ, stay readable.
+/// The settings of a file's network. All others are ignored, so that files of other versions, whose
+/// other settings differ, stay readable.
 fn network_of(value: &serde_json::Value) -> Result<Settings> {
     let mut settings = Settings::preset(Preset::Paper, Method::Scratch);
     settings.network = serde_json::from_value(value["network"].clone())
@@ -157,7 +158,7 @@ fn network_of(value: &serde_json::Value) -> Result<Settings> {
     Ok(settings)
 }
 
-/// Channels and heads of the U-Net whose tensors a file holds, by their shapes.
+/// Channels and heads of the U-Net in a file, inferred from the shapes of its tensors.
 fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
     let shapes = checkpoint::shapes(path)?;
     let shape = |name: &str| shapes.get(name).map(Vec::as_slice);
@@ -167,14 +168,14 @@ fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
 
     let mut channels = Vec::new();
     while let Some(&[cout, ..]) = shape(&block(channels.len(), "conv1")) {
-        // Both convolutions are looked at, so that no network is made which the file cannot fill.
+        // Both convolutions are checked, so that no network is built that the file cannot fill.
         let level = channels.len();
         let cin = channels.last().copied().unwrap_or(1);
-        for (part, due) in [("conv1", [cout, cin, 3, 3]), ("conv2", [cout, cout, 3, 3])] {
+        for (part, expected) in [("conv1", [cout, cin, 3, 3]), ("conv2", [cout, cout, 3, 3])] {
             let name = block(level, part);
             match shape(&name) {
-                Some(found) if found == due => {}
-                Some(found) => return refuse(format!("{name} is {found:?}, not {due:?}")),
+                Some(found) if found == expected => {}
+                Some(found) => return refuse(format!("{name} is {found:?}, not {expected:?}")),
                 None => return refuse(format!("lacks {name}; write it again")),
             }
         }
@@ -182,10 +183,8 @@ fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
     }
     if channels.is_empty() {
         let first = shapes.keys().next().map_or("none", String::as_str);
-        let due = block(0, "conv1");
-        return refuse(format!(
-            "is not the study's U-Net: of its tensors ({first}, ...) none is {due}"
-        ));
+        let expected = block(0, "conv1");
+        return refuse(format!("is not the study's U-Net: it has no {expected}, but {first}, ..."));
     }
     let heads = (0..channels.len()).take_while(|&level| shape(&head(level)).is_some()).count();
     if heads == 0 {
@@ -200,7 +199,7 @@ fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
             refuse(what.into())
         }
         found => refuse(format!(
-            "tells {} classes apart, not the study's {CLASSES} (background, LV, myocardium, RV)",
+            "has {} classes, not the study's {CLASSES} (background, LV, myocardium, RV)",
             found.and_then(|shape| shape.first()).unwrap_or(&0)
         )),
     }
@@ -208,7 +207,7 @@ fn infer(path: &Path) -> Result<(Vec<usize>, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use nn::{Init, Part};
+    use nn::{Init, NameFilter};
     use tensor::DType;
 
     use super::*;
@@ -218,18 +217,18 @@ mod tests {
         let path = folder.path().join("weights.safetensors");
         let mut init = Init::new(1, 0, DType::F32);
         let mut network = UNet::new(&mut init, &[2, 3, 4], classes, 2).unwrap();
-        let mut part = Part { module: &mut network, which: &which };
-        checkpoint::save(&path, &mut part, Metadata::new()).unwrap();
+        let part = NameFilter { module: &mut network, keep: &which };
+        checkpoint::save(&path, &part, Metadata::new()).unwrap();
         (folder, path)
     }
 
     #[test]
-    fn a_file_without_settings_tells_its_network_by_its_shapes() {
+    fn the_network_of_a_file_without_settings_is_inferred_from_shapes() {
         let (_folder, path) = saved(CLASSES, |_| true);
-        let mut model = Model::open(&path, None, &[]).unwrap();
+        let model = Model::open(&path, None, &[]).unwrap();
         assert_eq!(model.grid, Grid::square(256, 1.25));
-        let mut due = UNet::new(&mut Init::new(2, 0, DType::F32), &[2, 3, 4], CLASSES, 2).unwrap();
-        assert_eq!(model.network.parameters(), due.parameters());
+        let wanted = UNet::new(&mut Init::new(2, 0, DType::F32), &[2, 3, 4], CLASSES, 2).unwrap();
+        assert_eq!(model.network.parameter_count(), wanted.parameter_count());
 
         let changes = ["network.spacing=1.5".to_owned()];
         let model = Model::open(&path, Some(Preset::Small), &changes).unwrap();
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_pytorch_needs_nothing_beside_it() {
+    fn a_file_of_pytorch_is_enough() {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../nn/tests/pytorch");
         for name in ["plain.pt", "wrapped.pt", "data_parallel.pt"] {
             let model = Model::open(&fixtures.join(name), None, &[]).unwrap();
@@ -258,7 +257,7 @@ mod tests {
         let image = refusal(1, |_| true);
         assert!(image.contains("pretrained only (its one output"), "{image}");
         let classes = refusal(3, |_| true);
-        assert!(classes.contains("3 classes apart, not the study's 4"), "{classes}");
+        assert!(classes.contains("has 3 classes, not the study's 4"), "{classes}");
         let foreign = refusal(CLASSES, |name| name.starts_with("decoder."));
         assert!(foreign.contains("is not the study's U-Net"), "{foreign}");
     }

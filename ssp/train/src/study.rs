@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use nn::{Part, checkpoint};
+use nn::{NameFilter, checkpoint};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tensor::Device;
 
-use crate::growth::{growth, lengths, remark};
+use crate::growth::{growth, norms, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::roles::Roles;
 use crate::run::folder::{RunFolder, read_json, write_json};
-use crate::task::{Fed, Segmentation, Source, Task, unet};
+use crate::task::{PretextData, PretextSetup, Segmentation, Task, unet};
 use crate::trainer::{Stage, State};
 use crate::{Error, Result, run};
 use common::Watcher;
@@ -96,7 +96,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     if let Some(weights) = &weights {
         let mut network = unet(&settings.network, settings.seed)?;
         let which = |name: &str| settings.method.hands_over(name);
-        checkpoint::check(weights, &mut Part { module: &mut network, which: &which })?;
+        checkpoint::check(weights, &NameFilter { module: &mut network, keep: &which })?;
     }
     let (cohort, test) = cohorts(job, watcher)?;
     let pretrain_only = job.parts == Parts::Pretrain;
@@ -246,9 +246,9 @@ impl Run<'_> {
     fn pretrained(&self) -> Result<Pretrained> {
         let Run { settings, cohort, roles, .. } = *self;
         let (train, valid) = (cohort.places(&roles.train)?, cohort.places(&roles.valid)?);
-        let source = Source { settings, cache: &cohort.cache, train: &train, valid: &valid };
-        let Fed { samplers, mut task } = source.pretext()?;
-        run::pictures::draw_views(self.folder, &source, &samplers)?;
+        let data = PretextData { settings, cache: &cohort.cache, train: &train, valid: &valid };
+        let PretextSetup { samplers, mut task } = data.pretext()?;
+        run::pictures::draw_views(self.folder, &data, &samplers)?;
         let pretrain = &settings.pretrain;
         let stage = Stage {
             name: "pretrain",
@@ -269,8 +269,8 @@ impl Run<'_> {
         };
         let metrics = self.folder.metrics();
         let state = stage.run(task.as_mut(), &samplers, &metrics, self.watcher)?;
-        run::pictures::draw_reconstructions(self.folder, &source, task.as_mut())?;
-        run::pictures::draw_neighbours(self.folder, &source, task.as_mut())?;
+        run::pictures::draw_reconstructions(self.folder, &data, task.as_mut())?;
+        run::pictures::draw_neighbours(self.folder, &data, task.as_mut())?;
         tensor::release_idle_memory();
         Ok(Pretrained { weights: stage.last(), state: Some(state) })
     }
@@ -318,7 +318,7 @@ impl Run<'_> {
         let metrics = self.folder.metrics();
         let state = stage.run(&mut task, &[sampler], &metrics, self.watcher)?;
         if state.best_epoch.is_some() {
-            checkpoint::load(&stage.best(), task.network())?;
+            checkpoint::load(&stage.best(), task.network_mut())?;
         }
         Ok(Finetuned { task, state, slices })
     }
@@ -343,10 +343,10 @@ impl Run<'_> {
     fn hand_over(&self, weights: &Path, task: &mut Segmentation) -> Result<()> {
         let method = self.settings.method;
         let which = |name: &str| method.hands_over(name);
-        let mut part = Part { module: task.network(), which: &which };
-        let fresh = lengths(&mut part)?;
+        let mut part = NameFilter { module: task.network_mut(), keep: &which };
+        let fresh = norms(&part)?;
         let report = checkpoint::load(weights, &mut part)?;
-        let growth = growth(&fresh, &lengths(&mut part)?);
+        let growth = growth(&fresh, &norms(&part)?);
         let part = if method == Method::Mim { "encoder and decoder" } else { "encoder" };
         self.watcher.note(&format!("{part} from {}: {report}", weights.display()));
         remark(growth).iter().for_each(|remark| self.watcher.note(remark));

@@ -1,8 +1,8 @@
-//! The trainer: runs any task for its epochs, keeps the books, and goes on where it was cut off.
+//! The trainer: runs any task for its epochs, records metrics, and resumes interrupted trainings.
 //!
-//! A stage keeps one file to resume from, `progress.safetensors`: network, momentum and the state
-//! of the books, replaced at once. Batches are named by epoch and index, so a stage that was cut
-//! off and resumed ends with the same bits as one that was not.
+//! A stage has one file to resume from, `progress.safetensors`: network, momentum and the state of the
+//! training, replaced at once. Batches are determined by epoch and index, so an interrupted and resumed
+//! stage ends with the same bits as an uninterrupted one.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,26 +10,26 @@ use std::time::Instant;
 use common::Watcher;
 use nn::checkpoint::{self, Metadata};
 use nn::schedule::{cosine, polynomial, warmup_cosine};
-use nn::{Module, Sgd, SgdSettings};
+use nn::{Rates, Sgd, SgdSettings};
 use serde::{Deserialize, Serialize};
 use tensor::Device;
 
-use crate::growth::lengths;
+use crate::growth::norms;
 use crate::run::folder::PROGRESS;
 use crate::run::metrics::{Metrics, Record};
-use crate::step::{Rates, Stepper};
-use crate::task::{Step, Task, Validation, Whole, freeze};
+use crate::step::Stepper;
+use crate::task::{ErasedTask, Step, Validation, freeze};
 use crate::{Error, Result};
 use sampling::sampler::{Batch, Sampler};
 use settings::{Decay, Optimisation};
 
-/// What a stage is to do.
+/// A stage of a run: what to train, and how.
 pub struct Stage<'a> {
     /// Its name in `metrics.csv`: `pretrain` or `finetune`.
     pub name: &'a str,
-    /// Where its weights go.
+    /// The folder of its weights.
     pub folder: PathBuf,
-    /// Kept beside the weights, so that a file says what network it is for.
+    /// Stored beside the weights: describes the network that they are for.
     pub metadata: Metadata,
     /// Epochs, steps and rates.
     pub optimisation: &'a Optimisation,
@@ -41,17 +41,17 @@ pub struct Stage<'a> {
     pub validate_every: usize,
     /// Epochs without a lower validation loss after which to stop; 0: never.
     pub patience: usize,
-    /// What a validation loss may lie above the lowest without counting against the patience.
+    /// How far above the lowest a validation loss may be without counting against the patience.
     pub min_delta: f64,
-    /// Epochs between weights that are kept beside the last; 0: none.
+    /// Epochs between additional weights files; 0: none.
     pub keep_every: usize,
     /// Seconds between files to resume from.
     pub save_every: f64,
-    /// Where it computes.
+    /// The device to compute on.
     pub device: Device,
 }
 
-/// How a stage went, as far as it has come.
+/// The progress and results of a stage so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Epochs that are complete.
@@ -62,18 +62,18 @@ pub struct State {
     pub loss: Option<f64>,
     /// Lowest validation loss.
     pub best_loss: Option<f64>,
-    /// Mean Dice of the validation that had it.
+    /// Mean Dice of the same validation.
     pub best_dice: Option<f64>,
-    /// Epoch after which that was.
+    /// Epoch of the same validation.
     pub best_epoch: Option<usize>,
     /// Epochs since then whose validation counts against the patience.
     #[serde(default)]
     pub idle: usize,
-    /// Time spent, over all sittings.
+    /// Time spent, over all sessions.
     pub seconds: f64,
 }
 
-/// Rows of `metrics.csv` that a stage is to have, about.
+/// The approximate number of rows in `metrics.csv` for a stage.
 const ROWS: u64 = 400;
 
 impl Stage<'_> {
@@ -91,7 +91,11 @@ impl Stage<'_> {
         self.folder.join(PROGRESS)
     }
 
-    fn rate(&self, step: Step) -> f64 {
+    fn rates(&self, step: Step) -> Rates {
+        Rates::new(self.learning_rate(step), self.weight_decay(step))
+    }
+
+    fn learning_rate(&self, step: Step) -> f64 {
         let Optimisation { decay, epochs, warmup_epochs, final_learning_rate, power, .. } =
             *self.optimisation;
         let base = self.learning_rate;
@@ -116,15 +120,16 @@ impl Stage<'_> {
         }
     }
 
-    /// Trains `task` on what `samplers` yield, views of the same slices, from where an earlier sitting left off if there was
-    /// one, and leaves `last` and, where there is validation, `best`.
+    /// Trains `task` on the batches of `samplers`, which are views of the same slices. Resumes an
+    /// interrupted training. Writes [`last`](Self::last) and, where there is validation,
+    /// [`best`](Self::best).
     ///
     /// # Errors
     /// When a file cannot be written or read, or the loss is no longer finite; what was saved
     /// until then stays.
     pub fn run(
         &self,
-        task: &mut dyn Task,
+        task: &mut dyn ErasedTask,
         samplers: &[Sampler],
         metrics: &Path,
         watcher: &dyn Watcher,
@@ -133,62 +138,61 @@ impl Stage<'_> {
         let mut optimiser = Sgd::new(SgdSettings {
             momentum: self.optimisation.momentum,
             nesterov: self.optimisation.nesterov,
-            weight_decay: self.optimisation.weight_decay,
             decay_matrices_only: self.optimisation.decay_matrices_only,
         });
         let batches = samplers.iter().map(Sampler::batches).min().unwrap_or(0);
         let state = self.resume(task, &mut optimiser, watcher)?;
-        Whole(task).move_to(&self.device)?;
+        task.move_to(&self.device)?;
         if self.is_over(&state) && self.last().exists() {
-            watcher.note(&format!("{}: finished already", self.name));
+            watcher.note(&format!("{}: already finished", self.name));
             return Ok(state);
         }
-        self.note_where_views_are_made(samplers, watcher)?;
+        self.note_views_made_on_host(samplers, watcher)?;
         let metrics = Metrics::resume(metrics, self.name, state.steps)?;
-        let mut sitting = Sitting {
+        let mut session = Session {
             stage: self,
             samplers,
             batches,
             stepper: Stepper::new(&self.device, optimiser)?,
             metrics,
-            before: state.seconds,
+            earlier_seconds: state.seconds,
             started: Instant::now(),
             saved: Instant::now(),
-            since: Since::now(),
+            row: RowSoFar::begin(),
             state,
             watcher,
         };
         let total = (self.optimisation.epochs * batches) as u64;
         watcher.begin(self.name, total);
-        let outcome = sitting.epochs(task);
+        let outcome = session.epochs(task);
         watcher.end();
         outcome?;
         checkpoint::save(&self.last(), task.network(), self.metadata.clone())?;
-        // The next stage has other shapes; what this one kept for reuse is of no use to it.
+        // The next stage has other shapes and cannot reuse the memory of this one.
         tensor::release_idle_memory();
-        Ok(sitting.state)
+        Ok(session.state)
     }
 
-    fn note_where_views_are_made(&self, samplers: &[Sampler], watcher: &dyn Watcher) -> Result<()> {
+    fn note_views_made_on_host(&self, samplers: &[Sampler], watcher: &dyn Watcher) -> Result<()> {
         let Some(sampler) = samplers.first() else { return Ok(()) };
         if !sampler.renders_on(&self.device)? {
             let (name, device) = (self.name, &self.device);
             watcher.note(&format!(
-                "{name}: {device} has not the memory for all slices: views are made on the host"
+                "{name}: {device} has too little memory for all slices: views are made on the host"
             ));
         }
         Ok(())
     }
 
-    /// Whether all epochs are done, or no more are worth it.
+    /// Whether all epochs are done, or the patience is exhausted.
     fn is_over(&self, state: &State) -> bool {
-        let impatient = self.patience > 0 && state.idle >= self.patience;
-        state.epochs >= self.optimisation.epochs || impatient
+        let exhausted = self.patience > 0 && state.idle >= self.patience;
+        state.epochs >= self.optimisation.epochs || exhausted
     }
 
     fn resume(
         &self,
-        task: &mut dyn Task,
+        task: &mut dyn ErasedTask,
         optimiser: &mut Sgd,
         watcher: &dyn Watcher,
     ) -> Result<State> {
@@ -196,56 +200,55 @@ impl Stage<'_> {
         if !path.exists() {
             return Ok(State::default());
         }
-        let metadata = checkpoint::load_progress(&path, &mut Whole(task), optimiser)?;
+        let metadata = checkpoint::load_progress(&path, task, optimiser)?;
         let state: State =
-            metadata
-                .get("state")
-                .and_then(|text| serde_json::from_str(text).ok())
-                .ok_or_else(|| Error::file(&path, "does not say how far it came; remove it"))?;
+            metadata.get("state").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(
+                || Error::file(&path, "does not contain the state of the training; remove it"),
+            )?;
         if !self.is_over(&state) {
-            let text = format!("{}: going on after epoch {}", self.name, state.epochs);
+            let text = format!("{}: resuming after epoch {}", self.name, state.epochs);
             watcher.note(&text);
         }
         Ok(state)
     }
 }
 
-/// One sitting of a stage: from its start or resumption on.
-struct Sitting<'a> {
+/// One session of a stage: from its start or resumption to its end or interruption.
+struct Session<'a> {
     stage: &'a Stage<'a>,
     samplers: &'a [Sampler],
     batches: usize,
     stepper: Stepper,
     metrics: Metrics,
     state: State,
-    /// Seconds of earlier sittings.
-    before: f64,
+    /// Duration of earlier sessions.
+    earlier_seconds: f64,
     started: Instant,
     saved: Instant,
-    since: Since,
+    row: RowSoFar,
     watcher: &'a dyn Watcher,
 }
 
-/// What has come together since the last row of the books.
-struct Since {
+/// Steps since the last row of `metrics.csv`.
+struct RowSoFar {
     losses: f64,
     steps: u32,
     images: usize,
     from: Instant,
 }
 
-impl Since {
-    fn now() -> Self {
-        Since { losses: 0.0, steps: 0, images: 0, from: Instant::now() }
+impl RowSoFar {
+    fn begin() -> Self {
+        RowSoFar { losses: 0.0, steps: 0, images: 0, from: Instant::now() }
     }
 }
 
-impl Sitting<'_> {
-    fn epochs(&mut self, task: &mut dyn Task) -> Result<()> {
+impl Session<'_> {
+    fn epochs(&mut self, task: &mut dyn ErasedTask) -> Result<()> {
         let epochs = self.stage.optimisation.epochs;
         while !self.stage.is_over(&self.state) {
             let epoch = self.state.epochs;
-            freeze(task, epoch);
+            freeze(task, epoch)?;
             self.epoch(task, epoch)?;
             self.state.epochs += 1;
             let done = self.state.epochs;
@@ -265,31 +268,29 @@ impl Sitting<'_> {
         self.save(task)
     }
 
-    fn epoch(&mut self, task: &mut dyn Task, epoch: usize) -> Result<()> {
+    fn epoch(&mut self, task: &mut dyn ErasedTask, epoch: usize) -> Result<()> {
         let batches = self.batches;
         let every = ((self.stage.optimisation.epochs * batches) as u64 / ROWS).max(1);
         let (mut sum, mut seen) = (0.0, 0);
         for index in 0..batches {
             let step = self.step(epoch);
-            let rates = Rates {
-                learning_rate: self.stage.rate(step),
-                weight_decay: self.stage.weight_decay(step),
-            };
+            let rates = self.stage.rates(step);
+            let learning_rate = rates.learning_rate.value();
             let batch = self.batch(epoch, index)?;
             self.stepper.step(task, &batch, step, rates)?;
             self.state.steps += 1;
-            self.since.steps += 1;
-            self.since.images += batch.iter().map(|part| part.images.dims()[0]).sum::<usize>();
+            self.row.steps += 1;
+            self.row.images += batch.iter().map(|part| part.images.dims()[0]).sum::<usize>();
             let due = self.state.steps.is_multiple_of(every);
-            // To look at losses on a GPU is to wait for it.
+            // Reading the losses waits for the GPU.
             if due || index + 1 == batches || self.stage.device == Device::Cpu {
-                let losses = self.losses(epoch, rates)?;
+                let losses = self.losses(epoch, learning_rate)?;
                 sum += losses;
                 seen = index + 1;
-                self.since.losses += losses;
+                self.row.losses += losses;
             }
             if due {
-                self.row(epoch, rates)?;
+                self.write_row(epoch, learning_rate)?;
             }
             let loss = match seen {
                 0 => String::new(),
@@ -304,20 +305,19 @@ impl Sitting<'_> {
         Ok(())
     }
 
-    /// The sum of the losses since it was last asked for.
-    fn losses(&mut self, epoch: usize, rates: Rates) -> Result<f64> {
+    /// The sum of the losses since this was last called.
+    fn losses(&mut self, epoch: usize, learning_rate: f64) -> Result<f64> {
         let losses = self.stepper.losses()?;
         if losses.is_finite() {
             return Ok(losses);
         }
         Err(self.diverged(&format!(
-            "the loss became {losses} in epoch {} at a learning rate of {:.2e}",
+            "the loss became {losses} in epoch {} at a learning rate of {learning_rate:.2e}",
             epoch + 1,
-            rates.learning_rate
         )))
     }
 
-    /// That training ended, and what of it is left.
+    /// The error that ends a diverged training, with the file that can still be used.
     fn diverged(&self, found: &str) -> Error {
         let kept = [self.stage.progress(), self.stage.best()];
         Error::Diverged {
@@ -329,16 +329,15 @@ impl Sitting<'_> {
         }
     }
 
-    /// Writes what has come together into the books.
-    fn row(&mut self, epoch: usize, rates: Rates) -> Result<()> {
-        let Since { losses, steps, images, from } =
-            std::mem::replace(&mut self.since, Since::now());
+    fn write_row(&mut self, epoch: usize, learning_rate: f64) -> Result<()> {
+        let RowSoFar { losses, steps, images, from } =
+            std::mem::replace(&mut self.row, RowSoFar::begin());
         self.metrics.append(&Record {
             stage: self.stage.name.to_owned(),
             epoch: epoch + 1,
             step: self.state.steps,
             loss: Some(losses / f64::from(steps)),
-            learning_rate: Some(rates.learning_rate),
+            learning_rate: Some(learning_rate),
             images_per_second: Some(images as f64 / from.elapsed().as_secs_f64()),
             seconds: self.seconds(),
             ..Record::default()
@@ -355,7 +354,7 @@ impl Sitting<'_> {
         self.samplers.iter().map(|s| s.batch_on(device, epoch as u32, index)).collect()
     }
 
-    fn validate(&mut self, task: &mut dyn Task) -> Result<()> {
+    fn validate(&mut self, task: &mut dyn ErasedTask) -> Result<()> {
         let Some(Validation { loss, dice }) = task.validate()? else { return Ok(()) };
         self.metrics.append(&Record {
             stage: self.stage.name.to_owned(),
@@ -385,13 +384,13 @@ impl Sitting<'_> {
     }
 
     fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
+        self.earlier_seconds + self.started.elapsed().as_secs_f64()
     }
 
-    /// Writes what it takes to resume, after the rows that lead up to it.
-    fn save(&mut self, task: &mut dyn Task) -> Result<()> {
-        // The last step of an epoch may have gone too far without its loss having seen it.
-        if !lengths(&mut Whole(task))?.iter().all(|length| length.is_finite()) {
+    /// Writes the file to resume from, after the rows of metrics before it.
+    fn save(&mut self, task: &mut dyn ErasedTask) -> Result<()> {
+        // The loss of a step is computed before its update, so the last update is not checked yet.
+        if !norms(task)?.iter().all(|norm| norm.is_finite()) {
             let epoch = self.state.epochs;
             return Err(self.diverged(&format!("weights are no longer finite after epoch {epoch}")));
         }
@@ -401,7 +400,7 @@ impl Sitting<'_> {
         let state = serde_json::to_string(&self.state);
         metadata.insert("state".into(), state.map_err(|e| Error::Data(e.to_string()))?);
         let path = self.stage.progress();
-        checkpoint::save_progress(&path, &mut Whole(task), self.stepper.optimiser(), metadata)?;
+        checkpoint::save_progress(&path, task, self.stepper.optimiser(), metadata)?;
         self.saved = Instant::now();
         Ok(())
     }
@@ -429,7 +428,7 @@ mod tests {
             device: Device::Cpu,
         };
         let total = 10 * optimisation.epochs as u64;
-        let rate = |epoch: usize, number: u64| stage.rate(Step { epoch, number, total });
+        let rate = |epoch: usize, number: u64| stage.learning_rate(Step { epoch, number, total });
         (0..optimisation.epochs)
             .map(|epoch| [0, 9].map(|step| rate(epoch, 10 * epoch as u64 + step)))
             .collect()

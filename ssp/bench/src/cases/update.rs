@@ -1,6 +1,6 @@
 //! Updates of all parameters at once: the optimiser, and DINO's teacher.
 
-use nn::{DinoHeadSettings, DinoNet, Follower, Init, Module, Sgd, SgdSettings, Slot, UNet};
+use nn::{DinoHeadSettings, DinoNet, Init, Module, MovingAverage, Rates, Sgd, SgdSettings, UNet};
 use serde_json::json;
 use tensor::{Device, Gradients, Tensor};
 
@@ -13,15 +13,9 @@ pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     vec![optimiser(network, dtypes), teacher(network, dtypes)]
 }
 
-/// Shapes of what a network trains.
-fn shapes(module: &mut dyn Module) -> Vec<Vec<usize>> {
-    let mut shapes = Vec::new();
-    module.visit("", &mut |_, slot| {
-        if let Slot::Parameter(parameter) = slot {
-            shapes.push(parameter.tensor().dims().to_vec());
-        }
-    });
-    shapes
+/// Shapes of a network's parameters.
+fn shapes(module: &dyn Module) -> Vec<Vec<usize>> {
+    module.parameters().iter().map(|parameter| parameter.tensor().dims().to_vec()).collect()
 }
 
 /// A case of `parameters`, each of which is touched so many times.
@@ -52,27 +46,18 @@ fn case(
 fn optimiser(network: &Network, dtypes: Dtypes) -> Case {
     let channels = network.channels.clone();
     let build = move || UNet::new(&mut Init::new(0, 0, dtypes.parameters), &channels, CLASSES, -1);
-    let shapes = build().map(|mut net| shapes(&mut net)).map_err(Into::into);
+    let shapes = build().map(|net| shapes(&net)).map_err(Into::into);
     case("sgd", "the U-Net", 5, dtypes, shapes, move |device| {
         let mut net = build()?;
         net.move_to(device)?;
-        let mut given = Vec::new();
-        net.visit("", &mut |_, slot| {
-            if let Slot::Parameter(parameter) = slot {
-                given.push(parameter.tensor().to(device));
-            }
-        });
-        let given = given.into_iter().collect::<tensor::Result<Vec<Tensor>>>()?;
-        let mut sgd = Sgd::new(SgdSettings {
-            momentum: 0.99,
-            nesterov: true,
-            weight_decay: 3e-5,
-            decay_matrices_only: false,
-        });
+        let given = net.parameters().into_iter().map(|parameter| parameter.tensor().to(device));
+        let given = given.collect::<tensor::Result<Vec<Tensor>>>()?;
+        let mut sgd =
+            Sgd::new(SgdSettings { momentum: 0.99, nesterov: true, decay_matrices_only: false });
         Ok(Box::new(move || {
-            let gradients = handed(&mut net, &given, device_of(&given))?;
+            let gradients = handed(&net, &given, device_of(&given))?;
             // So small a rate leaves the parameters what they are.
-            Ok(sgd.step(&mut net, gradients, 1e-12)?)
+            Ok(sgd.step(&mut net, gradients, &Rates::new(1e-12, 3e-5))?)
         }))
     })
 }
@@ -82,15 +67,9 @@ fn device_of(tensors: &[Tensor]) -> Device {
 }
 
 /// Gradients that a walk of the tape would leave, without the walk.
-fn handed(net: &mut dyn Module, given: &[Tensor], device: Device) -> Result<Gradients> {
-    let mut parameters = Vec::new();
-    net.visit("", &mut |_, slot| {
-        if let Slot::Parameter(parameter) = slot {
-            parameters.push(parameter.tensor().clone());
-        }
-    });
+fn handed(net: &dyn Module, given: &[Tensor], device: Device) -> Result<Gradients> {
     let given: Vec<Option<Tensor>> = given.iter().cloned().map(Some).collect();
-    let parents: Vec<&Tensor> = parameters.iter().collect();
+    let parents: Vec<&Tensor> = net.parameters().into_iter().map(|p| p.tensor()).collect();
     let one = Tensor::scalar(0.0f32).to(&device)?;
     Ok(one.recorded("given", &parents, move |_, _| Ok(given)).backward()?)
 }
@@ -102,12 +81,12 @@ fn teacher(network: &Network, dtypes: Dtypes) -> Case {
     let head =
         DinoHeadSettings { hidden, bottleneck, outputs, batch_norm: true, fixed_magnitude: true };
     let build = move || DinoNet::new(&mut Init::new(0, 0, dtypes.parameters), &channels, &head);
-    let shapes = build().map(|mut net| shapes(&mut net)).map_err(Into::into);
+    let shapes = build().map(|net| shapes(&net)).map_err(Into::into);
     case("moving_average", "DINO's teacher", 3, dtypes, shapes, move |device| {
         let [mut teacher, mut student] = [build()?, build()?];
         teacher.move_to(device)?;
         student.move_to(device)?;
-        let mut follower = Follower::default();
-        Ok(Box::new(move || Ok(follower.follow(&mut teacher, &mut student, 0.996)?)))
+        let mut average = MovingAverage::default();
+        Ok(Box::new(move || Ok(average.update(&mut teacher, &student, 0.996)?)))
     })
 }

@@ -1,19 +1,20 @@
 //! Contrastive pretext tasks: SimCLR and positional contrastive learning.
 
 use kernels::nt_xent::{NtXent, nt_xent};
-use nn::{Encoder, EncoderMlp, Init, Mode, Module, Precision, widened};
+use nn::{Encoder, EncoderMlp, Init, Mode, Module, Precision, module, widened};
 use tensor::Tensor;
 
-use super::{DTYPE, Inputs, Pretext, Step, Task, Validation, mean_loss, network};
+use super::inputs::step_inputs;
+use super::{DTYPE, Pretext, Step, StepInputs, Task, Validation, mean_loss, network};
 use crate::Result;
 use sampling::augment::Grid;
 use sampling::sampler::{Batch, Crops, Sampler};
 use settings::{self, Method, Settings};
 
-/// Encoder and projection, trained so that views that belong together lie together.
+/// Encoder and projection, trained so that the features of positive pairs are similar.
 ///
-/// SimCLR: two views of the same slice. PCL: all views of slices at a similar position between
-/// base and apex, of any subject and phase.
+/// Positive pairs of SimCLR are two views of the same slice; those of PCL are all views of slices at a
+/// similar position between base and apex, of any subject and phase.
 pub struct Contrastive {
     network: EncoderMlp,
     loss: NtXent,
@@ -21,6 +22,18 @@ pub struct Contrastive {
     by_position: bool,
     validation: Option<Sampler>,
 }
+
+module!(Contrastive { network as "" });
+
+/// Views and what pairs them.
+pub struct ContrastiveInputs {
+    /// `[n, rows, columns, 1]`, views of the same slice next to each other.
+    pub images: Tensor,
+    /// `[n]`, positions between base and apex; none where views of the same slice are the pairs.
+    pub positions: Option<Tensor>,
+}
+
+step_inputs!(ContrastiveInputs { images, positions });
 
 impl Contrastive {
     /// Views of each slice.
@@ -33,7 +46,7 @@ impl Contrastive {
         Crops::augmented(grid, pretrain.augmentation, Self::VIEWS, pretrain.centre)
     }
 
-    /// A new network, drawn from the run's seed, validated on views of other slices.
+    /// A new network, initialised from the run's seed, validated on views of other slices.
     ///
     /// # Errors
     /// When the settings make no network.
@@ -49,19 +62,16 @@ impl Contrastive {
         })
     }
 
-    /// Images, and their positions where these tell what belongs together.
-    fn inputs_of(&self, batch: &Batch) -> Result<Inputs> {
-        let mut tensors = vec![batch.images.clone()];
-        if self.by_position {
-            tensors.push(Tensor::from_slice(&batch.positions, [batch.positions.len()])?);
-        }
-        Ok(Inputs { tensors, numbers: vec![] })
+    fn inputs_of(&self, batch: &Batch) -> Result<ContrastiveInputs> {
+        let positions = || Tensor::from_slice(&batch.positions, [batch.positions.len()]);
+        let positions = self.by_position.then(positions).transpose()?;
+        Ok(ContrastiveInputs { images: batch.images.clone(), positions })
     }
 
-    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
-        let images = self.precision.images(&inputs.tensors[0])?;
+    fn loss_of(&mut self, inputs: &ContrastiveInputs, mode: Mode) -> Result<Tensor> {
+        let images = self.precision.images(&inputs.images)?;
         let features = self.network.forward(&images, mode)?;
-        Ok(nt_xent(&widened(&features)?, inputs.tensors.get(1), &self.loss)?)
+        Ok(nt_xent(&widened(&features)?, inputs.positions.as_ref(), &self.loss)?)
     }
 }
 
@@ -72,15 +82,21 @@ pub fn contrastive_loss(settings: &settings::Contrastive) -> NtXent {
 }
 
 impl Task for Contrastive {
-    fn network(&mut self) -> &mut dyn Module {
+    type Inputs = ContrastiveInputs;
+
+    fn network(&self) -> &dyn Module {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut dyn Module {
         &mut self.network
     }
 
-    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<Inputs> {
+    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<ContrastiveInputs> {
         self.inputs_of(&batch[0])
     }
 
-    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+    fn loss(&mut self, inputs: &ContrastiveInputs) -> Result<Tensor> {
         self.loss_of(inputs, Mode::Train)
     }
 
@@ -88,7 +104,9 @@ impl Task for Contrastive {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
         let device = self.network.device();
         let found = mean_loss(&sampler, &device, |batch, _| {
-            self.loss_of(&self.inputs_of(batch)?.on(&device)?, Mode::Evaluate)
+            let mut inputs = self.inputs_of(batch)?;
+            inputs.move_to(&device)?;
+            self.loss_of(&inputs, Mode::Evaluate)
         });
         self.validation = Some(sampler);
         found.map(Some)

@@ -1,40 +1,53 @@
-//! DINO: a student learns to say of a small view what its teacher says of a large one.
+//! DINO: a student learns to predict from a local view what its teacher predicts from a global one.
 //!
 //! Caron et al., *Emerging properties in self-supervised vision transformers* (ICCV 2021), with a
-//! convolutional encoder as the study has it.
+//! convolutional encoder.
 
 use kernels::dino_loss::{DinoLoss, dino_loss, move_centre};
 use nn::schedule::{cosine, linear};
 use nn::{
-    DinoHeadSettings, DinoNet, Encoder, Follower, Init, Mode, Module, Precision, Slot, widened,
+    Buffer, DinoHeadSettings, DinoNet, Encoder, Init, Mode, Module, MovingAverage, Precision,
+    module, widened,
 };
 use tensor::{DType, Number, Tensor, without_tape};
 
-use super::{DTYPE, Inputs, Pretext, Step, Task, network};
-use crate::Result;
+use super::inputs::step_inputs;
+use super::{DTYPE, Pretext, Step, Task, network};
+use crate::{Error, Result};
 use sampling::augment::Grid;
 use sampling::sampler::{Arrangement, Batch, Crops};
 use settings::{self, Settings, TeacherStart};
 
-/// A student on all views, a teacher on the global ones that follows it slowly, and the centre of
-/// the teacher's outputs.
+/// A student that sees all views, a teacher whose weights are a moving average of the student's and
+/// which sees the global views, and the centre of the teacher's outputs.
 pub struct Dino {
     student: DinoNet,
-    beside: Beside,
-    follower: Follower,
+    teacher: DinoNet,
+    /// `[outputs]`.
+    centre: Buffer,
+    moving_average: MovingAverage,
     precision: Precision,
     settings: settings::Dino,
 }
 
-/// What changes along with the student.
-struct Beside {
-    teacher: DinoNet,
-    /// `[outputs]`.
-    centre: Tensor,
+module!(Dino { student as "", teacher, centre });
+
+/// Views of the same slices, and the schedules of the teacher.
+pub struct DinoInputs {
+    /// Two global views of each slice, `[2 slices, rows, columns, 1]`, view by view.
+    pub global: Tensor,
+    /// Local views of each slice, `[views slices, rows, columns, 1]`, view by view, if there are any.
+    pub local: Option<Tensor>,
+    /// Temperature of the teacher's outputs.
+    pub teacher_temperature: Number,
+    /// Share of the teacher that an update keeps.
+    pub teacher_momentum: Number,
 }
 
+step_inputs!(DinoInputs { global, local, teacher_temperature, teacher_momentum });
+
 impl Dino {
-    /// Two global views of each slice, each augmented in its own way; and local ones, if any.
+    /// Two global views of each slice, with different augmentations; and local ones, if any.
     pub fn crops(settings: &Settings) -> Vec<Crops> {
         let dino = &settings.pretrain.dino;
         let base = &settings.pretrain.augmentation;
@@ -54,7 +67,7 @@ impl Dino {
         all
     }
 
-    /// A new student and teacher, drawn from the run's seed.
+    /// A new student and teacher, initialised from the run's seed.
     ///
     /// # Errors
     /// When the settings make no network.
@@ -85,15 +98,20 @@ impl Dino {
             TeacherStart::Own => net(network::TEACHER, &head)?,
             TeacherStart::Student => net(network::PRETEXT, &head)?,
         };
-        teacher.freeze(&|_| true);
+        teacher.freeze(&|_| true)?;
         let centre = Init::new(seed, 0, dtype).constant([dino.outputs], 0.0)?;
-        let (beside, follower) = (Beside { teacher, centre }, Follower::default());
-        let precision = Precision::default();
-        Ok(Dino { student, beside, follower, precision, settings: dino.clone() })
+        Ok(Dino {
+            student,
+            teacher,
+            centre: Buffer::new(centre),
+            moving_average: MovingAverage::default(),
+            precision: Precision::default(),
+            settings: dino.clone(),
+        })
     }
 
-    /// What student and teacher say of a batch of views, global ones first, and the loss of it. The
-    /// centre moves towards what the teacher said.
+    /// Compares the outputs of student and teacher on a batch of views, global ones first. The centre
+    /// moves towards the teacher's outputs.
     ///
     /// # Errors
     /// When the views do not fit the network.
@@ -102,33 +120,33 @@ impl Dino {
         views: &[&Tensor],
         teacher_temperature: impl Into<Number>,
     ) -> Result<Comparison> {
-        let Dino { student, beside: Beside { teacher, centre }, precision, settings, .. } = self;
+        let Dino { student, teacher, centre, precision, settings, .. } = self;
         let views = views.iter().map(|view| precision.images(view));
         let views = views.collect::<tensor::Result<Vec<Tensor>>>()?;
         let views: Vec<&Tensor> = views.iter().collect();
-        let taught = without_tape(|| teacher.forward(&views[..1], Mode::Train))?;
-        let taught = widened(&taught)?;
-        let said = widened(&student.forward(&views, Mode::Train)?)?;
-        let settings = DinoLoss {
+        let of_teacher = without_tape(|| teacher.forward(&views[..1], Mode::Train))?;
+        let of_teacher = widened(&of_teacher)?;
+        let of_student = widened(&student.forward(&views, Mode::Train)?)?;
+        let loss_settings = DinoLoss {
             views: 2 + settings.local_views,
             student_temperature: settings.student_temperature,
             teacher_temperature: teacher_temperature.into(),
         };
-        let loss = dino_loss(&said, &taught, centre, &settings)?;
-        move_centre(centre, &taught, self.settings.centre_momentum)?;
-        Ok(Comparison { student: said, teacher: taught, loss })
+        let loss = dino_loss(&of_student, &of_teacher, centre.tensor(), &loss_settings)?;
+        move_centre(centre.tensor_mut(), &of_teacher, settings.centre_momentum)?;
+        Ok(Comparison { student: of_student, teacher: of_teacher, loss })
     }
 
     /// Moves the teacher towards the student, keeping a share `momentum` of it.
     ///
     /// # Errors
-    /// None that a user can cause.
-    pub fn teach(&mut self, momentum: impl Into<Number>) -> Result<()> {
-        Ok(self.follower.follow(&mut self.beside.teacher, &mut self.student, momentum)?)
+    /// When a device fails.
+    pub fn update_teacher(&mut self, momentum: impl Into<Number>) -> Result<()> {
+        Ok(self.moving_average.update(&mut self.teacher, &self.student, momentum)?)
     }
 }
 
-/// What student and teacher say of a batch, and how far they are apart.
+/// The outputs of student and teacher on a batch, and their loss.
 pub struct Comparison {
     /// `[views * slices, outputs]`, view by view.
     pub student: Tensor,
@@ -138,53 +156,48 @@ pub struct Comparison {
     pub loss: Tensor,
 }
 
-impl Module for Beside {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        let name = |name: &str| match path {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        };
-        self.teacher.visit(&name("teacher"), visitor);
-        visitor(&name("centre"), Slot::Buffer(&mut self.centre));
-    }
-}
-
 impl Task for Dino {
-    fn network(&mut self) -> &mut dyn Module {
-        &mut self.student
+    type Inputs = DinoInputs;
+
+    fn network(&self) -> &dyn Module {
+        &self.student
     }
 
-    fn companion(&mut self) -> Option<&mut dyn Module> {
-        Some(&mut self.beside)
+    fn network_mut(&mut self) -> &mut dyn Module {
+        &mut self.student
     }
 
     fn is_frozen(&self, name: &str, epoch: usize) -> bool {
         epoch < self.settings.frozen_last_layer_epochs && name.contains("last_layer")
     }
 
-    /// Views by size; the teacher's temperature, and the share of the teacher that an update keeps.
-    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<Inputs> {
-        let temperature = linear(
-            self.settings.first_teacher_temperature,
-            self.settings.teacher_temperature,
+    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<DinoInputs> {
+        let [global, local @ ..] = batch else {
+            return Err(Error::Data("a batch without global views".into()));
+        };
+        let settings = &self.settings;
+        let teacher_temperature = linear(
+            settings.first_teacher_temperature,
+            settings.teacher_temperature,
             step.epoch,
-            self.settings.teacher_temperature_epochs,
+            settings.teacher_temperature_epochs,
         );
         let (number, total) = (step.number as usize, step.total as usize);
-        let momentum = cosine(self.settings.teacher_momentum, 1.0, number, total);
-        Ok(Inputs {
-            tensors: batch.iter().map(|part| part.images.clone()).collect(),
-            numbers: vec![temperature.into(), momentum.into()],
+        Ok(DinoInputs {
+            global: global.images.clone(),
+            local: local.first().map(|local| local.images.clone()),
+            teacher_temperature: teacher_temperature.into(),
+            teacher_momentum: cosine(settings.teacher_momentum, 1.0, number, total).into(),
         })
     }
 
-    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
-        let views: Vec<&Tensor> = inputs.tensors.iter().collect();
-        Ok(self.compare(&views, &inputs.numbers[0])?.loss)
+    fn loss(&mut self, inputs: &DinoInputs) -> Result<Tensor> {
+        let views: Vec<&Tensor> = [&inputs.global].into_iter().chain(&inputs.local).collect();
+        Ok(self.compare(&views, &inputs.teacher_temperature)?.loss)
     }
 
-    fn updated(&mut self, inputs: &Inputs) -> Result<()> {
-        self.teach(&inputs.numbers[1])
+    fn after_update(&mut self, inputs: &DinoInputs) -> Result<()> {
+        self.update_teacher(&inputs.teacher_momentum)
     }
 }
 
@@ -218,14 +231,9 @@ mod tests {
         [noise(6, 16), noise(3, 8)]
     }
 
-    fn values(module: &mut dyn Module) -> Vec<(String, Vec<f64>)> {
-        let mut all = Vec::new();
-        module.visit("", &mut |name, slot| {
-            if let Slot::Parameter(parameter) = slot {
-                all.push((name.to_owned(), parameter.tensor().to_f64()));
-            }
-        });
-        all
+    fn values(module: &dyn Module) -> Vec<(String, Vec<f64>)> {
+        let parameters = module.named_parameters().into_iter();
+        parameters.map(|(name, parameter)| (name, parameter.tensor().to_f64())).collect()
     }
 
     #[test]
@@ -246,10 +254,10 @@ mod tests {
     }
 
     #[test]
-    fn the_teacher_starts_as_asked_and_follows_slowly() {
+    fn the_teacher_starts_as_specified_and_follows_slowly() {
         let start = |start| {
-            let mut task = Dino::new(&small(start)).unwrap();
-            (values(&mut task.student), values(&mut task.beside.teacher))
+            let task = Dino::new(&small(start)).unwrap();
+            (values(&task.student), values(&task.teacher))
         };
         let (student, teacher) = start(TeacherStart::Student);
         assert_eq!(student, teacher);
@@ -257,42 +265,41 @@ mod tests {
         assert_ne!(student, teacher);
 
         let mut task = Dino::new(&small(TeacherStart::Own)).unwrap();
-        let inputs = task.inputs(&[], Step { epoch: 0, number: 0, total: 100 }).unwrap();
-        task.updated(&inputs).unwrap();
-        for ((moved, before), goal) in
-            values(&mut task.beside.teacher).iter().zip(&teacher).zip(&student)
-        {
+        let batch = views(1).map(|images| Batch {
+            images,
+            labels: None,
+            positions: vec![],
+            slices: vec![],
+        });
+        let inputs = task.inputs(&batch, Step { epoch: 0, number: 0, total: 100 }).unwrap();
+        task.after_update(&inputs).unwrap();
+        for ((moved, before), goal) in values(&task.teacher).iter().zip(&teacher).zip(&student) {
             for ((moved, before), goal) in moved.1.iter().zip(&before.1).zip(&goal.1) {
                 assert!((moved - (0.996 * before + 0.004 * goal)).abs() < 1e-6);
             }
         }
     }
 
-    /// The teacher is outside of the tape, and its batch norms and centre move nonetheless.
+    /// The teacher is not recorded on the tape, but its batch norms and the centre are updated.
     #[test]
-    fn the_teacher_costs_no_tape() {
+    fn the_teacher_is_not_on_the_tape() {
         let mut task = Dino::new(&small(TeacherStart::Own)).unwrap();
         let [global, local] = views(1);
         let Comparison { teacher, loss, .. } = task.compare(&[&global, &local], 0.04).unwrap();
         let nothing = Tensor::zeros::<f32>(teacher.shape());
         assert!(teacher.backward_from(nothing).is_err(), "nothing is recorded");
         let gradients = loss.backward().unwrap();
-        let mut without = 0;
-        task.beside.visit("", &mut |name, slot| match slot {
-            Slot::Parameter(parameter) => {
-                assert!(gradients.get(parameter.tensor()).is_none(), "{name}");
-                without += 1;
-            }
-            Slot::Buffer(buffer) if name.ends_with("running_mean") || name == "centre" => {
-                assert!(buffer.to_f64().iter().any(|&v| v != 0.0), "{name} has not moved");
-            }
-            _ => {}
-        });
-        assert!(without > 0);
+        let parameters = task.teacher.parameters();
+        assert!(!parameters.is_empty());
+        assert!(parameters.iter().all(|parameter| gradients.get(parameter.tensor()).is_none()));
+        let has_moved =
+            |buffer: &Buffer| buffer.tensor().to_f64().iter().any(|&value| value != 0.0);
+        assert!(has_moved(&task.centre));
+        assert!(task.teacher.buffers().into_iter().all(has_moved), "running means among them");
     }
 
     #[test]
-    fn the_last_layer_waits_for_an_epoch() {
+    fn the_last_layer_is_frozen_for_an_epoch() {
         let task = Dino::new(&small(TeacherStart::Own)).unwrap();
         let last = "head.last_layer.parametrizations.weight.original1";
         assert!(task.is_frozen(last, 0) && !task.is_frozen(last, 1));

@@ -1,19 +1,20 @@
-//! Masked image modelling: patches are hidden, and the U-Net paints them in.
+//! Masked image modelling: patches are hidden, and the U-Net reconstructs them.
 //!
-//! Xie et al., *SimMIM* (CVPR 2022), with the study's U-Net and mean squared error.
+//! Xie et al., *SimMIM* (CVPR 2022), with a U-Net and the mean squared error.
 
 use kernels::masked_error::masked_error;
 use kernels::patch_mask::{self, Masked, PatchMask, patch_mask};
-use nn::{Encoder, Init, Mode, Module, Precision, UNet, widened};
+use nn::{Encoder, Init, Mode, Module, Precision, UNet, module, widened};
 use tensor::{Device, Tensor};
 
-use super::{DTYPE, Inputs, Pretext, Step, Task, Validation, mean_loss, network};
+use super::inputs::step_inputs;
+use super::{DTYPE, Pretext, Step, StepInputs, Task, Validation, mean_loss, network};
 use crate::Result;
 use sampling::augment::Grid;
 use sampling::sampler::{Batch, Crops, Sampler};
 use settings::{self, Fill, Masking, Settings};
 
-/// A U-Net with one output, trained to paint in what is hidden from it.
+/// A U-Net with one output, trained to reconstruct what is hidden from it.
 pub struct Mim {
     network: UNet,
     mask: PatchMask,
@@ -22,13 +23,28 @@ pub struct Mim {
     validation: Option<Sampler>,
 }
 
-/// What the network saw and made of it; all `[n, rows, columns, 1]`, the mask without the last.
+module!(Mim { network as "" });
+
+/// Images with hidden patches.
+pub struct MimInputs {
+    /// The complete images, `[n, rows, columns, 1]`.
+    pub images: Tensor,
+    /// The images with patches hidden, `[n, rows, columns, 1]`.
+    pub masked: Tensor,
+    /// 1 where a pixel is hidden, `[n, rows, columns]`.
+    pub mask: Tensor,
+}
+
+step_inputs!(MimInputs { images, masked, mask });
+
+/// Images, what the network saw of them, and its reconstruction: all `[n, rows, columns, 1]`, except
+/// the mask, `[n, rows, columns]`.
 pub struct Reconstruction {
     /// The images.
     pub images: Tensor,
     /// The images with patches hidden, and which pixels are.
     pub masked: Masked,
-    /// What the network painted.
+    /// The reconstruction.
     pub output: Tensor,
 }
 
@@ -39,7 +55,7 @@ impl Mim {
         Crops::augmented(grid, settings.pretrain.augmentation, 1, settings.pretrain.centre)
     }
 
-    /// A new network, drawn from the run's seed, validated on views of other slices.
+    /// A new network, initialised from the run's seed, validated on views of other slices.
     ///
     /// # Errors
     /// When the settings make no network.
@@ -54,7 +70,7 @@ impl Mim {
         })
     }
 
-    /// The network's view of a batch. Steps name the draw of what is hidden.
+    /// The network's reconstruction of images. Each `step` hides other patches.
     ///
     /// # Errors
     /// When the batch does not fit the network.
@@ -71,18 +87,17 @@ impl Mim {
         Ok(Reconstruction { images, masked, output })
     }
 
-    /// The images, the same with patches hidden, and which pixels are. Steps name the draw.
-    fn inputs_of(&mut self, batch: &Batch, step: u32) -> Result<Inputs> {
+    /// Each `step` hides other patches.
+    fn inputs_of(&self, batch: &Batch, step: u32) -> Result<MimInputs> {
         let images = batch.images.on(&self.network.device())?;
-        let Masked { images: seen, mask } = patch_mask(&images, &self.mask, self.seed, step)?;
-        Ok(Inputs { tensors: vec![images, seen, mask], numbers: vec![] })
+        let Masked { images: masked, mask } = patch_mask(&images, &self.mask, self.seed, step)?;
+        Ok(MimInputs { images, masked, mask })
     }
 
-    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
-        let [images, seen, mask] = [0, 1, 2].map(|index| &inputs.tensors[index]);
-        let seen = self.precision.images(seen)?;
+    fn loss_of(&mut self, inputs: &MimInputs, mode: Mode) -> Result<Tensor> {
+        let seen = self.precision.images(&inputs.masked)?;
         let output = self.network.forward(&seen, mode)?.swap_remove(0);
-        Ok(masked_error(&output, images, mask)?)
+        Ok(masked_error(&output, &inputs.images, &inputs.mask)?)
     }
 }
 
@@ -106,15 +121,21 @@ pub fn patch_mask_of(settings: &settings::Mim) -> PatchMask {
 }
 
 impl Task for Mim {
-    fn network(&mut self) -> &mut dyn Module {
+    type Inputs = MimInputs;
+
+    fn network(&self) -> &dyn Module {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut dyn Module {
         &mut self.network
     }
 
-    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<Inputs> {
+    fn inputs(&mut self, batch: &[Batch], step: Step) -> Result<MimInputs> {
         self.inputs_of(&batch[0], step.number as u32)
     }
 
-    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+    fn loss(&mut self, inputs: &MimInputs) -> Result<Tensor> {
         self.loss_of(inputs, Mode::Train)
     }
 
@@ -122,7 +143,8 @@ impl Task for Mim {
         let Some(sampler) = self.validation.take() else { return Ok(None) };
         let device = self.network.device();
         let found = mean_loss(&sampler, &device, |batch, index| {
-            let inputs = self.inputs_of(batch, index as u32)?.on(&device)?;
+            let mut inputs = self.inputs_of(batch, index as u32)?;
+            inputs.move_to(&device)?;
             self.loss_of(&inputs, Mode::Evaluate)
         });
         self.validation = Some(sampler);
@@ -151,7 +173,7 @@ mod tests {
     use settings::{Method, Preset};
 
     #[test]
-    fn three_quarters_are_hidden_and_painted_in() {
+    fn three_quarters_are_hidden_and_reconstructed() {
         let mut settings = Settings::preset(Preset::Demo, Method::Mim);
         settings.network.channels = vec![4, 6];
         settings.network.size = 32;
@@ -172,7 +194,7 @@ mod tests {
         }
         let again = task.reconstruct(&images, 0, Mode::Evaluate).unwrap().masked.mask;
         let other = task.reconstruct(&images, 1, Mode::Evaluate).unwrap().masked.mask;
-        assert_eq!(again.data::<u8>(), mask, "named by the step");
+        assert_eq!(again.data::<u8>(), mask, "the step determines the mask");
         assert_ne!(other.data::<u8>(), mask);
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use kernels::dice_ce::{DiceCe, dice_ce};
-use nn::{Init, Mode, Module, Precision, UNet};
+use nn::{Init, Mode, Module, Precision, UNet, module};
 use tensor::{Tensor, without_tape};
 
-use super::{DTYPE, Inputs, Step, Task, Validation, network};
+use super::inputs::step_inputs;
+use super::{DTYPE, Step, StepInputs, Task, Validation, network};
 use crate::{Error, Result};
 use data::CLASSES;
 use evaluate::Predictor;
@@ -20,23 +21,35 @@ pub struct Segmentation {
     network: UNet,
     loss: DiceCe,
     precision: Precision,
-    /// Epochs at the start for which a pretrained encoder is left as it is.
+    /// Epochs at the start in which a pretrained encoder is frozen.
     frozen_epochs: usize,
     validation: Option<(Arc<Cache>, Vec<usize>, Sampler)>,
     grid: Grid,
 }
 
-/// A new U-Net as the settings have it.
+module!(Segmentation { network as "" });
+
+/// A batch of labelled images.
+pub struct SegmentationInputs {
+    /// `[n, rows, columns, 1]`.
+    pub images: Tensor,
+    /// `[n, rows, columns]`, the class of each pixel.
+    pub labels: Tensor,
+}
+
+step_inputs!(SegmentationInputs { images, labels });
+
+/// A new U-Net as described by the settings.
 ///
 /// # Errors
-/// When they make none.
+/// When they describe none.
 pub fn unet(settings: &Network, seed: u64) -> Result<UNet> {
     let mut init = Init::new(seed, network::SEGMENTATION, DTYPE);
     Ok(UNet::new(&mut init, &settings.channels, CLASSES, settings.heads)?)
 }
 
 impl Segmentation {
-    /// A new network, drawn from the run's seed, that is validated on `subjects` of `cache`.
+    /// A new network, initialised from the run's seed, that is validated on `subjects` of `cache`.
     ///
     /// # Errors
     /// When the settings make no network, or no validation subject has labels.
@@ -86,23 +99,28 @@ impl Segmentation {
         &mut self.network
     }
 
-    fn loss_of(&mut self, inputs: &Inputs, mode: Mode) -> Result<Tensor> {
-        let images = self.precision.images(&inputs.tensors[0])?;
+    fn loss_of(&mut self, inputs: &SegmentationInputs, mode: Mode) -> Result<Tensor> {
+        let images = self.precision.images(&inputs.images)?;
         let outputs = self.network.forward(&images, mode)?;
         let outputs: Vec<&Tensor> = outputs.iter().collect();
-        Ok(dice_ce(&outputs, &inputs.tensors[1], &self.loss)?.total)
+        Ok(dice_ce(&outputs, &inputs.labels, &self.loss)?.total)
     }
 }
 
-/// Images and labels.
-fn inputs_of(batch: &Batch) -> Result<Inputs> {
+fn inputs_of(batch: &Batch) -> Result<SegmentationInputs> {
     let labels = batch.labels.clone();
     let labels = labels.ok_or_else(|| Error::Data("a batch without labels".into()))?;
-    Ok(Inputs { tensors: vec![batch.images.clone(), labels], numbers: vec![] })
+    Ok(SegmentationInputs { images: batch.images.clone(), labels })
 }
 
 impl Task for Segmentation {
-    fn network(&mut self) -> &mut dyn Module {
+    type Inputs = SegmentationInputs;
+
+    fn network(&self) -> &dyn Module {
+        &self.network
+    }
+
+    fn network_mut(&mut self) -> &mut dyn Module {
         &mut self.network
     }
 
@@ -110,11 +128,11 @@ impl Task for Segmentation {
         epoch < self.frozen_epochs && name.starts_with("encoder.")
     }
 
-    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<Inputs> {
+    fn inputs(&mut self, batch: &[Batch], _: Step) -> Result<SegmentationInputs> {
         inputs_of(&batch[0])
     }
 
-    fn loss(&mut self, inputs: &Inputs) -> Result<Tensor> {
+    fn loss(&mut self, inputs: &SegmentationInputs) -> Result<Tensor> {
         self.loss_of(inputs, Mode::Train)
     }
 
@@ -126,7 +144,8 @@ impl Task for Segmentation {
             for index in 0..sampler.batches() {
                 let batch = sampler.batch_on(&device, 0, index)?;
                 let count = batch.positions.len();
-                let inputs = inputs_of(&batch)?.on(&device)?;
+                let mut inputs = inputs_of(&batch)?;
+                inputs.move_to(&device)?;
                 loss += self.loss_of(&inputs, Mode::Evaluate)?.item()? * count as f64;
                 slices += count;
             }
@@ -137,5 +156,22 @@ impl Task for Segmentation {
         });
         self.validation = Some((cache, subjects, sampler));
         found.map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use settings::Preset;
+
+    #[test]
+    fn networks_of_the_presets_have_the_published_size() {
+        let parameters = |preset| {
+            let settings = Settings::preset(preset, Method::Scratch);
+            unet(&settings.network, 0).unwrap().parameter_count()
+        };
+        assert_eq!(parameters(Preset::Paper), 33_474_840);
+        // As PyTorch counts it in `tests/peers/reference.py`.
+        assert_eq!(parameters(Preset::Small), 1_288_592);
     }
 }

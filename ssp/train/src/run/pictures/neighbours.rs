@@ -6,7 +6,7 @@ use super::similarity::{Differences, Embedded, read};
 use super::{missing, names};
 use crate::Result;
 use crate::run::folder::{RunFolder, write_json};
-use crate::task::{Pretext, Source};
+use crate::task::{Pretext, PretextData};
 use figures::{Column, Sheet, Shown, Strip, Window};
 use sampling::augment::{Grid, plain_views};
 use sampling::cache::{Cache, CachedSubject};
@@ -27,9 +27,13 @@ const NEIGHBOURS: usize = 5;
 ///
 /// # Errors
 /// When slices do not fit the network or a file cannot be written.
-pub fn draw_neighbours(folder: &RunFolder, source: &Source, task: &mut dyn Pretext) -> Result<()> {
+pub fn draw_neighbours(
+    folder: &RunFolder,
+    source: &PretextData,
+    task: &mut dyn Pretext,
+) -> Result<()> {
     let Some(path) = missing(folder, "neighbours.png")? else { return Ok(()) };
-    let Source { settings, cache, .. } = *source;
+    let PretextData { settings, cache, .. } = *source;
     let grid = Grid::square(settings.network.size, settings.network.spacing);
     let (subjects, held_out) = gallery(cache, source.valid, source.train);
     let slices = subjects.iter().flat_map(|&subject| slices(cache, subject)).collect();

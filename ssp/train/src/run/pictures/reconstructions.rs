@@ -3,7 +3,7 @@
 use super::{missing, names};
 use crate::Result;
 use crate::run::folder::RunFolder;
-use crate::task::{Mim, Pretext, Reconstruction, Source};
+use crate::task::{Mim, Pretext, PretextData, Reconstruction};
 use figures::{Column, Sheet, Shown, Strip, Window};
 use sampling::sampler::{Order, Sampler, Selection};
 
@@ -18,7 +18,7 @@ const SLICES: usize = 6;
 /// When views do not fit the network or the picture cannot be written.
 pub fn draw_reconstructions(
     folder: &RunFolder,
-    source: &Source,
+    source: &PretextData,
     task: &mut dyn Pretext,
 ) -> Result<()> {
     let Some(path) = missing(folder, "reconstructions.png")? else { return Ok(()) };

@@ -5,7 +5,7 @@ use kernels::patch_mask::{Masked, patch_mask};
 use super::{missing, names, position};
 use crate::Result;
 use crate::run::folder::RunFolder;
-use crate::task::{Source, contrastive_loss, patch_mask_of};
+use crate::task::{PretextData, contrastive_loss, patch_mask_of};
 use figures::{Column, Sheet, Shown, Strip, Window};
 use sampling::sampler::{Batch, Crops, Sampler};
 use settings::{Method, Settings};
@@ -19,7 +19,7 @@ const SLICES: usize = 6;
 ///
 /// # Errors
 /// When a batch cannot be made or the picture cannot be written.
-pub fn draw_views(folder: &RunFolder, source: &Source, samplers: &[Sampler]) -> Result<()> {
+pub fn draw_views(folder: &RunFolder, source: &PretextData, samplers: &[Sampler]) -> Result<()> {
     let Some(path) = missing(folder, "views.png")? else { return Ok(()) };
     let parts = samplers
         .iter()

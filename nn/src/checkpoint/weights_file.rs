@@ -1,17 +1,15 @@
-//! Weights files of either format, told apart by their first bytes.
+//! Weights files of either format, recognised by their first bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 
-use super::Metadata;
-use super::found::Found;
-use super::pytorch;
-use crate::{Error, Result};
+use super::file_tensor::FileTensor;
+use super::{Error, Metadata, Result, pytorch};
 
-/// A weights file in memory. Not mapped: training in Python may be writing over it.
-pub struct File {
+/// A weights file in memory. Not memory-mapped, because a training in Python may overwrite it.
+pub struct WeightsFile {
     path: PathBuf,
     bytes: Vec<u8>,
     format: Format,
@@ -23,28 +21,28 @@ enum Format {
     PyTorch,
 }
 
-impl File {
-    /// Refuses files that are of neither format where the first bytes say so.
+impl WeightsFile {
+    /// Reads a file. Refuses those whose first bytes show that they have another format.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
         if let Some(what) = pytorch::refusal(&bytes) {
-            return Err(Error::checkpoint(path, what));
+            return Err(Error::content(path, what));
         }
         let format =
             if pytorch::is_archive(&bytes) { Format::PyTorch } else { Format::SafeTensors };
-        Ok(File { path: path.to_path_buf(), bytes, format })
+        Ok(WeightsFile { path: path.to_path_buf(), bytes, format })
     }
 
-    /// Everything in the file.
-    pub fn tensors(&self) -> Result<HashMap<String, Found<'_>>> {
+    /// All tensors, by name.
+    pub fn tensors(&self) -> Result<HashMap<String, FileTensor<'_>>> {
         match self.format {
             Format::PyTorch => pytorch::tensors(&self.bytes).map_err(|what| self.error(what)),
             Format::SafeTensors => {
                 let file = self.safetensors()?;
                 let tensors = file.tensors().into_iter().map(|(name, view)| {
-                    let found = Found::whole(&view);
-                    let found = found.map_err(|what| self.error(format!("{name} {what}")))?;
-                    Ok((name, found))
+                    let tensor = FileTensor::contiguous(&view);
+                    let tensor = tensor.map_err(|what| self.error(format!("{name} {what}")))?;
+                    Ok((name, tensor))
                 });
                 tensors.collect()
             }
@@ -62,7 +60,7 @@ impl File {
         }
     }
 
-    /// The text beside the tensors, of which PyTorch writes none.
+    /// The text beside the tensors; PyTorch's files have none.
     pub fn metadata(&self) -> Result<Metadata> {
         match self.format {
             Format::PyTorch => Ok(Metadata::new()),
@@ -77,11 +75,11 @@ impl File {
 
     fn safetensors(&self) -> Result<SafeTensors<'_>> {
         SafeTensors::deserialize(&self.bytes).map_err(|error| {
-            self.error(format!("not a whole safetensors file ({error}); write it again"))
+            self.error(format!("not a complete safetensors file ({error}); write it again"))
         })
     }
 
     fn error(&self, what: String) -> Error {
-        Error::checkpoint(&self.path, what)
+        Error::content(&self.path, what)
     }
 }
