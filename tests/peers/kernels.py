@@ -1,7 +1,7 @@
 """Times PyTorch's operations; `cine bench kernels --peer PYTHON` runs it.
 
 Reads one JSON document: device, threads, how much to measure, and passes of operations with their
-sizes (`ssp/src/bench/peer.rs`). Writes one: seconds of each pass, in order. On a GPU features are
+sizes (`ssp/bench/src/peer.rs`). Writes one: seconds of each pass, in order. On a GPU features are
 bf16 and weights are held in it too, as autocast has them; images are channels-last everywhere.
 """
 
@@ -29,6 +29,14 @@ class Sizes:
     def image(self, batch, rows, columns, channels, dtype=None):
         x = self.normal(batch, channels, rows, columns, dtype=dtype)
         return x.contiguous(memory_format=torch.channels_last)
+
+    def of(self, input, shape):
+        """Values of the distribution that an input names."""
+        if "uniform" in input:
+            low, high = input["uniform"]
+            return (low + (high - low) * torch.rand(shape, device=self.device)).to(self.features)
+        mean, deviation = input["normal"]
+        return (mean + deviation * torch.randn(shape, device=self.device)).to(self.features)
 
     def vector(self, channels):
         return torch.rand(channels, device=self.device) + 0.5
@@ -103,8 +111,10 @@ def concat(draw, s, name):
     return [draw.normal(*shape) for shape in s["shapes"]], lambda *t: torch.cat(t)
 
 
-def elementwise(draw, s, name):
-    return [draw.image(*s["shape"]) for _ in range(2)], torch.add
+def pointwise(draw, s, name):
+    """A row of the table of pointwise functions, which has the expression (kernels/src/pointwise)."""
+    names = ", ".join(i["name"] for i in s["inputs"])
+    return [draw.of(i, s["shape"]) for i in s["inputs"]], eval(f"lambda {names}: {s['expression']}")
 
 
 def reshape(draw, s, name):
@@ -125,10 +135,7 @@ def sum_axes(draw, s, name):
 
 
 def broadcast(draw, s, name):
-    """In float32, as ours is beside features in bf16."""
-    shape = s["shape"]
-    tensors = [draw.normal(*size, dtype=torch.float32) for size in ([shape[3]], shape)]
-    return tensors, torch.add
+    return [draw.normal(s["shape"][3]), draw.normal(*s["shape"])], torch.add
 
 
 def matmul(draw, s, name):
@@ -232,14 +239,14 @@ def moving_average(draw, s, name):
 OPERATIONS = {
     "batch_norm": batch_norm, "broadcast": broadcast, "cast": cast, "concat": concat,
     "conv2d": conv2d, "conv_transpose2d": conv_transpose2d, "dice_ce": dice_ce,
-    "dino_loss": dino_loss, "elementwise": elementwise, "expand": expand, "gelu": of_shape(F.gelu),
+    "dino_loss": dino_loss, "expand": expand,
     "l2_normalise": of_shape(lambda x: F.normalize(x.float(), dim=1)),
-    "leaky_relu": of_shape(F.relu), "linear": linear, "masked_error": masked_error,
+    "linear": linear, "masked_error": masked_error,
     "matmul": matmul, "moving_average": moving_average, "nt_xent": nt_xent, "permute": permute,
     "pool": of_shape(lambda x: x.mean((2, 3)), image=True),
-    "reduce": of_shape(torch.mean, image=True), "resample": resample, "reshape": reshape, "sgd": sgd,
-    "softmax": of_shape(lambda x: x.softmax(1), image=True), "sum_axes": sum_axes,
-    "weight_norm": weight_norm,
+    "reduce": of_shape(torch.mean, image=True), "resample": resample, "reshape": reshape,
+    "sgd": sgd,
+    "softmax": of_shape(lambda x: x.softmax(1), image=True), "sum_axes": sum_axes, "weight_norm": weight_norm,
 }
 
 
@@ -274,7 +281,8 @@ class Clock:
 
 def ready(draw, entry):
     """What runs one pass."""
-    tensors, function = OPERATIONS[entry["operation"]](draw, entry["sizes"], entry["pass"])
+    build = pointwise if "expression" in entry["sizes"] else OPERATIONS[entry["operation"]]
+    tensors, function = build(draw, entry["sizes"], entry["pass"])
     if not entry["of"]:
         return torch.no_grad()(lambda: function(*tensors))
     wanted = [tensors[i].requires_grad_() for i in entry["of"]]

@@ -3,7 +3,7 @@
 use tensor::random::Stream;
 use tensor::{Result, Shape, Tensor};
 
-use super::{add, mul, sub};
+use super::{add, div, mul, sub};
 use crate::check::{Argument, Case};
 use crate::expand::broadcast_shape;
 use crate::expand::check::broadcast_index;
@@ -26,11 +26,12 @@ pub fn awkward() -> Vec<Case> {
         case("mul", [2, 3].into(), Shape::SCALAR),
         case("mul", [4, 1].into(), [1, 5].into()),
         case("sub", [2, 1, 3].into(), [4, 1].into()),
+        case("div", [2, 3].into(), [2, 1].into()),
         case("add", [2, 2].into(), [2, 2].into()),
     ]
 }
 
-/// Any of the three, of shapes that broadcast.
+/// Any of the four, of shapes that broadcast.
 pub fn random(stream: &mut Stream) -> Case {
     let dims: Vec<usize> = (0..1 + stream.below(3)).map(|_| 1 + stream.below(4)).collect();
     let mut operand = || {
@@ -40,16 +41,17 @@ pub fn random(stream: &mut Stream) -> Case {
         Shape::from(&dims[..])
     };
     let (a, b) = (operand(), operand());
-    case(["add", "sub", "mul"][stream.below(3)], a, b)
+    case(["add", "sub", "mul", "div"][stream.below(4)], a, b)
 }
 
 fn case(name: &str, a: Shape, b: Shape) -> Case {
     let (operation, reference): (Binary, fn(f64, f64) -> f64) = match name {
         "add" => (add, |a, b| a + b),
         "sub" => (sub, |a, b| a - b),
-        _ => (mul, |a, b| a * b),
+        "mul" => (mul, |a, b| a * b),
+        _ => (div, |a, b| a / b),
     };
-    let arguments = vec![Argument::normal(a), Argument::normal(b)];
+    let arguments = vec![Argument::normal(a), Argument::uniform(b, 0.5, 2.0)];
     Case::new(format!("{name} of {a} and {b}"), arguments, move |x| {
         Ok(vec![operation(&x[0], &x[1])?])
     })

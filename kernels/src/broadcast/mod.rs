@@ -3,11 +3,10 @@
 
 pub mod check;
 
-use tensor::gpu::Program;
-use tensor::{DType, Error, Result, Shape, Tensor};
+use tensor::{Error, Result, Shape, Tensor};
 
-use crate::elementwise;
 use crate::expand::{self, broadcast_shape};
+use crate::pointwise;
 
 /// `a + b`, of equal dtypes; shapes broadcast as in NumPy and PyTorch.
 ///
@@ -24,19 +23,19 @@ use crate::expand::{self, broadcast_shape};
 /// ```
 ///
 /// # Errors
-/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not f32 or f64.
+/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not floating.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let [a, b] = expanded("add", a, b)?;
-    elementwise::add(&a, &b)
+    pointwise::add(&a, &b)
 }
 
 /// `a - b`, of equal dtypes; shapes broadcast as in NumPy and PyTorch.
 ///
 /// # Errors
-/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not f32 or f64.
+/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not floating.
 pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let [a, b] = expanded("sub", a, b)?;
-    elementwise::sub(&a, &b)
+    pointwise::sub(&a, &b)
 }
 
 /// `a * b`, element by element, of equal dtypes; shapes broadcast as in NumPy and PyTorch.
@@ -54,10 +53,19 @@ pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// ```
 ///
 /// # Errors
-/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not f32 or f64.
+/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not floating.
 pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let [a, b] = expanded("mul", a, b)?;
-    elementwise::mul(&a, &b)
+    pointwise::mul(&a, &b)
+}
+
+/// `a / b`, element by element, of equal dtypes; shapes broadcast as in NumPy and PyTorch.
+///
+/// # Errors
+/// When the shapes do not broadcast, dtypes or devices differ, or the dtype is not floating.
+pub fn div(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let [a, b] = expanded("div", a, b)?;
+    pointwise::div(&a, &b)
 }
 
 /// Both, of the shape that they broadcast to. A tensor that has it already is not copied.
@@ -68,11 +76,6 @@ fn expanded(operation: &'static str, a: &Tensor, b: &Tensor) -> Result<[Tensor; 
     };
     let shape = Shape::from(&dims[..]);
     Ok([expand::expand(a, shape)?, expand::expand(b, shape)?])
-}
-
-/// The kernels: those of [`expand`], beside those of the arithmetic on equal shapes.
-pub(crate) fn programs(dtype: DType) -> Vec<Program> {
-    [expand::programs(dtype), elementwise::cuda::programs(dtype)].concat()
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 
 pub mod check;
 
-use tensor::gpu::Program;
-use tensor::{DType, Error, Result, Shape, Tensor, with_features};
+use tensor::{Error, Result, Shape, Tensor, with_features};
 
 use crate::strided::{self, View, contiguous};
 
@@ -73,11 +72,6 @@ fn copied(x: &Tensor, axes: &[usize]) -> Result<Tensor> {
         gpu => strided::cuda::copy(gpu, x, &view, shape),
         T => Ok(strided::copy::<T>(x, &view, shape))
     )
-}
-
-/// The kernels.
-pub(crate) fn programs(dtype: DType) -> Vec<Program> {
-    strided::cuda::programs(dtype)
 }
 
 #[cfg(test)]

@@ -41,6 +41,6 @@ mod tests {
         let y = reshape(&x, [2, 3]).unwrap();
         assert_eq!(y.data::<f32>().as_ptr(), x.data::<f32>().as_ptr());
         let error = reshape(&x, [4]).unwrap_err().to_string();
-        assert_eq!(error, "reshape: [6] does not have as many elements as [4]");
+        assert_eq!(error, "reshape: [6] has 6 elements, but [4] has 4");
     }
 }
