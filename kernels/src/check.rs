@@ -2,7 +2,11 @@
 //!
 //! The cases of an operation are in the `check.rs` of its module. The test suites (gradients against
 //! finite differences, GPU against CPU, float32 against float64) run all operations of the
-//! [`registry`](crate::registry) on them.
+//! [`registry`](crate::registry) on them. An operation outside this crate can be checked in the same
+//! way: see [`against_differences`].
+
+mod gradients;
+mod projection;
 
 use std::sync::Arc;
 
@@ -10,6 +14,9 @@ use half::bf16;
 use tensor::gpu::Program;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Shape, Tensor, with_float};
+
+pub use gradients::{Agreement, TOLERANCE, against_differences};
+pub use projection::{Projection, widened};
 
 /// The distribution of an argument's values.
 #[derive(Clone, Copy, Debug)]

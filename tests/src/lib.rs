@@ -3,8 +3,6 @@
 pub mod cases;
 pub mod data;
 pub mod devices;
-pub mod gradients;
 pub mod made_up;
-pub mod projection;
 pub mod suites;
 pub mod tasks;

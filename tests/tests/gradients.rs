@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 
 use cine_tests::cases::for_every_case;
-use cine_tests::gradients::{Agreement, TOLERANCE, against_differences};
-use cine_tests::projection::{Projection, widened};
 use cine_tests::{data, devices};
 use emulator::Mode;
-use kernels::check::Case;
+use kernels::check::{Agreement, Case, Projection, TOLERANCE, against_differences, widened};
 use kernels::registry;
 use tensor::{DType, Device, Result, Tensor};
 

@@ -1,23 +1,24 @@
-//! Results projected onto one number, so that one walk of the tape covers them all.
+//! Results projected onto one number, so that one backward pass covers them all.
 
-use kernels::check::Case;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Float, Result, Tensor, with_float};
+
+use super::Case;
 
 /// Random weights for every element of every result of a case.
 pub struct Projection {
     weights: Vec<Vec<f64>>,
-    /// The projected results, each counted positive: what rounding is relative to.
+    /// The sum of the magnitudes of all projected terms, to which rounding is relative.
     size: f64,
 }
 
 impl Projection {
-    /// Weights for results of these shapes, the same for every dtype.
+    /// Random weights for results of these shapes, the same for every dtype.
     pub fn new(results: &[Tensor], seed: u64) -> Self {
         let mut weights = Vec::new();
         for (index, result) in results.iter().enumerate() {
             let mut stream = Stream::new(seed, Purpose::Check, 1, index as u32);
-            // Rounded, so that a float32 run is weighted alike.
+            // Rounded, so that a float32 run has the same weights.
             let weight = |_| f64::from(stream.normal() as f32);
             weights.push((0..result.shape().elements()).map(weight).collect());
         }
@@ -26,13 +27,13 @@ impl Projection {
         projection
     }
 
-    /// A gradient that is zero throughout cannot be compared with itself, for what is found is
-    /// rounding alone: it is compared with this share of the projected results.
+    /// A scale for errors of gradients that are zero throughout, which leave nothing but rounding to
+    /// compare: this share of the projected results.
     pub fn negligible(&self) -> f64 {
         1e-4 * self.size
     }
 
-    /// The projected results.
+    /// The projection of the results.
     pub fn value(&self, results: &[Tensor]) -> f64 {
         self.terms(results).sum()
     }
@@ -43,11 +44,10 @@ impl Projection {
         })
     }
 
-    /// Gradients of the projection with respect to the arguments that are `wanted`, through the
-    /// tape.
+    /// Gradients of the projection with respect to the `wanted` arguments, by the tape.
     ///
     /// # Errors
-    /// When the operation refuses its own case, or a walk of the tape fails.
+    /// When the operation fails on the case, or its backward pass does.
     pub fn gradients(
         &self,
         case: &Case,
@@ -68,14 +68,14 @@ impl Projection {
         let weights = weights.map(|(r, w)| of_dtype(w, r)).collect::<Result<Vec<_>>>()?;
         let parents: Vec<&Tensor> = results.iter().collect();
         let value = Tensor::scalar(self.value(results));
-        // The walk starts with a gradient of 1.
+        // Backward starts with a gradient of 1.
         Ok(value.recorded("projection", &parents, move |_, wanted| {
             Ok(weights.into_iter().zip(wanted).map(|(w, wanted)| wanted.then_some(w)).collect())
         }))
     }
 }
 
-/// The same floating values as a tensor of its own.
+/// A tensor of the same values with memory and identity of its own.
 fn fresh(tensor: &Tensor) -> Result<Tensor> {
     of_dtype(&tensor.to_f64(), tensor)
 }
@@ -88,7 +88,7 @@ fn of_dtype(values: &[f64], like: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// The same values in float64; labels stay as they are.
+/// The same values in float64. Labels stay as they are.
 pub fn widened(tensor: &Tensor) -> Result<Tensor> {
     match tensor.dtype() {
         DType::F32 => Tensor::from_slice(&tensor.to_f64(), tensor.shape()),

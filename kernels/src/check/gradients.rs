@@ -1,37 +1,36 @@
-//! Gradients held against central finite differences.
+//! Gradients compared with central finite differences.
 //!
-//! The results of a case are projected onto one number, with random weights, and every element of
-//! every differentiable argument is moved in turn.
+//! The results of a case are projected onto one number, with random weights. Every element of every
+//! differentiable argument is then perturbed in turn.
 
-use kernels::check::Case;
 use tensor::{DType, Result, Tensor, without_tape};
 
-use crate::projection::Projection;
+use super::{Case, Projection};
 
-/// Steps of the differences. The first suits smooth functions: the five-point stencil errs by some
-/// 1e-16 of the fifth derivative, rounding by some 1e-12 of the value. Where a kink (that of a
-/// leaky ReLU) lies within the stencil the differences mean nothing, and a shorter step leaves it
-/// outside; a wrong gradient is wrong at every step.
+/// Step sizes of the differences. The first suits smooth functions: the five-point stencil errs by
+/// some 1e-16 of the fifth derivative, and rounding by some 1e-12 of the value. Where the stencil
+/// spans a kink, such as that of a leaky ReLU, differences mean nothing; a shorter step avoids the
+/// kink, whereas a wrong gradient is wrong at every step.
 const STEPS: [f64; 3] = [1e-4, 1e-5, 1e-6];
 
-/// What a gradient may differ by, relative to the largest of its argument.
+/// The largest acceptable error of a gradient, relative to the largest gradient of its argument.
 pub const TOLERANCE: f64 = 1e-6;
 
-/// How far gradients were from the differences.
+/// How well gradients agree with finite differences.
 #[derive(Clone, Debug, Default)]
 pub struct Agreement {
     /// The largest error, relative to the largest gradient of its argument.
     pub error: f64,
-    /// Where that was, with both values.
+    /// Describes the element with that error: its case, argument and index, and both values.
     pub worst: String,
-    /// Elements moved.
+    /// The number of elements compared.
     pub elements: usize,
-    /// Elements that took a shorter step than the first.
+    /// How many of them needed a shorter step than the first.
     pub kinks: usize,
 }
 
 impl Agreement {
-    /// Takes in further findings.
+    /// Includes another comparison.
     pub fn merge(&mut self, other: Agreement) {
         self.elements += other.elements;
         self.kinks += other.kinks;
@@ -41,10 +40,25 @@ impl Agreement {
     }
 }
 
-/// Compares the gradients of a case, in float64, with finite differences.
+/// Compares the gradients of a case, in float64, with finite differences. They agree if the
+/// [error](Agreement::error) is below [`TOLERANCE`].
+///
+/// ```
+/// use kernels::check::{Argument, Case, TOLERANCE, against_differences};
+///
+/// # fn main() -> tensor::Result<()> {
+/// let case = Case::new("softmax of [2, 3]", vec![Argument::normal([2, 3])], |x| {
+///     Ok(vec![kernels::softmax::softmax(&x[0])?])
+/// });
+/// let agreement = against_differences(&case, 0)?;
+/// assert!(agreement.error < TOLERANCE, "{}", agreement.worst);
+/// assert_eq!(agreement.elements, 6);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// When the operation refuses its own case.
+/// When the operation fails on the case.
 pub fn against_differences(case: &Case, seed: u64) -> Result<Agreement> {
     let arguments = case.draw(DType::F64, seed)?;
     let projection = Projection::new(&(case.run)(&arguments)?, seed);
@@ -52,24 +66,24 @@ pub fn against_differences(case: &Case, seed: u64) -> Result<Agreement> {
     let gradients = projection.gradients(case, &arguments, &wanted)?;
     let mut agreement = Agreement::default();
     for (index, gradient) in gradients.into_iter().enumerate().filter(|&(i, _)| wanted[i]) {
-        // The walk leaves out what a result does not depend on.
-        let nothing = || vec![0.0; arguments[index].shape().elements()];
-        let gradient = gradient.map_or_else(nothing, |g| g.to_f64());
-        let moved = Moved { case, projection: &projection, arguments: &arguments, index };
-        agreement.merge(moved.compare(&gradient)?);
+        // The tape has no gradient of what the result does not depend on.
+        let zeros = || vec![0.0; arguments[index].shape().elements()];
+        let gradient = gradient.map_or_else(zeros, |g| g.to_f64());
+        let perturbed = Perturbed { case, projection: &projection, arguments: &arguments, index };
+        agreement.merge(perturbed.compare(&gradient)?);
     }
     Ok(agreement)
 }
 
-/// One argument of a case, its elements to be moved.
-struct Moved<'a> {
+/// One argument of a case, whose elements are perturbed.
+struct Perturbed<'a> {
     case: &'a Case,
     projection: &'a Projection,
     arguments: &'a [Tensor],
     index: usize,
 }
 
-impl Moved<'_> {
+impl Perturbed<'_> {
     fn compare(&self, gradient: &[f64]) -> Result<Agreement> {
         let differences = (0..gradient.len())
             .map(|element| self.difference(element, STEPS[0]))
@@ -104,12 +118,12 @@ impl Moved<'_> {
         Ok((a? - 8.0 * b? + 8.0 * c? - d?) / (12.0 * step))
     }
 
-    /// The projected results with one element moved.
+    /// The projected results with one element changed by `step`.
     fn value(&self, element: usize, step: f64) -> Result<f64> {
         let mut arguments = self.arguments.to_vec();
-        let still = &self.arguments[self.index];
-        arguments[self.index] = Tensor::build::<f64>(still.shape(), |out| {
-            out.copy_from_slice(still.data());
+        let original = &self.arguments[self.index];
+        arguments[self.index] = Tensor::build::<f64>(original.shape(), |out| {
+            out.copy_from_slice(original.data());
             out[element] += step;
         });
         Ok(self.projection.value(&without_tape(|| (self.case.run)(&arguments))?))
