@@ -8,7 +8,7 @@ use super::anatomy::{Edges, ventricles_look_swapped};
 use super::cache::{Cache, CachedSubject, Failure, Key};
 use super::open::{Found, find, holds_mnms, list};
 use super::phantom::{PhantomCohort, PhantomSettings};
-use super::{Dataset, Label, Loaded};
+use super::{Dataset, Label, LoadedSubject};
 use crate::{Error, Result};
 
 /// Counts up when readers change what they make of the same files.
@@ -106,7 +106,7 @@ impl Cohort {
         let found = search(folders, subsets)?;
         let mnms =
             found.iter().any(holds_mnms) || search(beside.0, beside.1)?.iter().any(holds_mnms);
-        let sets: Vec<Box<dyn Dataset>> = found
+        let sets: Vec<Dataset> = found
             .into_iter()
             .map(|found| list(found, mnms))
             .collect::<Result<Vec<_>>>()?
@@ -171,11 +171,11 @@ impl Cohort {
         let warnings = Mutex::new(BTreeMap::new());
         let read = |i: usize| {
             let (set, index) = places[i];
-            let Loaded { mut subject, remarks, .. } = sets[set].load(index)?;
+            let LoadedSubject { mut subject, diagnostics, .. } = sets[set].load(index)?;
             subject.id = ids[i].clone();
-            if !remarks.warnings.is_empty() {
+            if !diagnostics.warnings.is_empty() {
                 let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-                warnings.insert(i, remarks.warnings);
+                warnings.insert(i, diagnostics.warnings);
             }
             Ok(subject)
         };

@@ -1,10 +1,12 @@
-//! Cine data: subjects, the sources that they come from, and the way from there to batches.
+//! Cine data: subjects, the data sets that they come from, and the way from there to batches.
 
 mod acdc;
 pub mod anatomy;
+mod assemble;
 pub mod cache;
 mod cohort;
 mod dataset;
+mod files;
 pub mod folder;
 pub mod inspect;
 mod mnms;
@@ -14,27 +16,26 @@ pub mod nifti;
 mod open;
 mod orient;
 pub mod phantom;
+pub mod phase_suffix;
 pub mod sampler;
 pub mod split;
 pub mod split_file;
 mod subject;
-mod table;
+mod subject_table;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
 pub mod vendor;
 
-pub use acdc::{ACDC_LABELS, Acdc};
+pub use acdc::ACDC_LABELS;
+pub(crate) use assemble::moments_of;
 pub use cohort::{Cohort, Member, PHANTOM, cache_folder};
-pub(crate) use dataset::moments_of;
-pub use dataset::{Dataset, Layout, Listing, Loaded, Remarks, Source};
-pub use folder::Folder;
-pub use mnms::Mnms;
-pub use mnms2::{Mnms2, may_be_in_mnms};
+pub use dataset::{Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry};
+pub use mnms2::may_be_in_mnms;
 pub use motion::centre_of_motion;
 pub(crate) use open::holds_mnms_at;
 pub use open::{open, open_all};
-pub use orient::{Placement, SliceOrder};
+pub use orient::{SliceOrder, StackMapping};
 pub use phantom::{PhantomCohort, PhantomSettings};
 pub use subject::{CLASSES, Frame, Label, Moment, Stack, Subject};

@@ -1,38 +1,38 @@
-//! Small NIfTI files for tests, built byte by byte so that they can also be wrong.
+//! Small NIfTI files for tests, built byte by byte so that they can also be invalid.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
 
-/// A NIfTI-1 header and its voxels, to be changed at will before it is written.
+/// A NIfTI-1 header and its voxels. Fields may be changed before the file is written.
 #[derive(Clone)]
-pub(super) struct Draft {
+pub(super) struct NiftiBuilder {
     pub dims: Vec<usize>,
     pub spacing: [f32; 3],
     pub datatype: i16,
     pub bitpix: i16,
     pub scale: (f32, f32),
-    /// Rows of the sform; none leaves its code 0.
+    /// Rows of the sform; if there are none, its code is 0.
     pub sform: Option<[[f32; 4]; 3]>,
     pub offset: f32,
     pub voxels: Vec<u8>,
 }
 
-impl Draft {
-    pub(super) fn of_i16(dims: &[usize], voxels: &[i16]) -> Draft {
+impl NiftiBuilder {
+    pub(super) fn of_i16(dims: &[usize], voxels: &[i16]) -> NiftiBuilder {
         let bytes = voxels.iter().flat_map(|voxel| voxel.to_le_bytes()).collect();
-        Draft::new(dims, 4, 16, bytes)
+        NiftiBuilder::new(dims, 4, 16, bytes)
     }
 
-    pub(super) fn of_u8(dims: &[usize], voxels: &[u8]) -> Draft {
-        Draft::new(dims, 2, 8, voxels.to_vec())
+    pub(super) fn of_u8(dims: &[usize], voxels: &[u8]) -> NiftiBuilder {
+        NiftiBuilder::new(dims, 2, 8, voxels.to_vec())
     }
 
-    fn new(dims: &[usize], datatype: i16, bitpix: i16, voxels: Vec<u8>) -> Draft {
+    fn new(dims: &[usize], datatype: i16, bitpix: i16, voxels: Vec<u8>) -> NiftiBuilder {
         let (spacing, scale) = ([1.5, 1.25, 10.0], (0.0, 0.0));
         let dims = dims.to_vec();
-        Draft { dims, spacing, datatype, bitpix, scale, sform: None, offset: 352.0, voxels }
+        NiftiBuilder { dims, spacing, datatype, bitpix, scale, sform: None, offset: 352.0, voxels }
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -64,48 +64,39 @@ impl Draft {
         header
     }
 
-    /// Writes the file, gzipped if its name says so, and the folders above it.
+    /// Writes the file, gzipped if its name ends in `.gz`, and the folders above it.
     pub(super) fn write(&self, path: impl AsRef<Path>) -> PathBuf {
         write(path, &self.bytes())
     }
 }
 
+/// Writes a file, gzipped if its name ends in `.gz`, and the folders above it.
 pub(super) fn write(path: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
     let path = path.as_ref();
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let file = std::fs::File::create(path).unwrap();
     if path.extension().is_some_and(|ending| ending == "gz") {
-        let mut packer = GzEncoder::new(file, Compression::fast());
-        packer.write_all(bytes).unwrap();
-        packer.finish().unwrap();
+        let mut encoder = GzEncoder::new(file, Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap();
     } else {
         (&file).write_all(bytes).unwrap();
     }
     path.to_path_buf()
 }
 
-/// The folder of real images, if the environment names one; otherwise says that the test is left out.
+/// A part of the folder of real images that `CINE_REAL` names. Without that variable, the test is
+/// skipped, except in continuous integration, where it fails.
 pub(super) fn real(part: &str) -> Option<PathBuf> {
-    match std::env::var_os("CINE_REAL") {
-        Some(folder) => Some(PathBuf::from(folder).join(part)),
-        None => {
-            eprintln!("left out: CINE_REAL names no folder of real images ({part})");
-            None
-        }
+    let folder = std::env::var_os("CINE_REAL");
+    if folder.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "set CINE_REAL to the folder of real images");
+        eprintln!("skipped: CINE_REAL names no folder of real images ({part})");
     }
+    folder.map(|folder| PathBuf::from(folder).join(part))
 }
 
-/// Intensities of a small stack of `phases`: every voxel its own number, none of them 0.
+/// `count` intensities that differ from one voxel to the next, none of them 0.
 pub(super) fn ramp(count: usize) -> Vec<i16> {
     (0..count).map(|n| 1 + (n * 7 % 1000) as i16).collect()
-}
-
-/// A label map with `count` voxels of label `label` in each of the given phases, 0 elsewhere.
-pub(super) fn blobs(phase_size: usize, phases: usize, of: &[(usize, u8, usize)]) -> Vec<u8> {
-    let mut labels = vec![0; phase_size * phases];
-    for &(phase, label, count) in of {
-        let start = phase * phase_size + usize::from(label - 1) * phase_size / 3;
-        labels[start..start + count].fill(label);
-    }
-    labels
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::{FrameRow, Measured, Results, dice};
 use crate::data::anatomy::{Edges, ventricles_look_swapped};
-use crate::data::folder::PhaseName;
 use crate::data::nifti::LabelVolume;
-use crate::data::{ACDC_LABELS, CLASSES, Label, Moment, folder, moments_of, nifti};
+use crate::data::phase_suffix::{self, PhaseSuffix};
+use crate::data::{ACDC_LABELS, CLASSES, Label, Moment, moments_of, nifti};
 use crate::{Error, Result};
 
 /// How a folder of label maps numbers the ventricles; 2 is myocardium in both.
@@ -72,13 +72,13 @@ pub fn compare_folders(
     (predictions, their_numbering): (&Path, Option<Numbering>),
     (labels, numbering): (&Path, Option<Numbering>),
 ) -> Result<Compared> {
-    let truths = folder::volumes_in(labels)?;
+    let truths = nifti::volumes_in(labels)?;
     if truths.is_empty() {
         let what = "holds no NIfTI file (.nii, .nii.gz) itself; name the folder that label maps lie in, \
                     or compare with a data set as it was distributed by --weights and --data";
         return Err(Error::file(labels, what));
     }
-    let predicted = folder::volumes_in(predictions)?;
+    let predicted = nifti::volumes_in(predictions)?;
     let (mut names, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut turned = Vec::new();
     for path in &truths {
@@ -98,7 +98,9 @@ pub fn compare_folders(
             let what = format!("is {given:?} where {} is {wanted:?}", path.display());
             return Err(Error::file(found, what));
         }
-        if let Some([own, other]) = prediction.header.turned_against(&truth.header) {
+        if let Some([own, other]) =
+            prediction.header.geometry.differing_axes(&truth.header.geometry)
+        {
             let name = found.display();
             turned.push(format!("{name}: its axes run {own}, those of the true labels {other}"));
         }
@@ -155,16 +157,16 @@ struct Place {
 fn places(names: &[String]) -> Vec<Place> {
     let alone = |name: &String| Place {
         subject: name.clone(),
-        moment: PhaseName::split(name).map_or(Moment::Other, |(_, phase)| phase.moment()),
+        moment: PhaseSuffix::split(name).map_or(Moment::Other, |(_, phase)| phase.moment()),
         first: 0,
     };
     let mut places: Vec<Place> = names.iter().map(alone).collect();
-    for group in folder::groups(names) {
-        for (phase, index) in folder::phases_of_one(names, &group).into_iter().flatten() {
-            if let Some((id, _)) = PhaseName::split(&names[index]) {
+    for group in phase_suffix::group_by_subject(names) {
+        for (phase, index) in phase_suffix::phases_of_subject(names, &group).into_iter().flatten() {
+            if let Some((id, _)) = PhaseSuffix::split(&names[index]) {
                 places[index].subject = id.to_owned();
             }
-            if let PhaseName::Frame(number) = phase {
+            if let PhaseSuffix::Frame(number) = phase {
                 places[index].first = number.saturating_sub(1) as usize;
             }
         }
@@ -197,7 +199,7 @@ fn name_moments(frames: &mut [FrameRow]) {
 /// A row for each labelled phase.
 fn frames(place: &Place, truth: &LabelVolume, prediction: &LabelVolume) -> Result<Vec<FrameRow>> {
     let [columns, rows, slices, phases] = truth.header.dims;
-    let [along, down, between] = truth.header.spacing;
+    let [along, down, between] = truth.header.geometry.spacing;
     let volume = (slices * rows * columns).max(1);
     let Place { subject, moment, first } = place;
     // A name of one phase says nothing of several.

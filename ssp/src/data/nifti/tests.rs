@@ -1,10 +1,13 @@
-//! Files read rightly, or refused in one line.
+//! Files are read correctly, or refused with one line.
+
+use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::testing::{NiftiBuilder, ramp, real, write};
 use super::*;
-use crate::data::testing::{Draft, ramp, real, write};
 
+/// The error of reading a file, which must be one line.
 fn refusal(path: impl AsRef<Path>) -> String {
     let line = read(path).map(|volume| volume.header.shape()).unwrap_err().to_string();
     assert!(!line.contains('\n'), "{line}");
@@ -16,11 +19,11 @@ fn a_stack_is_read_as_it_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let voxels = ramp(2 * 3 * 4 * 2);
     for name in ["a.nii", "a.nii.gz"] {
-        let path = Draft::of_i16(&[2, 3, 4, 2], &voxels).write(folder.path().join(name));
+        let path = NiftiBuilder::of_i16(&[2, 3, 4, 2], &voxels).write(folder.path().join(name));
         let volume = read(&path).unwrap();
         assert_eq!(volume.header.dims, [2, 3, 4, 2]);
-        assert_eq!(volume.header.spacing, [1.5, 1.25, 10.0]);
-        assert_eq!(volume.header.affine_from, AffineFrom::Nowhere);
+        assert_eq!(volume.header.geometry.spacing, [1.5, 1.25, 10.0]);
+        assert_eq!(volume.header.geometry.affine, None);
         let expected: Vec<f32> = voxels.iter().map(|&voxel| voxel.into()).collect();
         assert_eq!(volume.voxels, expected);
         assert_eq!(volume.phase(1), &expected[24..]);
@@ -28,11 +31,11 @@ fn a_stack_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_slope_scales_and_zero_or_nonsense_means_none() {
+fn a_slope_of_zero_or_nan_means_no_scale() {
     let folder = tempfile::tempdir().unwrap();
     let read_with = |scale| {
-        let draft = Draft { scale, ..Draft::of_i16(&[2, 1, 1], &[10, -20]) };
-        read(draft.write(folder.path().join("a.nii"))).unwrap().voxels
+        let file = NiftiBuilder { scale, ..NiftiBuilder::of_i16(&[2, 1, 1], &[10, -20]) };
+        read(file.write(folder.path().join("a.nii"))).unwrap().voxels
     };
     assert_eq!(read_with((0.5, 3.0)), [8.0, -7.0]);
     assert_eq!(read_with((0.0, 3.0)), [10.0, -20.0]);
@@ -40,54 +43,63 @@ fn a_slope_scales_and_zero_or_nonsense_means_none() {
 }
 
 #[test]
-fn pixdim_is_believed_over_a_placeholder_matrix_and_the_affine_used_where_it_has_none() {
+fn spacing_is_pixdim_or_else_that_of_the_affine() {
     let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.nii");
     let sform = Some([[-2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 3.0, 6.0], [0.0, 2.0, 0.0, 7.0]]);
-    let draft = Draft { sform, ..Draft::of_i16(&[2, 2, 2], &ramp(8)) };
-    let header = read_header(draft.write(folder.path().join("a.nii"))).unwrap();
-    assert_eq!((header.spacing, header.spacing_from), ([1.5, 1.25, 10.0], SpacingFrom::Pixdim));
-    assert_eq!(header.remarks.len(), 1, "{:?}", header.remarks);
-    let draft = Draft { spacing: [0.0; 3], ..draft };
-    let header = read_header(draft.write(folder.path().join("a.nii"))).unwrap();
-    assert_eq!((header.spacing, header.spacing_from), ([2.0, 2.0, 3.0], SpacingFrom::Affine));
-    let draft = Draft { sform: None, ..draft };
-    assert!(refusal(draft.write(folder.path().join("a.nii"))).contains("no voxel spacing"));
+    let file = NiftiBuilder { sform, ..NiftiBuilder::of_i16(&[2, 2, 2], &ramp(8)) };
+    let Header { geometry, notes, .. } = read_header(file.write(&path)).unwrap();
+    assert_eq!(geometry.spacing, [1.5, 1.25, 10.0]);
+    assert_eq!(geometry.spacing_source, SpacingSource::Pixdim);
+    let affine = geometry.affine.unwrap();
+    assert_eq!((affine.source, affine.origin()), (AffineSource::Sform, [5.0, 6.0, 7.0]));
+    assert_eq!((affine.axis_codes().as_str(), affine.is_oblique()), ("LSA", false));
+    assert!(notes.len() == 1 && notes[0].contains("the sform 2 x 2 x 3 mm"), "{notes:?}");
+    let file = NiftiBuilder { spacing: [0.0; 3], ..file };
+    let geometry = read_header(file.write(&path)).unwrap().geometry;
+    assert_eq!(geometry.spacing, [2.0, 2.0, 3.0]);
+    assert_eq!(geometry.spacing_source, SpacingSource::Affine);
+    let file = NiftiBuilder { sform: None, ..file };
+    assert!(refusal(file.write(&path)).contains("no voxel spacing"));
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_memory_is_asked_for() {
+fn an_impossible_header_is_refused_before_memory_is_allocated() {
     let folder = tempfile::tempdir().unwrap();
-    let fine = Draft::of_i16(&[2, 3, 4], &ramp(24));
+    let fine = NiftiBuilder::of_i16(&[2, 3, 4], &ramp(24));
     let cases = [
-        (Draft { dims: vec![32767, 32767, 32767], ..fine.clone() }, "larger than any cine stack"),
-        (Draft { dims: vec![1000, 1000, 500], ..fine.clone() }, "cut short"),
-        (Draft { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
-        (Draft { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
-        (Draft { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
-        (Draft { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
-        (Draft { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
-        (Draft { offset: -352.0, ..fine.clone() }, "begin at byte"),
-        (Draft { offset: 1e9, ..fine.clone() }, "cut short"),
-        (Draft { datatype: 32, ..fine.clone() }, "complex"),
-        (Draft { datatype: 128, ..fine.clone() }, "RGB"),
-        (Draft { datatype: 7, ..fine.clone() }, "unknown"),
-        (Draft { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
+        (
+            NiftiBuilder { dims: vec![32767, 32767, 32767], ..fine.clone() },
+            "larger than any cine stack",
+        ),
+        (NiftiBuilder { dims: vec![1000, 1000, 500], ..fine.clone() }, "truncated"),
+        (NiftiBuilder { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
+        (NiftiBuilder { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
+        (NiftiBuilder { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
+        (NiftiBuilder { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
+        (NiftiBuilder { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
+        (NiftiBuilder { offset: -352.0, ..fine.clone() }, "begin at byte"),
+        (NiftiBuilder { offset: 1e9, ..fine.clone() }, "truncated"),
+        (NiftiBuilder { datatype: 32, ..fine.clone() }, "complex"),
+        (NiftiBuilder { datatype: 128, ..fine.clone() }, "RGB"),
+        (NiftiBuilder { datatype: 7, ..fine.clone() }, "unknown"),
+        (NiftiBuilder { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
     ];
-    for (draft, expected) in cases {
+    for (file, expected) in cases {
         for name in ["a.nii", "a.nii.gz"] {
-            let line = refusal(draft.write(folder.path().join(name)));
-            assert!(line.contains(expected), "{line:?} should tell of {expected:?}");
+            let line = refusal(file.write(folder.path().join(name)));
+            assert!(line.contains(expected), "{line:?} lacks {expected:?}");
         }
     }
 }
 
 #[test]
-fn a_file_cut_anywhere_or_damaged_is_refused() {
+fn a_truncated_or_damaged_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let whole = Draft::of_i16(&[5, 5, 5], &ramp(125));
+    let whole = NiftiBuilder::of_i16(&[5, 5, 5], &ramp(125));
     for name in ["a.nii", "a.nii.gz"] {
         let bytes = std::fs::read(whole.write(folder.path().join(name))).unwrap();
-        // The last 8 bytes of a gzip file are its checksum and size; the voxels are there without.
+        // The last 8 bytes of a gzip file are its checksum and size; without them, all voxels can be read.
         for length in (0..bytes.len()).step_by(7) {
             let cut = folder.path().join("cut.nii");
             std::fs::write(&cut, &bytes[..length]).unwrap();
@@ -106,11 +118,11 @@ fn a_file_cut_anywhere_or_damaged_is_refused() {
 proptest! {
     /// No header makes the reader panic or take more memory than the file could fill.
     #[test]
-    fn no_header_makes_the_reader_fail_hard(
+    fn no_header_makes_the_reader_panic(
         changes in prop::collection::vec((4usize..344, any::<u8>()), 1..12),
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut bytes = Draft::of_i16(&[4, 4, 4], &ramp(64)).bytes();
+        let mut bytes = NiftiBuilder::of_i16(&[4, 4, 4], &ramp(64)).bytes();
         for (at, byte) in changes {
             bytes[at] = byte;
         }
@@ -121,12 +133,13 @@ proptest! {
 }
 
 #[test]
-fn labels_come_back_as_written_with_the_source_geometry() {
+fn labels_are_read_as_written_with_the_geometry_of_their_source() {
     let folder = tempfile::tempdir().unwrap();
     let sform =
         Some([[-0.9, -0.4, 5.8, 134.5], [0.0, -1.0, -5.1, 196.4], [0.8, -0.4, 6.3, -125.6]]);
-    let draft = Draft { sform, scale: (2.5, 7.0), ..Draft::of_i16(&[4, 3, 2, 2], &ramp(48)) };
-    let source = read(draft.write(folder.path().join("a.nii.gz"))).unwrap();
+    let file =
+        NiftiBuilder { sform, scale: (2.5, 7.0), ..NiftiBuilder::of_i16(&[4, 3, 2, 2], &ramp(48)) };
+    let source = read(file.write(folder.path().join("a.nii.gz"))).unwrap();
     let path = folder.path().join("labels.nii.gz");
     for phases in [1, 2] {
         let labels: Vec<u8> = (0..24 * phases).map(|n| (n % 4) as u8).collect();
@@ -134,8 +147,7 @@ fn labels_come_back_as_written_with_the_source_geometry() {
         let back = read_labels(&path, 3).unwrap();
         assert_eq!(back.labels, labels);
         assert_eq!(back.header.dims, [4, 3, 2, phases]);
-        assert_eq!(back.header.spacing, source.header.spacing);
-        assert_eq!(back.header.affine, source.header.affine);
+        assert_eq!(back.header.geometry, source.header.geometry);
         assert_eq!((back.header.stored_as().as_str(), back.header.scale()), ("uint8", None));
         assert_eq!(back.header.raw.xyzt_units, source.header.raw.xyzt_units);
     }
@@ -145,38 +157,38 @@ fn labels_come_back_as_written_with_the_source_geometry() {
 }
 
 #[test]
-fn a_value_that_is_no_label_is_named_with_its_place() {
+fn an_error_names_the_voxel_that_is_not_a_label() {
     let folder = tempfile::tempdir().unwrap();
-    let path =
-        Draft::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0]).write(folder.path().join("a.nii"));
+    let path = NiftiBuilder::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0])
+        .write(folder.path().join("a.nii"));
     let line = read_labels(path, 3).unwrap_err().to_string();
     assert!(line.contains("(0, 1, 1) holds 4"), "{line}");
-    let draft = Draft { scale: (0.5, 0.0), ..Draft::of_u8(&[2, 1, 1], &[2, 1]) };
-    let line = read_labels(draft.write(folder.path().join("b.nii")), 3).unwrap_err().to_string();
+    let file = NiftiBuilder { scale: (0.5, 0.0), ..NiftiBuilder::of_u8(&[2, 1, 1], &[2, 1]) };
+    let line = read_labels(file.write(folder.path().join("b.nii")), 3).unwrap_err().to_string();
     assert!(line.contains("holds 0.5"), "{line}");
 }
 
 #[test]
-fn labels_on_a_shifted_grid_are_moved_or_refused() {
+fn labels_on_a_grid_shifted_by_whole_voxels_are_moved() {
     let folder = tempfile::tempdir().unwrap();
     let at = |z: f32| Some([[1.5, 0.0, 0.0, 1.0], [0.0, 1.25, 0.0, 2.0], [0.0, 0.0, 10.0, z]]);
-    let image = Draft { sform: at(0.0), ..Draft::of_i16(&[2, 2, 2], &ramp(8)) };
+    let image = NiftiBuilder { sform: at(0.0), ..NiftiBuilder::of_i16(&[2, 2, 2], &ramp(8)) };
     let image = read_header(image.write(folder.path().join("image.nii"))).unwrap();
     let labels = |z: f32, voxels: &[u8]| {
-        let draft = Draft { sform: at(z), ..Draft::of_u8(&[2, 2, 4], voxels) };
-        read_labels(draft.write(folder.path().join("l.nii")), 3).unwrap().on_grid_of(&image)
+        let file = NiftiBuilder { sform: at(z), ..NiftiBuilder::of_u8(&[2, 2, 4], voxels) };
+        read_labels(file.write(folder.path().join("l.nii")), 3).unwrap().on_grid_of(&image)
     };
     let inside = [0, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-    let (moved, remark) = labels(-10.0, &inside).unwrap();
-    assert_eq!((moved.labels.as_slice(), remark.is_some()), (&inside[4..12], true));
+    let (moved, note) = labels(-10.0, &inside).unwrap();
+    assert_eq!((moved.labels.as_slice(), note.is_some()), (&inside[4..12], true));
     assert!(labels(10.0, &inside).unwrap_err().contains("outside"));
-    assert!(labels(-5.0, &inside).unwrap_err().contains("do not tell"));
+    assert!(labels(-5.0, &inside).unwrap_err().contains("do not say"));
 }
 
 type Expected = std::result::Result<([usize; 4], f64), &'static str>;
 
-/// What becomes of every awkward file: the shape and sum of its voxels, or a part of the refusal.
-/// Sums are those of nibabel 5 in float64.
+/// The result of reading every awkward file: the shape and the sum of the voxels, or a part of the
+/// error. Sums are those of nibabel 5 in float64.
 const AWKWARD: &[(&str, Expected)] = &[
     ("nibabel/analyze.hdr", Err("Analyze")),
     ("nibabel/anatomical.nii", Ok(([33, 41, 25, 1], 284_166_082.0))),
@@ -229,7 +241,7 @@ const AWKWARD: &[(&str, Expected)] = &[
 ];
 
 #[test]
-fn awkward_files_are_read_rightly_or_refused() {
+fn awkward_files_are_read_correctly_or_refused() {
     let Some(folder) = real("awkward") else { return };
     for (name, expected) in AWKWARD {
         match (read(folder.join(name)), expected) {
@@ -254,21 +266,22 @@ fn awkward_files_are_read_rightly_or_refused() {
         let names = files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
         listed += names.filter(|name| !name.contains("LICENSE") && name != "COPYING").count();
     }
-    assert_eq!(listed, AWKWARD.len(), "every awkward file has its line");
+    assert_eq!(listed, AWKWARD.len(), "every awkward file is in the table");
 }
 
 #[test]
-fn clumsy_axes_are_dropped() {
+fn phases_on_another_axis_and_labels_on_another_grid_are_read() {
     let (Some(odd), Some(fd)) = (real("odd"), real("autofd")) else { return };
     let labels = read_labels(odd.join("acdc_patient021_labels_6d.nii.gz"), 3).unwrap();
     assert_eq!(labels.header.dims, [240, 256, 10, 30]);
     assert_eq!(labels.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 971_987);
     let image = read_header(fd.join("A/sa_ED.nii.gz")).unwrap();
-    assert_eq!((image.dims, image.affine_from), ([123, 123, 12, 1], AffineFrom::Qform));
+    let source = image.geometry.affine.map(|affine| affine.source);
+    assert_eq!((image.dims, source), ([123, 123, 12, 1], Some(AffineSource::Qform)));
     let line = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 3).unwrap_err().to_string();
     assert!(line.contains("holds 4"), "{line}");
     let labels = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 4).unwrap();
-    let (moved, remark) = labels.on_grid_of(&image).unwrap();
-    assert_eq!((moved.header.dims, remark.is_some()), ([123, 123, 12, 1], true));
+    let (moved, note) = labels.on_grid_of(&image).unwrap();
+    assert_eq!((moved.header.dims, note.is_some()), ([123, 123, 12, 1], true));
     assert_eq!(moved.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 94_724);
 }
