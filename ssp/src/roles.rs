@@ -9,7 +9,7 @@ use crate::data::Cohort;
 use crate::data::cache::CachedSubject;
 use crate::data::split::{Split, TestSubjects};
 use crate::data::split_file::SplitFile;
-use crate::data::vendor::letter;
+use crate::data::vendor::vendor_letter;
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::settings::Settings;
 use crate::{Error, Result};
@@ -165,13 +165,14 @@ fn labelled(settings: &Settings, cohort: &Cohort, train: &[String]) -> Result<Ve
 
 /// Those of the vendors that the settings name, if they name any.
 fn of_vendors(settings: &Settings, cohort: &Cohort, mut ids: Vec<String>) -> Vec<String> {
-    let wanted: Vec<&str> = settings.subjects.vendors.iter().map(|name| letter(name)).collect();
+    let wanted: Vec<&str> =
+        settings.subjects.vendors.iter().map(|name| vendor_letter(name)).collect();
     let vendor = |id: &str| {
         let index = cohort.cache.find(id)?;
         cohort.cache.subject(index).vendor()
     };
     if !wanted.is_empty() {
-        ids.retain(|id| vendor(id).is_some_and(|name| wanted.contains(&letter(name))));
+        ids.retain(|id| vendor(id).is_some_and(|name| wanted.contains(&vendor_letter(name))));
     }
     ids
 }

@@ -7,7 +7,7 @@ use cine_tests::devices;
 use ssp::augment::{Augmentation, Grid};
 use ssp::data::cache::{Cache, Key};
 use ssp::data::sampler::{Crops, Order, Sampler, Selection};
-use ssp::data::{Frame, Moment, Stack, Subject};
+use ssp::data::{CardiacPhase, LabelledFrame, Stack, Subject};
 use ssp::settings::{Centre, Method, Phases, Preset, Settings};
 use ssp::task::{Contrastive, Dino, Mim};
 use tempfile::TempDir;
@@ -31,11 +31,12 @@ fn subject(number: usize) -> Subject {
     let labels: Vec<u8> = (0..volume)
         .map(|v| if (15..35).contains(&(v % columns)) { (v % 7 % 4) as u8 } else { 0 })
         .collect();
-    let frame = |phase, moment| Frame { phase, moment, labels: labels.clone() };
+    let frame =
+        |phase, cardiac_phase| LabelledFrame { phase, cardiac_phase, labels: labels.clone() };
     Subject {
         id: format!("S{number}"),
         stack: Stack { voxels, phases, slices, rows, columns, spacing: [1.9, 1.4, 8.0] },
-        frames: vec![frame(0, Moment::EndDiastole), frame(2, Moment::EndSystole)],
+        frames: vec![frame(0, CardiacPhase::EndDiastole), frame(2, CardiacPhase::EndSystole)],
         vendor: None,
         pathology: None,
     }

@@ -9,13 +9,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::assemble::{assemble, assign_moments, read_frame_labels, read_frames};
+use super::assemble::{assemble, assign_cardiac_phases, read_frame_labels, read_frames};
 use super::dataset::{
     Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
 };
 use super::files::{last_name, names_in};
 use super::nifti::{self, Volume, volume_named};
-use super::subject::{Frame, Label, Moment};
+use super::subject::{CardiacPhase, Label, LabelledFrame};
 use crate::{Error, Result};
 
 /// The structures of ACDC's labels 0, 1, 2, 3.
@@ -23,9 +23,6 @@ pub const ACDC_LABELS: [Label; 4] =
     [Label::Background, Label::RightVentricle, Label::Myocardium, Label::LeftVentricle];
 
 /// Lists the subjects in the given patient folders.
-///
-/// # Errors
-/// If two folders have one name, or a folder cannot be listed.
 pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
     let mut subjects = Vec::new();
     for folder in folders {
@@ -73,10 +70,14 @@ impl SubjectFiles for Patient {
                 Error::file(path, what)
             })?;
             let labels = read_frame_labels(&image.header, path, &ACDC_LABELS, &mut diagnostics)?;
-            frames.push(Frame { phase, moment: info.moment(frame.number), labels });
+            frames.push(LabelledFrame {
+                phase,
+                cardiac_phase: info.cardiac_phase(frame.number),
+                labels,
+            });
         }
         if info.end_diastole.is_none() || info.end_systole.is_none() {
-            assign_moments(&mut frames, &mut diagnostics);
+            assign_cardiac_phases(&mut frames, &mut diagnostics);
         }
         assemble(entry, image, frames, diagnostics)
     }
@@ -182,11 +183,11 @@ impl Info {
         Ok(info)
     }
 
-    fn moment(&self, frame: usize) -> Moment {
+    fn cardiac_phase(&self, frame: usize) -> CardiacPhase {
         match Some(frame) {
-            number if number == self.end_diastole => Moment::EndDiastole,
-            number if number == self.end_systole => Moment::EndSystole,
-            _ => Moment::Other,
+            number if number == self.end_diastole => CardiacPhase::EndDiastole,
+            number if number == self.end_systole => CardiacPhase::EndSystole,
+            _ => CardiacPhase::Other,
         }
     }
 }

@@ -6,21 +6,21 @@ use super::subject::Label;
 ///
 /// Myocardium surrounds the left ventricle, and touches the right ventricle on one side only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Edges {
+pub struct BorderCounts {
     /// Pairs of neighbouring voxels in a slice of which one is in the ventricle and one is not.
     pub all: usize,
     /// Those pairs in which the other voxel is myocardium.
     pub to_myocardium: usize,
 }
 
-impl Edges {
+impl BorderCounts {
     /// The borders of the voxels labelled `ventricle`, in slices of `rows` x `columns` labels.
     pub fn of(labels: &[u8], [rows, columns]: [usize; 2], ventricle: Label) -> Self {
-        let mut edges = Edges::default();
+        let mut counts = BorderCounts::default();
         let mut visit = |from: u8, to: u8| {
             if from == ventricle as u8 && to != ventricle as u8 {
-                edges.all += 1;
-                edges.to_myocardium += usize::from(to == Label::Myocardium as u8);
+                counts.all += 1;
+                counts.to_myocardium += usize::from(to == Label::Myocardium as u8);
             }
         };
         for row in labels.chunks(columns) {
@@ -35,12 +35,15 @@ impl Edges {
                 visit(below, above);
             }
         }
-        edges
+        counts
     }
 
     /// The sum of these counts and those of other labels.
-    pub fn and(self, other: Edges) -> Self {
-        Edges { all: self.all + other.all, to_myocardium: self.to_myocardium + other.to_myocardium }
+    pub fn and(self, other: BorderCounts) -> Self {
+        BorderCounts {
+            all: self.all + other.all,
+            to_myocardium: self.to_myocardium + other.to_myocardium,
+        }
     }
 
     fn myocardium_share(self) -> Option<f64> {
@@ -50,7 +53,7 @@ impl Edges {
 
 /// Whether a larger share of the right ventricle's border than of the left's touches myocardium; false
 /// if a ventricle is missing.
-pub fn ventricles_look_swapped(left: Edges, right: Edges) -> bool {
+pub fn ventricles_look_swapped(left: BorderCounts, right: BorderCounts) -> bool {
     let shares = (left.myocardium_share(), right.myocardium_share());
     matches!(shares, (Some(left), Some(right)) if right > left)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::dataset::{Diagnostics, LoadedSubject, SubjectEntry};
 use super::nifti::{self, Header, LabelVolume, Volume};
 use super::orient::StackMapping;
-use super::subject::{Frame, Label, Moment, Stack, Subject};
+use super::subject::{CardiacPhase, Label, LabelledFrame, Stack, Subject};
 use crate::{Error, Result};
 
 /// The study's label numbers, which are those of M&Ms and M&Ms-2.
@@ -17,7 +17,7 @@ pub(super) const STUDY_LABELS: [Label; 4] =
 pub(super) fn assemble(
     entry: &SubjectEntry,
     image: Volume,
-    mut frames: Vec<Frame>,
+    mut frames: Vec<LabelledFrame>,
     mut diagnostics: Diagnostics,
 ) -> Result<LoadedSubject> {
     let unusable = image.voxels.iter().filter(|voxel| !voxel.is_finite()).count();
@@ -60,7 +60,7 @@ pub(super) fn assemble(
 }
 
 /// The voxels of the file's grid that have an intensity or a label other than 0 in any phase.
-fn used_voxels(image: &Volume, frames: &[Frame]) -> Vec<bool> {
+fn used_voxels(image: &Volume, frames: &[LabelledFrame]) -> Vec<bool> {
     let mut used = vec![false; image.header.voxels_per_phase()];
     for phase in image.voxels.chunks(used.len()) {
         used.iter_mut().zip(phase).for_each(|(used, &voxel)| *used |= voxel != 0.0);
@@ -114,7 +114,7 @@ pub(super) fn read_cine_labels(
     image: &Header,
     path: &Path,
     diagnostics: &mut Diagnostics,
-) -> Result<Vec<Frame>> {
+) -> Result<Vec<LabelledFrame>> {
     let volume = read_labels(image, path, &STUDY_LABELS, diagnostics)?;
     let (own, phases) = (volume.header.dims[3], image.dims[3]);
     if own != phases {
@@ -128,10 +128,14 @@ pub(super) fn read_cine_labels(
     for phase in 0..phases {
         let labels = volume.phase(phase);
         if labels.iter().any(|&label| label != 0) {
-            frames.push(Frame { phase, moment: Moment::Other, labels: labels.to_vec() });
+            frames.push(LabelledFrame {
+                phase,
+                cardiac_phase: CardiacPhase::Other,
+                labels: labels.to_vec(),
+            });
         }
     }
-    assign_moments(&mut frames, diagnostics);
+    assign_cardiac_phases(&mut frames, diagnostics);
     if frames.is_empty() {
         diagnostics.note(EMPTY_LABELS);
     }
@@ -165,11 +169,11 @@ fn read_labels(
 
 /// Of two or more labelled phases, names the one with most labelled voxels end-diastole and the one
 /// with fewest end-systole.
-pub(super) fn assign_moments(frames: &mut [Frame], diagnostics: &mut Diagnostics) {
-    let count = |frame: &Frame| frame.labels.iter().filter(|&&label| label != 0).count();
+pub(super) fn assign_cardiac_phases(frames: &mut [LabelledFrame], diagnostics: &mut Diagnostics) {
+    let count = |frame: &LabelledFrame| frame.labels.iter().filter(|&&label| label != 0).count();
     let sizes: Vec<usize> = frames.iter().map(count).collect();
-    for (frame, moment) in frames.iter_mut().zip(moments_of(&sizes)) {
-        frame.moment = moment;
+    for (frame, cardiac_phase) in frames.iter_mut().zip(cardiac_phases_by_size(&sizes)) {
+        frame.cardiac_phase = cardiac_phase;
     }
     if frames.len() > 2 {
         diagnostics.warn(format!(
@@ -189,16 +193,16 @@ pub(super) fn assign_moments(frames: &mut [Frame], diagnostics: &mut Diagnostics
 
 /// Which cardiac phases frames show, by their numbers of labelled voxels: of two or more, the largest
 /// is end-diastole and the smallest end-systole, the first of equals.
-pub(crate) fn moments_of(sizes: &[usize]) -> Vec<Moment> {
+pub(crate) fn cardiac_phases_by_size(sizes: &[usize]) -> Vec<CardiacPhase> {
     let indices = 0..sizes.len();
     let largest = indices.clone().max_by_key(|&n| (sizes[n], std::cmp::Reverse(n)));
     let smallest = indices.clone().filter(|&n| Some(n) != largest).min_by_key(|&n| sizes[n]);
-    let moment = |n: usize| match Some(n) {
-        n if smallest.is_none() || (n != largest && n != smallest) => Moment::Other,
-        n if n == largest => Moment::EndDiastole,
-        _ => Moment::EndSystole,
+    let cardiac_phase = |n: usize| match Some(n) {
+        n if smallest.is_none() || (n != largest && n != smallest) => CardiacPhase::Other,
+        n if n == largest => CardiacPhase::EndDiastole,
+        _ => CardiacPhase::EndSystole,
     };
-    indices.map(moment).collect()
+    indices.map(cardiac_phase).collect()
 }
 
 #[cfg(test)]
@@ -207,11 +211,11 @@ mod tests {
 
     #[test]
     fn the_largest_frame_is_end_diastole_and_the_smallest_end_systole() {
-        use Moment::{EndDiastole, EndSystole, Other};
-        assert_eq!(moments_of(&[]), []);
-        assert_eq!(moments_of(&[5]), [Other]);
-        assert_eq!(moments_of(&[5, 9]), [EndSystole, EndDiastole]);
-        assert_eq!(moments_of(&[5, 5]), [EndDiastole, EndSystole]);
-        assert_eq!(moments_of(&[7, 9, 5, 6]), [Other, EndDiastole, EndSystole, Other]);
+        use CardiacPhase::{EndDiastole, EndSystole, Other};
+        assert_eq!(cardiac_phases_by_size(&[]), []);
+        assert_eq!(cardiac_phases_by_size(&[5]), [Other]);
+        assert_eq!(cardiac_phases_by_size(&[5, 9]), [EndSystole, EndDiastole]);
+        assert_eq!(cardiac_phases_by_size(&[5, 5]), [EndDiastole, EndSystole]);
+        assert_eq!(cardiac_phases_by_size(&[7, 9, 5, 6]), [Other, EndDiastole, EndSystole, Other]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::anatomy::{Edges, ventricles_look_swapped};
+use super::anatomy::{BorderCounts, ventricles_look_swapped};
 use super::cache::{Cache, CachedSubject, Failure, Key};
 use super::open::{Found, find, holds_mnms, list};
 use super::phantom::{PhantomCohort, PhantomSettings};
@@ -212,7 +212,7 @@ impl Cohort {
         let looks = |subject: CachedSubject<'_>| -> Option<bool> {
             let (phase, _) = subject.frames().next()?;
             let labels = subject.labels(phase)?;
-            let edges = |ventricle| Edges::of(labels, subject.grid().size, ventricle);
+            let edges = |ventricle| BorderCounts::of(labels, subject.grid().size, ventricle);
             let [left, right] = [Label::LeftVentricle, Label::RightVentricle].map(edges);
             Some(ventricles_look_swapped(left, right))
         };

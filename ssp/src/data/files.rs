@@ -5,9 +5,6 @@ use std::path::Path;
 use crate::{Error, Result};
 
 /// The names in a folder, sorted.
-///
-/// # Errors
-/// If the folder cannot be listed.
 pub(super) fn names_in(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
     let mut names = Vec::new();

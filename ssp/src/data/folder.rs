@@ -13,15 +13,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::assemble::{
-    EMPTY_LABELS, STUDY_LABELS, assemble, assign_moments, read_cine_labels, read_frame_labels,
-    read_frames,
+    EMPTY_LABELS, STUDY_LABELS, assemble, assign_cardiac_phases, read_cine_labels,
+    read_frame_labels, read_frames,
 };
 use super::dataset::{
     Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
 };
 use super::nifti;
 use super::phase_suffix::{PhaseSuffix, group_by_subject, phases_of_subject};
-use super::subject::{Frame, Moment};
+use super::subject::{CardiacPhase, LabelledFrame};
 use crate::{Error, Result};
 
 /// The files of a subject.
@@ -39,10 +39,6 @@ struct ImageAndLabels {
 }
 
 /// Lists the subjects of a folder that holds `images/` and perhaps `labels/`.
-///
-/// # Errors
-/// If `images/` is missing or holds no NIfTI file, two images have one stem, or a label map has no
-/// image.
 pub(super) fn list(folder: &Path) -> Result<Dataset> {
     let images_folder = folder.join("images");
     let images = nifti::volumes_in(&images_folder)?;
@@ -122,7 +118,7 @@ fn load_cine(entry: &SubjectEntry, files: &ImageAndLabels) -> Result<LoadedSubje
     if let Some(path) = &files.labels {
         frames = read_cine_labels(&image.header, path, &mut diagnostics)?;
         if let ([only], Some((_, suffix))) = (&mut frames[..], PhaseSuffix::split(&entry.id)) {
-            only.moment = suffix.moment();
+            only.cardiac_phase = suffix.cardiac_phase();
         }
     }
     assemble(entry, image, frames, diagnostics)
@@ -140,12 +136,14 @@ fn load_frames(
         let Some(path) = &files.labels else { continue };
         let labels = read_frame_labels(&image.header, path, &STUDY_LABELS, &mut diagnostics)?;
         match labels.iter().any(|&label| label != 0) {
-            true => frames.push(Frame { phase, moment: suffix.moment(), labels }),
+            true => {
+                frames.push(LabelledFrame { phase, cardiac_phase: suffix.cardiac_phase(), labels })
+            }
             false => diagnostics.note(EMPTY_LABELS),
         }
     }
-    if frames.iter().all(|frame| frame.moment == Moment::Other) {
-        assign_moments(&mut frames, &mut diagnostics);
+    if frames.iter().all(|frame| frame.cardiac_phase == CardiacPhase::Other) {
+        assign_cardiac_phases(&mut frames, &mut diagnostics);
     }
     assemble(entry, image, frames, diagnostics)
 }

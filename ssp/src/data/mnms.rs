@@ -15,7 +15,7 @@ use super::dataset::{
 };
 use super::files::last_name;
 use super::nifti::{self, volume_named};
-use super::subject::{Frame, Moment};
+use super::subject::{CardiacPhase, LabelledFrame};
 use super::subject_table::SubjectTable;
 use crate::Result;
 
@@ -27,9 +27,6 @@ struct Files {
 }
 
 /// Lists the subjects in the given folders; the table is searched for in the folders above them.
-///
-/// # Errors
-/// If two folders have one name, or the table cannot be read.
 pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
     let table = SubjectTable::find(&folders, "External code")?;
     let mut subjects = Vec::new();
@@ -61,10 +58,10 @@ impl SubjectFiles for Files {
             match &mut frames[..] {
                 [only] => {
                     let [end_diastole, end_systole] = self.table_phases;
-                    only.moment = match Some(only.phase) {
-                        phase if phase == end_diastole => Moment::EndDiastole,
-                        phase if phase == end_systole => Moment::EndSystole,
-                        _ => Moment::Other,
+                    only.cardiac_phase = match Some(only.phase) {
+                        phase if phase == end_diastole => CardiacPhase::EndDiastole,
+                        phase if phase == end_systole => CardiacPhase::EndSystole,
+                        _ => CardiacPhase::Other,
                     };
                     diagnostics.note("only one phase carries labels");
                 }
@@ -78,9 +75,11 @@ impl SubjectFiles for Files {
 
 impl Files {
     /// What to note if the table names other phases than those that carry labels.
-    fn table_disagrees(&self, frames: &[Frame]) -> Option<String> {
-        let phase = |moment| frames.iter().find(|f| f.moment == moment).map(|frame| frame.phase);
-        let found = [phase(Moment::EndDiastole)?, phase(Moment::EndSystole)?];
+    fn table_disagrees(&self, frames: &[LabelledFrame]) -> Option<String> {
+        let phase = |cardiac_phase| {
+            frames.iter().find(|f| f.cardiac_phase == cardiac_phase).map(|frame| frame.phase)
+        };
+        let found = [phase(CardiacPhase::EndDiastole)?, phase(CardiacPhase::EndSystole)?];
         let table = [self.table_phases[0]?, self.table_phases[1]?];
         let in_words = |[ed, es]: [usize; 2]| format!("ED {ed}, ES {es}");
         (found != table).then(|| {

@@ -17,12 +17,13 @@ use super::dataset::{
 };
 use super::files::last_name;
 use super::nifti::{self, Volume, volume_named};
-use super::subject::{Frame, Moment};
+use super::subject::{CardiacPhase, LabelledFrame};
 use super::subject_table::SubjectTable;
 use crate::{Error, Result};
 
 /// The two single frames, and their names in file names.
-const FRAMES: [(Moment, &str); 2] = [(Moment::EndDiastole, "ED"), (Moment::EndSystole, "ES")];
+const FRAMES: [(CardiacPhase, &str); 2] =
+    [(CardiacPhase::EndDiastole, "ED"), (CardiacPhase::EndSystole, "ES")];
 
 struct Files {
     cine: Option<PathBuf>,
@@ -36,9 +37,6 @@ struct FrameFiles {
 }
 
 /// Lists the subjects in the given folders; the table is searched for in the folders above them.
-///
-/// # Errors
-/// If two folders have one name, or the table cannot be read.
 pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
     let table = SubjectTable::find(&folders, "SUBJECT_CODE")?;
     let mut subjects = Vec::new();
@@ -64,9 +62,7 @@ pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
 }
 
 /// Leaves out the subjects that may also be in M&Ms, including those that are not in the table.
-///
-/// # Errors
-/// If no subject's pathology is known.
+/// It is an error if no subject's pathology is known.
 pub(super) fn without_shared(all: Dataset) -> Result<Dataset> {
     match all.subjects() {
         [first, ..] if all.subjects().iter().all(|entry| entry.pathology.is_none()) => {
@@ -81,7 +77,7 @@ pub(super) fn without_shared(all: Dataset) -> Result<Dataset> {
 }
 
 /// Whether a subject of M&Ms-2 may also be in M&Ms: its pathology is NOR, HCM or LV, or unknown.
-pub fn may_be_in_mnms(entry: &SubjectEntry) -> bool {
+fn may_be_in_mnms(entry: &SubjectEntry) -> bool {
     entry.pathology.as_deref().is_none_or(|name| matches!(name, "NOR" | "HCM" | "LV"))
 }
 
@@ -90,14 +86,14 @@ impl SubjectFiles for Files {
         let mut diagnostics = Diagnostics::default();
         let (image, phases) = self.image(entry, &mut diagnostics)?;
         let mut frames = Vec::new();
-        for (n, (moment, name)) in FRAMES.into_iter().enumerate() {
+        for (n, (cardiac_phase, name)) in FRAMES.into_iter().enumerate() {
             let Some(path) = &self.frames[n].labels else { continue };
             let phase = phases[n].ok_or_else(|| {
                 let what = format!("labels without an image {}_SA_{name}.nii.gz", entry.id);
                 Error::file(path, what)
             })?;
             let labels = read_frame_labels(&image.header, path, &STUDY_LABELS, &mut diagnostics)?;
-            frames.push(Frame { phase, moment, labels });
+            frames.push(LabelledFrame { phase, cardiac_phase, labels });
         }
         assemble(entry, image, frames, diagnostics)
     }

@@ -29,13 +29,12 @@ mod tests;
 pub mod vendor;
 
 pub use acdc::ACDC_LABELS;
-pub(crate) use assemble::moments_of;
+pub(crate) use assemble::cardiac_phases_by_size;
 pub use cohort::{Cohort, Member, PHANTOM, cache_folder};
 pub use dataset::{Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry};
-pub use mnms2::may_be_in_mnms;
 pub use motion::centre_of_motion;
 pub(crate) use open::holds_mnms_at;
 pub use open::{open, open_all};
 pub use orient::{SliceOrder, StackMapping};
 pub use phantom::{PhantomCohort, PhantomSettings};
-pub use subject::{CLASSES, Frame, Label, Moment, Stack, Subject};
+pub use subject::{CLASSES, CardiacPhase, Label, LabelledFrame, Stack, Subject};

@@ -10,8 +10,7 @@ use crate::{Error, Result};
 /// How many folders below the given one are searched for subjects.
 const MAX_DEPTH: usize = 4;
 
-/// Opens a data set: the folder itself, one above it (`ACDC`, a root with `MnM/dataset`) or one below
-/// (`images`, a single subject's folder).
+/// Opens the only data set in a folder; see [`open_all`].
 ///
 /// # Errors
 /// If no data set is found, or several are; the line says what was searched for.
@@ -28,8 +27,9 @@ pub fn open(path: impl AsRef<Path>) -> Result<Dataset> {
     }
 }
 
-/// Opens every data set in a folder: one per challenge, and one per plain folder. If both M&Ms and
-/// M&Ms-2 are found, subjects of M&Ms-2 that may be in both are left out, as in the study.
+/// Opens every data set in a folder: one per challenge, and one per plain folder. The path may also be
+/// above (`ACDC`, a root with `MnM/dataset`) or inside (`images`, a single subject's folder). If both
+/// M&Ms and M&Ms-2 are found, subjects of M&Ms-2 that may be in both are left out, as in the study.
 ///
 /// # Errors
 /// If no data set is found; the line says what was searched for.
@@ -54,9 +54,6 @@ pub(crate) fn holds_mnms_at(path: &Path) -> bool {
 
 /// Finds the data sets in a folder. If `subsets` is not empty, only those with these names (such as
 /// mm1) are kept, which may be none.
-///
-/// # Errors
-/// As [`open_all`].
 pub(super) fn find(path: &Path, subsets: &[String]) -> Result<Found> {
     if !path.exists() {
         return Err(Error::file(path, "does not exist; name a folder of subjects"));
@@ -80,9 +77,6 @@ pub(super) fn find(path: &Path, subsets: &[String]) -> Result<Found> {
 }
 
 /// The data sets of the folders that were found. Without M&Ms, M&Ms-2 is complete.
-///
-/// # Errors
-/// If a data set cannot be listed.
 pub(super) fn list(found: Found, with_mnms: bool) -> Result<Vec<Dataset>> {
     let folders_of = |layout: DatasetLayout| -> Vec<PathBuf> {
         found.iter().filter(|(found, _)| *found == layout).map(|(_, path)| path.clone()).collect()

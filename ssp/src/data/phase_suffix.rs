@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::subject::Moment;
+use super::subject::CardiacPhase;
 
 /// Which phase a file holds, by the end of its stem. Case is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,11 +33,11 @@ impl PhaseSuffix {
     }
 
     /// The cardiac phase, if the suffix names one.
-    pub fn moment(self) -> Moment {
+    pub fn cardiac_phase(self) -> CardiacPhase {
         match self {
-            PhaseSuffix::EndDiastole => Moment::EndDiastole,
-            PhaseSuffix::EndSystole => Moment::EndSystole,
-            PhaseSuffix::Frame(_) => Moment::Other,
+            PhaseSuffix::EndDiastole => CardiacPhase::EndDiastole,
+            PhaseSuffix::EndSystole => CardiacPhase::EndSystole,
+            PhaseSuffix::Frame(_) => CardiacPhase::Other,
         }
     }
 }

@@ -8,7 +8,7 @@ use tensor::random::{Purpose, Stream};
 use tensor::{Device, Tensor};
 
 use super::cache::{Cache, CachedSubject};
-use super::subject::Moment;
+use super::subject::CardiacPhase;
 use crate::augment::{Augmentation, Grid};
 use crate::settings::{Centre, Phases};
 use crate::{Error, Result};
@@ -269,8 +269,8 @@ fn phases(subject: &CachedSubject, selection: Selection) -> Vec<usize> {
     let wanted = match selection {
         Selection::Everything => return (0..subject.phases()).collect(),
         Selection::Labelled(Phases::All) => None,
-        Selection::Labelled(Phases::Ed) => Some(Moment::EndDiastole),
-        Selection::Labelled(Phases::Es) => Some(Moment::EndSystole),
+        Selection::Labelled(Phases::Ed) => Some(CardiacPhase::EndDiastole),
+        Selection::Labelled(Phases::Es) => Some(CardiacPhase::EndSystole),
     };
     let frames = subject.study_frames().into_iter();
     let chosen = frames.filter(|(_, moment)| wanted.is_none_or(|wanted| wanted == *moment));

@@ -35,7 +35,7 @@ impl Label {
 
 /// The phases of the cardiac cycle that are labelled in the challenges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Moment {
+pub enum CardiacPhase {
     /// End of diastole: the ventricles are largest.
     EndDiastole,
     /// End of systole: the ventricles are smallest.
@@ -44,13 +44,13 @@ pub enum Moment {
     Other,
 }
 
-impl Moment {
+impl CardiacPhase {
     /// Short name in tables and files: `ED`, `ES`, `-`.
     pub fn name(self) -> &'static str {
         match self {
-            Moment::EndDiastole => "ED",
-            Moment::EndSystole => "ES",
-            Moment::Other => "-",
+            CardiacPhase::EndDiastole => "ED",
+            CardiacPhase::EndSystole => "ES",
+            CardiacPhase::Other => "-",
         }
     }
 }
@@ -85,16 +85,16 @@ impl Stack {
 
 /// The labels of one phase of a stack.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
+pub struct LabelledFrame {
     /// Index of the phase in the stack, from 0.
     pub phase: usize,
     /// Which cardiac phase it is.
-    pub moment: Moment,
+    pub cardiac_phase: CardiacPhase,
     /// `slices * rows * columns` labels on the stack's grid, each a [`Label`] as a number.
     pub labels: Vec<u8>,
 }
 
-impl Frame {
+impl LabelledFrame {
     /// The number of voxels with a label.
     pub fn count(&self, label: Label) -> usize {
         self.labels.iter().filter(|&&found| found == label as u8).count()
@@ -109,7 +109,7 @@ pub struct Subject {
     /// The images.
     pub stack: Stack,
     /// The phases that carry labels, by phase index; empty for an unlabelled subject.
-    pub frames: Vec<Frame>,
+    pub frames: Vec<LabelledFrame>,
     /// Scanner vendor, if known.
     pub vendor: Option<String>,
     /// Diagnosis or group, if known.

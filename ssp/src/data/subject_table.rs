@@ -17,9 +17,6 @@ pub(super) struct SubjectTable {
 impl SubjectTable {
     /// Reads, for each subject's folder, the nearest CSV file in the three folders above it that has a
     /// column named `key`. There may be none. Of several rows of one ID, the first is used.
-    ///
-    /// # Errors
-    /// If a CSV file cannot be read.
     pub(super) fn find(subjects: &[PathBuf], key: &str) -> Result<SubjectTable> {
         let mut table = SubjectTable::default();
         let mut visited: BTreeMap<PathBuf, bool> = BTreeMap::new();

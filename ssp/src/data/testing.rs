@@ -1,13 +1,13 @@
 //! Small NIfTI files for tests, built byte by byte so that they can also be invalid.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use flate2::{Compression, write::GzEncoder};
 
 /// A NIfTI-1 header and its voxels. Fields may be changed before the file is written.
 #[derive(Clone)]
-pub(super) struct NiftiBuilder {
+pub(super) struct NiftiFile {
     pub dims: Vec<usize>,
     pub spacing: [f32; 3],
     pub datatype: i16,
@@ -19,20 +19,20 @@ pub(super) struct NiftiBuilder {
     pub voxels: Vec<u8>,
 }
 
-impl NiftiBuilder {
-    pub(super) fn of_i16(dims: &[usize], voxels: &[i16]) -> NiftiBuilder {
+impl NiftiFile {
+    pub(super) fn of_i16(dims: &[usize], voxels: &[i16]) -> NiftiFile {
         let bytes = voxels.iter().flat_map(|voxel| voxel.to_le_bytes()).collect();
-        NiftiBuilder::new(dims, 4, 16, bytes)
+        NiftiFile::new(dims, 4, 16, bytes)
     }
 
-    pub(super) fn of_u8(dims: &[usize], voxels: &[u8]) -> NiftiBuilder {
-        NiftiBuilder::new(dims, 2, 8, voxels.to_vec())
+    pub(super) fn of_u8(dims: &[usize], voxels: &[u8]) -> NiftiFile {
+        NiftiFile::new(dims, 2, 8, voxels.to_vec())
     }
 
-    fn new(dims: &[usize], datatype: i16, bitpix: i16, voxels: Vec<u8>) -> NiftiBuilder {
+    fn new(dims: &[usize], datatype: i16, bitpix: i16, voxels: Vec<u8>) -> NiftiFile {
         let (spacing, scale) = ([1.5, 1.25, 10.0], (0.0, 0.0));
         let dims = dims.to_vec();
-        NiftiBuilder { dims, spacing, datatype, bitpix, scale, sform: None, offset: 352.0, voxels }
+        NiftiFile { dims, spacing, datatype, bitpix, scale, sform: None, offset: 352.0, voxels }
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
@@ -63,26 +63,38 @@ impl NiftiBuilder {
         header.extend(&self.voxels);
         header
     }
-
-    /// Writes the file, gzipped if its name ends in `.gz`, and the folders above it.
-    pub(super) fn write(&self, path: impl AsRef<Path>) -> PathBuf {
-        write(path, &self.bytes())
-    }
 }
 
-/// Writes a file, gzipped if its name ends in `.gz`, and the folders above it.
-pub(super) fn write(path: impl AsRef<Path>, bytes: &[u8]) -> PathBuf {
-    let path = path.as_ref();
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let file = std::fs::File::create(path).unwrap();
-    if path.extension().is_some_and(|ending| ending == "gz") {
-        let mut encoder = GzEncoder::new(file, Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap();
-    } else {
-        (&file).write_all(bytes).unwrap();
+/// A temporary folder with files.
+pub(super) struct TestFolder(tempfile::TempDir);
+
+impl TestFolder {
+    pub(super) fn new() -> TestFolder {
+        TestFolder(tempfile::tempdir().unwrap())
     }
-    path.to_path_buf()
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(super) fn nifti(&self, name: &str, file: &NiftiFile) -> PathBuf {
+        self.bytes(name, &file.bytes())
+    }
+
+    /// Writes a file, gzipped if its name ends in `.gz`, and the folders above it.
+    pub(super) fn bytes(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = std::fs::File::create(&path).unwrap();
+        if name.ends_with(".gz") {
+            let mut encoder = GzEncoder::new(file, Compression::fast());
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap();
+        } else {
+            file.write_all(bytes).unwrap();
+        }
+        path
+    }
 }
 
 /// A part of the folder of real images that `CINE_REAL` names. Without that variable, the test is

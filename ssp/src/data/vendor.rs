@@ -2,7 +2,7 @@
 
 /// A vendor's letter in M&Ms: A Siemens, B Philips, C General Electric, D Canon (Toshiba until 2016).
 /// `name` may be a letter or a name that begins with one of these; any other is returned trimmed.
-pub fn letter(name: &str) -> &str {
+pub fn vendor_letter(name: &str) -> &str {
     const NAMES: [(&str, &str); 6] = [
         ("siemens", "A"),
         ("philips", "B"),
@@ -24,7 +24,7 @@ pub fn letter(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::letter;
+    use super::vendor_letter;
 
     #[test]
     fn every_name_of_a_vendor_has_the_same_letter() {
@@ -40,7 +40,7 @@ mod tests {
             ("Geneva", "Geneva"),
             ("", ""),
         ] {
-            assert_eq!(letter(name), wanted, "{name}");
+            assert_eq!(vendor_letter(name), wanted, "{name}");
         }
     }
 }

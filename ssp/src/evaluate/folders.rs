@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{FrameRow, Measured, Results, dice};
-use crate::data::anatomy::{Edges, ventricles_look_swapped};
+use crate::data::anatomy::{BorderCounts, ventricles_look_swapped};
 use crate::data::nifti::LabelVolume;
 use crate::data::phase_suffix::{self, PhaseSuffix};
-use crate::data::{ACDC_LABELS, CLASSES, Label, Moment, moments_of, nifti};
+use crate::data::{ACDC_LABELS, CLASSES, CardiacPhase, Label, cardiac_phases_by_size, nifti};
 use crate::{Error, Result};
 
 /// How a folder of label maps numbers the ventricles; 2 is myocardium in both.
@@ -26,9 +26,9 @@ impl Numbering {
         let edges = |ventricle| {
             let of_map = |map: &LabelVolume| {
                 let [columns, rows, ..] = map.header.dims;
-                Edges::of(&map.labels, [rows, columns], ventricle)
+                BorderCounts::of(&map.labels, [rows, columns], ventricle)
             };
-            maps.iter().map(of_map).fold(Edges::default(), Edges::and)
+            maps.iter().map(of_map).fold(BorderCounts::default(), BorderCounts::and)
         };
         match ventricles_look_swapped(edges(Label::LeftVentricle), edges(Label::RightVentricle)) {
             true => Numbering::Acdc,
@@ -148,7 +148,7 @@ fn ventricles(results: &Results) -> f64 {
 /// Whose a file is, and what of them.
 struct Place {
     subject: String,
-    moment: Moment,
+    moment: CardiacPhase,
     /// The phase of what comes first in it.
     first: usize,
 }
@@ -157,7 +157,8 @@ struct Place {
 fn places(names: &[String]) -> Vec<Place> {
     let alone = |name: &String| Place {
         subject: name.clone(),
-        moment: PhaseSuffix::split(name).map_or(Moment::Other, |(_, phase)| phase.moment()),
+        moment: PhaseSuffix::split(name)
+            .map_or(CardiacPhase::Other, |(_, phase)| phase.cardiac_phase()),
         first: 0,
     };
     let mut places: Vec<Place> = names.iter().map(alone).collect();
@@ -181,7 +182,7 @@ fn name_moments(frames: &mut [FrameRow]) {
         subjects.entry(frame.subject.clone()).or_default().push(index);
     }
     for places in subjects.into_values() {
-        if places.iter().any(|&at| frames[at].moment != Moment::Other) {
+        if places.iter().any(|&at| frames[at].moment != CardiacPhase::Other) {
             continue;
         }
         // In voxels of one size, volumes are as numbers of voxels.
@@ -190,7 +191,7 @@ fn name_moments(frames: &mut [FrameRow]) {
             volumes.map_or(0, |ml| (1e6 * ml.iter().sum::<f64>()).round() as usize)
         };
         let sizes: Vec<usize> = places.iter().map(size).collect();
-        for (at, moment) in places.into_iter().zip(moments_of(&sizes)) {
+        for (at, moment) in places.into_iter().zip(cardiac_phases_by_size(&sizes)) {
             frames[at].moment = moment;
         }
     }
@@ -203,7 +204,7 @@ fn frames(place: &Place, truth: &LabelVolume, prediction: &LabelVolume) -> Resul
     let volume = (slices * rows * columns).max(1);
     let Place { subject, moment, first } = place;
     // A name of one phase says nothing of several.
-    let moment = if phases == 1 { *moment } else { Moment::Other };
+    let moment = if phases == 1 { *moment } else { CardiacPhase::Other };
     let mut found = Vec::new();
     let pairs = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
     for (phase, (truth, prediction)) in pairs.enumerate() {
@@ -235,12 +236,12 @@ mod tests {
         let found: Vec<_> =
             places(&names).into_iter().map(|p| (p.subject, p.moment, p.first)).collect();
         let wanted = [
-            ("p1", Moment::EndDiastole, 0),
-            ("p1", Moment::EndSystole, 0),
-            ("p2", Moment::Other, 0),
-            ("p2", Moment::Other, 11),
-            ("p3_frame05", Moment::Other, 0),
-            ("p4", Moment::Other, 0),
+            ("p1", CardiacPhase::EndDiastole, 0),
+            ("p1", CardiacPhase::EndSystole, 0),
+            ("p2", CardiacPhase::Other, 0),
+            ("p2", CardiacPhase::Other, 11),
+            ("p3_frame05", CardiacPhase::Other, 0),
+            ("p4", CardiacPhase::Other, 0),
         ];
         assert_eq!(found, wanted.map(|(name, moment, first)| (name.to_owned(), moment, first)));
     }

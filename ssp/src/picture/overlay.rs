@@ -3,7 +3,7 @@
 use super::canvas::Picture;
 use super::figure::{Figure, Row};
 use super::regions::known;
-use crate::data::{Moment, Stack};
+use crate::data::{CardiacPhase, Stack};
 use crate::{Error, Result};
 
 /// A frame of a stack with its prediction.
@@ -11,8 +11,8 @@ use crate::{Error, Result};
 pub struct Segmented<'a> {
     /// Index of the phase in the stack.
     pub phase: usize,
-    /// Moment of the cardiac cycle.
-    pub moment: Moment,
+    /// Cardiac phase.
+    pub moment: CardiacPhase,
     /// `slices * rows * columns` labels drawn by a reader, where there are any.
     pub truth: Option<&'a [u8]>,
     /// `slices * rows * columns` predicted labels.
@@ -28,7 +28,7 @@ impl Segmented<'_> {
     /// Name of the frame: its moment, or its phase if it has none.
     pub(super) fn name(&self) -> String {
         match self.moment {
-            Moment::Other => format!("phase {}", self.phase),
+            CardiacPhase::Other => format!("phase {}", self.phase),
             moment => moment.name().to_string(),
         }
     }
@@ -135,7 +135,7 @@ mod tests {
         let plane = stack.rows * stack.columns;
         let frame = |labels| Segmented {
             phase: 1,
-            moment: Moment::EndSystole,
+            moment: CardiacPhase::EndSystole,
             truth: None,
             prediction: labels,
         };
@@ -158,7 +158,7 @@ mod tests {
             truth: Some(&truth[..]),
             prediction: &shifted,
         };
-        let both = [frame(0, Moment::EndDiastole), frame(1, Moment::EndSystole)];
+        let both = [frame(0, CardiacPhase::EndDiastole), frame(1, CardiacPhase::EndSystole)];
         let picture = overlay("patient001", &stack, &both).unwrap();
         assert!(Label::STRUCTURES.into_iter().all(|label| has(&picture, label)));
         let alone = Segmented { truth: None, ..both[0] };
@@ -170,7 +170,8 @@ mod tests {
     #[test]
     fn frames_that_do_not_fit_are_refused() {
         let (stack, labels) = case();
-        let frame = Segmented { phase: 2, moment: Moment::Other, truth: None, prediction: &labels };
+        let frame =
+            Segmented { phase: 2, moment: CardiacPhase::Other, truth: None, prediction: &labels };
         assert!(overlay("a", &stack, &[frame]).is_err());
         let short = Segmented { phase: 0, prediction: &labels[1..], ..frame };
         assert!(overlay("a", &stack, &[short]).is_err());

@@ -12,7 +12,7 @@ use super::folder::RunFolder;
 use super::metrics::{self, Record};
 use crate::data::cache::{Cache, CachedSubject};
 use crate::data::sampler::Sample;
-use crate::data::{Moment, Stack};
+use crate::data::{CardiacPhase, Stack};
 use crate::evaluate::{FrameRow, Results};
 use crate::picture::{Curves, Segmented, Series, overlay};
 use crate::predict::Predictor;
@@ -146,8 +146,9 @@ fn stack_of(subject: &CachedSubject<'_>, phases: &[usize]) -> Stack {
 /// What stands beside a slice: its subject, the moment or number of its phase, and its number.
 fn names(cache: &Cache, sample: &Sample) -> [String; 3] {
     let subject = cache.subject(sample.subject);
-    let named =
-        |&(phase, moment): &(usize, Moment)| phase == sample.phase && moment != Moment::Other;
+    let named = |&(phase, moment): &(usize, CardiacPhase)| {
+        phase == sample.phase && moment != CardiacPhase::Other
+    };
     let phase = match subject.frames().find(named) {
         Some((_, moment)) => moment.name().to_owned(),
         None => format!("phase {}", sample.phase),

@@ -1,18 +1,18 @@
 //! Signs of wrong data in a subject's numbers, by what is usual in cardiac MR.
 
-use super::super::anatomy::{Edges, ventricles_look_swapped};
-use super::super::subject::{Frame, Label, Moment, Stack, Subject};
-use super::report::FrameReport;
+use super::super::anatomy::{BorderCounts, ventricles_look_swapped};
+use super::super::subject::{CardiacPhase, Label, LabelledFrame, Stack, Subject};
 
-/// A line for everything suspicious about a subject. `reports` describes its frames.
-pub(super) fn warnings(subject: &Subject, reports: &[FrameReport]) -> Vec<String> {
+/// A line for everything suspicious about a subject.
+pub(super) fn warnings(subject: &Subject) -> Vec<String> {
     let stack = &subject.stack;
     let mut found: Vec<String> = unusual_spacing(stack).into_iter().collect();
     found.extend(constant_phases(stack));
-    for (frame, report) in subject.frames.iter().zip(reports) {
-        found.extend(missing_structures(report));
-        let edges = |ventricle| Edges::of(&frame.labels, [stack.rows, stack.columns], ventricle);
-        if ventricles_look_swapped(edges(Label::LeftVentricle), edges(Label::RightVentricle)) {
+    for frame in &subject.frames {
+        found.extend(missing_structures(frame));
+        let border =
+            |ventricle| BorderCounts::of(&frame.labels, [stack.rows, stack.columns], ventricle);
+        if ventricles_look_swapped(border(Label::LeftVentricle), border(Label::RightVentricle)) {
             found.push(format!(
                 "phase {}: the right ventricle's border touches more myocardium than the left's; are the \
                  label numbers swapped?",
@@ -20,8 +20,9 @@ pub(super) fn warnings(subject: &Subject, reports: &[FrameReport]) -> Vec<String
             ));
         }
     }
-    let frame_of = |moment| subject.frames.iter().find(|frame| frame.moment == moment);
-    let (ed, es) = (frame_of(Moment::EndDiastole), frame_of(Moment::EndSystole));
+    let frame_of =
+        |cardiac_phase| subject.frames.iter().find(|frame| frame.cardiac_phase == cardiac_phase);
+    let (ed, es) = (frame_of(CardiacPhase::EndDiastole), frame_of(CardiacPhase::EndSystole));
     if let Some(frame) = ed.or(subject.frames.first())
         && runs_from_apex(stack, frame)
     {
@@ -54,14 +55,13 @@ fn constant_phases(stack: &Stack) -> impl Iterator<Item = String> {
     constant.map(|(phase, voxels)| format!("phase {phase} is empty: every voxel is {}", voxels[0]))
 }
 
-fn missing_structures(frame: &FrameReport) -> impl Iterator<Item = String> {
-    let missing = Label::STRUCTURES.into_iter().zip(frame.voxels).filter(|(_, count)| *count == 0);
-    missing
-        .map(|(label, _)| format!("phase {}: no voxel is labelled {}", frame.phase, label.name()))
+fn missing_structures(frame: &LabelledFrame) -> impl Iterator<Item = String> {
+    let missing = Label::STRUCTURES.into_iter().filter(|&label| frame.count(label) == 0);
+    missing.map(|label| format!("phase {}: no voxel is labelled {}", frame.phase, label.name()))
 }
 
 /// Whether labels cover more in the last half of the labelled slices than in the first.
-fn runs_from_apex(stack: &Stack, frame: &Frame) -> bool {
+fn runs_from_apex(stack: &Stack, frame: &LabelledFrame) -> bool {
     let areas: Vec<usize> = frame
         .labels
         .chunks(stack.rows * stack.columns)

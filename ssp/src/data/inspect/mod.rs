@@ -73,13 +73,13 @@ fn describe(loaded: LoadedSubject) -> (SubjectContent, Vec<Finding>) {
         .frames
         .iter()
         .map(|frame| {
-            let voxels = Label::STRUCTURES.map(|label| frame.count(label));
-            let millilitres = voxels.map(|count| count as f64 * millilitres_per_voxel);
-            FrameReport { phase: frame.phase, moment: frame.moment, voxels, millilitres }
+            let volume = |label| frame.count(label) as f64 * millilitres_per_voxel;
+            let millilitres = Label::STRUCTURES.map(volume);
+            FrameReport { phase: frame.phase, cardiac_phase: frame.cardiac_phase, millilitres }
         })
         .collect();
     let Diagnostics { notes, warnings } = &loaded.diagnostics;
-    let checks = checks::warnings(&loaded.subject, &frames);
+    let checks = checks::warnings(&loaded.subject);
     let warnings = warnings.iter().chain(&checks).map(Finding::warning);
     let findings = notes.iter().map(Finding::note).chain(warnings).collect();
     let content = SubjectContent {

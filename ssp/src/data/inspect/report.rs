@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::super::dataset::{DatasetLayout, SubjectEntry};
 use super::super::nifti::Header;
 use super::super::orient::SliceOrder;
-use super::super::subject::Moment;
+use super::super::subject::CardiacPhase;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,10 +122,8 @@ pub struct FrameReport {
     /// Index of the phase, from 0.
     pub phase: usize,
     /// Which cardiac phase it is.
-    pub moment: Moment,
-    /// Voxels of left ventricle, myocardium and right ventricle.
-    pub voxels: [usize; 3],
-    /// Their volumes, in millilitres.
+    pub cardiac_phase: CardiacPhase,
+    /// Volumes of left ventricle, myocardium and right ventricle, in millilitres.
     pub millilitres: [f64; 3],
 }
 

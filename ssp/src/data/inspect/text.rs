@@ -3,7 +3,7 @@
 use std::fmt::{Display, Formatter, Result};
 
 use super::super::nifti::SpacingSource;
-use super::super::subject::{Label, Moment};
+use super::super::subject::{CardiacPhase, Label};
 use super::report::{
     DatasetReport, FileContent, FileReport, Finding, Inspection, Severity, SubjectContent,
 };
@@ -65,9 +65,9 @@ fn content_cells(content: &SubjectContent) -> [String; 6] {
         .frames
         .iter()
         .map(|frame| {
-            let name = match frame.moment {
-                Moment::Other => String::new(),
-                moment => format!("{} ", moment.name()),
+            let name = match frame.cardiac_phase {
+                CardiacPhase::Other => String::new(),
+                cardiac_phase => format!("{} ", cardiac_phase.name()),
             };
             let [left, myocardium, right] = frame.millilitres;
             format!("{name}phase {}: {left:.0}, {myocardium:.0}, {right:.0}", frame.phase)
@@ -165,7 +165,7 @@ fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Re
 
 fn content_lines(content: &FileContent) -> Vec<(&'static str, String)> {
     let (header, geometry) = (&content.header, &content.header.geometry);
-    let scale = header.scale().map_or("no scale slope".into(), |(slope, offset)| {
+    let scale = header.scale.map_or("no scale slope".into(), |(slope, offset)| {
         format!("scaled by {} plus {}", short(slope as f32), short(offset as f32))
     });
     let [i, j, k, phases] = header.dims;

@@ -25,9 +25,6 @@ pub(super) struct ByteReader {
 
 impl ByteReader {
     /// Opens a file. Its first two bytes show whether it is gzipped.
-    ///
-    /// # Errors
-    /// If the file cannot be opened, is a folder or is empty.
     pub(super) fn open(path: &Path) -> Result<ByteReader> {
         let file = File::open(path).map_err(|error| Error::io(path, error))?;
         let metadata = file.metadata().map_err(|error| Error::io(path, error))?;

@@ -134,9 +134,7 @@ impl Geometry {
     /// The geometry that a header gives, with a note for each contradiction. The affine is the sform,
     /// or else the qform. The spacing is `pixdim`, as some files have a placeholder matrix of 1 mm
     /// beside it, or else that of the affine.
-    ///
-    /// # Errors
-    /// If an axis of several voxels has no plausible spacing.
+    /// It is an error if an axis of several voxels has no plausible spacing.
     pub(super) fn read(
         raw: &NiftiHeader,
         dims: &[usize; 4],

@@ -22,10 +22,12 @@ pub struct Header {
     pub notes: Vec<String>,
     /// Stored type of a voxel.
     pub(super) element: NiftiType,
-    /// Slope and offset from stored numbers to intensities, if there are any.
-    pub(super) scale: Option<(f64, f64)>,
+    /// Slope and offset from stored numbers to intensities, if the file has any.
+    pub scale: Option<(f64, f64)>,
     /// The byte at which the voxels start in their file.
-    data_offset: u64,
+    pub(super) data_offset: u64,
+    /// Whether the voxels follow the header in its file, or are in the other file of a pair.
+    pub(super) in_one_file: bool,
     /// The header as NIfTI-1, to write label maps with.
     pub(super) raw: NiftiHeader,
 }
@@ -49,21 +51,8 @@ impl Header {
         if order { name + " (big-endian)" } else { name }
     }
 
-    /// Slope and offset from stored numbers to intensities, if the file has any.
-    pub fn scale(&self) -> Option<(f64, f64)> {
-        self.scale
-    }
-
     pub(super) fn is_big_endian(&self) -> bool {
         self.raw.endianness == Endianness::Big
-    }
-
-    pub(super) fn in_one_file(&self) -> bool {
-        in_one_file(&self.raw)
-    }
-
-    pub(super) fn data_offset(&self) -> u64 {
-        self.data_offset
     }
 
     pub(super) fn data_bytes(&self) -> u64 {
@@ -78,7 +67,9 @@ pub(super) fn read(file: &mut ByteReader) -> Result<Header, String> {
     check_rank(dim[0])?;
     let element = element_type(raw.datatype)?;
     let dims = grid_and_phases(&dim[1..=dim[0] as usize], raw.intent_code, &mut notes)?;
-    let least = if in_one_file(&raw) { format.header_bytes() as f64 } else { 0.0 };
+    // The magic is `n+1`, or `ni1` for a pair.
+    let in_one_file = raw.magic[1] == b'+';
+    let least = if in_one_file { format.header_bytes() as f64 } else { 0.0 };
     if !data_offset.is_finite() || data_offset < least || data_offset > 1e15 {
         return Err(format!("header: the voxels cannot begin at byte {data_offset}"));
     }
@@ -91,12 +82,7 @@ pub(super) fn read(file: &mut ByteReader) -> Result<Header, String> {
     let scale = scale(slope, offset)?;
     let geometry = Geometry::read(&raw, &dims, &mut notes)?;
     let data_offset = data_offset as u64;
-    Ok(Header { format, dims, geometry, notes, element, scale, data_offset, raw })
-}
-
-/// Whether the voxels follow the header: magic `n+1` or `n+2`, not `ni1` or `ni2`.
-fn in_one_file(raw: &NiftiHeader) -> bool {
-    raw.magic[1] == b'+'
+    Ok(Header { format, dims, geometry, notes, element, scale, data_offset, in_one_file, raw })
 }
 
 /// The type of a voxel by its code; types other than real numbers are refused.

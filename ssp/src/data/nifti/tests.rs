@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::super::testing::{NiftiBuilder, ramp, real, write};
+use super::super::testing::{NiftiFile, TestFolder, ramp, real};
 use super::*;
 
 /// The error of reading a file, which must be one line.
@@ -16,10 +16,10 @@ fn refusal(path: impl AsRef<Path>) -> String {
 
 #[test]
 fn a_stack_is_read_as_it_was_written() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = TestFolder::new();
     let voxels = ramp(2 * 3 * 4 * 2);
     for name in ["a.nii", "a.nii.gz"] {
-        let path = NiftiBuilder::of_i16(&[2, 3, 4, 2], &voxels).write(folder.path().join(name));
+        let path = folder.nifti(name, &NiftiFile::of_i16(&[2, 3, 4, 2], &voxels));
         let volume = read(&path).unwrap();
         assert_eq!(volume.header.dims, [2, 3, 4, 2]);
         assert_eq!(volume.header.geometry.spacing, [1.5, 1.25, 10.0]);
@@ -32,10 +32,10 @@ fn a_stack_is_read_as_it_was_written() {
 
 #[test]
 fn a_slope_of_zero_or_nan_means_no_scale() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = TestFolder::new();
     let read_with = |scale| {
-        let file = NiftiBuilder { scale, ..NiftiBuilder::of_i16(&[2, 1, 1], &[10, -20]) };
-        read(file.write(folder.path().join("a.nii"))).unwrap().voxels
+        let file = NiftiFile { scale, ..NiftiFile::of_i16(&[2, 1, 1], &[10, -20]) };
+        read(folder.nifti("a.nii", &file)).unwrap().voxels
     };
     assert_eq!(read_with((0.5, 3.0)), [8.0, -7.0]);
     assert_eq!(read_with((0.0, 3.0)), [10.0, -20.0]);
@@ -44,50 +44,49 @@ fn a_slope_of_zero_or_nan_means_no_scale() {
 
 #[test]
 fn spacing_is_pixdim_or_else_that_of_the_affine() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.nii");
+    let folder = TestFolder::new();
     let sform = Some([[-2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 3.0, 6.0], [0.0, 2.0, 0.0, 7.0]]);
-    let file = NiftiBuilder { sform, ..NiftiBuilder::of_i16(&[2, 2, 2], &ramp(8)) };
-    let Header { geometry, notes, .. } = read_header(file.write(&path)).unwrap();
+    let file = NiftiFile { sform, ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
+    let Header { geometry, notes, .. } = read_header(folder.nifti("a.nii", &file)).unwrap();
     assert_eq!(geometry.spacing, [1.5, 1.25, 10.0]);
     assert_eq!(geometry.spacing_source, SpacingSource::Pixdim);
     let affine = geometry.affine.unwrap();
     assert_eq!((affine.source, affine.origin()), (AffineSource::Sform, [5.0, 6.0, 7.0]));
     assert_eq!((affine.axis_codes().as_str(), affine.is_oblique()), ("LSA", false));
     assert!(notes.len() == 1 && notes[0].contains("the sform 2 x 2 x 3 mm"), "{notes:?}");
-    let file = NiftiBuilder { spacing: [0.0; 3], ..file };
-    let geometry = read_header(file.write(&path)).unwrap().geometry;
+    let file = NiftiFile { spacing: [0.0; 3], ..file };
+    let geometry = read_header(folder.nifti("a.nii", &file)).unwrap().geometry;
     assert_eq!(geometry.spacing, [2.0, 2.0, 3.0]);
     assert_eq!(geometry.spacing_source, SpacingSource::Affine);
-    let file = NiftiBuilder { sform: None, ..file };
-    assert!(refusal(file.write(&path)).contains("no voxel spacing"));
+    let file = NiftiFile { sform: None, ..file };
+    assert!(refusal(folder.nifti("a.nii", &file)).contains("no voxel spacing"));
 }
 
 #[test]
 fn an_impossible_header_is_refused_before_memory_is_allocated() {
-    let folder = tempfile::tempdir().unwrap();
-    let fine = NiftiBuilder::of_i16(&[2, 3, 4], &ramp(24));
+    let folder = TestFolder::new();
+    let fine = NiftiFile::of_i16(&[2, 3, 4], &ramp(24));
     let cases = [
         (
-            NiftiBuilder { dims: vec![32767, 32767, 32767], ..fine.clone() },
+            NiftiFile { dims: vec![32767, 32767, 32767], ..fine.clone() },
             "larger than any cine stack",
         ),
-        (NiftiBuilder { dims: vec![1000, 1000, 500], ..fine.clone() }, "truncated"),
-        (NiftiBuilder { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
-        (NiftiBuilder { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
-        (NiftiBuilder { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
-        (NiftiBuilder { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
-        (NiftiBuilder { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
-        (NiftiBuilder { offset: -352.0, ..fine.clone() }, "begin at byte"),
-        (NiftiBuilder { offset: 1e9, ..fine.clone() }, "truncated"),
-        (NiftiBuilder { datatype: 32, ..fine.clone() }, "complex"),
-        (NiftiBuilder { datatype: 128, ..fine.clone() }, "RGB"),
-        (NiftiBuilder { datatype: 7, ..fine.clone() }, "unknown"),
-        (NiftiBuilder { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
+        (NiftiFile { dims: vec![1000, 1000, 500], ..fine.clone() }, "truncated"),
+        (NiftiFile { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
+        (NiftiFile { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
+        (NiftiFile { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
+        (NiftiFile { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
+        (NiftiFile { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
+        (NiftiFile { offset: -352.0, ..fine.clone() }, "begin at byte"),
+        (NiftiFile { offset: 1e9, ..fine.clone() }, "truncated"),
+        (NiftiFile { datatype: 32, ..fine.clone() }, "complex"),
+        (NiftiFile { datatype: 128, ..fine.clone() }, "RGB"),
+        (NiftiFile { datatype: 7, ..fine.clone() }, "unknown"),
+        (NiftiFile { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
     ];
     for (file, expected) in cases {
         for name in ["a.nii", "a.nii.gz"] {
-            let line = refusal(file.write(folder.path().join(name)));
+            let line = refusal(folder.nifti(name, &file));
             assert!(line.contains(expected), "{line:?} lacks {expected:?}");
         }
     }
@@ -95,24 +94,24 @@ fn an_impossible_header_is_refused_before_memory_is_allocated() {
 
 #[test]
 fn a_truncated_or_damaged_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = NiftiBuilder::of_i16(&[5, 5, 5], &ramp(125));
+    let folder = TestFolder::new();
+    let whole = NiftiFile::of_i16(&[5, 5, 5], &ramp(125));
     for name in ["a.nii", "a.nii.gz"] {
-        let bytes = std::fs::read(whole.write(folder.path().join(name))).unwrap();
+        let bytes = std::fs::read(folder.nifti(name, &whole)).unwrap();
         // The last 8 bytes of a gzip file are its checksum and size; without them, all voxels can be read.
         for length in (0..bytes.len()).step_by(7) {
-            let cut = folder.path().join("cut.nii");
+            let cut = folder.path("cut.nii");
             std::fs::write(&cut, &bytes[..length]).unwrap();
             if name == "a.nii" || length < bytes.len() - 12 {
                 refusal(&cut);
             }
         }
     }
-    let mut bytes = std::fs::read(folder.path().join("a.nii.gz")).unwrap();
+    let mut bytes = std::fs::read(folder.path("a.nii.gz")).unwrap();
     let middle = bytes.len() - 6;
     bytes[middle] ^= 0x55;
-    std::fs::write(folder.path().join("bad.nii.gz"), bytes).unwrap();
-    assert!(refusal(folder.path().join("bad.nii.gz")).contains("damaged"));
+    std::fs::write(folder.path("bad.nii.gz"), bytes).unwrap();
+    assert!(refusal(folder.path("bad.nii.gz")).contains("damaged"));
 }
 
 proptest! {
@@ -121,12 +120,12 @@ proptest! {
     fn no_header_makes_the_reader_panic(
         changes in prop::collection::vec((4usize..344, any::<u8>()), 1..12),
     ) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut bytes = NiftiBuilder::of_i16(&[4, 4, 4], &ramp(64)).bytes();
+        let folder = TestFolder::new();
+        let mut bytes = NiftiFile::of_i16(&[4, 4, 4], &ramp(64)).bytes();
         for (at, byte) in changes {
             bytes[at] = byte;
         }
-        let path = write(folder.path().join("a.nii"), &bytes);
+        let path = folder.bytes("a.nii", &bytes);
         let _ = read(&path);
         let _ = read_labels(&path, 3);
     }
@@ -134,13 +133,13 @@ proptest! {
 
 #[test]
 fn labels_are_read_as_written_with_the_geometry_of_their_source() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = TestFolder::new();
     let sform =
         Some([[-0.9, -0.4, 5.8, 134.5], [0.0, -1.0, -5.1, 196.4], [0.8, -0.4, 6.3, -125.6]]);
     let file =
-        NiftiBuilder { sform, scale: (2.5, 7.0), ..NiftiBuilder::of_i16(&[4, 3, 2, 2], &ramp(48)) };
-    let source = read(file.write(folder.path().join("a.nii.gz"))).unwrap();
-    let path = folder.path().join("labels.nii.gz");
+        NiftiFile { sform, scale: (2.5, 7.0), ..NiftiFile::of_i16(&[4, 3, 2, 2], &ramp(48)) };
+    let source = read(folder.nifti("a.nii.gz", &file)).unwrap();
+    let path = folder.path("labels.nii.gz");
     for phases in [1, 2] {
         let labels: Vec<u8> = (0..24 * phases).map(|n| (n % 4) as u8).collect();
         write_labels(&path, &source.header, &labels).unwrap();
@@ -148,35 +147,35 @@ fn labels_are_read_as_written_with_the_geometry_of_their_source() {
         assert_eq!(back.labels, labels);
         assert_eq!(back.header.dims, [4, 3, 2, phases]);
         assert_eq!(back.header.geometry, source.header.geometry);
-        assert_eq!((back.header.stored_as().as_str(), back.header.scale()), ("uint8", None));
+        assert_eq!((back.header.stored_as().as_str(), back.header.scale), ("uint8", None));
         assert_eq!(back.header.raw.xyzt_units, source.header.raw.xyzt_units);
     }
     assert!(write_labels(&path, &source.header, &[0; 23]).is_err());
-    assert!(write_labels(folder.path().join("none/a.nii.gz"), &source.header, &[0; 24]).is_err());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no leftovers");
+    assert!(write_labels(folder.path("none/a.nii.gz"), &source.header, &[0; 24]).is_err());
+    assert_eq!(std::fs::read_dir(folder.path("")).unwrap().count(), 2, "no leftovers");
 }
 
 #[test]
 fn an_error_names_the_voxel_that_is_not_a_label() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = NiftiBuilder::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0])
-        .write(folder.path().join("a.nii"));
+    let folder = TestFolder::new();
+    let file = NiftiFile::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0]);
+    let path = folder.nifti("a.nii", &file);
     let line = read_labels(path, 3).unwrap_err().to_string();
     assert!(line.contains("(0, 1, 1) holds 4"), "{line}");
-    let file = NiftiBuilder { scale: (0.5, 0.0), ..NiftiBuilder::of_u8(&[2, 1, 1], &[2, 1]) };
-    let line = read_labels(file.write(folder.path().join("b.nii")), 3).unwrap_err().to_string();
+    let file = NiftiFile { scale: (0.5, 0.0), ..NiftiFile::of_u8(&[2, 1, 1], &[2, 1]) };
+    let line = read_labels(folder.nifti("b.nii", &file), 3).unwrap_err().to_string();
     assert!(line.contains("holds 0.5"), "{line}");
 }
 
 #[test]
 fn labels_on_a_grid_shifted_by_whole_voxels_are_moved() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = TestFolder::new();
     let at = |z: f32| Some([[1.5, 0.0, 0.0, 1.0], [0.0, 1.25, 0.0, 2.0], [0.0, 0.0, 10.0, z]]);
-    let image = NiftiBuilder { sform: at(0.0), ..NiftiBuilder::of_i16(&[2, 2, 2], &ramp(8)) };
-    let image = read_header(image.write(folder.path().join("image.nii"))).unwrap();
+    let image = NiftiFile { sform: at(0.0), ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
+    let image = read_header(folder.nifti("image.nii", &image)).unwrap();
     let labels = |z: f32, voxels: &[u8]| {
-        let file = NiftiBuilder { sform: at(z), ..NiftiBuilder::of_u8(&[2, 2, 4], voxels) };
-        read_labels(file.write(folder.path().join("l.nii")), 3).unwrap().on_grid_of(&image)
+        let file = NiftiFile { sform: at(z), ..NiftiFile::of_u8(&[2, 2, 4], voxels) };
+        read_labels(folder.nifti("l.nii", &file), 3).unwrap().on_grid_of(&image)
     };
     let inside = [0, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
     let (moved, note) = labels(-10.0, &inside).unwrap();

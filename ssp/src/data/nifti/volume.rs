@@ -77,7 +77,7 @@ fn open_image(path: &Path) -> Result<(Header, ByteReader, PathBuf)> {
     };
     let mut file = ByteReader::open(&header_path)?;
     let header = header::read(&mut file).map_err(|what| Error::file(&header_path, what))?;
-    let (mut image, image_path) = if header.in_one_file() {
+    let (mut image, image_path) = if header.in_one_file {
         (file, header_path)
     } else {
         let image_path = partner(&header_path, ".img").ok_or_else(|| {
@@ -86,7 +86,7 @@ fn open_image(path: &Path) -> Result<(Header, ByteReader, PathBuf)> {
         (ByteReader::open(&image_path)?, image_path)
     };
     image
-        .skip_to(header.data_offset())
+        .skip_to(header.data_offset)
         .and_then(|()| image.check_remaining(header.data_bytes()))
         .map_err(|what| Error::file(&image_path, what))?;
     Ok((header, image, image_path))

@@ -2,7 +2,7 @@
 //! of the table of counts, of the same numbers of labelled subjects.
 
 use super::compare::{Comparison, Comparisons, Group, Keep, corrected, every};
-use crate::data::vendor::letter;
+use crate::data::vendor::vendor_letter;
 use crate::evaluate::FrameRow;
 use crate::settings::Method;
 use crate::sweep::Table;
@@ -109,7 +109,7 @@ impl<'a> Part<'a> {
         for seen in [true, false] {
             let labelled: Vec<String> = names.split('+').map(str::to_owned).collect();
             let of = move |row: &FrameRow| {
-                let vendor = row.vendor.as_deref().map(letter);
+                let vendor = row.vendor.as_deref().map(vendor_letter);
                 vendor.is_some_and(|vendor| labelled.iter().any(|name| name == vendor) == seen)
             };
             let tested = match seen {
