@@ -4,9 +4,9 @@
 
 use kernels::batch_norm::moments;
 use kernels::concat::concat;
-use kernels::gelu::gelu;
 use kernels::l2_normalise::l2_normalise;
 use kernels::linear::linear;
+use kernels::pointwise::gelu;
 use kernels::weight_norm::weight_norm;
 use tensor::{Result, Tensor};
 

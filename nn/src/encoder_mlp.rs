@@ -1,6 +1,6 @@
 //! Encoder and projection: the network of the contrastive tasks.
 
-use kernels::leaky_relu::leaky_relu;
+use kernels::pointwise::relu;
 use tensor::{Result, Tensor};
 
 use crate::module::join;
@@ -31,7 +31,7 @@ impl Mlp {
         let mut x = x.clone();
         for (index, layer) in self.layers.iter().enumerate() {
             if index > 0 {
-                x = leaky_relu(&x, 0.0)?;
+                x = relu(&x)?;
             }
             x = layer.forward(&x)?;
         }

@@ -13,6 +13,7 @@ mod layers;
 mod module;
 mod moving_average;
 mod optimiser;
+mod precision;
 pub mod schedule;
 mod unet;
 
@@ -24,6 +25,7 @@ pub use layers::{BatchNorm, Block, Conv, ConvTranspose, Linear, Mode};
 pub use module::{Layout, Module, Parameter, Part, Slot};
 pub use moving_average::Follower;
 pub use optimiser::{Sgd, SgdSettings};
+pub use precision::{Precision, widened};
 pub use unet::{Decoder, Encoder, UNet};
 
 /// Channels of the published network, finest resolution first.

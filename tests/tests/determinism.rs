@@ -5,11 +5,11 @@ use std::path::Path;
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Mode, Module, Sgd, SgdSettings, Slot, UNet, checkpoint};
-use ssp::data::sampler::Batch;
-use ssp::settings::{Fill, Masking, Method, Preset, Settings};
-use ssp::task::{Dino, Mim, Step, Task, Whole};
+use sampling::sampler::Batch;
+use settings::{Fill, Masking, Method, Preset, Settings};
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Tensor};
+use train::task::{Dino, Mim, Step, Task, Whole};
 
 /// Large enough that every operation has more than one piece of work to share.
 const IMAGES: [usize; 4] = [6, 64, 48, 1];
@@ -105,7 +105,7 @@ fn contrastive_learning_gives_the_same_bits_on_any_number_of_threads() {
 }
 
 /// Steps of a pretext task on noise: views of 3 slices, those of half size if there are any.
-fn pretext_steps(task: &mut dyn Task, parts: &[[usize; 2]]) -> ssp::Result<()> {
+fn pretext_steps(task: &mut dyn Task, parts: &[[usize; 2]]) -> common::Result<()> {
     let mut sgd = sgd();
     for number in 0..3 {
         let part = |&[images, size]: &[usize; 2]| {

@@ -11,10 +11,10 @@ use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
 use nn::{Init, Mode, Module, Sgd, SgdSettings, Slot, UNet};
-use ssp::settings::Method;
-use ssp::task::{Step, Whole};
+use settings::Method;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Result, Tensor};
+use train::task::{Step, Whole};
 
 /// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
 /// at most.
@@ -224,7 +224,7 @@ fn a_network_learns_the_same_on_both() {
 }
 
 /// Losses of three steps of a task, on a batch that is drawn.
-fn losses(method: Method, mixed: bool, device: &Device) -> ssp::Result<Vec<f64>> {
+fn losses(method: Method, mixed: bool, device: &Device) -> common::Result<Vec<f64>> {
     let mut task = tasks::task(&tasks::settings(method, mixed))?;
     let (batch, mut sgd) = (tasks::batch(method, 0)?, tasks::sgd(method));
     Whole(task.as_mut()).move_to(device)?;
@@ -267,6 +267,6 @@ fn every_task_takes_the_same_steps_on_both() {
 #[test]
 fn a_device_that_agrees_passes_the_trial() {
     for device in devices::all("a trial of a GPU") {
-        ssp::device::trial(&device).unwrap();
+        common::device::trial(&device).unwrap();
     }
 }

@@ -9,9 +9,9 @@ use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Layout, Mode, Module, Sgd, SgdSettings, Slot, UNet, checkpoint};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
-use ssp::settings::{self, Method, Preset, Settings};
-use ssp::task::{Comparison, Dino, Task};
+use settings::{self, Method, Preset, Settings};
 use tensor::{DType, Gradients, Tensor, without_tape};
+use train::task::{Comparison, Dino, Task};
 
 use crate::Outcome;
 use crate::case::{Case, Golden, Goldens, Place};
@@ -157,7 +157,7 @@ struct DinoConfig {
 }
 
 impl DinoConfig {
-    fn task(&self, dtype: DType) -> ssp::Result<Dino> {
+    fn task(&self, dtype: DType) -> common::Result<Dino> {
         let study = Settings::preset(Preset::Paper, Method::Dino).pretrain.dino;
         let settings = settings::Dino {
             local_views: self.local,
