@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use ssp::settings::Method;
 use ssp::settings::published::Configs;
-use ssp::sweep::{self, Ask, Ended, Plan, Shard, Subsets, Table, Try};
+use ssp::sweep::{self, SweepOptions, SweepSummary, Plan, Shard, Subsets, StudyTable, SettingGrid};
 use ssp::train::Watcher;
 use ssp::{Error, Result};
 
@@ -191,7 +191,7 @@ impl Sweep {
             return Ok(ExitCode::SUCCESS);
         }
         let watcher = Terminal::new();
-        let there = match Plan::is_in(&self.out) {
+        let there = match Plan::exists_in(&self.out) {
             true => Some(Plan::read(&self.out)?),
             false if self.retry => {
                 let what =
@@ -207,7 +207,7 @@ impl Sweep {
         }
         let device = self.device.open(&|text| watcher.note(text))?;
         interrupt::sweep_goes_on(&self.out);
-        let Ended { failed, report } =
+        let SweepSummary { failed, report } =
             sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
         print(&report);
         print(&format!("\nsweep folder: {}\n", self.out.display()));
@@ -215,7 +215,7 @@ impl Sweep {
     }
 
     /// All that is asked of a sweep.
-    fn ask(&self) -> Result<Ask> {
+    fn ask(&self) -> Result<SweepOptions> {
         let mut changes: Vec<(Option<Method>, String)> = Vec::new();
         changes.extend(self.settings.set.iter().map(|change| (None, change.clone())));
         for change in &self.set_for {
@@ -226,7 +226,7 @@ impl Sweep {
             changes.push((method, setting.to_owned()));
         }
         let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect();
-        Ok(Ask {
+        Ok(SweepOptions {
             methods: self.methods.iter().map(|&method| method.into()).collect(),
             counts: counts(&self.counts),
             seeds: self.seeds()?,
@@ -240,7 +240,7 @@ impl Sweep {
             configs: Configs::read(&self.settings.config)?,
             preset: self.settings.preset.map(Into::into),
             changes,
-            tries: self.tries.iter().map(|text| tried(text)).collect::<Result<_>>()?,
+            grids: self.tries.iter().map(|text| tried(text)).collect::<Result<_>>()?,
             as_given: self.as_given,
             tables: self.tables.iter().map(|&table| table.into()).collect(),
             table_counts: counts(&self.table_counts),
@@ -260,12 +260,12 @@ impl Sweep {
     }
 }
 
-impl From<TableName> for Table {
+impl From<TableName> for StudyTable {
     fn from(name: TableName) -> Self {
         match name {
-            TableName::Phases => Table::Phases,
-            TableName::Vendors => Table::Vendors,
-            TableName::Augmentation => Table::Augmentation,
+            TableName::Phases => StudyTable::Phases,
+            TableName::Vendors => StudyTable::Vendors,
+            TableName::Augmentation => StudyTable::Augmentation,
         }
     }
 }
@@ -280,10 +280,10 @@ fn of_method<'a>(option: &str, text: &'a str) -> Result<(Option<Method>, &'a str
     Ok((Some(method), &text[name.len() + 1..]))
 }
 
-fn tried(text: &str) -> Result<Try> {
+fn tried(text: &str) -> Result<SettingGrid> {
     let (method, setting) = of_method("--try", text)?;
     match setting.split_once('=') {
-        Some((key, values)) if !values.is_empty() => Ok(Try {
+        Some((key, values)) if !values.is_empty() => Ok(SettingGrid {
             method,
             key: key.trim().to_owned(),
             values: values.split(',').map(|value| value.trim().to_owned()).collect(),

@@ -13,13 +13,13 @@ impl Watcher for Quiet {
     fn end(&self) {}
 }
 
-fn ask(counts: Vec<Option<usize>>) -> Ask {
-    Ask {
+fn ask(counts: Vec<Option<usize>>) -> SweepOptions {
+    SweepOptions {
         methods: vec![Method::Scratch, Method::Mim],
         counts,
         seeds: vec![0, 1],
         as_given: true,
-        ..Ask::default()
+        ..SweepOptions::default()
     }
 }
 
@@ -27,8 +27,8 @@ fn plan(counts: Vec<Option<usize>>) -> Result<Plan> {
     ask(counts).plan(None, &Quiet)
 }
 
-fn tried(method: Option<Method>, key: &str, values: &[&str]) -> Try {
-    Try { method, key: key.into(), values: values.iter().map(|&v| v.to_owned()).collect() }
+fn tried(method: Option<Method>, key: &str, values: &[&str]) -> SettingGrid {
+    SettingGrid { method, key: key.into(), values: values.iter().map(|&v| v.to_owned()).collect() }
 }
 
 fn changes(plan: &Plan, method: Method) -> Vec<&str> {
@@ -54,7 +54,7 @@ fn every_arm_and_seed_holds_out_the_same_subjects() {
 #[test]
 fn tables_change_how_the_largest_count_is_fine_tuned() {
     let mut ask = ask(vec![Some(2), None]);
-    ask.tables = vec![Table::Phases, Table::Vendors, Table::Augmentation];
+    ask.tables = vec![StudyTable::Phases, StudyTable::Vendors, StudyTable::Augmentation];
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     ask.vendors = vec!["Siemens".into(), "B".into()];
     let plan = ask.plan(None, &Quiet).unwrap();
@@ -83,7 +83,7 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
 #[test]
 fn what_is_asked_for_twice_is_done_once() {
     let mut ask = ask(vec![Some(2), None]);
-    ask.tables = vec![Table::Phases, Table::Vendors, Table::Phases];
+    ask.tables = vec![StudyTable::Phases, StudyTable::Vendors, StudyTable::Phases];
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     ask.vendors = vec!["A".into(), "Siemens".into()];
     ask.table_counts = vec![None, None];
@@ -100,7 +100,7 @@ fn what_is_asked_for_twice_is_done_once() {
 #[test]
 fn vendors_must_be_there_and_leave_some_unseen() {
     let mut ask = ask(vec![None]);
-    ask.tables = vec![Table::Vendors];
+    ask.tables = vec![StudyTable::Vendors];
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     for (vendors, wanted) in [
         (vec!["A", "Z"], "--vendors Z: nobody is of it; vendors of built-in phantom"),
@@ -118,7 +118,7 @@ fn settings_cannot_be_chosen_without_a_look_at_validation_subjects() {
     ask.preset = Some(Preset::Small);
     ask.changes = vec![(None, "finetune.validate_every=0".into())];
     ask.plan(None, &Quiet).unwrap();
-    ask.tries = vec![tried(None, "finetune.steps", &["4", "8"])];
+    ask.grids = vec![tried(None, "finetune.steps", &["4", "8"])];
     let error = ask.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("never looks at them"), "{error}");
 }
@@ -135,7 +135,7 @@ fn paths_of_splits_are_whole() {
 #[test]
 fn vendors_are_looked_up_where_none_are_named() {
     let mut ask = ask(vec![None]);
-    ask.tables = vec![Table::Vendors];
+    ask.tables = vec![StudyTable::Vendors];
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     assert_eq!(ask.plan(None, &Quiet).unwrap().variants[0].name, "A+B");
 }
@@ -144,7 +144,7 @@ fn vendors_are_looked_up_where_none_are_named() {
 fn arms_choose_among_every_combination() {
     let mut ask = ask(vec![None]);
     let pretraining = "pretrain.optimisation.learning_rate";
-    ask.tries = vec![
+    ask.grids = vec![
         tried(Some(Method::Mim), pretraining, &["0.01", "0.1"]),
         tried(None, "finetune.steps", &["4", "8"]),
     ];
@@ -160,15 +160,15 @@ fn arms_choose_among_every_combination() {
     assert_eq!(protocol::Pretraining::of(arm, 3).name(), "pretrain/mim-3");
 
     // What a method has no use for makes no candidate.
-    ask.tries = vec![tried(None, pretraining, &["0.01", "0.1"])];
+    ask.grids = vec![tried(None, pretraining, &["0.01", "0.1"])];
     let plan = ask.plan(None, &Quiet).unwrap();
     assert_eq!(changes(&plan, Method::Scratch), [""]);
     assert_eq!(changes(&plan, Method::Mim).len(), 2);
-    ask.tries = vec![tried(None, "pretrain.dino.bottleneck", &["8", "16"])];
+    ask.grids = vec![tried(None, "pretrain.dino.bottleneck", &["8", "16"])];
     let plan = ask.plan(None, &Quiet).unwrap();
     assert_eq!([Method::Scratch, Method::Mim].map(|m| changes(&plan, m).len()), [1, 1]);
 
-    (ask.tries, ask.as_given) = (vec![], false);
+    (ask.grids, ask.as_given) = (vec![], false);
     let plan = ask.plan(None, &Quiet).unwrap();
     let tried = [Method::Scratch, Method::Mim].map(|method| changes(&plan, method).len());
     assert_eq!(tried, [4, 4], "rates are tried, of every method as many");
@@ -183,11 +183,11 @@ fn arms_choose_among_every_combination() {
 #[test]
 fn the_highest_dice_on_validation_subjects_is_chosen() {
     let trial = |dice: Option<f64>| {
-        let ending = match dice {
-            Some(_) => Ending::done(1.0),
-            None => Ending::failed("lost".into()),
+        let outcome = match dice {
+            Some(_) => Outcome::done(1.0),
+            None => Outcome::failed("lost".into()),
         };
-        Some(Trial { ending, dice })
+        Some(TrialResult { outcome, dice })
     };
     let best = protocol::best;
     assert_eq!(best(&[None]), Some(0), "one alone is taken untried");
@@ -202,33 +202,38 @@ fn the_highest_dice_on_validation_subjects_is_chosen() {
 fn what_gave_results_is_not_done_again_for_a_failed_cell() {
     let sweep = tempfile::tempdir().unwrap();
     let mut ask = ask(vec![None]);
-    ask.tries = vec![tried(None, "finetune.steps", &["4", "8", "12"])];
+    ask.grids = vec![tried(None, "finetune.steps", &["4", "8", "12"])];
     let plan = ask.plan(None, &Quiet).unwrap();
     let (cells, arm) = (plan.cells(), plan.arm(Method::Mim).unwrap());
     let cell = cells.iter().find(|cell| cell.method == Method::Mim).unwrap();
-    let (failed, done) = (Ending::failed("lost".into()), Ending::done(0.0));
+    let (failed, done) = (Outcome::failed("lost".into()), Outcome::done(0.0));
     let record = cell.folder(sweep.path()).path().join(cell::RECORD);
     let trial = |n: usize| arm.trial_folder(sweep.path(), n).path().join(protocol::TRIAL);
     let pretraining = protocol::Pretraining::of(arm, 0).record(sweep.path());
-    let keep_trial = |n, ending, dice| cell::keep(&trial(n), &Trial { ending, dice }).unwrap();
-    cell::keep(&pretraining, &failed).unwrap();
-    let lost =
-        Record { cell: cell.clone(), ending: failed.clone(), train_subjects: 0, test_subjects: 0 };
-    cell::keep(&record, &lost).unwrap();
+    let keep_trial =
+        |n, outcome, dice| cell::write_record(&trial(n), &TrialResult { outcome, dice }).unwrap();
+    cell::write_record(&pretraining, &failed).unwrap();
+    let lost = CellRecord {
+        cell: cell.clone(),
+        outcome: failed.clone(),
+        train_subjects: 0,
+        test_subjects: 0,
+    };
+    cell::write_record(&record, &lost).unwrap();
     // The first was done again by another process, the third waits for one.
     keep_trial(0, done.clone(), Some(0.5));
     keep_trial(1, failed.clone(), None);
-    run::forgive(sweep.path(), &plan, cell).unwrap();
+    run::reset_failed(sweep.path(), &plan, cell).unwrap();
     let there = [&trial(0), &trial(1), &pretraining, &record].map(|path| path.exists());
     assert_eq!(there, [true, false, false, false]);
 
     // Cells rest on the choice.
-    cell::keep(&record, &lost).unwrap();
+    cell::write_record(&record, &lost).unwrap();
     keep_trial(1, failed, None);
     keep_trial(2, done, Some(0.4));
-    run::forgive(sweep.path(), &plan, cell).unwrap();
+    run::reset_failed(sweep.path(), &plan, cell).unwrap();
     assert_eq!([&trial(1), &record].map(|path| path.exists()), [true, false]);
-    run::forgive(sweep.path(), &plan, cell).unwrap();
+    run::reset_failed(sweep.path(), &plan, cell).unwrap();
     cell::remove(&record).unwrap();
 }
 
@@ -236,11 +241,11 @@ fn what_gave_results_is_not_done_again_for_a_failed_cell() {
 fn plans_that_compare_nothing_are_refused() {
     let mut none = plan(vec![None]).unwrap();
     none.counts.clear();
-    let error = none.settled().unwrap_err().to_string();
+    let error = none.normalised().unwrap_err().to_string();
     assert!(error.contains("a count"), "{error}");
     let mut twice = plan(vec![None]).unwrap();
     twice.arms.push(twice.arms[0].clone());
-    let error = twice.settled().unwrap_err().to_string();
+    let error = twice.normalised().unwrap_err().to_string();
     assert!(error.contains("scratch stands twice"), "{error}");
     let mut apart = ask(vec![None]);
     apart.changes = vec![(Some(Method::Mim), "subjects.phantom=4".into())];
@@ -253,16 +258,16 @@ fn a_folder_keeps_its_plan() {
     let folder = tempfile::tempdir().unwrap();
     assert!(Plan::read(folder.path()).unwrap_err().to_string().contains("holds no sweep"));
     let one = plan(vec![None]).unwrap();
-    one.keep(folder.path()).unwrap();
-    one.keep(folder.path()).unwrap();
+    one.write(folder.path()).unwrap();
+    one.write(folder.path()).unwrap();
     assert_eq!(Plan::read(folder.path()).unwrap(), one);
     let mut longer = one.clone();
     longer.arms[1].candidates[0].settings.finetune.steps = 7;
-    let error = longer.keep(folder.path()).unwrap_err().to_string();
+    let error = longer.write(folder.path()).unwrap_err().to_string();
     assert!(error.contains("(arms.2.candidates.1.settings.finetune.steps is"), "{error}");
     let mut none = one.clone();
     none.counts = vec![Some(0)];
-    let error = none.settled().unwrap_err().to_string();
+    let error = none.normalised().unwrap_err().to_string();
     assert!(error.contains("count from 1"), "{error}");
     // Settings that an older version did not have are as in the preset.
     let path = folder.path().join("sweep.json");
@@ -282,22 +287,22 @@ fn a_folder_keeps_its_plan() {
 fn a_sweep_may_be_added_to() {
     let folder = tempfile::tempdir().unwrap();
     let first = plan(vec![Some(3), None]).unwrap();
-    first.keep(folder.path()).unwrap();
-    let more = |counts: Vec<Option<usize>>, seeds: Vec<u64>, tables: Vec<Table>| {
-        let ask = Ask { counts, seeds, tables, ..Ask::default() };
+    first.write(folder.path()).unwrap();
+    let more = |counts: Vec<Option<usize>>, seeds: Vec<u64>, tables: Vec<StudyTable>| {
+        let ask = SweepOptions { counts, seeds, tables, ..SweepOptions::default() };
         let there = Plan::read(folder.path()).unwrap();
-        let whole = ask.plan(Some(&there), &Quiet).unwrap().keep(folder.path()).unwrap();
+        let whole = ask.plan(Some(&there), &Quiet).unwrap().write(folder.path()).unwrap();
         assert_eq!(Plan::read(folder.path()).unwrap(), whole);
         whole
     };
     assert_eq!(more(vec![], vec![], vec![]), first);
-    let grown = more(vec![Some(2)], vec![4], vec![Table::Phases]);
+    let grown = more(vec![Some(2)], vec![4], vec![StudyTable::Phases]);
     assert_eq!(
         (&grown.counts[..], &grown.seeds[..]),
         (&[Some(2), Some(3), None][..], &[0, 1, 4][..])
     );
-    assert_eq!(grown.begun(), first.begun());
-    let tried = Choice::cell(&grown, Method::Mim);
+    assert_eq!(grown.initial(), first.initial());
+    let tried = SettingChoice::cell(&grown, Method::Mim);
     assert_eq!((tried.labelled, tried.seed), (Some(3), 0), "what was chosen stays");
     let names = |plan: &Plan| plan.cells().iter().map(Cell::name).collect::<Vec<_>>();
     let (before, after) = (names(&first), names(&grown));
@@ -307,27 +312,31 @@ fn a_sweep_may_be_added_to() {
     // Methods come with settings of their own, and must be of the same subjects and network.
     let mut methods = ask(vec![]);
     (methods.methods, methods.seeds) = (vec![Method::Pcl], vec![]);
-    let grown = methods.plan(Some(&grown), &Quiet).unwrap().keep(folder.path()).unwrap();
+    let grown = methods.plan(Some(&grown), &Quiet).unwrap().write(folder.path()).unwrap();
     let of = |plan: &Plan| plan.arms.iter().map(|arm| arm.method).collect::<Vec<_>>();
     assert_eq!(of(&grown), [Method::Scratch, Method::Mim, Method::Pcl]);
     let sizes = [grown.counts.len(), grown.seeds.len()];
     assert_eq!(sizes, [3, 3], "counts and seeds that are not named are those of the sweep");
-    assert_eq!(grown.begun(), first.begun());
+    assert_eq!(grown.initial(), first.initial());
     (methods.methods, methods.preset) = (vec![Method::Dino], Some(Preset::Small));
     let plan = methods.plan(Some(&grown), &Quiet).unwrap();
-    let error = plan.keep(folder.path()).unwrap_err().to_string();
+    let error = plan.write(folder.path()).unwrap_err().to_string();
     assert!(error.contains("method dino: subjects and network"), "{error}");
 
     // The same table at another count; one that stands already is not done anew.
-    let ask = Ask { tables: vec![Table::Phases], table_counts: vec![Some(2)], ..Ask::default() };
-    let grown = ask.plan(Some(&grown), &Quiet).unwrap().keep(folder.path()).unwrap();
+    let ask = SweepOptions {
+        tables: vec![StudyTable::Phases],
+        table_counts: vec![Some(2)],
+        ..SweepOptions::default()
+    };
+    let grown = ask.plan(Some(&grown), &Quiet).unwrap().write(folder.path()).unwrap();
     let of_variant = |variant: &Variant| (variant.name.clone(), variant.counts.clone());
     let variants: Vec<_> = grown.variants.iter().map(of_variant).collect();
     let both = vec![None, Some(2)];
     assert_eq!(variants, [("ED".to_owned(), both.clone()), ("ES".to_owned(), both)]);
     let mut other = grown.clone();
     other.variants[0].changes = vec!["finetune.phases=es".into()];
-    let error = other.keep(folder.path()).unwrap_err().to_string();
+    let error = other.write(folder.path()).unwrap_err().to_string();
     assert!(error.contains("another plan (variants.1.changes is"), "{error}");
 }
 
@@ -336,14 +345,14 @@ fn a_sweep_may_be_added_to() {
 fn tables_stay_beside_the_counts_that_they_began_with() {
     let folder = tempfile::tempdir().unwrap();
     let more = |counts: Vec<Option<usize>>| {
-        let there = Plan::is_in(folder.path()).then(|| Plan::read(folder.path()).unwrap());
-        let ask = Ask { tables: vec![Table::Phases], ..ask(counts) };
-        ask.plan(there.as_ref(), &Quiet).unwrap().keep(folder.path()).unwrap()
+        let there = Plan::exists_in(folder.path()).then(|| Plan::read(folder.path()).unwrap());
+        let ask = SweepOptions { tables: vec![StudyTable::Phases], ..ask(counts) };
+        ask.plan(there.as_ref(), &Quiet).unwrap().write(folder.path()).unwrap()
     };
     let begun = more(vec![Some(2), Some(3)]);
     assert_eq!(begun.variants[0].counts, [Some(3)]);
-    let grown = Ask { counts: vec![None], ..Ask::default() };
-    grown.plan(Some(&begun), &Quiet).unwrap().keep(folder.path()).unwrap();
+    let grown = SweepOptions { counts: vec![None], ..SweepOptions::default() };
+    grown.plan(Some(&begun), &Quiet).unwrap().write(folder.path()).unwrap();
     let again = more(vec![Some(2), Some(3)]);
     assert_eq!(again.counts, [Some(2), Some(3), None]);
     assert!(again.variants.iter().all(|variant| variant.counts == [Some(3)]), "{again:?}");
@@ -363,7 +372,7 @@ fn subsets_may_be_the_studys() {
     }
     let mut ask = ask(vec![Some(10), None]);
     (ask.subsets, ask.split) = (Some(Subsets::Published), Some(file("s.yaml")));
-    (ask.tables, ask.vendors) = (vec![Table::Vendors], vec!["A".into(), "B".into()]);
+    (ask.tables, ask.vendors) = (vec![StudyTable::Vendors], vec!["A".into(), "B".into()]);
     ask.changes = vec![(None, "subjects.phantom=4".into())];
     let plan = ask.plan(None, &Quiet).unwrap();
     let of = |name: &str| -> Result<Settings> {
@@ -409,7 +418,7 @@ fn labelled_subjects_of_a_seed_are_among_those_of_larger_counts() {
     let cohort = crate::data::Cohort::phantom(16, 0, folder.path(), |_, _| {}).unwrap();
     let plan = plan(vec![Some(2), Some(5), None]).unwrap();
     let labelled = |labelled, seed| {
-        let cell = Cell { labelled, seed, ..Choice::cell(&plan, Method::Mim) };
+        let cell = Cell { labelled, seed, ..SettingChoice::cell(&plan, Method::Mim) };
         let settings = plan.settings_of(&cell, plan.shared()).unwrap();
         crate::roles::Roles::draw(&settings, &cohort, None, false, &|_| {}).unwrap()
     };
