@@ -80,7 +80,7 @@ fn limits_are_reported() {
     has("- Pretraining centred its crops on the hearts by the labels of all training subjects");
     has("- The cohort is synthetic");
     has("- There are 3 seeds, which is few. They differ most for ");
-    has("not over all 37 comparisons in 9 rows");
+    has("not over all 37 comparisons in 9 groups");
     has("| Dice by method and labelled subjects | 12 | 4 | 0.0005 | 0.0020 | yes |");
     has("| Unseen vendors | 6 | 4 | 0.0312 | 0.1250 | no |");
     has("| Method | 5 labelled | 10 labelled | 25 labelled | all 36 labelled |");

@@ -76,7 +76,7 @@ pub struct Comparison {
     pub direction: f64,
     /// p of Wilcoxon's signed-rank test over subjects.
     pub p: f64,
-    /// The same after Holm's correction over the comparisons of the same row.
+    /// The same after Holm's correction over the comparisons with the same labels and frames.
     pub p_holm: f64,
 }
 

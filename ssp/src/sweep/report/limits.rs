@@ -51,7 +51,7 @@ pub fn limits(
         .heading("Convergence of fine-tuning")
         .text(format!(
             "Change of the best validation Dice from the third to the last quarter of the optimiser steps, \
-             mean over seeds. From {DICE_MARGIN} on, the training had not levelled off (bold, “rising”), and a \
+             mean over seeds. From {DICE_MARGIN} on, the training had not levelled off (marked “rising”), and a \
              difference between methods may be one of training time. More steps may also improve a training \
              that had levelled off, in particular where its learning rate decreased. – : too few validation \
              passes."
@@ -189,15 +189,15 @@ fn seeds(results: &SweepResults, tables: &[tables::Table]) -> Option<String> {
     ))
 }
 
-/// What correction within a row leaves open, and intervals of few subjects.
+/// What correction within a group leaves open, and intervals over few subjects.
 fn multiple_tests(tables: &[tables::Table]) -> Vec<String> {
     let rows: Vec<&[Comparison]> = tables.iter().flat_map(rows_of).collect();
     let all: usize = rows.iter().map(|row| row.len()).sum();
     let mut items = Vec::new();
     if rows.len() > 1 {
         items.push(format!(
-            "p is corrected over the methods of a row, not over all {all} comparisons in {} rows. If these \
-             networks did not differ at all, about 1 in 20 rows would still have a p below {ALPHA}, and more by \
+            "p is corrected over the methods of a group, not over all {all} comparisons in {} groups. If these \
+             networks did not differ at all, about 1 in 20 groups would still have a p below {ALPHA}, and more by \
              the random course of the trainings.",
             rows.len()
         ));
@@ -224,16 +224,16 @@ fn power(tables: &[tables::Table]) -> Table {
     let mut found = Table::new([
         "Table",
         "Subjects",
-        "Comparisons of a row",
+        "Comparisons of a group",
         "Smallest p",
-        "corrected",
+        "Corrected",
         "p < 0.05 possible",
     ]);
     for table in tables {
         let rows: Vec<&[Comparison]> = rows_of(table).collect();
         let Some(subjects) = fewest_subjects(&rows) else { continue };
         let methods = rows.iter().map(|row| row.len()).max().unwrap_or(1);
-        // The row that can show most decides whether any can.
+        // Whether any group can: the one with the most subjects decides.
         let of_row = |row: &&[Comparison]| {
             Some(smallest_p(row.iter().map(|c| c.subjects.len()).max()?) * row.len() as f64)
         };

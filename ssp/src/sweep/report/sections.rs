@@ -2,7 +2,7 @@
 
 use maud::html;
 
-use super::compare::{Comparisons, DiceOf, Finding, FrameFilter, Group};
+use super::compare::{ALPHA, Comparisons, FrameFilter, Group};
 use super::document::{Cell, Section, Table};
 use super::format::{interval, mean_and_sd, number, p_value, signed, title};
 use super::page::{curves, forest, legend};
@@ -26,16 +26,26 @@ pub fn study_table(table: &tables::Table, comparisons: &Comparisons) -> Section 
     if table.differences.is_empty() {
         return section;
     }
+    // Explained in full below the first table only.
+    let (explanation, head) = match table.kind {
+        StudyTable::Subjects => (
+            "Each pretraining minus scratch, paired by test subject. The Dice of a subject is averaged over \
+             structures, frames and the seeds that both methods have. 95 % intervals: bootstrap over subjects, \
+             and Student’s t over the mean differences of the seeds. p: Wilcoxon’s signed-rank test over \
+             subjects, corrected by Holm’s method over the methods of a group (the rows with the same name).",
+            table.head,
+        ),
+        _ => (
+            "Each pretraining minus scratch unless the row says otherwise, on the same frames and with the same \
+             labels.",
+            "Comparison",
+        ),
+    };
     section
         .heading("Paired differences")
-        .text(
-            "Each pretraining minus scratch unless the row says otherwise, paired by test subject. The Dice of \
-             a subject is averaged over structures, frames and the seeds that both methods have. 95 % \
-             intervals: bootstrap over subjects, and Student’s t over the mean differences of the seeds. p: \
-             Wilcoxon’s signed-rank test over subjects, corrected by Holm’s method over the methods of a row.",
-        )
+        .text(explanation)
         .html(forest::grid(&table.differences))
-        .table(differences(table.head, &table.differences))
+        .table(differences(head, &table.differences))
 }
 
 /// Mean Dice, a column for each method.
@@ -50,9 +60,8 @@ fn means(head: &str, methods: &[Method], rows: &[Row]) -> Table {
 
 /// Mean Dice of a method over the selected frames of a group.
 pub fn dice_cell(group: &Group, method: Method, filter: FrameFilter) -> Cell {
-    let of_structures: DiceOf = Dice::mean;
-    let Some(cells) = group.of_method(method) else { return Cell::optional(None::<String>) };
-    let Some(dice) = cells.dice(of_structures, filter) else {
+    let cells = group.of_method(method);
+    let Some((cells, dice)) = cells.and_then(|c| Some((c, c.dice(Dice::mean, filter)?))) else {
         return Cell::optional(None::<String>);
     };
     let (mean, sd) = mean_and_sd(dice, 3);
@@ -79,15 +88,13 @@ fn differences(head: &str, all: &[Differences]) -> Table {
     for Differences { name, comparisons, .. } in all {
         for c in comparisons {
             let seeds: Vec<String> = c.seeds.iter().map(|&seed| signed(seed)).collect();
-            let finding = c.finding();
-            let is_low = !matches!(finding, Finding::Open | Finding::SubjectsDisagree);
             table.rows.push(vec![
                 Cell::text(name),
                 Cell::text(title(c.method)),
-                Cell::text(finding.name()),
+                Cell::text(c.finding().name()),
                 Cell::number(signed(c.mean)),
                 Cell::optional(c.over_subjects.map(interval)),
-                Cell::number(p_value(c.p_holm)).strong(is_low),
+                Cell::number(p_value(c.p_holm)).strong(c.p_holm < ALPHA),
                 Cell::number(p_value(c.p)),
                 Cell::optional(c.over_seeds.map(interval)),
                 Cell::number(seeds.join(", ")),

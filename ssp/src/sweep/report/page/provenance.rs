@@ -85,7 +85,7 @@ fn facts(results: &SweepResults) -> Table {
         ("Program", format!("cine {}", env!("CARGO_PKG_VERSION"))),
     ];
     let row = |(name, value)| vec![Cell::text(name), Cell::long(value)];
-    Table { rows: facts.map(row).into(), ..Table::new(["", ""]) }
+    Table { rows: facts.map(row).into(), ..Table::new(["Property", "Value"]) }
 }
 
 fn list(items: impl Iterator<Item = String>) -> String {
