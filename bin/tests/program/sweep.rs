@@ -284,7 +284,7 @@ fn subsets_may_be_those_of_files() {
     };
     let output = published("3,all");
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(errors.contains("split-nr3-seed0.yaml: is not there"), "{errors}");
+    assert!(errors.contains("split-nr3-seed0.yaml: does not exist"), "{errors}");
     assert!(!desk.path("sweep").exists(), "nothing was begun");
 
     let output = published("2,all");
