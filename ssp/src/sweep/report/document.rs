@@ -151,17 +151,16 @@ impl Table {
 
     /// As HTML, scrolled sideways where the page is too narrow.
     pub fn to_html(&self) -> Markup {
-        // A column is aligned as the cell in its first row.
-        let kind = |column: usize| self.rows.first().map_or(Kind::Text, |row| row[column].kind);
+        // A heading is aligned as the cell below it.
+        let kind = |column: usize| self.rows.first().map(|row| row[column].kind);
+        let number = |column| (kind(column) == Some(Kind::Number)).then_some("n");
         html! {
             div.scroll { table {
                 thead { tr { @for (column, head) in self.head.iter().enumerate() {
-                    th.n[kind(column) == Kind::Number] { (head) }
+                    th class=[number(column)] { (head) }
                 } } }
                 tbody { @for row in &self.rows { tr { @for cell in row {
-                    td.n[cell.kind == Kind::Number].long[cell.kind == Kind::Long]
-                        .wrap[cell.detail.is_some()].strong[cell.strong]
-                    {
+                    td class=[cell.class()] {
                         (cell.text)
                         @if let Some(detail) = &cell.detail { " " small { (detail) } }
                     }
@@ -210,6 +209,18 @@ impl Cell {
     /// The cell, printed bold on the page if it is `strong`.
     pub fn strong(self, strong: bool) -> Self {
         Cell { strong, ..self }
+    }
+
+    fn class(&self) -> Option<String> {
+        let kind = match self.kind {
+            Kind::Text => None,
+            Kind::Number => Some("n"),
+            Kind::Long => Some("long"),
+        };
+        let wrap = self.detail.is_some().then_some("wrap");
+        let strong = self.strong.then_some("strong");
+        let classes: Vec<&str> = [kind, wrap, strong].into_iter().flatten().collect();
+        (!classes.is_empty()).then(|| classes.join(" "))
     }
 
     fn to_markdown(&self) -> String {
