@@ -13,7 +13,9 @@ use crate::augment::Grid;
 use crate::data::Cohort;
 use crate::data::cache::Cache;
 use crate::data::sampler::{Crops, Order, Sampler, Selection};
-use crate::evaluate::{Results, evaluate, functions, write_frames, write_slices, write_subjects};
+use crate::evaluate::{
+    Results, cardiac_functions, evaluate, write_frames, write_slices, write_subjects,
+};
 use crate::growth::{growth, lengths, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::predict::Predictor;
@@ -368,7 +370,7 @@ impl Run<'_> {
         let results = results?;
         write_frames(self.folder.frames(), &results.frames)?;
         write_slices(self.folder.slices(), &results.slices)?;
-        write_subjects(self.folder.subjects(), &functions(&results.frames))?;
+        write_subjects(self.folder.subjects(), &cardiac_functions(&results.frames))?;
         run::pictures::draw_overlays(self.folder, &mut predictor, cache, &results)?;
         Ok(results)
     }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use ssp::data::Moment;
 use ssp::evaluate::{
-    Dice, FrameRow, Measured, SliceDice, SliceRow, SurfaceDistance, write_frames, write_slices,
+    Dice, FrameMeasurements, FrameRow, SliceDice, SliceRow, SurfaceDistance, write_frames,
+    write_slices,
 };
 use ssp::picture::{Curves, Series};
 use ssp::roles::Roles;
@@ -169,9 +170,17 @@ impl MadeUp<'_> {
                     slices.push(SliceRow { subject: subject.clone(), moment, phase, slice });
                 }
                 let vendor = self.whole.then(|| ["A", "B", "C", "D"][number % 4].to_owned());
-                let measured = self.whole.then(|| measured(number, moment, dice));
+                let measurements = self.whole.then(|| measured(number, moment, dice));
                 let pathology = None;
-                frames.push(FrameRow { subject, moment, phase, dice, measured, vendor, pathology });
+                frames.push(FrameRow {
+                    subject,
+                    moment,
+                    phase,
+                    dice,
+                    measurements,
+                    vendor,
+                    pathology,
+                });
             }
         }
         write_frames(run.frames(), &frames).unwrap();
@@ -210,14 +219,14 @@ impl MadeUp<'_> {
 }
 
 /// Of a heart whose volumes are predicted too large by what Dice lacks.
-fn measured(number: usize, moment: Moment, dice: Dice) -> Measured {
+fn measured(number: usize, moment: Moment, dice: Dice) -> FrameMeasurements {
     let full = if moment == Moment::EndDiastole { 1.0 } else { 0.45 };
     let true_ml = [120.0 + number as f64, 90.0, 130.0].map(|ml| ml * full);
     let values = dice.values();
     let off = |structure: usize| true_ml[structure] * (2.0 - values[structure]) * 0.95;
     let far =
         |value: f64| SurfaceDistance { hd95: 30.0 * (1.0 - value), assd: 8.0 * (1.0 - value) };
-    Measured {
+    FrameMeasurements {
         distances: values.map(|value| Some(far(value))),
         predicted_ml: [off(0), off(1), off(2)],
         true_ml,

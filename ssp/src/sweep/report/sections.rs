@@ -8,7 +8,7 @@ use super::format::{interval, mean_and_sd, number, p_value, signed, title};
 use super::page::{curves, forest, legend};
 use super::statistics::{MeanSd, mean};
 use super::tables::{self, Differences, Row};
-use crate::evaluate::{Agreement, Dice, READINGS, SurfaceDistance, functions};
+use crate::evaluate::{Agreement, CARDIAC_MEASURES, Dice, SurfaceDistance, cardiac_functions};
 use crate::settings::Method;
 use crate::sweep::{CompletedCell, StudyTable};
 
@@ -116,14 +116,15 @@ const MEASURES: [(&str, Measure); 4] = [
 ];
 
 fn surface_distance(cell: &CompletedCell, of: fn(&SurfaceDistance) -> f64) -> Option<f64> {
-    let measured = cell.frames.iter().filter_map(|row| row.measured.as_ref());
-    let found = measured.flat_map(|measured| measured.distances.iter().flatten());
+    let measurements = cell.frames.iter().filter_map(|row| row.measurements.as_ref());
+    let found = measurements.flat_map(|m| m.distances.iter().flatten());
     mean(&found.map(of).collect::<Vec<_>>())
 }
 
 fn absolute_error(cell: &CompletedCell, column: &str) -> Option<f64> {
-    let reading = READINGS.iter().find(|reading| reading.column == column)?;
-    Agreement::of(&functions(&cell.frames), reading).map(|agreement| agreement.mean_absolute)
+    let measure = CARDIAC_MEASURES.iter().find(|measure| measure.column == column)?;
+    Agreement::of(&cardiac_functions(&cell.frames), measure)
+        .map(|agreement| agreement.mean_absolute)
 }
 
 /// Surface distances and errors of ejection fractions; none where no cell has any.
