@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CARDIAC_MEASURES, CardiacFunction, Dice, FrameMeasurements, SliceDice, SubjectRow,
+    CARDIAC_MEASURES, CardiacMeasure, Dice, FrameMeasurements, SliceDice, SubjectRow,
     SurfaceDistance,
 };
 use crate::data::Moment;
@@ -321,6 +321,7 @@ fn read_lines<L: DeserializeOwned, R>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::CardiacFunction;
     use super::*;
 
     fn frames() -> Vec<FrameRow> {
