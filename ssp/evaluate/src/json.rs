@@ -1,18 +1,18 @@
-//! Results as a tree, for `result.json`.
+//! Results as JSON, for `result.json`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Agreement, READINGS, Results, SurfaceDistance, functions};
+use super::{Agreement, CARDIAC_MEASURES, Results, SurfaceDistance, cardiac_functions};
 use data::CardiacPhase;
 
 impl Results {
-    /// `dice`, `dice_by_moment`, `distance_mm` and `predicted_less_true`: means over frames, and how volumes,
-    /// ejection fractions and mass agree over subjects.
+    /// `dice`, `dice_by_moment` and `distance_mm`: means over frames. `predicted_less_true`: agreement of volumes,
+    /// ejection fractions and mass over subjects.
     pub fn to_json(&self) -> Value {
-        let subjects = functions(&self.frames);
-        let agreement = READINGS.iter().map(|r| (r.column, Agreement::of(&subjects, r)));
+        let subjects = cardiac_functions(&self.frames);
+        let agreement = CARDIAC_MEASURES.iter().map(|r| (r.column, Agreement::of(&subjects, r)));
         let agreement: BTreeMap<&str, Option<Agreement>> = agreement.collect();
         json!({
             "dice": self.dice_at(None),
@@ -25,7 +25,7 @@ impl Results {
         })
     }
 
-    /// Dice over the frames of a moment; none for all.
+    /// Mean Dice over the frames of a cardiac phase, or over all frames (none).
     fn dice_at(&self, moment: Option<CardiacPhase>) -> Value {
         let mut part = self.clone();
         part.frames.retain(|row| moment.is_none_or(|moment| row.moment == moment));
@@ -33,9 +33,9 @@ impl Results {
         json!({ "LV": lv, "MYO": myo, "RV": rv, "mean": part.mean(), "frames": part.frames.len() })
     }
 
-    /// Distances between the surfaces of a structure, over the frames that have both.
+    /// Mean distances between the surfaces of a structure, over the frames in which it is predicted and true.
     fn distance(&self, structure: usize) -> Value {
-        let found = self.frames.iter().filter_map(|row| row.measured?.distances[structure]);
+        let found = self.frames.iter().filter_map(|row| row.measurements?.distances[structure]);
         let found: Vec<_> = found.collect();
         let mean = |of: fn(&SurfaceDistance) -> f64| {
             (!found.is_empty()).then(|| found.iter().map(of).sum::<f64>() / found.len() as f64)

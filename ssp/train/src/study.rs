@@ -18,7 +18,7 @@ use crate::trainer::{Stage, State};
 use crate::{Error, Result, run};
 use common::Watcher;
 use evaluate::Predictor;
-use evaluate::{Results, evaluate, functions, write_frames, write_slices, write_subjects};
+use evaluate::{Results, cardiac_functions, evaluate, write_frames, write_slices, write_subjects};
 use sampling::Cohort;
 use sampling::augment::Grid;
 use sampling::cache::Cache;
@@ -371,7 +371,7 @@ impl Run<'_> {
         let results = results?;
         write_frames(self.folder.frames(), &results.frames)?;
         write_slices(self.folder.slices(), &results.slices)?;
-        write_subjects(self.folder.subjects(), &functions(&results.frames))?;
+        write_subjects(self.folder.subjects(), &cardiac_functions(&results.frames))?;
         run::pictures::draw_overlays(self.folder, &mut predictor, cache, &results)?;
         Ok(results)
     }
