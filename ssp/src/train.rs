@@ -22,7 +22,7 @@ use crate::step::Stepper;
 use crate::task::{ErasedTask, Step, Validation, freeze};
 use crate::{Error, Result};
 
-/// Someone who watches a training: a progress bar, a log.
+/// Receives the progress of a training, such as a progress bar or a log.
 pub trait Watcher: Sync {
     /// Something worth a line.
     fn note(&self, text: &str);
