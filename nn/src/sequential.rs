@@ -1,8 +1,7 @@
 //! Layers that follow each other, over rows of features.
 
 use kernels::batch_norm::moments;
-use kernels::gelu::gelu;
-use kernels::leaky_relu::leaky_relu;
+use kernels::pointwise::{gelu, relu};
 use tensor::{Result, Tensor};
 
 use crate::{BatchNorm, Linear, Mode, Module, StateList, StateMut, StateRef, module};
@@ -27,7 +26,7 @@ impl Layer {
             // A slope of 1 leaves the leaky ReLU out.
             (Layer::BatchNorm(norm), Mode::Train) => norm.train(x, &moments(x)?, 1.0),
             (Layer::BatchNorm(norm), Mode::Evaluate) => norm.evaluate(x, 1.0),
-            (Layer::Relu, _) => leaky_relu(x, 0.0),
+            (Layer::Relu, _) => relu(x),
             (Layer::Gelu, _) => gelu(x),
         }
     }

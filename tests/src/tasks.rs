@@ -2,11 +2,11 @@
 
 use kernels::check::Argument;
 use nn::{Rates, Sgd, SgdSettings};
-use ssp::data::sampler::Batch;
-use ssp::settings::{Method, Preset, Settings};
-use ssp::task::{Contrastive, Dino, ErasedTask, Mim, Segmentation};
+use sampling::sampler::Batch;
+use settings::{Method, Preset, Settings};
 use tensor::DType;
 use tensor::random::{Purpose, Stream};
+use train::task::{Contrastive, Dino, ErasedTask, Mim, Segmentation};
 
 /// Networks and images so small that an emulated GPU takes a step in a moment; in float32, unless
 /// `mixed`.
@@ -28,7 +28,7 @@ pub fn settings(method: Method, mixed: bool) -> Settings {
 ///
 /// # Errors
 /// When the settings make no network.
-pub fn task(settings: &Settings) -> ssp::Result<Box<dyn ErasedTask>> {
+pub fn task(settings: &Settings) -> common::Result<Box<dyn ErasedTask>> {
     Ok(match settings.method {
         Method::Scratch => Box::new(Segmentation::unvalidated(settings)?),
         Method::SimClr | Method::Pcl => Box::new(Contrastive::new(settings, None)?),
@@ -41,8 +41,8 @@ pub fn task(settings: &Settings) -> ssp::Result<Box<dyn ErasedTask>> {
 ///
 /// # Errors
 /// None that a caller can cause.
-pub fn batch(method: Method, number: u32) -> ssp::Result<Vec<Batch>> {
-    let drawn = |count: usize, size: usize| -> ssp::Result<Batch> {
+pub fn batch(method: Method, number: u32) -> common::Result<Vec<Batch>> {
+    let drawn = |count: usize, size: usize| -> common::Result<Batch> {
         let mut stream = Stream::new(5, Purpose::Check, 1, number);
         Ok(Batch {
             images: Argument::normal([count, size, size, 1]).draw(DType::F32, &mut stream)?,

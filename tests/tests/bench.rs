@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bench::operations::{KernelBench, Report};
+use bench::{Dtypes, Network, Pace};
 use cine_tests::devices;
 use kernels::registry;
-use ssp::bench::kernels::{KernelBench, Report};
-use ssp::bench::{Dtypes, Network, Pace};
 use tensor::{DType, Device};
 
 fn bench(device: Device, features: DType) -> KernelBench {

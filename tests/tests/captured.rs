@@ -3,19 +3,20 @@
 
 use std::path::Path;
 
+use bench::{Bench, BenchTask};
 use cine_tests::tasks;
+use common::Watcher;
 use emulator::{Emulator, Mode};
-use kernels::elementwise::{add, affine};
+use kernels::pointwise::{add, affine};
 use nn::checkpoint::{Metadata, save_progress};
 use nn::{Module, Rates, StateMut};
-use ssp::bench::{Bench, BenchTask};
-use ssp::data::Cohort;
-use ssp::settings::{Method, Settings};
-use ssp::step::Stepper;
-use ssp::task::{ErasedTask, Mim, Pretext, PretextData, PretextSetup, Step, Task, freeze};
-use ssp::train::{Stage, State, Watcher};
+use sampling::Cohort;
+use settings::{Method, Settings};
 use tensor::gpu::capture;
 use tensor::{Device, Tensor, cuda};
+use train::step::Stepper;
+use train::task::{ErasedTask, Mim, Pretext, PretextData, PretextSetup, Step, Task, freeze};
+use train::trainer::{Stage, State};
 
 /// Everything that a training changes, as its file to resume from holds it.
 type Bits = Vec<u8>;
@@ -29,7 +30,7 @@ struct Training {
 }
 
 impl Training {
-    fn new(settings: &Settings, device: &Device, captures: bool) -> ssp::Result<Self> {
+    fn new(settings: &Settings, device: &Device, captures: bool) -> common::Result<Self> {
         let (method, mut task) = (settings.method, tasks::task(settings)?);
         task.move_to(device)?;
         let stepper = Stepper::new(device, tasks::sgd(method))?.capturing(captures);
@@ -37,7 +38,7 @@ impl Training {
     }
 
     /// A step, on a batch and at rates of its own.
-    fn step(&mut self, epoch: usize, number: u32) -> ssp::Result<()> {
+    fn step(&mut self, epoch: usize, number: u32) -> common::Result<()> {
         freeze(self.task.as_mut(), epoch)?;
         let batch = tasks::batch(self.method, number)?;
         let (rate, number) = (0.05 / f64::from(number + 1), number.into());
@@ -51,7 +52,7 @@ impl Training {
         Ok(())
     }
 
-    fn bits(&self) -> ssp::Result<Bits> {
+    fn bits(&self) -> common::Result<Bits> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("progress.safetensors");
         save_progress(&file, self.task.as_ref(), self.stepper.optimiser(), Metadata::new())?;
@@ -73,7 +74,7 @@ fn trained(
     device: &Device,
     captures: bool,
     steps: u32,
-) -> ssp::Result<(Vec<f64>, Bits)> {
+) -> common::Result<(Vec<f64>, Bits)> {
     let mut training = Training::new(&tasks::settings(method, true), device, captures)?;
     for number in 0..steps {
         training.step(1, number)?;
@@ -137,7 +138,7 @@ fn the_seed_of_gradients_is_not_summed_onto() {
 fn what_changes_the_step_has_it_captured_again() {
     let mut settings = tasks::settings(Method::Dino, true);
     settings.pretrain.dino.frozen_last_layer_epochs = 1;
-    let trained = |device: &Device, captures: bool| -> ssp::Result<Bits> {
+    let trained = |device: &Device, captures: bool| -> common::Result<Bits> {
         let mut training = Training::new(&settings, device, captures)?;
         let mut captured = Vec::new();
         for number in 0..8 {
@@ -156,7 +157,7 @@ fn what_changes_the_step_has_it_captured_again() {
 #[test]
 fn weights_that_move_in_memory_have_the_step_captured_again() {
     let settings = tasks::settings(Method::SimClr, true);
-    let trained = |device: &Device, captures: bool| -> ssp::Result<Bits> {
+    let trained = |device: &Device, captures: bool| -> common::Result<Bits> {
         let mut training = Training::new(&settings, device, captures)?;
         for number in 0..5 {
             training.step(1, number)?;
@@ -182,7 +183,7 @@ fn weights_that_move_in_memory_have_the_step_captured_again() {
 #[test]
 fn a_look_at_the_network_in_between_does_not_disturb_replays() {
     let settings = tasks::settings(Method::Mim, true);
-    let trained = |device: &Device, captures: bool| -> ssp::Result<(Bits, Vec<f32>)> {
+    let trained = |device: &Device, captures: bool| -> common::Result<(Bits, Vec<f32>)> {
         let mut training = Training::new(&settings, device, captures)?;
         let mut mim = Mim::new(&settings, None)?;
         mim.move_to(device)?;
@@ -215,7 +216,7 @@ fn what_is_timed_is_the_captured_step() {
 }
 
 /// Copies all parameters and buffers of one network to another of the same shapes.
-fn hand_over(from: &dyn Module, to: &mut dyn Module) -> ssp::Result<()> {
+fn hand_over(from: &dyn Module, to: &mut dyn Module) -> common::Result<()> {
     let device = to.device();
     let mut values = from.state().into_iter().filter_map(|(_, state)| state.tensor());
     for (_, state) in to.state_mut() {
@@ -239,7 +240,7 @@ impl Watcher for Nobody {
 }
 
 /// Two epochs of a contrastive stage with validation, on slices of the phantom.
-fn stage(folder: &Path, device: &Device, learning_rate: f64) -> ssp::Result<State> {
+fn stage(folder: &Path, device: &Device, learning_rate: f64) -> common::Result<State> {
     let mut settings = tasks::settings(Method::SimClr, false);
     settings.pretrain.optimisation.epochs = 2;
     settings.pretrain.optimisation.batch = 16;

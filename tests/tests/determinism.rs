@@ -5,11 +5,11 @@ use std::path::Path;
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Mode, Module, Rates, Sgd, SgdSettings, StateRef, UNet, checkpoint};
-use ssp::data::sampler::Batch;
-use ssp::settings::{Fill, Masking, Method, Preset, Settings};
-use ssp::task::{Dino, Mim, Step, Task};
+use sampling::sampler::Batch;
+use settings::{Fill, Masking, Method, Preset, Settings};
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Tensor};
+use train::task::{Dino, Mim, Step, Task};
 
 /// Large enough that every operation has more than one piece of work to share.
 const IMAGES: [usize; 4] = [6, 64, 48, 1];
@@ -38,7 +38,7 @@ fn unet(seed: u64) -> Result<UNet> {
     UNet::new(&mut Init::new(seed, 0, DType::F32), &CHANNELS, 4, -1)
 }
 
-fn unet_steps(net: &mut UNet, sgd: &mut Sgd, steps: std::ops::Range<u32>) -> ssp::Result<()> {
+fn unet_steps(net: &mut UNet, sgd: &mut Sgd, steps: std::ops::Range<u32>) -> common::Result<()> {
     for step in steps {
         let logits = net.forward(&images(step), Mode::Train)?;
         let logits: Vec<&Tensor> = logits.iter().collect();
@@ -61,7 +61,7 @@ fn bits(net: &dyn Module) -> Vec<(String, Vec<u32>)> {
 
 /// Runs `train` in pools of 1, 2 and 3 threads and compares what comes out.
 #[track_caller]
-fn assert_same_on_any_threads(train: impl Fn() -> ssp::Result<Vec<(String, Vec<u32>)>> + Sync) {
+fn assert_same_on_any_threads(train: impl Fn() -> common::Result<Vec<(String, Vec<u32>)>> + Sync) {
     let on_threads = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| train().unwrap())
@@ -100,7 +100,7 @@ fn contrastive_learning_gives_the_same_bits_on_any_number_of_threads() {
 }
 
 /// Steps of a pretext task on noise: views of 3 slices, those of half size if there are any.
-fn pretext_steps<T: Task>(task: &mut T, parts: &[[usize; 2]]) -> ssp::Result<()> {
+fn pretext_steps<T: Task>(task: &mut T, parts: &[[usize; 2]]) -> common::Result<()> {
     let mut sgd = sgd();
     for number in 0..3 {
         let part = |&[images, size]: &[usize; 2]| {
@@ -150,7 +150,7 @@ fn masked_image_modelling_gives_the_same_bits_on_any_number_of_threads() {
 }
 
 #[test]
-fn an_interrupted_run_ends_where_an_uninterrupted_one_does() -> ssp::Result<()> {
+fn an_interrupted_run_ends_where_an_uninterrupted_one_does() -> common::Result<()> {
     let (mut through, mut optimiser) = (unet(3)?, sgd());
     unet_steps(&mut through, &mut optimiser, 0..4)?;
 

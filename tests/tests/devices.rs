@@ -11,10 +11,10 @@ use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
 use nn::{Init, Mode, Module, Rates, Sgd, SgdSettings, UNet};
-use ssp::settings::Method;
-use ssp::task::Step;
+use settings::Method;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Result, Tensor};
+use train::task::Step;
 
 /// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
 /// at most.
@@ -175,7 +175,7 @@ fn every_kernel_is_free_of_races_and_stays_in_bounds() {
 }
 
 /// A U-Net's loss over three steps of training, and its parameters after them.
-fn trained(device: &Device) -> ssp::Result<(Vec<f64>, Vec<Vec<f64>>)> {
+fn trained(device: &Device) -> common::Result<(Vec<f64>, Vec<Vec<f64>>)> {
     let mut init = Init::new(3, 0, DType::F64);
     let mut network = UNet::new(&mut init, &[3, 5, 6], 4, 2)?;
     let mut stream = Stream::new(3, Purpose::Check, 1, 0);
@@ -217,7 +217,7 @@ fn a_network_learns_the_same_on_both() {
 }
 
 /// Losses of three steps of a task, on a batch that is drawn.
-fn losses(method: Method, mixed: bool, device: &Device) -> ssp::Result<Vec<f64>> {
+fn losses(method: Method, mixed: bool, device: &Device) -> common::Result<Vec<f64>> {
     let mut task = tasks::task(&tasks::settings(method, mixed))?;
     let (batch, mut sgd) = (tasks::batch(method, 0)?, tasks::sgd(method));
     task.move_to(device)?;
@@ -261,6 +261,6 @@ fn every_task_takes_the_same_steps_on_both() {
 #[test]
 fn a_device_that_agrees_passes_the_trial() {
     for device in devices::all("a trial of a GPU") {
-        ssp::device::trial(&device).unwrap();
+        common::device::trial(&device).unwrap();
     }
 }

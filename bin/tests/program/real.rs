@@ -39,5 +39,5 @@ fn real_images_train_predict_and_are_evaluated() {
         "dice.csv",
     ]);
     assert!(table.contains("patient001_frame01"), "{table}");
-    assert_eq!(ssp::evaluate::read_frames(desk.path("dice.csv")).unwrap().len(), 1);
+    assert_eq!(evaluate::read_frames(desk.path("dice.csv")).unwrap().len(), 1);
 }

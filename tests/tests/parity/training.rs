@@ -12,9 +12,9 @@ use nn::{
 };
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
-use ssp::settings::{self, Method, Preset, Settings};
-use ssp::task::{Comparison, Dino, Task};
+use settings::{self, Method, Preset, Settings};
 use tensor::{DType, Gradients, Tensor, without_tape};
+use train::task::{Comparison, Dino, Task};
 
 use crate::Outcome;
 use crate::case::{Case, Golden, Goldens, Place};
@@ -159,7 +159,7 @@ struct DinoConfig {
 }
 
 impl DinoConfig {
-    fn task(&self, dtype: DType) -> ssp::Result<Dino> {
+    fn task(&self, dtype: DType) -> common::Result<Dino> {
         let study = Settings::preset(Preset::Paper, Method::Dino).pretrain.dino;
         let settings = settings::Dino {
             local_views: self.local,
