@@ -55,15 +55,12 @@ fn every_kernel_is_timed_on_every_device() {
 fn what_cannot_be_timed_is_refused_in_one_line() {
     let unknown = KernelBench { only: vec!["conv3d".into()], ..bench(Device::Cpu, DType::F32) };
     let error = unknown.run(&|_| ()).unwrap_err().to_string();
-    assert!(
-        error.starts_with("--only conv3d: no such operation; there are batch_norm, "),
-        "{error}"
-    );
+    assert!(error.starts_with("--only conv3d") && error.contains("batch_norm, "), "{error}");
     let narrow = bench(Device::Cpu, DType::BF16).run(&|_| ()).unwrap_err().to_string();
-    assert!(narrow.starts_with("--dtype bf16 is for GPUs"), "{narrow}");
+    assert!(narrow.contains("--dtype bf16") && narrow.contains("GPU"), "{narrow}");
     let absent = Some("no-such-python".into());
     let beside =
         KernelBench { only: vec!["cast".into()], peer: absent, ..bench(Device::Cpu, DType::F32) };
     let error = beside.run(&|_| ()).unwrap_err().to_string();
-    assert!(error.starts_with("--peer no-such-python: "), "{error}");
+    assert!(error.contains("--peer no-such-python"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! Configuration and split files, from the command line.
 
-use crate::desk::{Desk, TINY};
+use crate::desk::{Desk, TINY, assert_a_line_says, assert_says};
 
 /// The arguments of tiny settings.
 fn tiny() -> Vec<&'static str> {
@@ -53,7 +53,8 @@ fn subjects_of_a_split_file_keep_their_roles() {
     let more = [&["--method", "pcl", "--split", "all.yaml"], &leak[..]].concat();
     let output = desk.train("no", &more).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && errors.contains("there twice"), "{errors}");
+    assert!(!output.status.success(), "{errors}");
+    assert_a_line_says(&errors, &["error", "phantom0004"]);
 }
 
 #[test]
@@ -63,24 +64,24 @@ fn configurations_that_cannot_be_used_are_refused_in_one_line() {
     let train = ["train", "--config", "a.yaml"];
     write("mim:\n  mask_ratio: 0.5\n  patch_sise: 16\n");
     let line = desk.fail(&train, 2);
-    assert!(
-        line.contains(
-            "a.yaml, line 3: there is no key mim.patch_sise; the nearest is mim.patch_size"
-        )
-    );
+    assert_says(&line, &["a.yaml", "3", "mim.patch_sise", "mim.patch_size"]);
     write("mim:\n  mask_ratio: [\n");
-    assert!(desk.fail(&train, 2).contains("is not YAML"));
+    assert_says(&desk.fail(&train, 2), &["a.yaml", "YAML"]);
     write("mim:\n  mask_ratio: 0.5\npaths:\n  data: /no/such/data\n");
     let line = desk.fail(&train, 2);
-    assert!(line.contains("line 4: paths.data: /no/such/data does not exist"), "{line}");
-    assert!(desk.fail(&[&train[..], &["--method", "pcl"]].concat(), 2).contains("of mim"));
+    assert_says(&line, &["a.yaml", "4", "paths.data", "/no/such/data"]);
+    assert_says(
+        &desk.fail(&[&train[..], &["--method", "pcl"]].concat(), 2),
+        &["--method pcl", "mim"],
+    );
     std::fs::write(desk.path("a.pt"), "").unwrap();
     write("unet:\n  nr_output_classes: 4\n  weights_path: a.pt\n");
-    assert!(desk.fail(&train, 2).contains("give the --method that made them"));
+    assert_says(&desk.fail(&train, 2), &["a.yaml", "--method"]);
     write("mim:\n  mask_ratio: 0.5\ndataset:\n  subsets: [mm1]\n");
-    assert!(desk.fail(&train, 2).contains("subjects.subsets=mm1"), "never the phantom silently");
-    assert!(desk.fail(&["train"], 2).contains("no method"));
-    assert!(desk.fail(&["train", "--config", "nowhere.yaml"], 1).contains("nowhere.yaml"));
+    // Never the phantom silently.
+    assert_says(&desk.fail(&train, 2), &["subjects.subsets", "mm1"]);
+    assert_says(&desk.fail(&["train"], 2), &["--method", "--config"]);
+    assert_says(&desk.fail(&["train", "--config", "nowhere.yaml"], 1), &["nowhere.yaml"]);
     assert!(!desk.path("runs").exists(), "nothing is left behind");
 }
 
@@ -90,8 +91,8 @@ fn keys_are_listed_with_their_meaning_value_and_published_key() {
     let text = desk.succeed(&["config", "keys", "--method", "mim", "--preset", "paper"]);
     let at = text.find("pretrain.mim.ratio ").expect(&text);
     let part: Vec<&str> = text[at..].lines().take(3).collect();
-    assert!(part[0].ends_with("  0.75") && part[1].contains("Share of the patches"), "{part:?}");
-    assert_eq!(part[2].trim(), "study: mim.mask_ratio");
+    assert!(part[0].ends_with("  0.75") && part[1].to_lowercase().contains("patches"), "{part:?}");
+    assert!(part[2].ends_with(" mim.mask_ratio"), "{part:?}");
     assert!(text.lines().all(|line| line.len() <= 120), "{text}");
-    assert!(desk.succeed(&["config", "keys"]).contains("study: dino_head.out_dim"));
+    assert_says(&desk.succeed(&["config", "keys"]), &["dino_head.out_dim"]);
 }

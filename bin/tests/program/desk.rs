@@ -25,6 +25,26 @@ pub const TINY: [&str; 18] = [
     "subjects.valid_share=0.2",
 ];
 
+/// Asserts that `text` names every one of `parts`, in any letter case: the files, settings and values
+/// that a message is about. The words between them may change.
+#[track_caller]
+pub fn assert_says(text: &str, parts: &[&str]) {
+    let lower = text.to_lowercase();
+    let missing = |part: &&&str| !lower.contains(&part.to_lowercase());
+    let missing: Vec<_> = parts.iter().filter(missing).collect();
+    assert!(missing.is_empty(), "{missing:?} missing from:\n{text}");
+}
+
+/// As [`assert_says`], of one line of `text`.
+#[track_caller]
+pub fn assert_a_line_says(text: &str, parts: &[&str]) {
+    let says = |line: &str| {
+        let lower = line.to_lowercase();
+        parts.iter().all(|part| lower.contains(&part.to_lowercase()))
+    };
+    assert!(text.lines().any(says), "no line has all of {parts:?}:\n{text}");
+}
+
 /// What a file holds.
 #[track_caller]
 pub fn bytes(path: impl AsRef<Path>) -> Vec<u8> {

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(split.test, ["T1"]);
         let given = Test::Given(vec!["S003".into()]);
         let error = Split::draw(&ids(11), given, VALID_SHARE, 1).unwrap_err();
-        assert_eq!(error.to_string(), "subject S003 is in the split twice");
+        assert!(error.to_string().contains("S003"), "{error}");
     }
 
     #[test]

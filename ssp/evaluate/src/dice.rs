@@ -148,8 +148,10 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        assert!(dice(&[0, 0], &[0]).unwrap_err().to_string().contains("same grid"));
-        assert!(dice(&[4], &[0]).unwrap_err().to_string().contains("label 4"));
+        let sizes = dice(&[0, 0], &[0]).unwrap_err().to_string();
+        assert!(sizes.contains('2') && sizes.contains('1'), "{sizes}");
+        let label = dice(&[4], &[0]).unwrap_err().to_string();
+        assert!(label.contains('4'), "{label}");
         assert!(dice_by_slice(&[0; 5], &[0; 5], 2).is_err());
         assert!(dice_by_slice(&[0; 4], &[0; 4], 0).is_err());
     }

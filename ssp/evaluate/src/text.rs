@@ -304,7 +304,8 @@ mod tests {
         let all = text.lines().find(|line| line.starts_with("all")).unwrap();
         let cells: Vec<_> = all.split_whitespace().collect();
         assert_eq!(cells[1..8], ["4.0", "±", "1.0", "-", "10.0", "±", "0.0"]);
-        assert!(text.ends_with("no distance where a structure is missing: MYO in 2 of 2 frames\n"));
+        let last = text.lines().last().unwrap();
+        assert!(last.contains("MYO") && last.contains("2 of 2"), "{last}");
         let text = agreement_table(&crate::functions(&rows)).unwrap();
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
         let cells = |name| line(name).split_whitespace().skip(2).collect::<Vec<_>>();

@@ -161,29 +161,22 @@ mod tests {
             assert!(!error.contains('\n'), "{error}");
             error
         };
-        assert_eq!(
-            refusal("finetune.optimisation.epoch=7"),
-            "there is no setting finetune.optimisation.epoch; the nearest is \
-             finetune.optimisation.epochs"
-        );
-        assert_eq!(
-            refusal("epochs=7"),
-            "epochs could be pretrain.optimisation.epochs or finetune.optimisation.epochs; name one"
-        );
-        assert!(refusal("epochs").contains("not key=value"));
-        for (text, takes) in [
-            ("finetune.optimisation.epochs=many", "a whole number, 0 or above, such as 80"),
-            ("finetune.momentum=fast", "a number, such as 0.99"),
-            ("pretrain.cyclic=7", "true or false"),
-            ("pretrain.mim.patch=12", "numbers, such as 16,16"),
-            ("pretrain.mim.masking=stripes", "no such value"),
+        for (text, parts) in [
+            ("finetune.optimisation.epoch=7", &["epoch;", "finetune.optimisation.epochs"][..]),
+            ("epochs=7", &["pretrain.optimisation.epochs", "finetune.optimisation.epochs"]),
+            ("epochs", &["key=value"]),
+            ("finetune.optimisation.epochs=many", &["finetune.optimisation.epochs=many", "80"]),
+            ("finetune.momentum=fast", &["finetune.optimisation.momentum=fast", "0.99"]),
+            ("pretrain.cyclic=7", &["cyclic=7", "true or false"]),
+            ("pretrain.mim.patch=12", &["pretrain.mim.patch=12", "16,16"]),
+            ("pretrain.mim.masking=stripes", &["pretrain.mim.masking=stripes"]),
+            ("network.size=100", &["network.size", "16"]),
+            ("network.channels=8", &["network.channels"]),
+            ("method=scratch", &["--method"]),
         ] {
             let error = refusal(text);
-            assert!(error.contains(&format!(": takes {takes}")), "{error}");
+            assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");
         }
-        assert!(refusal("network.size=100").contains("multiple of 16"));
-        assert!(refusal("network.channels=8").contains("network.channels"));
-        assert!(refusal("method=scratch").contains("use --method"));
         for text in [
             "pretrain.contrastive.mlp=8,0",
             "pretrain.contrastive.threshold=0",

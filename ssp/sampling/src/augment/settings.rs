@@ -178,10 +178,10 @@ mod tests {
         }
         let wrong = Augmentation { flip: [0.5, 1.5], ..Augmentation::default() };
         let error = wrong.check().unwrap_err().to_string();
-        assert_eq!(error, "augmentation.flip: takes a probability from 0 to 1, not 1.5");
+        assert!(error.starts_with("augmentation.flip") && error.contains("1.5"), "{error}");
         let wrong = Augmentation { scale: Chance::new(1.0, 0.0, 1.0), ..Augmentation::default() };
         let error = wrong.check().unwrap_err().to_string();
-        assert!(error.starts_with("augmentation.scale: takes a range"), "{error}");
+        assert!(error.starts_with("augmentation.scale"), "{error}");
         let wrong =
             Augmentation { rotation: Chance::new(1.0, f64::NAN, 1.0), ..Augmentation::default() };
         assert!(wrong.check().is_err());

@@ -119,7 +119,7 @@ fn a_key_follows_its_files() {
     std::fs::write(&path, "longer").unwrap();
     assert_ne!(first, key());
     let error = Key::of_files("reader", 1, &[folder.path().join("none")]).unwrap_err();
-    assert!(error.to_string().contains("none: "), "{error}");
+    assert!(error.to_string().contains("none"), "{error}");
 }
 
 #[test]
@@ -199,15 +199,15 @@ fn what_makes_no_sense_is_refused() {
         Prepared::new(subject).err().expect("should be refused").to_string()
     };
     let error = refuse(&|s| s.stack.voxels.truncate(7));
-    assert_eq!(error, "7 voxels, which are not 3 phases of 2 slices of 4 x 5");
+    assert!(["7", "3", "2", "4 x 5"].iter().all(|part| error.contains(part)), "{error}");
     let error = refuse(&|s| s.stack.voxels.fill(4.0));
-    assert_eq!(error, "every voxel has the same intensity, 4");
+    assert!(error.contains("same intensity") && error.contains('4'), "{error}");
     let error = refuse(&|s| s.stack.voxels[9] = f32::NAN);
-    assert_eq!(error, "an intensity of NaN; takes finite numbers");
+    assert!(error.contains("NaN"), "{error}");
     let error = refuse(&|s| s.stack.spacing[1] = 0.0);
-    assert_eq!(error, "a spacing of 0 mm; takes a number above 0");
-    assert!(refuse(&|s| s.frames[1].phase = 2).starts_with("labels of phase 2"));
-    assert!(refuse(&|s| s.frames[1].phase = 3).starts_with("labels of phase 3"));
+    assert!(error.contains("spacing") && error.contains("0 mm"), "{error}");
+    assert!(refuse(&|s| s.frames[1].phase = 2).contains("phase 2"));
+    assert!(refuse(&|s| s.frames[1].phase = 3).contains("phase 3"));
 }
 
 #[test]

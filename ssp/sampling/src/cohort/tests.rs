@@ -80,14 +80,15 @@ fn labels_that_run_otherwise_than_their_image_are_warned_of() {
         let cohort = Cohort::open(&[root.path().into()], cache.path(), |_, _| {}).unwrap();
         cohort.warnings.into_iter().map(|(id, what)| format!("{id}: {what}")).collect::<Vec<_>>()
     };
-    let stray = "a: phase 1 has 3 labelled voxels where another has 40: stray ones?";
-    assert_eq!(warnings(place(-1.5, 30.0)), [stray]);
+    let assert_stray = |warnings: Vec<String>| {
+        let [stray] = warnings.as_slice() else { panic!("{warnings:?}") };
+        assert!(["a: ", "phase 1", " 3 ", "40"].iter().all(|part| stray.contains(part)), "{stray}");
+    };
+    assert_stray(warnings(place(-1.5, 30.0)));
     let found = warnings(place(1.5, 22.5));
-    assert!(found[0].contains("axes of the labels run RAS, of the image LAS"), "{found:?}");
-    // A matrix without a place, and none, tell nothing.
-    assert_eq!(warnings(None), [stray]);
-    assert_eq!(
-        warnings(Some([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])),
-        [stray]
-    );
+    assert!(found[0].contains("RAS") && found[0].contains("LAS"), "{found:?}");
+    // A matrix without a translation, and no matrix, say nothing.
+    assert_stray(warnings(None));
+    let identity = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    assert_stray(warnings(Some(identity)));
 }

@@ -131,8 +131,8 @@ fn what_makes_no_sense_is_refused() {
             Err(error) => error.to_string(),
         }
     };
-    assert_eq!(new(&[2], Selection::Labelled(Phases::All), 4), "no labelled slice in 1 subjects");
-    assert_eq!(new(&[3], Selection::Everything, 4), "subject 3 of a cache of 3");
-    assert!(new(&[0], Selection::Everything, 0).starts_with("a batch of 0 slices"));
+    assert!(new(&[2], Selection::Labelled(Phases::All), 4).contains("no labelled slice"));
+    assert!(new(&[3], Selection::Everything, 4).contains("subject 3"));
+    assert!(new(&[0], Selection::Everything, 0).contains("batch of 0"));
     assert_eq!(new(&[2], Selection::Everything, 4), "");
 }

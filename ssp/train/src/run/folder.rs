@@ -229,6 +229,6 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         std::fs::write(other.path().join("thesis.tex"), "").unwrap();
         let error = RunFolder::new(other.path()).prepare(&settings).unwrap_err().to_string();
-        assert!(error.contains("holds no run"), "{error}");
+        assert!(error.contains(&other.path().display().to_string()), "{error}");
     }
 }
