@@ -1,9 +1,9 @@
-//! In which precision a network computes: that of the images that it is given.
+//! The precision of a network's features, which is that of its input images.
 
 use kernels::cast::cast;
 use tensor::{DType, Result, Tensor};
 
-/// What images and features are stored in.
+/// The precision of images and features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Precision {
     mixed: bool,
@@ -15,8 +15,8 @@ impl Precision {
         Precision { mixed }
     }
 
-    /// Images as the network is to see them: in bf16 if that is wanted and they lie on a GPU. Where
-    /// its parameters are of float64, nothing is narrowed.
+    /// Images in the precision that the network should compute in: bf16 on a GPU if that is
+    /// mixed precision, else unchanged. Images in float64 stay in float64.
     ///
     /// # Errors
     /// When a device fails.
@@ -28,7 +28,8 @@ impl Precision {
     }
 }
 
-/// What a network says, as precise as its parameters are: for losses over rows, and for the host.
+/// A network's output in float32 if it is in bf16, else unchanged: for losses over rows, and for the
+/// host.
 ///
 /// # Errors
 /// When a device fails.

@@ -1,4 +1,4 @@
-//! Learning rates and momenta over time.
+//! Schedules of learning rates, temperatures and momenta.
 
 use std::f64::consts::PI;
 
@@ -12,8 +12,8 @@ pub fn cosine(base: f64, last: f64, step: usize, steps: usize) -> f64 {
     last + 0.5 * (base - last) * (1.0 + (PI * step as f64 / steps as f64).cos())
 }
 
-/// Linear from `first` at step 0 to `last` at the last of `steps`, and `last` from then on. As DINO
-/// has it for the teacher's temperature.
+/// Linear from `first` at step 0 to `last` at the last of `steps`, and `last` from then on: DINO's
+/// schedule of the teacher's temperature.
 pub fn linear(first: f64, last: f64, step: usize, steps: usize) -> f64 {
     if step + 1 >= steps {
         return last;
@@ -22,7 +22,7 @@ pub fn linear(first: f64, last: f64, step: usize, steps: usize) -> f64 {
 }
 
 /// Linear from 0 to `base` over the first `warmup` steps, whose last reaches `base`; then half a
-/// cosine from `base` towards `last` at `steps`. As DINO has it for rates and teacher momentum.
+/// cosine from `base` towards `last` at `steps`: DINO's schedule of the learning rate.
 pub fn warmup_cosine(base: f64, last: f64, warmup: usize, step: usize, steps: usize) -> f64 {
     if step < warmup {
         return if warmup > 1 { base * step as f64 / (warmup - 1) as f64 } else { 0.0 };

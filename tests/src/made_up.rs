@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use common::Watcher;
-use data::Moment;
+use data::CardiacPhase;
 use evaluate::{
-    Dice, FrameRow, Measured, SliceDice, SliceRow, SurfaceDistance, write_frames, write_slices,
+    Dice, FrameMeasurements, FrameRow, SliceDice, SliceRow, SurfaceDistance, write_frames,
+    write_slices,
 };
 use figures::{Curves, Series};
 use serde_json::json;
 use settings::Method;
-use sweep::{Ask, Cell, Ending, Plan, Record, Table, Trial, Try};
+use sweep::{Cell, CellRecord, Outcome, Plan, SettingGrid, StudyTable, SweepOptions, TrialResult};
 use tensor::random::{Purpose, Stream};
 use train::roles::Roles;
 use train::run::folder::RunFolder;
@@ -58,20 +59,20 @@ impl Default for MadeUp<'_> {
 /// All five methods by four counts by three seeds, with every table, settings that were tried, and a cell
 /// that has failed. MIM is ahead with 5 labelled subjects, DINO behind with any number.
 pub fn whole(folder: &Path) -> Plan {
-    let mut ask = Ask {
+    let mut options = SweepOptions {
         methods: Method::ALL.to_vec(),
         counts: vec![Some(5), Some(10), Some(25), None],
         seeds: vec![0, 1, 2],
         as_given: true,
-        tables: vec![Table::Phases, Table::Vendors, Table::Augmentation],
+        tables: vec![StudyTable::Phases, StudyTable::Vendors, StudyTable::Augmentation],
         vendors: vec!["A".into(), "B".into()],
-        ..Ask::default()
+        ..SweepOptions::default()
     };
     let rates = ["0.05", "0.1"].map(str::to_owned).to_vec();
     let key = "finetune.optimisation.learning_rate".to_owned();
-    ask.tries = vec![Try { method: Some(Method::Scratch), key, values: rates.clone() }];
+    options.grids = vec![SettingGrid { method: Some(Method::Scratch), key, values: rates.clone() }];
     let key = "pretrain.optimisation.learning_rate".to_owned();
-    ask.tries.push(Try { method: Some(Method::Mim), key, values: rates });
+    options.grids.push(SettingGrid { method: Some(Method::Mim), key, values: rates });
     let made_up = MadeUp {
         ahead: &|method, labelled| match (method, labelled) {
             (Method::Mim, Some(5)) => 0.04,
@@ -85,7 +86,7 @@ pub fn whole(folder: &Path) -> Plan {
         },
         ..MadeUp::default()
     };
-    made_up.write(&ask, folder)
+    made_up.write(&options, folder)
 }
 
 impl MadeUp<'_> {
@@ -95,14 +96,14 @@ impl MadeUp<'_> {
         Roles { train, valid, test, labelled: ids(20, labelled) }
     }
 
-    /// Writes it as `ask` has it.
-    pub fn write(&self, ask: &Ask, folder: &Path) -> Plan {
-        self.write_plan(&ask.plan(None, &Quiet).unwrap(), folder)
+    /// Writes it as `options` has it.
+    pub fn write(&self, options: &SweepOptions, folder: &Path) -> Plan {
+        self.write_plan(&options.plan(None, &Quiet).unwrap(), folder)
     }
 
     /// Writes a plan, beside what the folder holds of one.
     pub fn write_plan(&self, plan: &Plan, folder: &Path) -> Plan {
-        let plan = plan.keep(folder).unwrap();
+        let plan = plan.write(folder).unwrap();
         write(&RunFolder::new(folder).split(), &self.roles(36));
         for arm in &plan.arms {
             let tried = arm.candidates.len();
@@ -116,7 +117,8 @@ impl MadeUp<'_> {
                 if tried > 1 {
                     let run = folder.join(format!("protocol/{}-{}", arm.method.name(), index + 1));
                     self.training(&RunFolder::new(&run), "finetune", index as u64);
-                    let trial = Trial { ending: done(60.0), dice: Some(0.7 + 0.01 * index as f64) };
+                    let trial =
+                        TrialResult { outcome: done(60.0), dice: Some(0.7 + 0.01 * index as f64) };
                     write(&run.join("trial.json"), &trial);
                 }
             }
@@ -131,11 +133,15 @@ impl MadeUp<'_> {
         let run = cell.folder(folder);
         std::fs::create_dir_all(run.path()).unwrap();
         let (train_subjects, test_subjects) = (cell.labelled.unwrap_or(36), self.subjects);
-        let record = |ending| Record { cell: cell.clone(), ending, train_subjects, test_subjects };
+        let record =
+            |outcome| CellRecord { cell: cell.clone(), outcome, train_subjects, test_subjects };
         let path = run.path().join("cell.json");
-        if let Some(why) = (self.failed)(cell) {
+        if let Some(reason) = (self.failed)(cell) {
             let checkpoint = Some(PathBuf::from("finetune/progress.safetensors"));
-            return write(&path, &record(Ending { checkpoint, ..Ending::failed(why.to_owned()) }));
+            return write(
+                &path,
+                &record(Outcome { checkpoint, ..Outcome::failed(reason.to_owned()) }),
+            );
         }
         self.training(&run, "finetune", index);
         let mut stream = Stream::new(1, Purpose::Check, index as u32, 0);
@@ -147,7 +153,7 @@ impl MadeUp<'_> {
             // Subjects differ by more than methods do.
             let of_subject = 0.1 * ((number * 7) % 11) as f64 / 11.0 - 0.05;
             let of_subject = of_subject + stream.uniform(-0.02, 0.02);
-            for (phase, moment) in [(0, Moment::EndDiastole), (9, Moment::EndSystole)] {
+            for (phase, moment) in [(0, CardiacPhase::EndDiastole), (9, CardiacPhase::EndSystole)] {
                 let mut near = |by: f64| {
                     let noise = stream.uniform(-0.01, 0.01);
                     (level + of_subject + by + noise).clamp(0.0, 1.0)
@@ -162,9 +168,17 @@ impl MadeUp<'_> {
                     slices.push(SliceRow { subject: subject.clone(), moment, phase, slice });
                 }
                 let vendor = self.whole.then(|| ["A", "B", "C", "D"][number % 4].to_owned());
-                let measured = self.whole.then(|| measured(number, moment, dice));
+                let measurements = self.whole.then(|| measured(number, moment, dice));
                 let pathology = None;
-                frames.push(FrameRow { subject, moment, phase, dice, measured, vendor, pathology });
+                frames.push(FrameRow {
+                    subject,
+                    moment,
+                    phase,
+                    dice,
+                    measurements,
+                    vendor,
+                    pathology,
+                });
             }
         }
         write_frames(run.frames(), &frames).unwrap();
@@ -203,22 +217,22 @@ impl MadeUp<'_> {
 }
 
 /// Of a heart whose volumes are predicted too large by what Dice lacks.
-fn measured(number: usize, moment: Moment, dice: Dice) -> Measured {
-    let full = if moment == Moment::EndDiastole { 1.0 } else { 0.45 };
+fn measured(number: usize, moment: CardiacPhase, dice: Dice) -> FrameMeasurements {
+    let full = if moment == CardiacPhase::EndDiastole { 1.0 } else { 0.45 };
     let true_ml = [120.0 + number as f64, 90.0, 130.0].map(|ml| ml * full);
     let values = dice.values();
     let off = |structure: usize| true_ml[structure] * (2.0 - values[structure]) * 0.95;
     let far =
         |value: f64| SurfaceDistance { hd95: 30.0 * (1.0 - value), assd: 8.0 * (1.0 - value) };
-    Measured {
+    FrameMeasurements {
         distances: values.map(|value| Some(far(value))),
         predicted_ml: [off(0), off(1), off(2)],
         true_ml,
     }
 }
 
-fn done(seconds: f64) -> Ending {
-    Ending::done(seconds)
+fn done(seconds: f64) -> Outcome {
+    Outcome::done(seconds)
 }
 
 fn write(path: &Path, value: &impl serde::Serialize) {

@@ -155,6 +155,32 @@ fn what_changes_the_step_has_it_captured_again() {
 }
 
 #[test]
+fn weights_that_move_in_memory_have_the_step_captured_again() {
+    let settings = tasks::settings(Method::SimClr, true);
+    let trained = |device: &Device, captures: bool| -> common::Result<Bits> {
+        let mut training = Training::new(&settings, device, captures)?;
+        for number in 0..5 {
+            training.step(1, number)?;
+        }
+        let before = training.stepper.is_captured();
+        // The same values at other addresses, as when a checkpoint is loaded.
+        for (_, parameter) in training.task.network_mut().named_parameters_mut() {
+            parameter.set(parameter.tensor().to(device)?)?;
+        }
+        let mut captured = vec![before];
+        for number in 5..9 {
+            training.step(1, number)?;
+            captured.push(training.stepper.is_captured());
+        }
+        assert_eq!(captured, [true, false, false, true, true].map(|was| was && captures));
+        training.bits()
+    };
+    for device in gpus("moved weights") {
+        assert!(trained(&device, true).unwrap() == trained(&device, false).unwrap());
+    }
+}
+
+#[test]
 fn a_look_at_the_network_in_between_does_not_disturb_replays() {
     let settings = tasks::settings(Method::Mim, true);
     let trained = |device: &Device, captures: bool| -> common::Result<(Bits, Vec<f32>)> {

@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use common::Watcher;
 use common::{Error, Result};
 use evaluate::{
-    self, Compared, Numbering, frame_table, functions, summary_tables, write_frames, write_slices,
-    write_subjects,
+    self, FolderComparison, Numbering, cardiac_functions, frame_table, summary_tables,
+    write_frames, write_slices, write_subjects,
 };
 use sampling::{Cohort, cache_folder};
 use train::study;
@@ -17,17 +17,17 @@ use crate::options::{Device, SettingOptions};
 use crate::print;
 use crate::watch::Terminal;
 
-/// Dice in 3D, HD95 and ASSD of each structure and frame, and how volumes, ejection fractions and mass
-/// agree with the truth: of a network on labelled data, or of label maps that there are.
+/// Measures Dice in 3D, HD95 and ASSD of each structure and frame, and the agreement of volumes, ejection
+/// fractions and mass with the ground truth, for a network on labelled data or for existing label maps.
 ///
-/// Of label maps, end-diastole and end-systole are told by names that end in _ED and _ES; of maps of
-/// several phases, and of files of one subject that end in _frame01 and so on, by the true labels.
+/// Names of label maps that end in _ED and _ES identify end-diastole and end-systole. In maps of several phases,
+/// and in files of one subject that end in _frame01 and so on, the true volumes identify them.
 ///
-/// Weights of a run say what network and grid they are for. For other files see cine predict --help.
+/// Weights of a run include their network and grid. For other files see cine predict --help.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["weights", "predictions"]))]
 pub struct Evaluate {
-    /// A run folder or a weights file, to be tried on --data.
+    /// A run folder or a weights file to evaluate on --data.
     #[arg(long, value_name = "RUN|FILE", requires = "data")]
     weights: Option<PathBuf>,
 
@@ -35,8 +35,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "DIR", conflicts_with = "predictions")]
     data: Vec<PathBuf>,
 
-    /// A folder of predicted label maps, of this program or another, to be compared with --labels of the
-    /// same names (or the same and _gt).
+    /// A folder of predicted label maps, from this or another program, to compare with --labels of the same
+    /// names (with or without _gt).
     #[arg(long, value_name = "DIR", requires = "labels")]
     predictions: Option<PathBuf>,
 
@@ -44,32 +44,32 @@ pub struct Evaluate {
     #[arg(long, value_name = "DIR", conflicts_with = "weights")]
     labels: Option<PathBuf>,
 
-    /// How --predictions are numbered; if not given, told by what agrees with the labels.
+    /// Numbering of --predictions; by default the one that agrees with the labels.
     #[arg(long, value_enum, requires = "predictions")]
     predictions_numbering: Option<NumberingName>,
 
-    /// How --labels are numbered; told by anatomy if not given.
+    /// Numbering of --labels; by default determined by anatomy.
     #[arg(long, value_enum, requires = "labels")]
     labels_numbering: Option<NumberingName>,
 
-    /// Write what is measured of each frame to this CSV file; with --weights Dice per slice to one beside
-    /// it (.slices.csv); volumes, ejection fractions and mass per subject to another (.subjects.csv), where
-    /// end-diastole and end-systole are known.
+    /// Write the results of each frame to this CSV file. Further files next to it: with --weights, Dice of each
+    /// slice (.slices.csv); if end-diastole and end-systole are known, volumes, ejection fractions and mass of
+    /// each subject (.subjects.csv).
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
 
     #[command(flatten)]
     settings: SettingOptions,
 
-    /// Where to compute.
+    /// The device.
     #[arg(long, value_enum, default_value_t)]
     device: Device,
 }
 
-/// Which number is which ventricle; 2 is myocardium.
+/// The numbers of the ventricles; 2 is myocardium.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum NumberingName {
-    /// 1 LV, 3 RV, as in M&Ms and in what this program writes.
+    /// 1 LV, 3 RV, as in M&Ms and in the output of this program.
     Study,
     /// 1 RV, 3 LV.
     Acdc,
@@ -84,11 +84,11 @@ impl From<NumberingName> for Numbering {
     }
 }
 
-/// Says how label maps are numbered that are not numbered as usual.
-fn tell(what: &str, numbering: Numbering) {
+/// Reports a numbering other than that of the study.
+fn report_numbering(what: &str, numbering: Numbering) {
     if numbering == Numbering::Acdc {
         eprintln!(
-            "{what}: 1 is taken to be RV and 3 LV, as ACDC has it; --{what}-numbering study if not"
+            "{what}: assuming 1 is RV and 3 is LV, as in ACDC; if not, use --{what}-numbering study"
         );
     }
 }
@@ -111,23 +111,24 @@ impl Evaluate {
                 study::test_model(&mut model, &cohort, &watcher)?
             }
             (None, Some(_), _) if !self.settings.is_empty() => {
-                let what = "--config, --preset and --set say what --weights are for; label maps that there \
-                            are need none";
+                let what = "--config, --preset and --set describe --weights and have no effect on label maps; leave \
+                            them out";
                 return Err(Error::Setting(what.into()));
             }
             (None, Some(predictions), Some(labels)) => {
-                let [theirs, ours] = [self.predictions_numbering, self.labels_numbering]
-                    .map(|numbering| numbering.map(Into::into));
-                let Compared { results, predictions, labels, turned } =
-                    evaluate::compare_folders((predictions, theirs), (labels, ours))?;
-                if let Some(first) = turned.first() {
-                    let count = turned.len();
+                let [of_predictions, of_labels] =
+                    [self.predictions_numbering, self.labels_numbering]
+                        .map(|numbering| numbering.map(Into::into));
+                let FolderComparison { results, predictions, labels, misoriented } =
+                    evaluate::compare_folders((predictions, of_predictions), (labels, of_labels))?;
+                if let Some(first) = misoriented.first() {
+                    let count = misoriented.len();
                     eprintln!(
                         "warning: {first}; voxels are compared as stored (files like this: {count})"
                     );
                 }
-                tell("predictions", predictions);
-                tell("labels", labels);
+                report_numbering("predictions", predictions);
+                report_numbering("labels", labels);
                 results
             }
             _ => {
@@ -140,11 +141,11 @@ impl Evaluate {
         print(&format!("\nMean ± SD over frames\n{}", summary_tables(&results.frames)));
         if let Some(csv) = self.csv {
             write_frames(&csv, &results.frames)?;
-            // Label maps in files do not tell which slice is the most basal.
+            // It is unknown which slice of a label map in a file is the most basal.
             if !results.slices.is_empty() {
                 write_slices(csv.with_extension("slices.csv"), &results.slices)?;
             }
-            let subjects = functions(&results.frames);
+            let subjects = cardiac_functions(&results.frames);
             if !subjects.is_empty() {
                 write_subjects(csv.with_extension("subjects.csv"), &subjects)?;
             }

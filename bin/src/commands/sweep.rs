@@ -8,7 +8,7 @@ use common::Watcher;
 use common::{Error, Result};
 use settings::Method;
 use settings::published::Configs;
-use sweep::{self, Ask, Ended, Plan, Shard, Subsets, Table, Try};
+use sweep::{self, Plan, SettingGrid, Shard, StudyTable, Subsets, SweepOptions, SweepSummary};
 
 use crate::options::{Device, MethodName, SettingOptions};
 use crate::watch::Terminal;
@@ -16,40 +16,43 @@ use crate::{interrupt, print};
 
 /// Trains every method with every number of labelled subjects and every seed, and compares them.
 ///
-/// First each method's settings are chosen by validation subjects (--try), each candidate pretrained once;
-/// then every cell is fine-tuned from the chosen one and tested. The sweep is a folder: the same command goes on where it was
-/// cut off (so does cine sweep --out DIR), several processes may work on it at once, and each cell is
-/// done by one of them. More counts, seeds, methods and tables may be asked for later: what is done stays
-/// (cine sweep --out DIR --seeds 5). All cells test on the same subjects; the labelled subjects of a seed at one count
-/// are among those at the next. It ends with report.html, table.csv and table.md, with paired tests of
-/// each method against training from scratch.
+/// First, the settings of each method are chosen on validation subjects (--try). Then each cell, a method with a
+/// number of labelled subjects and a seed, is fine-tuned from the chosen pretraining and tested. All cells test
+/// on the same subjects. With the same seed, a smaller set of labelled subjects is part of every larger one.
+///
+/// A sweep is a folder. The same command resumes it after an interruption, as does cine sweep --out DIR.
+/// Several processes can work on it at once. Counts, seeds, methods and tables can be added later and keep
+/// finished cells (cine sweep --out DIR --seeds 5).
+///
+/// The result is report.html, table.md and table.csv, with paired tests of each method against training from
+/// scratch.
 #[derive(Debug, Args)]
 pub struct Sweep {
-    /// Methods; all if not given.
+    /// Methods; all by default.
     #[arg(long, value_enum, value_delimiter = ',')]
     methods: Vec<MethodName>,
 
-    /// Numbers of labelled subjects, or all; 5,10,25,all if not given.
+    /// Numbers of labelled subjects, or all; 5,10,25,all by default.
     #[arg(long, value_delimiter = ',', value_parser = count)]
     counts: Vec<Count>,
 
-    /// How many seeds (3 stands for 0, 1 and 2), or which, divided by commas; 3 if not given.
+    /// Number of seeds (3 means 0, 1 and 2), or a list of seeds separated by commas; 3 by default.
     #[arg(long, value_delimiter = ',')]
     seeds: Vec<u64>,
 
-    /// A folder of subjects, as of cine train; the built-in cohort (of 60) if none is given. Repeatable.
+    /// A data folder, as for cine train; by default the built-in cohort of 60 subjects. Repeatable.
     #[arg(long, value_name = "DIR")]
     data: Vec<PathBuf>,
 
-    /// A folder of test subjects, none of them in --data. Repeatable.
+    /// A folder of test subjects that are not in --data. Repeatable.
     #[arg(long, value_name = "DIR")]
     test: Vec<PathBuf>,
 
-    /// A file of the subjects that train, validate and test, as of cine train.
+    /// A file with the subjects for training, validation and testing, as for cine train.
     #[arg(long, value_name = "FILE")]
     split: Option<PathBuf>,
 
-    /// Where the labelled subjects of a count and seed come from; drawn if not given.
+    /// How labelled subjects are selected; drawn at random by default.
     #[arg(long, value_enum)]
     subsets: Option<SubsetName>,
 
@@ -60,79 +63,80 @@ pub struct Sweep {
     #[arg(long, value_name = "METHOD:KEY=VALUE")]
     set_for: Vec<String>,
 
-    /// Values of a setting to choose among by the Dice of validation subjects, of one method or all:
-    /// finetune.steps=400,800 or mim:pretrain.learning_rate=0.02,0.1. Of several settings, every
-    /// combination. A method without any chooses among some rates, or none at --preset paper. Repeatable.
+    /// Values of a setting, of one method or all, from which the best is chosen on validation subjects:
+    /// finetune.steps=400,800 or mim:pretrain.learning_rate=0.02,0.1. With several settings, every
+    /// combination is tried. A method without any tries default learning rates, except with --preset paper.
+    /// Repeatable.
     #[arg(long = "try", value_name = "[METHOD:]KEY=V,V")]
-    tries: Vec<String>,
+    grids: Vec<String>,
 
-    /// Choose among nothing but what --try gives.
+    /// Try nothing but what --try gives.
     #[arg(long)]
     as_given: bool,
 
-    /// More tables of the study: training with labels of one cardiac phase, of some vendors, without
-    /// augmentation.
+    /// Further tables of the study: fine-tuning with labels of one cardiac phase, with labels of some vendors,
+    /// without augmentation.
     #[arg(long, value_enum, value_delimiter = ',')]
     tables: Vec<TableName>,
 
-    /// Numbers of labelled subjects of those tables; the largest of --counts if not given.
+    /// Numbers of labelled subjects of these tables; the largest of --counts by default.
     #[arg(long, value_delimiter = ',', value_parser = count, requires = "tables")]
     table_counts: Vec<Count>,
 
-    /// Vendors whose labels are used in the table of vendors; the first half of them if not given.
+    /// Vendors whose labels the table of vendors uses; the first half of them by default.
     #[arg(long, value_delimiter = ',', requires = "tables")]
     vendors: Vec<String>,
 
-    /// The sweep's folder.
+    /// The folder of the sweep.
     #[arg(long, value_name = "DIR", default_value = "sweep")]
     out: PathBuf,
 
-    /// Do only every n-th cell, from the k-th on: k/n, for job arrays.
+    /// Do only every n-th cell, starting with the k-th: k/n, for job arrays.
     #[arg(long, value_name = "K/N", value_parser = shard, default_value = "1/1")]
     shard: Shard,
 
-    /// Do failed cells again. A training that diverged does so again: give it lower rates by --try in
-    /// another folder.
+    /// Do failed cells again. A training that diverged diverges again: try lower learning rates in another
+    /// folder.
     #[arg(long)]
     retry: bool,
 
-    /// Only say what there is to do, and whether it can be done.
+    /// Only show the amount of work and check that it can be done.
     #[arg(long)]
     dry_run: bool,
 
-    /// Only say how far it is.
-    #[arg(long, conflicts_with_all = OF_A_PLAN)]
+    /// Only show the progress.
+    #[arg(long, conflicts_with_all = PLAN_OPTIONS)]
     status: bool,
 
-    /// Only write the report of what is done so far.
-    #[arg(long, conflicts_with_all = OF_A_PLAN, conflicts_with = "status")]
+    /// Only write the report of the cells completed so far.
+    #[arg(long, conflicts_with_all = PLAN_OPTIONS, conflicts_with = "status")]
     report: bool,
 
-    /// Where to compute.
+    /// The device.
     #[arg(long, value_enum, default_value_t)]
     device: Device,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SubsetName {
-    /// Drawn; those of a seed at one count are among those at the next.
+    /// At random; with the same seed, a smaller set is part of every larger one.
     Drawn,
-    /// The study's files, beside that of --split: <split>-nr10-seed0.yaml, <split>-Vendor-A_B.yaml.
+    /// By the files of the study in the folder of --split: <split>-nr10-seed0.yaml, <split>-Vendor-A_B.yaml.
     Published,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TableName {
-    /// Labels of end-diastole or of end-systole alone.
+    /// Labels of end-diastole only, and of end-systole only.
     Phases,
-    /// Labels of some vendors alone (--vendors).
+    /// Labels of some vendors only (--vendors).
     Vendors,
-    /// Labelled slices as they are.
+    /// No augmentation in fine-tuning.
     Augmentation,
 }
 
-/// Options that say what is to be done, and how.
-const OF_A_PLAN: [&str; 19] = [
+/// Options that have no effect together with --status or --report.
+const PLAN_OPTIONS: [&str; 19] = [
     "methods",
     "counts",
     "seeds",
@@ -144,7 +148,7 @@ const OF_A_PLAN: [&str; 19] = [
     "preset",
     "set",
     "set_for",
-    "tries",
+    "grids",
     "as_given",
     "tables",
     "table_counts",
@@ -154,8 +158,8 @@ const OF_A_PLAN: [&str; 19] = [
     "dry_run",
 ];
 
-/// Beyond this, one number was meant to name a seed.
-const MOST_SEEDS: u64 = 1000;
+/// A single larger number is probably meant as a seed, not as a number of seeds.
+const MAX_SEEDS: u64 = 1000;
 
 /// A number of labelled subjects; none for all.
 #[derive(Clone, Copy, Debug)]
@@ -191,31 +195,30 @@ impl Sweep {
             return Ok(ExitCode::SUCCESS);
         }
         let watcher = Terminal::new();
-        let there = match Plan::is_in(&self.out) {
+        let existing = match Plan::exists_in(&self.out) {
             true => Some(Plan::read(&self.out)?),
             false if self.retry => {
-                let what =
-                    "holds no sweep of which anything could be done again; leave --retry out";
+                let what = "holds no sweep with failed cells; leave out --retry";
                 return Err(Error::File { path: self.out, what: what.into() });
             }
             false => None,
         };
-        let plan = self.ask()?.plan(there.as_ref(), &watcher)?;
+        let plan = self.options()?.plan(existing.as_ref(), &watcher)?;
         if self.dry_run {
             sweep::check(&self.out, &plan, &watcher)?;
             return Ok(ExitCode::SUCCESS);
         }
         let device = self.device.open(&|text| watcher.note(text))?;
         interrupt::sweep_goes_on(&self.out);
-        let Ended { failed, report } =
+        let SweepSummary { failed, report } =
             sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
         print(&report);
         print(&format!("\nsweep folder: {}\n", self.out.display()));
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// All that is asked of a sweep.
-    fn ask(&self) -> Result<Ask> {
+    /// The options of the sweep.
+    fn options(&self) -> Result<SweepOptions> {
         let mut changes: Vec<(Option<Method>, String)> = Vec::new();
         changes.extend(self.settings.set.iter().map(|change| (None, change.clone())));
         for change in &self.set_for {
@@ -226,7 +229,7 @@ impl Sweep {
             changes.push((method, setting.to_owned()));
         }
         let counts = |counts: &[Count]| counts.iter().map(|count| count.0).collect();
-        Ok(Ask {
+        Ok(SweepOptions {
             methods: self.methods.iter().map(|&method| method.into()).collect(),
             counts: counts(&self.counts),
             seeds: self.seeds()?,
@@ -240,7 +243,7 @@ impl Sweep {
             configs: Configs::read(&self.settings.config)?,
             preset: self.settings.preset.map(Into::into),
             changes,
-            tries: self.tries.iter().map(|text| tried(text)).collect::<Result<_>>()?,
+            grids: self.grids.iter().map(|text| grid(text)).collect::<Result<_>>()?,
             as_given: self.as_given,
             tables: self.tables.iter().map(|&table| table.into()).collect(),
             table_counts: counts(&self.table_counts),
@@ -248,11 +251,11 @@ impl Sweep {
         })
     }
 
-    /// Those that are named; none if none are.
+    /// The given seeds; a single number counts seeds.
     fn seeds(&self) -> Result<Vec<u64>> {
         match self.seeds.as_slice() {
-            [count] if *count > MOST_SEEDS => Err(Error::Setting(format!(
-                "--seeds {count}: takes how many, up to {MOST_SEEDS}, or which, divided by commas"
+            [count] if *count > MAX_SEEDS => Err(Error::Setting(format!(
+                "--seeds {count}: takes a number up to {MAX_SEEDS}, or a list of seeds separated by commas"
             ))),
             [count] if *count > 0 => Ok((0..*count).collect()),
             seeds => Ok(seeds.to_vec()),
@@ -260,17 +263,17 @@ impl Sweep {
     }
 }
 
-impl From<TableName> for Table {
+impl From<TableName> for StudyTable {
     fn from(name: TableName) -> Self {
         match name {
-            TableName::Phases => Table::Phases,
-            TableName::Vendors => Table::Vendors,
-            TableName::Augmentation => Table::Augmentation,
+            TableName::Phases => StudyTable::Phases,
+            TableName::Vendors => StudyTable::Vendors,
+            TableName::Augmentation => StudyTable::Augmentation,
         }
     }
 }
 
-/// A text after the method that it is for, if it names one: `mim:pretrain.epochs=60`.
+/// Splits an optional method from a setting: `mim:pretrain.epochs=60`.
 fn of_method<'a>(option: &str, text: &'a str) -> Result<(Option<Method>, &'a str)> {
     let key = text.split('=').next().unwrap_or_default();
     let Some((name, _)) = key.split_once(':') else { return Ok((None, text)) };
@@ -280,10 +283,11 @@ fn of_method<'a>(option: &str, text: &'a str) -> Result<(Option<Method>, &'a str
     Ok((Some(method), &text[name.len() + 1..]))
 }
 
-fn tried(text: &str) -> Result<Try> {
+/// Parses `KEY=VALUE,VALUE` or `METHOD:KEY=VALUE,VALUE`.
+fn grid(text: &str) -> Result<SettingGrid> {
     let (method, setting) = of_method("--try", text)?;
     match setting.split_once('=') {
-        Some((key, values)) if !values.is_empty() => Ok(Try {
+        Some((key, values)) if !values.is_empty() => Ok(SettingGrid {
             method,
             key: key.trim().to_owned(),
             values: values.split(',').map(|value| value.trim().to_owned()).collect(),

@@ -52,7 +52,7 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     assert!(best > 0.2, "little but background to compare: {best}");
     // On the cache's grid, and on the files' own.
     let distances = |rows: &[FrameRow]| -> Vec<f64> {
-        let measured = rows.iter().filter_map(|row| row.measured);
+        let measured = rows.iter().filter_map(|row| row.measurements);
         measured.flat_map(|m| m.distances).flatten().map(|distance| distance.hd95).collect()
     };
     assert!(distances(&model).iter().any(|mm| *mm > 1.0));
@@ -116,12 +116,16 @@ fn the_truth_agrees_with_itself_and_with_no_other_numbering() {
         let rows = read_frames(desk.path("dice.csv")).unwrap();
         (rows[0].clone(), String::from_utf8(output.stderr).unwrap())
     };
-    let truth = rows[0].measured.unwrap();
+    let truth = rows[0].measurements.unwrap();
     for (predictions, labels) in [("set/labels", "acdc"), ("acdc", "set/labels"), ("acdc", "acdc")]
     {
         let (row, told) = compared(predictions, labels, &[]);
         assert_eq!(row.dice.values(), [1.0; 3], "{predictions} {labels}");
-        assert_eq!(row.measured.unwrap(), truth, "each in its own column: {predictions} {labels}");
+        assert_eq!(
+            row.measurements.unwrap(),
+            truth,
+            "each in its own column: {predictions} {labels}"
+        );
         let renumbered = |option| told.contains(option) && told.contains("RV");
         assert_eq!(renumbered("--predictions-numbering"), predictions == "acdc", "{told}");
         assert_eq!(renumbered("--labels-numbering"), labels == "acdc", "{told}");

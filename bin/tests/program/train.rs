@@ -51,7 +51,10 @@ fn a_run_leaves_a_folder_to_look_through() {
     let frames = read_frames(run.join("test.csv")).unwrap();
     assert_eq!(frames.len(), 4, "two frames of two subjects");
     assert!(frames.iter().all(|frame| test.contains(&frame.subject)));
-    assert!(frames.iter().all(|frame| frame.measured.unwrap().true_ml[0] > 5.0), "hearts have ml");
+    assert!(
+        frames.iter().all(|frame| frame.measurements.unwrap().true_ml[0] > 5.0),
+        "hearts have ml"
+    );
     let subjects = std::fs::read_to_string(run.join("test-subjects.csv")).unwrap();
     assert_eq!(subjects.lines().count(), 3, "{subjects}");
     let bias = &result["predicted_less_true"]["lv_edv_ml"];

@@ -48,7 +48,7 @@ macro_rules! pointwise {
         ($($input:ident: [$($values:expr),+]),+ $(; $($parameter:ident: $settings:tt),+)?)
         $signature:tt
         value: $value:expr => $cuda_value:literal,
-        $(by $by:ident: $derivative:expr => $cuda_derivative:literal,)+
+        $(by $by:ident: $derivative:expr => $cuda_derivative:tt,)+
         known: [$([$($known:expr),+]),+],
         peer: $peer:literal,
     ) => {
@@ -90,9 +90,8 @@ macro_rules! pointwise {
                             @kernel concat!(stringify!($name), "_forward"), $signature, $cuda_value
                         ),
                         $($crate::pointwise!(
-                            @kernel concat!(stringify!($name), "_backward_", stringify!($by)),
-                            $signature,
-                            concat!("widen(out[i]) * (", $cuda_derivative, ")")
+                            @backward concat!(stringify!($name), "_backward_", stringify!($by)),
+                            $signature, $cuda_derivative
                         ),)+
                     ),
                 }];
@@ -137,6 +136,16 @@ macro_rules! pointwise {
                 }
             }
         }
+    };
+
+    // The text of a kernel that multiplies the gradient in `out` by a derivative, unless that is 1.
+    (@backward $kernel:expr, $signature:tt, "1") => {
+        ""
+    };
+    (@backward $kernel:expr, $signature:tt, $derivative:tt) => {
+        $crate::pointwise!(
+            @kernel $kernel, $signature, concat!("widen(out[i]) * (", $derivative, ")")
+        )
     };
 
     // The text of a kernel with one thread per element.

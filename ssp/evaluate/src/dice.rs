@@ -1,8 +1,7 @@
 //! Hard Dice similarity coefficient (DSC) between two label volumes.
 //!
-//! For a structure with voxel sets P (prediction) and T (truth), `DSC = 2 |P ∩ T| / (|P| + |T|)`;
-//! 1 if both are empty, 0 if only one is (Dice, *Ecology* 26, 1945; the empty cases by the
-//! convention of the study).
+//! For a structure with voxel sets P (prediction) and T (ground truth), `DSC = 2 |P ∩ T| / (|P| + |T|)`
+//! (Dice, *Ecology* 26, 1945). As in the study, it is 1 if both sets are empty and 0 if one of them is.
 
 use crate::{Error, Result};
 use data::{CLASSES, Label};
@@ -35,36 +34,37 @@ impl Dice {
     }
 }
 
-/// Dice of one slice, and where between base and apex it lies.
+/// Dice of one slice, and its position between base and apex.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SliceDice {
     /// Index of the slice in the stack, from 0 at the base.
     pub slice: usize,
-    /// 0 at the most basal slice that the truth labels, 1 at the most apical.
+    /// 0 at the most basal slice with true labels, 1 at the most apical one.
     pub position: f64,
     /// Dice within the slice.
     pub dice: Dice,
 }
 
-/// Dice in 3D between the label volumes `prediction` and `truth`, on the same grid.
+/// Dice in 3D between the label volumes `prediction` and `ground_truth`, on the same grid.
 ///
-/// Refuses volumes of different sizes, and labels that are not of [`Label`].
-pub fn dice(prediction: &[u8], truth: &[u8]) -> Result<Dice> {
-    if prediction.len() != truth.len() {
+/// # Errors
+/// When the volumes differ in size, or a label is not one of [`Label`].
+pub fn dice(prediction: &[u8], ground_truth: &[u8]) -> Result<Dice> {
+    if prediction.len() != ground_truth.len() {
         return Err(Error::Data(format!(
-            "a prediction of {} voxels cannot be compared with a truth of {}: bring both to the \
-             same grid first",
+            "a prediction of {} voxels cannot be compared with a ground truth of {}: resample both to \
+             the same grid first",
             prediction.len(),
-            truth.len()
+            ground_truth.len()
         )));
     }
     let mut overlap = [0u64; CLASSES];
     let mut total = [0u64; CLASSES];
-    for (&p, &t) in prediction.iter().zip(truth) {
+    for (&p, &t) in prediction.iter().zip(ground_truth) {
         let (p, t) = (p as usize, t as usize);
         if p >= CLASSES || t >= CLASSES {
             return Err(Error::Data(format!(
-                "label {} is none of 0 to {}: map the labels to background, LV, MYO, RV first",
+                "label {} is not in 0 to {}: map the labels to background, LV, MYO, RV first",
                 p.max(t),
                 CLASSES - 1
             )));
@@ -79,34 +79,44 @@ pub fn dice(prediction: &[u8], truth: &[u8]) -> Result<Dice> {
     })))
 }
 
-/// Dice of every slice from the most basal to the most apical that `truth` labels.
+/// Dice of every slice from the most basal to the most apical that `ground_truth` labels.
 ///
-/// Both volumes are slices of `plane` voxels (rows times columns), from base to apex. What is
-/// predicted beyond the labelled slices counts in [`dice`] and has no place here. A volume with
-/// one labelled slice has it at position 0; one without labels gives nothing.
-pub fn dice_by_slice(prediction: &[u8], truth: &[u8], plane: usize) -> Result<Vec<SliceDice>> {
-    if plane == 0 || !truth.len().is_multiple_of(plane) || prediction.len() != truth.len() {
+/// Both volumes are slices of `plane` voxels (rows times columns), from base to apex. Predictions in other slices
+/// count in [`dice`], but not here. A single labelled slice has position 0; a volume without labels has no
+/// slices.
+///
+/// # Errors
+/// As [`dice`], and when a volume is not a whole number of slices.
+pub fn dice_by_slice(
+    prediction: &[u8],
+    ground_truth: &[u8],
+    plane: usize,
+) -> Result<Vec<SliceDice>> {
+    if plane == 0
+        || !ground_truth.len().is_multiple_of(plane)
+        || prediction.len() != ground_truth.len()
+    {
         return Err(Error::Data(format!(
             "volumes of {} and {} voxels are not the same number of slices of {plane} voxels",
             prediction.len(),
-            truth.len()
+            ground_truth.len()
         )));
     }
     let labelled = |slice: &[u8]| slice.iter().any(|&label| label != Label::Background as u8);
-    let Some(first) = truth.chunks_exact(plane).position(labelled) else {
+    let Some(first) = ground_truth.chunks_exact(plane).position(labelled) else {
         return Ok(Vec::new());
     };
-    let last = truth.chunks_exact(plane).rposition(labelled).unwrap_or(first);
+    let last = ground_truth.chunks_exact(plane).rposition(labelled).unwrap_or(first);
     let extent = (last - first).max(1) as f64;
     prediction
         .chunks_exact(plane)
-        .zip(truth.chunks_exact(plane))
+        .zip(ground_truth.chunks_exact(plane))
         .enumerate()
         .take(last + 1)
         .skip(first)
-        .map(|(slice, (prediction, truth))| {
+        .map(|(slice, (prediction, ground_truth))| {
             let position = (slice - first) as f64 / extent;
-            Ok(SliceDice { slice, position, dice: dice(prediction, truth)? })
+            Ok(SliceDice { slice, position, dice: dice(prediction, ground_truth)? })
         })
         .collect()
 }
@@ -119,25 +129,25 @@ mod tests {
     fn dice_counts_each_structure() {
         // LV: 2 of 3 and 2 voxels, 2 shared; MYO: 1 and 2, 1 shared; RV: 1 and 1, none shared.
         let prediction = [1, 1, 1, 2, 3, 0, 0];
-        let truth = [1, 1, 2, 2, 0, 3, 0];
-        let found = dice(&prediction, &truth).unwrap();
+        let ground_truth = [1, 1, 2, 2, 0, 3, 0];
+        let found = dice(&prediction, &ground_truth).unwrap();
         assert_eq!(found.values(), [2.0 * 2.0 / 5.0, 2.0 * 1.0 / 3.0, 0.0]);
         assert!((found.mean() - (0.8 + 2.0 / 3.0) / 3.0).abs() < 1e-15);
     }
 
     #[test]
     fn empty_structures_follow_the_convention() {
-        // LV in neither, MYO only in the truth, RV only in the prediction.
+        // LV in neither, MYO only in the ground truth, RV only in the prediction.
         let found = dice(&[0, 0, 3], &[0, 2, 0]).unwrap();
         assert_eq!(found.values(), [1.0, 0.0, 0.0]);
     }
 
     #[test]
     fn slices_are_placed_between_base_and_apex() {
-        // Five slices of two voxels; the truth labels slices 1 to 3, the middle one not at all.
-        let truth = [0, 0, 1, 2, 0, 0, 1, 0, 0, 0];
+        // Five slices of two voxels; the ground truth labels slices 1 to 3, the middle one not at all.
+        let ground_truth = [0, 0, 1, 2, 0, 0, 1, 0, 0, 0];
         let prediction = [1, 0, 1, 2, 0, 0, 0, 1, 0, 0];
-        let found = dice_by_slice(&prediction, &truth, 2).unwrap();
+        let found = dice_by_slice(&prediction, &ground_truth, 2).unwrap();
         let placed: Vec<_> = found.iter().map(|s| (s.slice, s.position)).collect();
         assert_eq!(placed, [(1, 0.0), (2, 0.5), (3, 1.0)]);
         let left: Vec<_> = found.iter().map(|s| s.dice.left_ventricle).collect();
@@ -147,11 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
-        let sizes = dice(&[0, 0], &[0]).unwrap_err().to_string();
-        assert!(sizes.contains('2') && sizes.contains('1'), "{sizes}");
-        let label = dice(&[4], &[0]).unwrap_err().to_string();
-        assert!(label.contains('4'), "{label}");
+    fn mismatched_volumes_are_refused() {
+        assert!(dice(&[0, 0], &[0]).unwrap_err().to_string().contains("same grid"));
+        assert!(dice(&[4], &[0]).unwrap_err().to_string().contains("label 4"));
         assert!(dice_by_slice(&[0; 5], &[0; 5], 2).is_err());
         assert!(dice_by_slice(&[0; 4], &[0; 4], 0).is_err());
     }

@@ -1,21 +1,21 @@
 //! Distances between the surfaces of a predicted and a true structure, in millimetres.
 //!
-//! The surface of a structure are its voxels with a neighbour outside, of the six that share a face; beyond
-//! the stack is outside. With d(a, B) the distance of the centre of a voxel to the nearest one of a surface,
+//! The surface of a structure consists of its voxels with at least one of the six face neighbours outside the
+//! structure or the volume. Let d(a, B) be the distance from the centre of voxel a to the nearest voxel centre of
+//! the surface B.
 //!
-//! - HD95 is the larger of the 95th percentiles of d(p, T) and of d(t, P), over the voxels p of the predicted
-//!   surface P and t of the true surface T (Maier-Hein et al., *Nature Methods* 21, 2024), interpolated
-//!   linearly;
-//! - ASSD is the mean of all these distances together.
+//! - HD95 is the larger of the 95th percentiles of d(p, T) and d(t, P) over the voxels p of the predicted surface
+//!   P and t of the true surface T, with linear interpolation (Maier-Hein et al., *Nature Methods* 21, 2024).
+//! - ASSD is the mean of all d(p, T) and d(t, P).
 //!
-//! MONAI's `compute_hausdorff_distance(percentile=95)` and
-//! `compute_average_surface_distance(symmetric=True)` are defined alike. Slices lie some 10 mm apart, so
-//! that one slice too many or too few at the base or apex shows as about that.
+//! The definitions are those of MONAI's `compute_hausdorff_distance(percentile=95)` and
+//! `compute_average_surface_distance(symmetric=True)`. Slices are about 10 mm apart, so one slice too many or too
+//! few at base or apex gives a distance of about that.
 
 use super::quantile;
 use data::Label;
 
-/// How far the surfaces of a structure lie apart.
+/// Distances between the predicted and the true surface of a structure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SurfaceDistance {
     /// 95th percentile of the Hausdorff distance, mm.
@@ -25,20 +25,20 @@ pub struct SurfaceDistance {
 }
 
 /// Distances of LV, MYO and RV between two label volumes of `size` (slices, rows, columns) with voxels of
-/// `spacing` mm along these; none of a structure that either has not.
+/// `spacing` mm along these axes; none for a structure that is missing in either.
 pub fn surface_distances(
     prediction: &[u8],
-    truth: &[u8],
+    ground_truth: &[u8],
     size: [usize; 3],
     spacing: [f64; 3],
 ) -> [Option<SurfaceDistance>; 3] {
     Label::STRUCTURES.map(|label| {
-        let surfaces = [prediction, truth].map(|labels| surface(labels, label as u8, size));
+        let surfaces = [prediction, ground_truth].map(|labels| surface(labels, label as u8, size));
         distance(&surfaces, spacing)
     })
 }
 
-/// Places of the voxels of a structure that have a neighbour outside.
+/// Indices of the surface voxels of a structure.
 fn surface(labels: &[u8], label: u8, [slices, rows, columns]: [usize; 3]) -> Vec<[usize; 3]> {
     let within = |slice: usize, row: usize, column: usize| {
         let inside = slice < slices && row < rows && column < columns;
@@ -51,13 +51,13 @@ fn surface(labels: &[u8], label: u8, [slices, rows, columns]: [usize; 3]) -> Vec
                 if !within(slice, row, column) {
                     continue;
                 }
-                // One below 0 wraps, and is as far outside as one beyond the end.
-                let beside = |by: usize| {
+                // An index below 0 wraps around, and is outside too.
+                let neighbours = |by: usize| {
                     within(slice.wrapping_add(by), row, column)
                         && within(slice, row.wrapping_add(by), column)
                         && within(slice, row, column.wrapping_add(by))
                 };
-                if !(beside(1) && beside(usize::MAX)) {
+                if !(neighbours(1) && neighbours(usize::MAX)) {
                     found.push([slice, row, column]);
                 }
             }
@@ -67,22 +67,22 @@ fn surface(labels: &[u8], label: u8, [slices, rows, columns]: [usize; 3]) -> Vec
 }
 
 fn distance(surfaces: &[Vec<[usize; 3]>; 2], spacing: [f64; 3]) -> Option<SurfaceDistance> {
-    let [predicted, truth] = surfaces;
-    if predicted.is_empty() || truth.is_empty() {
+    let [predicted, ground_truth] = surfaces;
+    if predicted.is_empty() || ground_truth.is_empty() {
         return None;
     }
     let (mut from, mut to) = ([usize::MAX; 3], [0; 3]);
-    for place in surfaces.iter().flatten() {
-        from = std::array::from_fn(|axis| from[axis].min(place[axis]));
-        to = std::array::from_fn(|axis| to[axis].max(place[axis] + 1));
+    for voxel in surfaces.iter().flatten() {
+        from = std::array::from_fn(|axis| from[axis].min(voxel[axis]));
+        to = std::array::from_fn(|axis| to[axis].max(voxel[axis] + 1));
     }
-    let both = Both { from, size: std::array::from_fn(|axis| to[axis] - from[axis]) };
-    let mut all = Vec::with_capacity(predicted.len() + truth.len());
+    let bounds = BoundingBox { from, size: std::array::from_fn(|axis| to[axis] - from[axis]) };
+    let mut all = Vec::with_capacity(predicted.len() + ground_truth.len());
     let mut hd95 = 0.0f64;
-    for (ones, others) in [(predicted, truth), (truth, predicted)] {
-        let nearest = both.squared_distances(others, spacing);
+    for (ones, others) in [(predicted, ground_truth), (ground_truth, predicted)] {
+        let nearest = bounds.squared_distances(others, spacing);
         let mut directed: Vec<f64> =
-            ones.iter().map(|&place| nearest[both.index(place)].sqrt()).collect();
+            ones.iter().map(|&voxel| nearest[bounds.index(voxel)].sqrt()).collect();
         directed.sort_by(f64::total_cmp);
         hd95 = hd95.max(quantile(&directed, 0.95));
         all.extend(directed);
@@ -90,23 +90,23 @@ fn distance(surfaces: &[Vec<[usize; 3]>; 2], spacing: [f64; 3]) -> Option<Surfac
     Some(SurfaceDistance { hd95, assd: all.iter().sum::<f64>() / all.len() as f64 })
 }
 
-/// The box around both surfaces.
-struct Both {
+/// The bounding box of both surfaces.
+struct BoundingBox {
     from: [usize; 3],
     size: [usize; 3],
 }
 
-impl Both {
-    fn index(&self, place: [usize; 3]) -> usize {
-        let [slice, row, column] = std::array::from_fn(|axis| place[axis] - self.from[axis]);
+impl BoundingBox {
+    fn index(&self, voxel: [usize; 3]) -> usize {
+        let [slice, row, column] = std::array::from_fn(|axis| voxel[axis] - self.from[axis]);
         (slice * self.size[1] + row) * self.size[2] + column
     }
 
-    /// Of every voxel of the box the squared distance to the nearest of `places`, exactly: lower envelopes
-    /// of parabolas, axis by axis (Felzenszwalb and Huttenlocher, *Theory of Computing* 8, 2012).
-    fn squared_distances(&self, places: &[[usize; 3]], spacing: [f64; 3]) -> Vec<f64> {
+    /// The exact squared distance of every voxel of the box to the nearest of `voxels`, by lower envelopes of
+    /// parabolas, axis by axis (Felzenszwalb and Huttenlocher, *Theory of Computing* 8, 2012).
+    fn squared_distances(&self, voxels: &[[usize; 3]], spacing: [f64; 3]) -> Vec<f64> {
         let mut squared = vec![f64::INFINITY; self.size.iter().product()];
-        places.iter().for_each(|&place| squared[self.index(place)] = 0.0);
+        voxels.iter().for_each(|&voxel| squared[self.index(voxel)] = 0.0);
         let mut envelope = Envelope::default();
         for axis in (0..3).rev() {
             let stride: usize = self.size[axis + 1..].iter().product();
@@ -121,18 +121,18 @@ impl Both {
     }
 }
 
-/// Parabolas of a line, and where each begins to be the lowest.
+/// The lower envelope of parabolas along a line: centre and height of each, and where it starts to be the lowest.
 #[derive(Default)]
 struct Envelope {
     parabolas: Vec<(f64, f64)>,
-    begins: Vec<f64>,
+    starts: Vec<f64>,
 }
 
 impl Envelope {
     /// Replaces each value f(p) of a line by the lowest f(q) + (p - q)², q over the line.
     fn line(&mut self, all: &mut [f64], start: usize, stride: usize, length: usize, spacing: f64) {
         self.parabolas.clear();
-        self.begins.clear();
+        self.starts.clear();
         for step in 0..length {
             let (at, height) = (step as f64 * spacing, all[start + step * stride]);
             if height.is_infinite() {
@@ -141,15 +141,15 @@ impl Envelope {
             let mut begin = f64::NEG_INFINITY;
             while let Some(&(before, low)) = self.parabolas.last() {
                 let meets = (height + at * at - low - before * before) / (2.0 * (at - before));
-                if meets > *self.begins.last().unwrap_or(&f64::NEG_INFINITY) {
+                if meets > *self.starts.last().unwrap_or(&f64::NEG_INFINITY) {
                     begin = meets;
                     break;
                 }
                 self.parabolas.pop();
-                self.begins.pop();
+                self.starts.pop();
             }
             self.parabolas.push((at, height));
-            self.begins.push(begin);
+            self.starts.push(begin);
         }
         let mut lowest = 0;
         if self.parabolas.is_empty() {
@@ -157,7 +157,7 @@ impl Envelope {
         }
         for step in 0..length {
             let at = step as f64 * spacing;
-            while self.begins.get(lowest + 1).is_some_and(|&begin| begin <= at) {
+            while self.starts.get(lowest + 1).is_some_and(|&begin| begin <= at) {
                 lowest += 1;
             }
             let (centre, height) = self.parabolas[lowest];
@@ -196,9 +196,9 @@ mod tests {
     /// `sampling`, `percentile`.
     #[test]
     fn agrees_with_scipy() {
-        let (mut prediction, truth) = (heart(1.0), heart(0.0));
+        let (mut prediction, ground_truth) = (heart(1.0), heart(0.0));
         prediction[..14 * 12].fill(0);
-        let found = surface_distances(&prediction, &truth, SIZE, SPACING);
+        let found = surface_distances(&prediction, &ground_truth, SIZE, SPACING);
         let wanted = [
             (1.5, 0.5384615384615384),
             (2.489560105552567, 0.7429221490232926),
@@ -213,10 +213,10 @@ mod tests {
 
     /// Every voxel against every other.
     #[test]
-    fn nearest_places_are_found() {
+    fn nearest_voxels_are_found() {
         let labels = heart(0.0);
         let places = surface(&labels, 2, SIZE);
-        let whole = Both { from: [0; 3], size: SIZE };
+        let whole = BoundingBox { from: [0; 3], size: SIZE };
         let found = whole.squared_distances(&places, SPACING);
         for (index, found) in found.into_iter().enumerate() {
             let at = [index / 168, index / 12 % 14, index % 12];
@@ -230,11 +230,11 @@ mod tests {
     }
 
     #[test]
-    fn alike_is_no_distance_and_nothing_has_none() {
-        let truth = heart(0.0);
-        let same = surface_distances(&truth, &truth, SIZE, SPACING);
+    fn equal_volumes_have_distance_0_and_missing_structures_none() {
+        let ground_truth = heart(0.0);
+        let same = surface_distances(&ground_truth, &ground_truth, SIZE, SPACING);
         assert_eq!(same, [Some(SurfaceDistance { hd95: 0.0, assd: 0.0 }); 3]);
-        let none = surface_distances(&vec![0; truth.len()], &truth, SIZE, SPACING);
+        let none = surface_distances(&vec![0; ground_truth.len()], &ground_truth, SIZE, SPACING);
         assert_eq!(none, [None; 3]);
     }
 }

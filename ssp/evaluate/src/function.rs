@@ -1,121 +1,128 @@
-//! What segmentations of end-diastole and end-systole say of the heart: volumes, ejection fractions, mass;
-//! and how predictions agree with the truth.
+//! Cardiac function from segmentations of end-diastole and end-systole (volumes, ejection fractions, mass), and
+//! the agreement of predictions with the ground truth.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::FrameRow;
-use data::Moment;
+use data::CardiacPhase;
 
-/// Volumes of a heart. Myocardium counts at end-diastole, papillary muscles as the labels have them.
+/// The volumes of a heart. Papillary muscles belong to the structure whose label they have.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Function {
-    /// ml of LV, MYO and RV at end-diastole.
+pub struct CardiacFunction {
+    /// Volumes of LV, MYO and RV at end-diastole, ml.
     pub end_diastole: [f64; 3],
     /// The same at end-systole.
     pub end_systole: [f64; 3],
 }
 
-/// g/ml of myocardium.
+/// Density of the myocardium, g/ml.
 pub const MYOCARDIAL_DENSITY: f64 = 1.05;
 
-/// A number that is read off a heart.
+/// A measure of cardiac function.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// Its name, as tables have it.
+pub struct CardiacMeasure {
+    /// Its name in tables.
     pub name: &'static str,
-    /// Its column in files.
+    /// Its column in CSV files and key in JSON.
     pub column: &'static str,
     /// Its unit.
     pub unit: &'static str,
     /// Its value; none where it is not defined.
-    pub of: fn(&Function) -> Option<f64>,
+    pub of: fn(&CardiacFunction) -> Option<f64>,
 }
 
-/// All of them. An ejection fraction is (EDV - ESV) / EDV.
-pub const READINGS: [Reading; 7] = [
-    reading("LV EDV", "lv_edv_ml", "ml", |f| Some(f.end_diastole[0])),
-    reading("LV ESV", "lv_esv_ml", "ml", |f| Some(f.end_systole[0])),
-    reading("LV EF", "lv_ef_percent", "%", |f| f.ejection_fraction(0)),
-    reading("LV mass", "lv_mass_g", "g", |f| Some(MYOCARDIAL_DENSITY * f.end_diastole[1])),
-    reading("RV EDV", "rv_edv_ml", "ml", |f| Some(f.end_diastole[2])),
-    reading("RV ESV", "rv_esv_ml", "ml", |f| Some(f.end_systole[2])),
-    reading("RV EF", "rv_ef_percent", "%", |f| f.ejection_fraction(2)),
+/// Every measure: end-diastolic and end-systolic volumes (EDV, ESV), ejection fraction EF = (EDV - ESV) / EDV,
+/// and the mass of the myocardium at end-diastole.
+pub const CARDIAC_MEASURES: [CardiacMeasure; 7] = [
+    measure("LV EDV", "lv_edv_ml", "ml", |f| Some(f.end_diastole[0])),
+    measure("LV ESV", "lv_esv_ml", "ml", |f| Some(f.end_systole[0])),
+    measure("LV EF", "lv_ef_percent", "%", |f| f.ejection_fraction(0)),
+    measure("LV mass", "lv_mass_g", "g", |f| Some(MYOCARDIAL_DENSITY * f.end_diastole[1])),
+    measure("RV EDV", "rv_edv_ml", "ml", |f| Some(f.end_diastole[2])),
+    measure("RV ESV", "rv_esv_ml", "ml", |f| Some(f.end_systole[2])),
+    measure("RV EF", "rv_ef_percent", "%", |f| f.ejection_fraction(2)),
 ];
 
-const fn reading(
+const fn measure(
     name: &'static str,
     column: &'static str,
     unit: &'static str,
-    of: fn(&Function) -> Option<f64>,
-) -> Reading {
-    Reading { name, column, unit, of }
+    of: fn(&CardiacFunction) -> Option<f64>,
+) -> CardiacMeasure {
+    CardiacMeasure { name, column, unit, of }
 }
 
-impl Function {
-    /// In per cent, of a ventricle by its place among the structures; none where there is no
-    /// end-diastolic volume.
+impl CardiacFunction {
+    /// Ejection fraction in per cent of a ventricle (index of the structure); none if its end-diastolic volume is
+    /// 0.
     fn ejection_fraction(&self, ventricle: usize) -> Option<f64> {
-        let (full, rest) = (self.end_diastole[ventricle], self.end_systole[ventricle]);
-        (full > 0.0).then(|| 100.0 * (full - rest) / full)
+        let (edv, esv) = (self.end_diastole[ventricle], self.end_systole[ventricle]);
+        (edv > 0.0).then(|| 100.0 * (edv - esv) / edv)
     }
 }
 
-/// A subject with both moments.
+/// A subject with labels at end-diastole and end-systole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubjectRow {
     /// Its identifier.
     pub subject: String,
-    /// As predicted.
-    pub predicted: Function,
-    /// As labelled.
-    pub truth: Function,
+    /// From the prediction.
+    pub predicted: CardiacFunction,
+    /// From the ground truth.
+    pub ground_truth: CardiacFunction,
 }
 
-/// The subjects that have frames of both moments, with known volumes, in order of their names.
-pub fn functions(frames: &[FrameRow]) -> Vec<SubjectRow> {
+/// The cardiac function of the subjects with frames of end-diastole and end-systole with known volumes, sorted by
+/// name.
+pub fn cardiac_functions(frames: &[FrameRow]) -> Vec<SubjectRow> {
     let mut subjects: BTreeMap<&str, [Option<[[f64; 3]; 2]>; 2]> = BTreeMap::new();
     for frame in frames {
         let moment = match frame.moment {
-            Moment::EndDiastole => 0,
-            Moment::EndSystole => 1,
-            Moment::Other => continue,
+            CardiacPhase::EndDiastole => 0,
+            CardiacPhase::EndSystole => 1,
+            CardiacPhase::Other => continue,
         };
-        if let Some(measured) = &frame.measured {
+        if let Some(measured) = &frame.measurements {
             let volumes = [measured.predicted_ml, measured.true_ml];
             subjects.entry(&frame.subject).or_default()[moment] = Some(volumes);
         }
     }
     let row = |(subject, moments): (&str, [Option<[[f64; 3]; 2]>; 2])| {
         let [Some(diastole), Some(systole)] = moments else { return None };
-        let of =
-            |side: usize| Function { end_diastole: diastole[side], end_systole: systole[side] };
-        Some(SubjectRow { subject: subject.to_owned(), predicted: of(0), truth: of(1) })
+        let of = |side: usize| CardiacFunction {
+            end_diastole: diastole[side],
+            end_systole: systole[side],
+        };
+        Some(SubjectRow { subject: subject.to_owned(), predicted: of(0), ground_truth: of(1) })
     };
     subjects.into_iter().filter_map(row).collect()
 }
 
-/// How predictions of a number agree with the truth, over subjects (Bland and Altman, *Lancet* 327, 1986).
+/// Agreement of a predicted measure with the ground truth over subjects (Bland and Altman, *Lancet* 327, 1986).
+/// With differences d = predicted - true, about 95 % of normally distributed d are within the limits of
+/// agreement.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Agreement {
-    /// Subjects.
+    /// Number of subjects with a value.
     pub subjects: usize,
-    /// Mean of predicted less true.
+    /// Mean of d.
     pub bias: f64,
-    /// Standard deviation of the same, divisor n - 1; 0 of one subject.
+    /// Standard deviation of d with divisor n - 1; 0 for one subject.
     pub sd: f64,
     /// Limits of agreement: bias ± 1.96 SD.
     pub limits: [f64; 2],
-    /// Mean absolute difference.
+    /// Mean of |d|.
     pub mean_absolute: f64,
 }
 
 impl Agreement {
-    /// Of a reading over subjects; none where nobody has it.
-    pub fn of(subjects: &[SubjectRow], reading: &Reading) -> Option<Self> {
-        let difference =
-            |row: &SubjectRow| Some((reading.of)(&row.predicted)? - (reading.of)(&row.truth)?);
+    /// Agreement of a measure; none if no subject has it.
+    pub fn of(subjects: &[SubjectRow], measure: &CardiacMeasure) -> Option<Self> {
+        let difference = |row: &SubjectRow| {
+            Some((measure.of)(&row.predicted)? - (measure.of)(&row.ground_truth)?)
+        };
         let all: Vec<f64> = subjects.iter().filter_map(difference).collect();
         let n = all.len() as f64;
         let bias = all.iter().sum::<f64>() / n;
@@ -134,18 +141,23 @@ impl Agreement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dice, Measured};
+    use crate::{Dice, FrameMeasurements};
 
-    fn frame(subject: &str, moment: Moment, predicted: [f64; 3], truth: [f64; 3]) -> FrameRow {
+    fn frame(
+        subject: &str,
+        moment: CardiacPhase,
+        predicted: [f64; 3],
+        ground_truth: [f64; 3],
+    ) -> FrameRow {
         FrameRow {
             subject: subject.into(),
             moment,
             phase: 0,
             dice: Dice::from_values([1.0; 3]),
-            measured: Some(Measured {
+            measurements: Some(FrameMeasurements {
                 distances: [None; 3],
                 predicted_ml: predicted,
-                true_ml: truth,
+                true_ml: ground_truth,
             }),
             vendor: None,
             pathology: None,
@@ -153,8 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn ejection_fractions_are_of_both_moments() {
-        let (ed, es) = (Moment::EndDiastole, Moment::EndSystole);
+    fn ejection_fractions_need_both_phases() {
+        let (ed, es) = (CardiacPhase::EndDiastole, CardiacPhase::EndSystole);
         let frames = [
             frame("b", ed, [100.0, 90.0, 0.0], [100.0, 100.0, 0.0]),
             frame("a", es, [60.0, 0.0, 50.0], [40.0, 0.0, 50.0]),
@@ -162,10 +174,10 @@ mod tests {
             frame("a", ed, [120.0, 110.0, 100.0], [100.0, 100.0, 100.0]),
             frame("alone", ed, [1.0; 3], [1.0; 3]),
         ];
-        let found = functions(&frames);
+        let found = cardiac_functions(&frames);
         let names: Vec<_> = found.iter().map(|row| row.subject.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
-        let by_name = |name: &str| READINGS.iter().find(|r| r.name == name).unwrap();
+        let by_name = |name: &str| CARDIAC_MEASURES.iter().find(|r| r.name == name).unwrap();
         let of = |name: &str| Agreement::of(&found, by_name(name)).unwrap();
         // a: 50 % for 60 %; b: 50 % for 70 %.
         let fraction = of("LV EF");
@@ -176,7 +188,11 @@ mod tests {
         assert!((fraction.limits[0] - (-15.0 - 1.96 * 50f64.sqrt())).abs() < 1e-12);
         let mass = of("LV mass");
         assert!(mass.bias.abs() < 1e-12 && (mass.mean_absolute - 10.5).abs() < 1e-12);
-        assert_eq!(of("RV EF").subjects, 1, "nobody ejects from nothing");
+        assert_eq!(
+            of("RV EF").subjects,
+            1,
+            "without an end-diastolic volume there is no ejection fraction"
+        );
         assert_eq!(Agreement::of(&[], by_name("LV EF")), None);
     }
 }

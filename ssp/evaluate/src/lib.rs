@@ -1,12 +1,12 @@
-//! How good a segmentation is: Dice, distances and volumes of each structure, what follows for the heart's
-//! function, distributions over a set, and tables.
+//! The quality of a segmentation: Dice, surface distances and volumes of each structure, cardiac function,
+//! summaries over a set of frames or subjects, and tables.
 
 mod dice;
 mod distance;
 mod folders;
 mod function;
 mod json;
-mod measured;
+mod measurements;
 mod predict;
 mod subjects;
 mod summary;
@@ -16,11 +16,13 @@ mod text;
 pub use common::{Error, Result};
 pub use dice::{Dice, SliceDice, dice, dice_by_slice};
 pub use distance::{SurfaceDistance, surface_distances};
-pub use folders::{Compared, Numbering, compare_folders};
-pub use function::{Agreement, Function, READINGS, Reading, SubjectRow, functions};
-pub use measured::Measured;
+pub use folders::{FolderComparison, Numbering, compare_folders};
+pub use function::{
+    Agreement, CARDIAC_MEASURES, CardiacFunction, CardiacMeasure, SubjectRow, cardiac_functions,
+};
+pub use measurements::FrameMeasurements;
 pub use predict::Predictor;
-pub use subjects::{Predicted, Results, evaluate};
+pub use subjects::{PredictedFrame, Results, evaluate};
 pub use summary::{Summary, quantile};
 pub use table::{
     FrameRow, SliceRow, read_frames, read_slices, write_frames, write_slices, write_subjects,

@@ -1,14 +1,14 @@
-//! The distribution of a score over a set of subjects.
+//! Summary statistics of a set of values.
 
 use serde::{Deserialize, Serialize};
 
-/// Location, spread and shape of a set of values, by the default definitions of numpy and scipy.
+/// Location, spread and shape of a set of values, by the default definitions of NumPy and SciPy.
 ///
 /// Quantiles are interpolated linearly between order statistics (`numpy.quantile`). With the
-/// central moments `m_k = Σ (x - mean)^k / n`, the deviation is `√m_2` (divisor n, as
-/// `numpy.std`), the skew `m_3 / m_2^1.5` and the kurtosis `m_4 / m_2² - 3`, so that a normal
-/// distribution has 0 (`scipy.stats.skew` and `kurtosis`: biased, Fisher). Skew and kurtosis of
-/// values that are all alike are NaN.
+/// central moments `m_k = Σ (x - mean)^k / n`, the standard deviation is `√m_2` (divisor n, as
+/// `numpy.std`), the skewness `m_3 / m_2^1.5` and the excess kurtosis `m_4 / m_2² - 3`, which is 0 for a
+/// normal distribution (`scipy.stats.skew` and `kurtosis`, biased). Skewness and kurtosis are NaN if all
+/// values are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct Summary {
@@ -27,7 +27,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Summary of `values`; nothing if there are none.
+    /// Summary of `values`; none if there are none.
     pub fn of(values: &[f64]) -> Option<Summary> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -36,7 +36,7 @@ impl Summary {
         let mean = sorted.iter().sum::<f64>() / n;
         let moment = |power| sorted.iter().map(|v| (v - mean).powi(power)).sum::<f64>() / n;
         let variance = moment(2);
-        // Values that differ by rounding alone have no shape (the rule of scipy.stats).
+        // Values that differ by rounding only have no shape (the criterion of scipy.stats).
         let alike = variance <= (f64::EPSILON * mean).powi(2);
         let shape = |value: f64| if alike { f64::NAN } else { value };
         Some(Summary {
@@ -63,10 +63,10 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else {
         return f64::NAN;
     };
-    let place = q.clamp(0.0, 1.0) * last as f64;
-    let below = place.floor() as usize;
+    let position = q.clamp(0.0, 1.0) * last as f64;
+    let below = position.floor() as usize;
     let above = (below + 1).min(last);
-    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Results as rows, and the CSV files that hold them.
+//! Results of frames, slices and subjects, and their CSV files.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -6,24 +6,27 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Dice, Function, Measured, READINGS, SliceDice, SubjectRow, SurfaceDistance};
+use super::{
+    CARDIAC_MEASURES, CardiacMeasure, Dice, FrameMeasurements, SliceDice, SubjectRow,
+    SurfaceDistance,
+};
 use crate::{Error, Result};
 use common::files::write_atomically;
-use data::Moment;
+use data::CardiacPhase;
 
 /// The result of one labelled frame of one subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameRow {
     /// Identifier of the subject within its source.
     pub subject: String,
-    /// Moment of the cardiac cycle.
-    pub moment: Moment,
+    /// Cardiac phase.
+    pub moment: CardiacPhase,
     /// Index of the phase in the stack, from 0.
     pub phase: usize,
     /// Dice in 3D on the source grid.
     pub dice: Dice,
-    /// Distances and volumes; none in files of older versions.
-    pub measured: Option<Measured>,
+    /// Distances and volumes; none in files that older versions wrote.
+    pub measurements: Option<FrameMeasurements>,
     /// Scanner vendor, where known.
     pub vendor: Option<String>,
     /// Diagnosis or group, where known.
@@ -35,15 +38,15 @@ pub struct FrameRow {
 pub struct SliceRow {
     /// Identifier of the subject within its source.
     pub subject: String,
-    /// Moment of the cardiac cycle.
-    pub moment: Moment,
+    /// Cardiac phase.
+    pub moment: CardiacPhase,
     /// Index of the phase in the stack, from 0.
     pub phase: usize,
-    /// The slice, its place between base and apex, and its Dice.
+    /// The slice, its position between base and apex, and its Dice.
     pub slice: SliceDice,
 }
 
-/// A line of the file of frames. The mean is there for readers of the file; it is not read back.
+/// A row of the file of frames. The mean is written for other programs and not read back.
 #[derive(Serialize, Deserialize)]
 struct FrameLine {
     subject: String,
@@ -83,14 +86,14 @@ struct FrameLine {
 
 impl FrameLine {
     fn of(row: &FrameRow) -> Self {
-        let distances = row.measured.map_or([None; 3], |measured| measured.distances);
+        let distances = row.measurements.map_or([None; 3], |m| m.distances);
         let [hd95_lv_mm, hd95_myo_mm, hd95_rv_mm] = distances.map(|d| d.map(|d| d.hd95));
         let [assd_lv_mm, assd_myo_mm, assd_rv_mm] = distances.map(|d| d.map(|d| d.assd));
-        let volumes = |of: fn(Measured) -> [f64; 3]| {
-            row.measured.map_or([None; 3], |measured| of(measured).map(Some))
+        let volumes = |of: fn(FrameMeasurements) -> [f64; 3]| {
+            row.measurements.map_or([None; 3], |m| of(m).map(Some))
         };
-        let [lv_ml, myo_ml, rv_ml] = volumes(|measured| measured.predicted_ml);
-        let [lv_true_ml, myo_true_ml, rv_true_ml] = volumes(|measured| measured.true_ml);
+        let [lv_ml, myo_ml, rv_ml] = volumes(|m| m.predicted_ml);
+        let [lv_true_ml, myo_true_ml, rv_true_ml] = volumes(|m| m.true_ml);
         FrameLine {
             subject: row.subject.clone(),
             moment: row.moment.name().to_string(),
@@ -116,14 +119,14 @@ impl FrameLine {
         }
     }
 
-    fn measured(&self) -> Option<Measured> {
+    fn measurements(&self) -> Option<FrameMeasurements> {
         let all = |[lv, myo, rv]: [Option<f64>; 3]| Some([lv?, myo?, rv?]);
         let distances = [
             (self.hd95_lv_mm, self.assd_lv_mm),
             (self.hd95_myo_mm, self.assd_myo_mm),
             (self.hd95_rv_mm, self.assd_rv_mm),
         ];
-        Some(Measured {
+        Some(FrameMeasurements {
             distances: distances
                 .map(|(hd95, assd)| Some(SurfaceDistance { hd95: hd95?, assd: assd? })),
             predicted_ml: all([self.lv_ml, self.myo_ml, self.rv_ml])?,
@@ -132,7 +135,7 @@ impl FrameLine {
     }
 }
 
-/// A line of the file of slices.
+/// A row of the file of slices.
 #[derive(Serialize, Deserialize)]
 struct SliceLine {
     subject: String,
@@ -146,11 +149,14 @@ struct SliceLine {
     dice_mean: f64,
 }
 
-/// Writes one line per frame to the CSV file `path`, replacing it in one step.
+/// Writes one row per frame to the CSV file `path`, replacing the file atomically.
 ///
 /// Columns: `subject`, `moment` (`ED`, `ES` or `-`), `phase` (from 0), `dice_lv`, `dice_myo`,
-/// `dice_rv`, `dice_mean`; `hd95_*_mm` and `assd_*_mm` of the three structures (empty where one is not
-/// there), predicted volumes `*_ml` and true ones `*_true_ml`; `vendor`, `pathology` (empty where unknown).
+/// `dice_rv`, `dice_mean`; `hd95_*_mm` and `assd_*_mm` of the three structures (empty for a missing
+/// structure), predicted volumes `*_ml` and true ones `*_true_ml`; `vendor`, `pathology` (empty if unknown).
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn write_frames(path: impl AsRef<Path>, rows: &[FrameRow]) -> Result<()> {
     const COLUMNS: [&str; 21] = [
         "subject",
@@ -178,14 +184,17 @@ pub fn write_frames(path: impl AsRef<Path>, rows: &[FrameRow]) -> Result<()> {
     write_lines(path.as_ref(), &COLUMNS, rows.iter().map(FrameLine::of))
 }
 
-/// Reads what [`write_frames`] wrote.
+/// Reads a file of [`write_frames`].
+///
+/// # Errors
+/// When the file cannot be read, with the row that is invalid.
 pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
     read_lines(path.as_ref(), |line: FrameLine| {
         Ok(FrameRow {
             moment: moment(&line.moment)?,
             phase: line.phase,
             dice: Dice::from_values([line.dice_lv, line.dice_myo, line.dice_rv]),
-            measured: line.measured(),
+            measurements: line.measurements(),
             subject: line.subject,
             vendor: line.vendor,
             pathology: line.pathology,
@@ -193,33 +202,38 @@ pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
     })
 }
 
-/// Writes one line per subject that has both moments to the CSV file `path`, replacing it in one step.
+/// Writes one row per subject to the CSV file `path`, replacing the file atomically.
 ///
-/// Columns: `subject`, then each of [`READINGS`] as predicted and, with `_true` after its name, as labelled;
-/// empty where it is not defined.
+/// Columns: `subject`, then each of [`CARDIAC_MEASURES`] as predicted and, with `_true` after its name, from the
+/// ground truth; empty where it is not defined.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn write_subjects(path: impl AsRef<Path>, rows: &[SubjectRow]) -> Result<()> {
-    let truth = READINGS.map(|reading| {
-        let (name, unit) = reading.column.rsplit_once('_').unwrap_or((reading.column, ""));
-        format!("{name}_true_{unit}")
-    });
-    let columns: Vec<&str> = std::iter::once("subject")
-        .chain(READINGS.iter().zip(&truth).flat_map(|(r, truth)| [r.column, truth.as_str()]))
-        .collect();
+    let mut columns = vec!["subject".to_owned()];
+    for CardiacMeasure { column, .. } in &CARDIAC_MEASURES {
+        let (name, unit) = column.rsplit_once('_').unwrap_or((column, ""));
+        columns.extend([(*column).to_owned(), format!("{name}_true_{unit}")]);
+    }
     let lines = rows.iter().map(|row| {
-        let value = |of: &Function, reading: &super::Reading| {
-            (reading.of)(of).map_or(String::new(), |value| value.to_string())
-        };
-        let values = READINGS.iter();
-        let values = values.flat_map(|r| [value(&row.predicted, r), value(&row.truth, r)]);
-        std::iter::once(row.subject.clone()).chain(values).collect::<Vec<String>>()
+        let text = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        let mut line = vec![row.subject.clone()];
+        for CardiacMeasure { of, .. } in &CARDIAC_MEASURES {
+            line.extend([text(of(&row.predicted)), text(of(&row.ground_truth))]);
+        }
+        line
     });
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
     write_lines(path.as_ref(), &columns, lines)
 }
 
-/// Writes one line per slice to the CSV file `path`, replacing it in one step.
+/// Writes one row per slice to the CSV file `path`, replacing the file atomically.
 ///
 /// Columns: `subject`, `moment`, `phase`, `slice` (from 0 at the base), `position` (0 most basal
 /// to 1 most apical labelled slice), `dice_lv`, `dice_myo`, `dice_rv`, `dice_mean`.
+///
+/// # Errors
+/// When the file cannot be written.
 pub fn write_slices(path: impl AsRef<Path>, rows: &[SliceRow]) -> Result<()> {
     const COLUMNS: [&str; 9] = [
         "subject",
@@ -246,7 +260,10 @@ pub fn write_slices(path: impl AsRef<Path>, rows: &[SliceRow]) -> Result<()> {
     write_lines(path.as_ref(), &COLUMNS, lines)
 }
 
-/// Reads what [`write_slices`] wrote.
+/// Reads a file of [`write_slices`].
+///
+/// # Errors
+/// As [`read_frames`].
 pub fn read_slices(path: impl AsRef<Path>) -> Result<Vec<SliceRow>> {
     read_lines(path.as_ref(), |line: SliceLine| {
         Ok(SliceRow {
@@ -262,15 +279,15 @@ pub fn read_slices(path: impl AsRef<Path>) -> Result<Vec<SliceRow>> {
     })
 }
 
-/// The moment of a short name, see [`Moment::name`].
-fn moment(name: &str) -> std::result::Result<Moment, String> {
-    [Moment::EndDiastole, Moment::EndSystole, Moment::Other]
+/// The inverse of [`CardiacPhase::name`].
+fn moment(name: &str) -> std::result::Result<CardiacPhase, String> {
+    [CardiacPhase::EndDiastole, CardiacPhase::EndSystole, CardiacPhase::Other]
         .into_iter()
         .find(|moment| moment.name() == name)
-        .ok_or_else(|| format!("moment \"{name}\" is none of ED, ES, -"))
+        .ok_or_else(|| format!("moment \"{name}\" is not one of ED, ES, -"))
 }
 
-/// Writes `lines` under their `columns`, which an empty table has too.
+/// Writes `lines` below a header, which a file without rows has too.
 fn write_lines<L: Serialize>(
     path: &Path,
     columns: &[&str],
@@ -286,7 +303,7 @@ fn write_lines<L: Serialize>(
     write_atomically(path, &bytes)
 }
 
-/// Reads every line of the CSV file `path`; columns are found by name, in any order.
+/// Reads every row of the CSV file `path`. Columns are found by name, in any order.
 fn read_lines<L: DeserializeOwned, R>(
     path: &Path,
     row: impl Fn(L) -> std::result::Result<R, String>,
@@ -304,6 +321,7 @@ fn read_lines<L: DeserializeOwned, R>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::CardiacFunction;
     use super::*;
 
     fn frames() -> Vec<FrameRow> {
@@ -312,24 +330,24 @@ mod tests {
             moment,
             phase,
             dice: Dice::from_values(dice),
-            measured: None,
+            measurements: None,
             vendor: None,
             pathology: None,
         };
         let near = Some(SurfaceDistance { hd95: 10.0 / 3.0, assd: 0.7 });
         vec![
             FrameRow {
-                measured: Some(Measured {
+                measurements: Some(FrameMeasurements {
                     distances: [near, None, near],
                     predicted_ml: [131.25, 0.1 + 0.2, 0.0],
                     true_ml: [120.0, 90.5, 110.0],
                 }),
                 vendor: Some("Siemens, \"Avanto\"".into()),
                 pathology: Some("DCM".into()),
-                ..row("patient001", Moment::EndDiastole, 0, [0.1 + 0.2, 1.0 / 3.0, 0.0])
+                ..row("patient001", CardiacPhase::EndDiastole, 0, [0.1 + 0.2, 1.0 / 3.0, 0.0])
             },
-            row("patient001", Moment::EndSystole, 11, [1.0, 0.875, 5e-324]),
-            row("sujet é", Moment::Other, 4, [0.5, 0.25, 0.125]),
+            row("patient001", CardiacPhase::EndSystole, 11, [1.0, 0.875, 5e-324]),
+            row("sujet é", CardiacPhase::Other, 4, [0.5, 0.25, 0.125]),
         ]
     }
 
@@ -348,9 +366,10 @@ mod tests {
     fn subjects_are_written_as_predicted_and_as_labelled() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("subjects.csv");
-        let truth = Function { end_diastole: [100.0, 80.0, 0.0], end_systole: [40.0, 80.0, 0.0] };
-        let predicted = Function { end_systole: [50.0, 80.0, 0.0], ..truth };
-        let row = SubjectRow { subject: "a".into(), predicted, truth };
+        let ground_truth =
+            CardiacFunction { end_diastole: [100.0, 80.0, 0.0], end_systole: [40.0, 80.0, 0.0] };
+        let predicted = CardiacFunction { end_systole: [50.0, 80.0, 0.0], ..ground_truth };
+        let row = SubjectRow { subject: "a".into(), predicted, ground_truth };
         write_subjects(&path, &[row]).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
@@ -383,7 +402,7 @@ mod tests {
         // As older versions wrote it.
         let header = "subject,moment,phase,dice_lv,dice_myo,dice_rv,dice_mean,vendor,pathology\n";
         std::fs::write(&path, format!("{header}a,ED,0,0.5,0.5,0.5,0.5,,\n")).unwrap();
-        assert_eq!(read_frames(&path).unwrap()[0].measured, None);
+        assert_eq!(read_frames(&path).unwrap()[0].measurements, None);
         for line in ["a,ED,0,0.5,0.5,0.5,0.5,,\nb,end,0,1,1,1,1,,\n", "a,ED,0,high,1,1,1,,\n"] {
             std::fs::write(&path, format!("{header}{line}")).unwrap();
             let message = read_frames(&path).unwrap_err().to_string();

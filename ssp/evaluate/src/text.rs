@@ -1,19 +1,20 @@
-//! Results as aligned plain text, for the terminal and the log.
+//! Results as aligned plain text, for terminal and log.
 
 use super::{
-    Agreement, FrameRow, Measured, READINGS, SubjectRow, Summary, SurfaceDistance, functions,
+    Agreement, CARDIAC_MEASURES, FrameMeasurements, FrameRow, SubjectRow, Summary, SurfaceDistance,
+    cardiac_functions,
 };
-use data::{Label, Moment};
+use data::{CardiacPhase, Label};
 
 /// Heading of the three structures and their mean.
 const SCORES: [&str; 4] = ["LV", "MYO", "RV", "mean"];
 
-/// One line per frame: subject, moment, phase, Dice of LV, MYO, RV and their mean, and vendor and
-/// pathology where any row has them.
+/// One line per frame: subject, cardiac phase (ED, ES), index of the frame, Dice of LV, MYO, RV and their mean, and
+/// vendor and pathology if any row has them.
 pub fn frame_table(rows: &[FrameRow]) -> String {
     let vendors = rows.iter().any(|row| row.vendor.is_some());
     let pathologies = rows.iter().any(|row| row.pathology.is_some());
-    let mut table = Table::new(&["subject", "moment", "phase"], 2);
+    let mut table = TextTable::new(&["subject", "moment", "phase"], 2);
     table.head(&SCORES);
     table.head(if vendors { &["vendor"][..] } else { &[] });
     table.head(if pathologies { &["pathology"][..] } else { &[] });
@@ -31,18 +32,17 @@ pub fn frame_table(rows: &[FrameRow]) -> String {
     table.to_string()
 }
 
-/// [`mean_table`], [`distance_table`] and [`agreement_table`] under one another, as far as there is
-/// something in them.
+/// [`mean_table`], [`distance_table`] and [`agreement_table`] below each other, without empty ones.
 pub fn summary_tables(rows: &[FrameRow]) -> String {
-    let more = [distance_table(rows), agreement_table(&functions(rows))];
+    let more = [distance_table(rows), agreement_table(&cardiac_functions(rows))];
     let tables = std::iter::once(mean_table(rows)).chain(more.into_iter().flatten());
     tables.collect::<Vec<_>>().join("\n")
 }
 
-/// Mean ± deviation of the Dice per structure: at each moment, over all frames, and, where rows
-/// tell of more than one, per vendor. The deviation is that of [`Summary`].
+/// Mean ± standard deviation (divisor n) of the Dice of each structure: for each cardiac phase, for all frames,
+/// and for each vendor if there are several.
 pub fn mean_table(rows: &[FrameRow]) -> String {
-    let mut table = Table::new(&["Dice", "frames"], 1);
+    let mut table = TextTable::new(&["Dice", "frames"], 1);
     table.head(&SCORES);
     for (name, group) in groups(rows) {
         let mut cells = vec![name, group.len().to_string()];
@@ -55,14 +55,14 @@ pub fn mean_table(rows: &[FrameRow]) -> String {
     table.to_string()
 }
 
-/// Mean ± deviation over frames of the distances between surfaces in mm, HD95 and ASSD of each structure, at
-/// each moment and over all frames; none where no frame has any. Structures that are missing count nowhere.
+/// Mean ± standard deviation over frames of HD95 and ASSD of each structure in mm, for each cardiac phase and for
+/// all frames; none if no frame has any. Missing structures are left out.
 pub fn distance_table(rows: &[FrameRow]) -> Option<String> {
-    let any = |m: &Measured| m.distances.iter().any(Option::is_some);
-    if !rows.iter().filter_map(|row| row.measured.as_ref()).any(any) {
+    let any = |m: &FrameMeasurements| m.distances.iter().any(Option::is_some);
+    if !rows.iter().filter_map(|row| row.measurements.as_ref()).any(any) {
         return None;
     }
-    let mut table = Table::new(&["mm"], 1);
+    let mut table = TextTable::new(&["mm"], 1);
     for (_, name) in MEASURES {
         table.head(&[0, 1, 2].map(|structure| format!("{name} {}", SCORES[structure])));
     }
@@ -70,7 +70,8 @@ pub fn distance_table(rows: &[FrameRow]) -> Option<String> {
         let mut cells = vec![name];
         for (of, _) in MEASURES {
             for structure in 0..3 {
-                let value = |row: &&FrameRow| row.measured?.distances[structure].map(|d| of(&d));
+                let value =
+                    |row: &&FrameRow| row.measurements?.distances[structure].map(|d| of(&d));
                 let values: Vec<f64> = group.iter().filter_map(value).collect();
                 cells.push(match Summary::of(&values) {
                     Some(s) => format!("{:.1} ± {:.1}", s.mean, s.deviation),
@@ -83,10 +84,10 @@ pub fn distance_table(rows: &[FrameRow]) -> Option<String> {
     Some(format!("{table}{}", missing(rows)))
 }
 
-/// In how many frames a structure has no distance, being predicted or true alone; nothing where there are
-/// none.
+/// A line with the numbers of frames in which a structure has no distance; empty if there are none.
 fn missing(rows: &[FrameRow]) -> String {
-    let frames: Vec<&Measured> = rows.iter().filter_map(|row| row.measured.as_ref()).collect();
+    let frames: Vec<&FrameMeasurements> =
+        rows.iter().filter_map(|row| row.measurements.as_ref()).collect();
     let lacking = (0..3).filter_map(|structure| {
         let count = frames.iter().filter(|m| m.distances[structure].is_none()).count();
         (count > 0).then(|| format!("{} in {count}", SCORES[structure]))
@@ -105,17 +106,17 @@ fn missing(rows: &[FrameRow]) -> String {
 type OfDistance = fn(&SurfaceDistance) -> f64;
 const MEASURES: [(OfDistance, &str); 2] = [(|d| d.hd95, "HD95"), (|d| d.assd, "ASSD")];
 
-/// How predicted volumes, ejection fractions and mass agree with the true ones, a line for each; none
-/// without subjects.
+/// Agreement of predicted and true volumes, ejection fractions and mass, a line for each; none without
+/// subjects.
 pub fn agreement_table(subjects: &[SubjectRow]) -> Option<String> {
-    let mut table = Table::new(&["predicted - true"], 1);
+    let mut table = TextTable::new(&["predicted - true"], 1);
     table.head(&["subjects", "bias ± SD", "95% limits", "mean |difference|"]);
     let mut any = false;
-    for reading in &READINGS {
-        let Some(of) = Agreement::of(subjects, reading) else { continue };
+    for measure in &CARDIAC_MEASURES {
+        let Some(of) = Agreement::of(subjects, measure) else { continue };
         any = true;
         table.line(vec![
-            format!("{}, {}", reading.name, reading.unit),
+            format!("{}, {}", measure.name, measure.unit),
             of.subjects.to_string(),
             format!("{:.1} ± {:.1}", of.bias, of.sd),
             format!("{:.1} to {:.1}", of.limits[0], of.limits[1]),
@@ -125,10 +126,10 @@ pub fn agreement_table(subjects: &[SubjectRow]) -> Option<String> {
     any.then(|| table.to_string())
 }
 
-/// The distribution of the Dice of each structure at each moment and over all frames: every
-/// number of [`Summary`].
+/// The distribution of the Dice of each structure for each cardiac phase and for all frames: every number of
+/// [`Summary`].
 pub fn distribution_table(rows: &[FrameRow]) -> String {
-    let mut table = Table::new(&["frames", "structure"], 2);
+    let mut table = TextTable::new(&["frames", "structure"], 2);
     table.head(&["mean", "sd", "min", "5%", "25%", "50%", "75%", "95%", "max", "skew", "kurtosis"]);
     for (name, group) in moments(rows) {
         for (structure, values) in SCORES.iter().zip(columns(&group)) {
@@ -157,7 +158,7 @@ pub fn distribution_table(rows: &[FrameRow]) -> String {
     table.to_string()
 }
 
-/// Dice of the structures, then their mean.
+/// Dice of the structures and their mean.
 fn scores(row: &FrameRow) -> [f64; 4] {
     let [left, wall, right] = row.dice.values();
     [left, wall, right, row.dice.mean()]
@@ -168,21 +169,25 @@ fn columns(rows: &[&FrameRow]) -> [Vec<f64>; Label::STRUCTURES.len() + 1] {
     std::array::from_fn(|column| rows.iter().map(|row| scores(row)[column]).collect())
 }
 
-/// Rows by moment, where there are any, and all rows.
+/// The rows of each cardiac phase that occurs, then all rows.
 fn moments(rows: &[FrameRow]) -> Vec<(String, Vec<&FrameRow>)> {
-    let mut found: Vec<_> = [Moment::EndDiastole, Moment::EndSystole, Moment::Other]
-        .into_iter()
-        .map(|moment| {
-            let name = if moment == Moment::Other { "other" } else { moment.name() };
-            (name.to_string(), rows.iter().filter(|row| row.moment == moment).collect::<Vec<_>>())
-        })
-        .filter(|(_, group)| !group.is_empty())
-        .collect();
+    let mut found: Vec<_> =
+        [CardiacPhase::EndDiastole, CardiacPhase::EndSystole, CardiacPhase::Other]
+            .into_iter()
+            .map(|moment| {
+                let name = if moment == CardiacPhase::Other { "other" } else { moment.name() };
+                (
+                    name.to_string(),
+                    rows.iter().filter(|row| row.moment == moment).collect::<Vec<_>>(),
+                )
+            })
+            .filter(|(_, group)| !group.is_empty())
+            .collect();
     found.push(("all".to_string(), rows.iter().collect()));
     found
 }
 
-/// [`moments`], then rows by vendor if there are several vendors.
+/// [`moments`], then the rows of each vendor if there are several.
 fn groups(rows: &[FrameRow]) -> Vec<(String, Vec<&FrameRow>)> {
     let mut found = moments(rows);
     let vendors: std::collections::BTreeSet<_> =
@@ -196,16 +201,16 @@ fn groups(rows: &[FrameRow]) -> Vec<(String, Vec<&FrameRow>)> {
     found
 }
 
-/// Cells in aligned columns: the first ones to the left, numbers to the right.
-struct Table {
+/// Cells in aligned columns: the first `left` columns to the left, the others to the right.
+struct TextTable {
     lines: Vec<Vec<String>>,
     left: usize,
 }
 
-impl Table {
-    /// A table under `heads`, of which the first `left` columns hold words.
+impl TextTable {
+    /// A table with headings, without rows.
     fn new(heads: &[&str], left: usize) -> Self {
-        let mut table = Table { lines: vec![Vec::new()], left };
+        let mut table = TextTable { lines: vec![Vec::new()], left };
         table.head(heads);
         table
     }
@@ -219,7 +224,7 @@ impl Table {
     }
 }
 
-impl std::fmt::Display for Table {
+impl std::fmt::Display for TextTable {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let width = |column: usize| {
             self.lines.iter().filter_map(|l| l.get(column)).map(|c| c.chars().count()).max()
@@ -255,14 +260,14 @@ mod tests {
             moment,
             phase: 7,
             dice: Dice::from_values(dice),
-            measured: None,
+            measurements: None,
             vendor: Some(vendor.into()),
             pathology: None,
         };
         vec![
-            row("A0S9V9", Moment::EndDiastole, [0.9, 0.8, 0.7], "Siemens"),
-            row("A0S9V9", Moment::EndSystole, [0.8, 0.7, 0.6], "Siemens"),
-            row("B1", Moment::EndDiastole, [0.7, 0.6, 0.5], "GE"),
+            row("A0S9V9", CardiacPhase::EndDiastole, [0.9, 0.8, 0.7], "Siemens"),
+            row("A0S9V9", CardiacPhase::EndSystole, [0.8, 0.7, 0.6], "Siemens"),
+            row("B1", CardiacPhase::EndDiastole, [0.7, 0.6, 0.5], "GE"),
         ]
     }
 
@@ -298,15 +303,14 @@ mod tests {
         for (row, (hd95, ml)) in rows.iter_mut().zip([(3.0, ml[0]), (5.0, ml[1])]) {
             let distances = [near(hd95), None, near(10.0)];
             let true_ml = [ml[0], ml[1] - 10.0, 2.0 * ml[2]];
-            row.measured = Some(Measured { distances, predicted_ml: ml, true_ml });
+            row.measurements = Some(FrameMeasurements { distances, predicted_ml: ml, true_ml });
         }
         let text = distance_table(&rows).unwrap();
         let all = text.lines().find(|line| line.starts_with("all")).unwrap();
         let cells: Vec<_> = all.split_whitespace().collect();
         assert_eq!(cells[1..8], ["4.0", "±", "1.0", "-", "10.0", "±", "0.0"]);
-        let last = text.lines().last().unwrap();
-        assert!(last.contains("MYO") && last.contains("2 of 2"), "{last}");
-        let text = agreement_table(&crate::functions(&rows)).unwrap();
+        assert!(text.ends_with("no distance where a structure is missing: MYO in 2 of 2 frames\n"));
+        let text = agreement_table(&crate::cardiac_functions(&rows)).unwrap();
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
         let cells = |name| line(name).split_whitespace().skip(2).collect::<Vec<_>>();
         assert_eq!(cells("LV mass, g")[1..5], ["1", "10.5", "±", "0.0"]);

@@ -76,7 +76,7 @@ fn rows<'a>(stack: &'a Stack, frame: &Segmented<'a>) -> Vec<SliceRow<'a>> {
 mod tests {
     use super::*;
     use crate::label_colour;
-    use data::{Label, Moment};
+    use data::{CardiacPhase, Label};
 
     /// Eight slices of 60 by 50 pixels; the truth labels slices 1 to 6 with nested squares.
     fn case() -> (Stack, Vec<u8>) {
@@ -110,7 +110,7 @@ mod tests {
         let plane = stack.rows * stack.columns;
         let frame = |labels| Segmented {
             phase: 1,
-            moment: Moment::EndSystole,
+            moment: CardiacPhase::EndSystole,
             truth: None,
             prediction: labels,
         };
@@ -133,7 +133,7 @@ mod tests {
             truth: Some(&truth[..]),
             prediction: &shifted,
         };
-        let both = [frame(0, Moment::EndDiastole), frame(1, Moment::EndSystole)];
+        let both = [frame(0, CardiacPhase::EndDiastole), frame(1, CardiacPhase::EndSystole)];
         let picture = overlay("patient001", &stack, &both).unwrap();
         assert!(Label::STRUCTURES.into_iter().all(|label| has(&picture, label)));
         let alone = Segmented { truth: None, ..both[0] };
@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn frames_that_do_not_fit_are_refused() {
         let (stack, labels) = case();
-        let frame = Segmented { phase: 2, moment: Moment::Other, truth: None, prediction: &labels };
+        let frame =
+            Segmented { phase: 2, moment: CardiacPhase::Other, truth: None, prediction: &labels };
         assert!(overlay("a", &stack, &[frame]).is_err());
         let short = Segmented { phase: 0, prediction: &labels[1..], ..frame };
         assert!(overlay("a", &stack, &[short]).is_err());

@@ -1,33 +1,33 @@
-//! One cell of a sweep: a method, a number of labelled subjects, a seed; and what came of it.
+//! A cell of a sweep (a method, a number of labelled subjects, a seed) and its outcome.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::Table;
+use super::plan::StudyTable;
 use crate::{Error, Result};
 use settings::Method;
 use train::run::folder::{RunFolder, read_json, write_json};
 
-/// A cell.
+/// One fine-tuning with its test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// The table that it belongs to.
-    pub table: Table,
-    /// The change to fine-tuning that it stands for, by its name in that table; empty in
-    /// [`Table::Subjects`].
+    pub table: StudyTable,
+    /// Name of the variant of fine-tuning; empty in [`StudyTable::Subjects`].
     pub variant: String,
     /// How weights were pretrained.
     pub method: Method,
     /// Labelled subjects; none for all.
     pub labelled: Option<usize>,
-    /// Seed of fine-tuning and of who has labels.
+    /// Seed of fine-tuning and of the choice of labelled subjects.
     pub seed: u64,
 }
 
 impl Cell {
-    /// Its name, of which its folder is made: `subjects/pcl-10-s0`, `vendors/A+B-scratch-all-s2`.
+    /// Its name, which is part of the path of its folder: `subjects/pcl-10-s0`,
+    /// `vendors/A+B-scratch-all-s2`.
     pub fn name(&self) -> String {
         let plain = |c: char| if c.is_alphanumeric() || c == '+' { c } else { '_' };
         let variant: String = self.variant.chars().map(plain).collect();
@@ -36,81 +36,82 @@ impl Cell {
         format!("{table}/{variant}{method}-{count}-s{}", self.seed)
     }
 
-    /// Labelled subjects: a number, or `all`.
+    /// The number of labelled subjects, or `all`.
     pub fn count(&self) -> String {
         self.labelled.map_or("all".to_owned(), |count| count.to_string())
     }
 
-    /// In words: `pcl, 10 labelled, seed 0`; `vendors A+B: scratch, all labelled, seed 2`.
-    pub fn described(&self) -> String {
-        let (place, method) = (self.place(), self.method.name());
-        format!("{place}{method}, {} labelled, seed {}", self.count(), self.seed)
+    /// For messages: `pcl, 10 labelled, seed 0`; `vendors A+B: scratch, all labelled, seed 2`.
+    pub fn description(&self) -> String {
+        let (prefix, method) = (self.table_prefix(), self.method.name());
+        format!("{prefix}{method}, {} labelled, seed {}", self.count(), self.seed)
     }
 
-    /// The table and variant before the rest: `vendors A+B: `; nothing in [`Table::Subjects`].
-    pub(super) fn place(&self) -> String {
+    /// Table and variant as a prefix: `vendors A+B: `; empty in [`StudyTable::Subjects`].
+    pub(super) fn table_prefix(&self) -> String {
         match self.table {
-            Table::Subjects => String::new(),
+            StudyTable::Subjects => String::new(),
             table => format!("{} {}: ", table.name(), self.variant),
         }
     }
 
-    /// Its run.
+    /// The folder of its run.
     pub fn folder(&self, sweep: &Path) -> RunFolder {
         RunFolder::new(sweep.join("cells").join(self.name()))
     }
 
-    /// What came of it; none while it is not over.
+    /// Its record; none before it has finished.
     ///
     /// # Errors
-    /// When its file cannot be used.
-    pub fn record(&self, sweep: &Path) -> Result<Option<Record>> {
-        read_if_there(&self.folder(sweep).path().join(RECORD))
+    /// When the file cannot be read.
+    pub fn record(&self, sweep: &Path) -> Result<Option<CellRecord>> {
+        read_if_exists(&self.folder(sweep).path().join(RECORD))
     }
 }
 
-/// `cell.json`: a cell, and how it ended.
+/// `cell.json`: a finished cell and its outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Record {
-    /// Which one.
+pub struct CellRecord {
+    /// The cell.
     #[serde(flatten)]
     pub cell: Cell,
-    /// How it ended.
+    /// Its outcome.
     #[serde(flatten)]
-    pub ending: Ending,
+    pub outcome: Outcome,
     /// Subjects whose labels were used.
     pub train_subjects: usize,
     /// Subjects that were tested on.
     pub test_subjects: usize,
 }
 
-impl AsRef<Ending> for Record {
-    fn as_ref(&self) -> &Ending {
-        &self.ending
+impl AsRef<Outcome> for CellRecord {
+    fn as_ref(&self) -> &Outcome {
+        &self.outcome
     }
 }
 
-impl AsRef<Ending> for Ending {
-    fn as_ref(&self) -> &Ending {
+impl AsRef<Outcome> for Outcome {
+    fn as_ref(&self) -> &Outcome {
         self
     }
 }
 
-/// The file of a cell that is over, in its folder.
+/// The file in the folder of a cell that marks it as finished.
 pub(super) const RECORD: &str = "cell.json";
 
-/// How a piece of work ended.
+/// The outcome of a pretraining, a trial or a cell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Ending {
-    /// With results or without.
-    pub state: Outcome,
+pub struct Outcome {
+    /// Whether there are results.
+    pub state: OutcomeState,
     /// Why it failed.
-    pub why: Option<String>,
-    /// The last good weights before it failed, where any were kept: a path in the sweep's folder.
+    #[serde(rename = "why")]
+    pub reason: Option<String>,
+    /// The last finite weights before a failure, if any were saved: a path relative to the sweep's folder.
     pub checkpoint: Option<PathBuf>,
-    /// Time that it took, over all sittings.
+    /// Time that it took, over all sessions.
     pub seconds: f64,
-    /// Where it was computed at last: bits differ between devices and instruction sets.
+    /// The device of the last session: rounding differs between devices and instruction sets.
     #[serde(default)]
     pub device: Option<String>,
 }
@@ -118,32 +119,32 @@ pub struct Ending {
 /// Whether there are results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// With results.
+pub enum OutcomeState {
+    /// There are results.
     Done,
-    /// Without.
+    /// There are none.
     Failed,
 }
 
-impl Ending {
-    /// One with results, that took so many seconds.
+impl Outcome {
+    /// Success after `seconds`.
     pub fn done(seconds: f64) -> Self {
-        Ending { state: Outcome::Done, why: None, checkpoint: None, seconds, device: None }
+        Outcome { state: OutcomeState::Done, reason: None, checkpoint: None, seconds, device: None }
     }
 
-    /// One without.
-    pub fn failed(why: String) -> Self {
-        Ending { state: Outcome::Failed, why: Some(why), ..Ending::done(0.0) }
+    /// Failure.
+    pub fn failed(reason: String) -> Self {
+        Outcome { state: OutcomeState::Failed, reason: Some(reason), ..Outcome::done(0.0) }
     }
 
-    /// With results.
+    /// Whether there are results.
     pub fn is_done(&self) -> bool {
-        self.state == Outcome::Done
+        self.state == OutcomeState::Done
     }
 }
 
-/// Reads a value from JSON; none where there is no file, or none any more.
-pub(super) fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+/// Reads a value from a JSON file; none if the file does not exist.
+pub(super) fn read_if_exists<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match read_json(path) {
         Ok(value) => Ok(Some(value)),
         Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
@@ -151,7 +152,7 @@ pub(super) fn read_if_there<T: serde::de::DeserializeOwned>(path: &Path) -> Resu
     }
 }
 
-/// Removes a file; another process may have done so.
+/// Removes a file, unless another process has already done so.
 pub(super) fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path, error)),
@@ -159,8 +160,8 @@ pub(super) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Writes the file that says that work is over: the last thing that is done to it.
-pub(super) fn keep(path: &Path, record: &impl Serialize) -> Result<()> {
+/// Writes the file that marks work as finished, so always as its last step.
+pub(super) fn write_record(path: &Path, record: &impl Serialize) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }

@@ -1,5 +1,5 @@
-//! What a process works on, no other does: files that it locks. The system lets go of them however
-//! the process ends.
+//! Locks that keep two processes from doing the same work. The operating system releases them however a
+//! process ends.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use crate::{Error, Result};
 
-/// The file that stands for a piece of work.
+/// The lock file of a piece of work.
 fn path(sweep: &Path, name: &str) -> PathBuf {
     sweep.join("claims").join(name.replace('/', "-"))
 }
 
-/// Takes a piece of work for as long as what is returned lives; none if another process has it.
+/// Locks a piece of work until the returned file is dropped; none if another process has locked it.
 ///
 /// # Errors
-/// When there can be no such file, or the file system knows no locks.
+/// When the file cannot be created, or the file system does not support locks.
 pub fn claim(sweep: &Path, name: &str) -> Result<Option<File>> {
     let path = path(sweep, name);
     if let Some(folder) = path.parent() {
@@ -28,32 +28,32 @@ pub fn claim(sweep: &Path, name: &str) -> Result<Option<File>> {
         Err(TryLockError::Error(error)) => Err(Error::file(
             &path,
             format!(
-                "cannot be locked ({error}): a sweep needs locks, and this file system has none; name a \
-                 folder on another with --out"
+                "cannot be locked ({error}): a sweep needs file locks, which this file system does not support; \
+                 choose a folder on another one with --out"
             ),
         )),
     }
 }
 
-/// How long to wait for another process with what takes a moment.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// How often to try again to take the lock of a short piece of work.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Takes a piece of work that takes a moment, after whoever has it.
+/// Locks a short piece of work, waiting for other processes.
 ///
 /// # Errors
 /// As [`claim`].
 pub fn wait_for(sweep: &Path, name: &str) -> Result<File> {
     loop {
         match claim(sweep, name)? {
-            Some(held) => return Ok(held),
-            None => std::thread::sleep(PATIENCE),
+            Some(lock) => return Ok(lock),
+            None => std::thread::sleep(RETRY_INTERVAL),
         }
     }
 }
 
-/// Whether a process is at work on it.
+/// Whether a process has locked a piece of work.
 pub fn is_claimed(sweep: &Path, name: &str) -> bool {
     let file = File::open(path(sweep, name));
-    // A shared lock: two that look at once do not take each other for one that works.
+    // A shared lock, so that two processes that check at once do not see each other as workers.
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }

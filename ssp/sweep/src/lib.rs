@@ -1,42 +1,42 @@
-//! The sweep: methods by numbers of labelled subjects by seeds, in a folder that any number of
-//! processes work on.
+//! A sweep trains every method with several numbers of labelled subjects and several seeds, in a folder on
+//! which any number of processes can work at once.
 //!
-//! | in the folder | what |
+//! | path in the folder | contents |
 //! |---|---|
-//! | `sweep.json` | the [`Plan`]: every setting of every arm; counts, seeds, methods and tables may be added |
-//! | `pretrain/<method>[-<n>]/` | a run: a pretraining of a method, with the n-th settings that were tried |
-//! | `protocol/<method>-<n>/` | a run: the n-th settings that were tried for a method, on validation subjects |
-//! | `cells/<table>/<name>/` | a run: fine-tuning and testing, and `cell.json` once it is over |
-//! | `claims/` | files that a process locks while it works on one of these |
-//! | `report.html`, `table.md`, `table.csv` | what came out |
+//! | `sweep.json` | the [`Plan`]: all settings of all arms. Counts, seeds, methods and tables can be added later |
+//! | `pretrain/<method>[-<n>]/` | a run: a pretraining with the settings of the n-th candidate |
+//! | `protocol/<method>-<n>/` | a run: the trial of the n-th candidate on validation subjects |
+//! | `cells/<table>/<name>/` | a run: fine-tuning and testing; `cell.json` when it has finished |
+//! | `claims/` | lock files of the processes at work |
+//! | `report.html`, `table.md`, `table.csv` | the report |
 //!
-//! Work without its last file (`pretraining.json`, `trial.json`, `cell.json`) is not done, and a claim
-//! dies with its process: so a sweep can be killed anywhere and goes on where its runs were, as runs
-//! do. All cells test on the same subjects and never train on them, and the labelled subjects of a seed
-//! at one count are among those at the next.
+//! Work is finished when its last file exists (`pretraining.json`, `trial.json`, `cell.json`), and a lock is
+//! released when its process ends. So a sweep can be killed at any time and resumed. All cells test on the same
+//! subjects and never train on them. With the same seed, a smaller set of labelled subjects is part of every
+//! larger one.
 
-mod ask;
 mod cell;
+mod check;
 mod claim;
-mod kept;
+mod options;
 mod plan;
-mod possible;
+mod plan_file;
 mod protocol;
 mod report;
 mod results;
 mod run;
 mod status;
 
-pub use ask::{Ask, Try};
-pub use cell::{Cell, Ending, Outcome, Record};
+pub use cell::{Cell, CellRecord, Outcome, OutcomeState};
+pub use check::check;
 pub use common::{Error, Result};
-pub use plan::{Arm, Begun, Candidate, Plan, Subsets, Table, Variant};
-pub use possible::check;
-pub use protocol::{Choice, Trial, Tried};
+pub use options::{SettingGrid, SweepOptions};
+pub use plan::{Arm, Candidate, InitialPlan, Plan, StudyTable, Subsets, Variant};
+pub use protocol::{CandidateResult, SettingChoice, TrialResult};
 pub use report::{bootstrap, holm, wilcoxon, write};
-pub use results::{Done, Look, Lost, Results};
-pub use run::{Ended, Shard, run};
-pub use status::{Status, status};
+pub use results::{CompletedCell, MissingCell, SweepResults, Validation};
+pub use run::{Shard, SweepSummary, run};
+pub use status::{Status, WorkItem, WorkKind, WorkState, status};
 
 #[cfg(test)]
 mod tests;

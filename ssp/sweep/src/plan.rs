@@ -1,4 +1,4 @@
-//! What a sweep is to do: every setting of every arm, counts, seeds, tables.
+//! The plan of a sweep: all settings of all arms, numbers of labelled subjects, seeds, tables.
 
 use std::path::{Path, PathBuf};
 
@@ -12,60 +12,62 @@ use crate::{Error, Result};
 use settings::{Method, Settings};
 use train::study::{Job, Parts, scale};
 
-/// What is swept; `sweep.json`.
+/// The plan; `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Methods.
+    /// Methods with their settings.
     pub arms: Vec<Arm>,
-    /// Labelled subjects; none for all.
+    /// Numbers of labelled subjects; none for all.
     pub counts: Vec<Option<usize>>,
-    /// Seeds of fine-tuning and of who has labels.
+    /// Seeds of fine-tuning and of the choice of labelled subjects.
     pub seeds: Vec<u64>,
-    /// What the sweep began with, where more was added later; none for all that there is.
-    #[serde(default)]
-    pub begun: Option<Begun>,
-    /// What the tables beside that of counts change.
+    /// What the sweep started with, if more was added later.
+    #[serde(default, rename = "begun")]
+    pub initial: Option<InitialPlan>,
+    /// Variants of fine-tuning, for the other tables.
     pub variants: Vec<Variant>,
-    /// Where the labelled subjects of a count and seed come from.
+    /// How labelled subjects are selected.
     pub subsets: Subsets,
-    /// Folders of subjects; none for the built-in cohort.
+    /// Data folders; empty for the built-in cohort.
     pub data: Vec<PathBuf>,
-    /// Folders of test subjects; none to hold some out.
+    /// Folders of test subjects; empty to hold some out of the data.
     pub test: Vec<PathBuf>,
 }
 
-/// A method, and the settings among which validation subjects choose.
+/// A method and its candidate settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Arm {
     /// How weights are pretrained.
     pub method: Method,
-    /// One at least. Of several, the one with the highest Dice on validation subjects is taken.
+    /// At least one. Of several, the one with the highest Dice on validation subjects is chosen.
     pub candidates: Vec<Candidate>,
 }
 
-/// Settings that an arm may take.
+/// Candidate settings of an arm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// What sets it apart: `pretrain.learning_rate=0.02 finetune.steps=800`; empty for the only one.
+    /// How it differs from the other candidates: `pretrain.learning_rate=0.02 finetune.steps=800`; empty for
+    /// a single candidate.
     pub changes: String,
-    /// All settings; `labelled` and `seed` are the cells'.
+    /// All settings. Cells replace `labelled` and `seed`.
     #[serde(deserialize_with = "settings")]
     pub settings: Settings,
 }
 
-/// What a sweep began with. Settings are tried with the smallest count and the first seed of it, also those
-/// of methods that join later, as cells rest on what was chosen; and who adds to a sweep has seen results.
+/// What a sweep started with. All trials use its smallest count and first seed, even those of methods that
+/// are added later, since finished cells depend on the choice. The report lists additions, because their
+/// author may have seen results.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Begun {
+pub struct InitialPlan {
     /// Methods.
     pub methods: Vec<Method>,
-    /// Labelled subjects; none for all.
+    /// Numbers of labelled subjects; none for all.
     pub counts: Vec<Option<usize>>,
     /// Seeds.
     pub seeds: Vec<u64>,
 }
 
-/// Settings of an older version lack what it did not know.
+/// Settings that an older version wrote lack newer keys, which get the default of the preset.
 fn settings<'a, D: Deserializer<'a>>(from: D) -> std::result::Result<Settings, D::Error> {
     Settings::from_value(&Value::deserialize(from)?).map_err(serde::de::Error::custom)
 }
@@ -73,68 +75,67 @@ fn settings<'a, D: Deserializer<'a>>(from: D) -> std::result::Result<Settings, D
 /// The tables of the study.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Table {
+pub enum StudyTable {
     /// Methods by numbers of labelled subjects.
     Subjects,
-    /// Labels of one cardiac phase only.
+    /// Fine-tuning with labels of one cardiac phase.
     Phases,
-    /// Labels of some vendors only.
+    /// Fine-tuning with labels of some vendors.
     Vendors,
-    /// Labelled slices as they are.
+    /// Fine-tuning without augmentation.
     Augmentation,
 }
 
-impl Table {
+impl StudyTable {
     /// Every table.
-    pub const ALL: [Table; 4] =
-        [Table::Subjects, Table::Phases, Table::Vendors, Table::Augmentation];
+    pub const ALL: [StudyTable; 4] =
+        [StudyTable::Subjects, StudyTable::Phases, StudyTable::Vendors, StudyTable::Augmentation];
 
-    /// Its name, as the command line and folders have it.
+    /// Its name on the command line and in paths.
     pub fn name(self) -> &'static str {
         match self {
-            Table::Subjects => "subjects",
-            Table::Phases => "phases",
-            Table::Vendors => "vendors",
-            Table::Augmentation => "augmentation",
+            StudyTable::Subjects => "subjects",
+            StudyTable::Phases => "phases",
+            StudyTable::Vendors => "vendors",
+            StudyTable::Augmentation => "augmentation",
         }
     }
 }
 
-/// A change to how all arms are fine-tuned. What it is compared with are the cells of
-/// [`Table::Subjects`] of the same counts.
+/// A change of the fine-tuning of all arms, compared with the cells of [`StudyTable::Subjects`] with the same
+/// counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Variant {
-    /// The table that it belongs to.
-    pub table: Table,
-    /// Its name there: `ED`, `A+B`, `none`.
+    /// Its table.
+    pub table: StudyTable,
+    /// Its name in the table: `ED`, `A+B`, `none`.
     pub name: String,
-    /// Settings that it changes, `KEY=VALUE`.
+    /// The changed settings, `KEY=VALUE`.
     pub changes: Vec<String>,
-    /// Labelled subjects; none for all.
+    /// Numbers of labelled subjects; none for all.
     pub counts: Vec<Option<usize>>,
 }
 
-/// Where the labelled subjects of a count and seed come from.
+/// How the labelled subjects of a count and seed are selected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subsets {
-    /// Drawn: those of a seed at one count are among those at the next.
+    /// At random. With the same seed, a smaller set is part of every larger one.
     #[default]
     Drawn,
-    /// Files beside that of the split, as the study has them: `<split>-nr10-seed0.yaml`, and
+    /// By files in the folder of the split, as published with the study: `<split>-nr10-seed0.yaml`, and
     /// `<split>-Vendor-A_B.yaml` for vendors.
     Published,
 }
 
 impl Plan {
-    /// Settles what all arms must share: the same split and network, whatever the seed of a cell.
+    /// The plan with sorted counts and seeds and one split for all cells, whatever their seeds.
     ///
     /// # Errors
-    /// When there is nothing to do, a method stands twice, or candidates differ in what they must
-    /// share.
-    pub fn settled(mut self) -> Result<Self> {
+    /// When there is nothing to do, a method appears twice, or candidates differ in subjects or network.
+    pub fn normalised(mut self) -> Result<Self> {
         self.check()?;
-        self.check_choices()?;
+        self.check_validation()?;
         let refuse = |what: String| Err(Error::Setting(what));
         let first = self.arms[0].candidates[0].settings.clone();
         let split_seed = Some(first.subjects.split_seed.unwrap_or(first.seed));
@@ -143,7 +144,7 @@ impl Plan {
                 if (&settings.subjects, &settings.network) != (&first.subjects, &first.network) {
                     return refuse(format!(
                         "method {}: subjects and network must be those of the other methods, or \
-                         nothing is compared",
+                         results could not be compared",
                         arm.method.name()
                     ));
                 }
@@ -159,9 +160,9 @@ impl Plan {
         Ok(self)
     }
 
-    /// What it began with.
-    pub fn begun(&self) -> Begun {
-        self.begun.clone().unwrap_or_else(|| Begun {
+    /// What it started with.
+    pub fn initial(&self) -> InitialPlan {
+        self.initial.clone().unwrap_or_else(|| InitialPlan {
             methods: self.methods(),
             counts: self.counts.clone(),
             seeds: self.seeds.clone(),
@@ -175,17 +176,17 @@ impl Plan {
 
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |what: String| Err(Error::Setting(what));
-        let none = |begun: &Begun| begun.counts.is_empty() || begun.seeds.is_empty();
-        if self.arms.is_empty() || none(&self.begun()) {
-            return refuse("a sweep takes a method, a count and a seed at least".into());
+        let none = |initial: &InitialPlan| initial.counts.is_empty() || initial.seeds.is_empty();
+        if self.arms.is_empty() || none(&self.initial()) {
+            return refuse("a sweep needs at least a method, a count and a seed".into());
         }
         let of_tables = self.variants.iter().flat_map(|variant| &variant.counts);
         if self.counts.iter().chain(of_tables).any(|&count| count == Some(0)) {
-            return refuse("no labelled subjects are none to fine-tune on; count from 1".into());
+            return refuse("fine-tuning needs at least 1 labelled subject".into());
         }
         for (index, Arm { method, candidates }) in self.arms.iter().enumerate() {
             if self.arms[..index].iter().any(|other| other.method == *method) {
-                return refuse(format!("method {} stands twice among --methods", method.name()));
+                return refuse(format!("method {} appears twice in --methods", method.name()));
             }
             if candidates.is_empty() {
                 return refuse(format!("method {} has no settings", method.name()));
@@ -194,19 +195,19 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses to choose by validation subjects whom nobody looks at.
-    fn check_choices(&self) -> Result<()> {
-        let blind = |candidate: &Candidate| {
+    /// Refuses to choose settings on validation subjects without validation.
+    fn check_validation(&self) -> Result<()> {
+        let unvalidated = |candidate: &Candidate| {
             let finetune = &candidate.settings.finetune;
             (finetune.validate_every, finetune.validate_steps) == (0, 0)
         };
-        let blind = |arm: &&Arm| arm.candidates.len() > 1 && arm.candidates.iter().any(blind);
-        match self.arms.iter().find(blind) {
+        let unvalidated =
+            |arm: &&Arm| arm.candidates.len() > 1 && arm.candidates.iter().any(unvalidated);
+        match self.arms.iter().find(unvalidated) {
             None => Ok(()),
             Some(arm) => Err(Error::Setting(format!(
-                "method {}: settings are chosen by validation subjects, and \
-                 finetune.validate_every=0 never looks at them; raise it, or choose among nothing \
-                 (--as-given)",
+                "method {}: settings are chosen on validation subjects, but with finetune.validate_every=0 \
+                 there is no validation; raise it, or give one value of each setting (--as-given)",
                 arm.method.name()
             ))),
         }
@@ -215,14 +216,14 @@ impl Plan {
     fn check_published(&self, settings: &Settings) -> Result<()> {
         match (self.subsets, &settings.subjects.split) {
             (Subsets::Published, None) => Err(Error::Setting(
-                "--subsets published: name the study's split with --split; the files of subsets \
-                 lie beside it"
+                "--subsets published needs the split of the study (--split); the files of the subsets must be \
+                 in the same folder"
                     .into(),
             )),
             (Subsets::Published, Some(_)) if settings.subjects.labelled_split.is_some() => {
                 Err(Error::Setting(
-                    "--subsets published says which subjects have labels, and so does \
-                     subjects.labelled_split; leave one out"
+                    "--subsets published and subjects.labelled_split both select the labelled subjects; leave \
+                     one out"
                         .into(),
                 ))
             }
@@ -230,8 +231,8 @@ impl Plan {
         }
     }
 
-    /// Every cell: the table of counts first, small ones first, so that a sweep that is cut off has
-    /// whole columns.
+    /// Every cell. The table by labelled subjects is first, beginning with the smallest count, so that an
+    /// interrupted sweep has complete rows.
     pub fn cells(&self) -> Vec<Cell> {
         let mut cells = Vec::new();
         let mut add = |table, variant: &str, labelled| {
@@ -246,16 +247,16 @@ impl Plan {
                 cells.extend(self.arms.iter().map(of));
             }
         };
-        self.counts.iter().for_each(|&count| add(Table::Subjects, "", count));
+        self.counts.iter().for_each(|&count| add(StudyTable::Subjects, "", count));
         for variant in &self.variants {
             variant.counts.iter().for_each(|&count| add(variant.table, &variant.name, count));
         }
         cells
     }
 
-    /// How much there is to do: `5 methods, 4 counts of labelled subjects, 3 seeds: 60 cells, after 8
-    /// pretrainings and 20 trials of settings`.
-    pub fn in_short(&self) -> String {
+    /// The amount of work: `5 methods, 4 numbers of labelled subjects, 3 seeds: 60 cells, after 8
+    /// pretrainings and 20 trials; ...`.
+    pub fn summary(&self) -> String {
         let number = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),
             _ => format!("{count} {what}s"),
@@ -282,12 +283,12 @@ impl Plan {
         )
     }
 
-    /// The settings that all arms share, among others.
+    /// Settings whose subjects, network and preset all arms share.
     pub(super) fn shared(&self) -> &Settings {
         &self.arms[0].candidates[0].settings
     }
 
-    /// A run of this sweep, on the CPU and without weights.
+    /// A run of this sweep on the CPU, without initial weights.
     pub(super) fn job(&self, settings: &Settings, parts: Parts) -> Job {
         Job {
             settings: settings.clone(),
@@ -300,15 +301,15 @@ impl Plan {
         }
     }
 
-    /// The arm of a method; none if it is not swept.
+    /// The arm of a method.
     pub fn arm(&self, method: Method) -> Option<&Arm> {
         self.arms.iter().find(|arm| arm.method == method)
     }
 
-    /// The settings of a cell's run, of those that its arm has chosen.
+    /// The settings of a cell's run, from the chosen settings of its arm.
     ///
     /// # Errors
-    /// When a variant's change does not fit them.
+    /// When a variant does not fit them, or a published file of subjects does not exist.
     pub fn settings_of(&self, cell: &Cell, chosen: &Settings) -> Result<Settings> {
         let mut settings = chosen.clone();
         settings.seed = cell.seed;
@@ -326,7 +327,7 @@ impl Plan {
     }
 }
 
-/// The study's file of a cell's labelled subjects; none for all.
+/// The published file of a cell's labelled subjects; none for all.
 fn published(cell: &Cell, settings: &Settings) -> Result<Option<String>> {
     let vendors = settings.subjects.vendors.join("_");
     let which = match (cell.labelled, vendors.is_empty()) {
@@ -335,8 +336,8 @@ fn published(cell: &Cell, settings: &Settings) -> Result<Option<String>> {
         (Some(count), true) => format!("nr{count}-seed{}", cell.seed),
         (Some(count), false) => {
             return Err(Error::Setting(format!(
-                "--subsets published has no file of {count} subjects of vendors {vendors}; give \
-                 vendors --table-counts all"
+                "--subsets published has no file of {count} subjects of vendors {vendors}; use \
+                 --table-counts all"
             )));
         }
     };
@@ -344,7 +345,7 @@ fn published(cell: &Cell, settings: &Settings) -> Result<Option<String>> {
     let stem = split.file_stem().unwrap_or_default().to_string_lossy();
     let path = split.with_file_name(format!("{stem}-{which}.yaml"));
     if !path.is_file() {
-        return Err(Error::file(path, "is not there; --subsets published needs it"));
+        return Err(Error::file(path, "does not exist; --subsets published needs it"));
     }
     Ok(Some(path.display().to_string()))
 }

@@ -1,55 +1,54 @@
-//! Protocol before results: each arm's settings are chosen by validation subjects, before any of its
-//! cells is tested.
+//! The choice of each arm's settings on validation subjects, before any of its cells is tested.
 //!
-//! Of several candidates each is pretrained and fine-tuned once, with the smallest number of labelled
-//! subjects and the first seed with which the sweep began, and never sees a test subject. The highest Dice on the
-//! validation subjects wins; the first of equals.
+//! Each of several candidates is pretrained and fine-tuned once, with the smallest number of labelled subjects
+//! and the first seed of the initial plan, without any test subject. The candidate with the highest Dice on the
+//! validation subjects is chosen, the first one if several are equal.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Cell, Ending, read_if_there};
-use super::plan::{Arm, Begun, Plan, Table};
-use super::results::{Look, looks};
+use super::cell::{Cell, Outcome, read_if_exists};
+use super::plan::{Arm, InitialPlan, Plan, StudyTable};
+use super::results::{Validation, validations};
 use crate::Result;
 use settings::{Method, Settings};
 use train::run::folder::RunFolder;
 
-/// How the settings of an arm were chosen, as far as that has come.
+/// The choice of settings of an arm, as far as it has been made.
 #[derive(Clone, Debug)]
-pub struct Choice {
-    /// The arm.
+pub struct SettingChoice {
+    /// The method of the arm.
     pub method: Method,
-    /// What was tried; one alone is not tried, but taken.
-    pub candidates: Vec<Tried>,
-    /// Which of them was taken; none while some are not over, or if all have failed.
+    /// The candidates. A single one is chosen without a trial.
+    pub candidates: Vec<CandidateResult>,
+    /// Index of the chosen one; none while trials are unfinished, or if all have failed.
     pub chosen: Option<usize>,
 }
 
-/// A candidate.
+/// A candidate and the results of its trial.
 #[derive(Clone, Debug)]
-pub struct Tried {
-    /// What sets it apart from the others.
+pub struct CandidateResult {
+    /// The settings in which it differs from the other candidates.
     pub changes: String,
     /// All settings.
     pub settings: Settings,
-    /// How its pretraining ended; none while it is not over, and of scratch.
-    pub pretrained: Option<Ending>,
-    /// How its fine-tuning ended; none while it is not over, and of one that was not tried.
-    pub trial: Option<Trial>,
-    /// Validations of its pretraining.
-    pub pretraining: Vec<Look>,
-    /// Validations of its fine-tuning.
-    pub finetuning: Vec<Look>,
+    /// Outcome of its pretraining; none before it has finished, and for scratch.
+    pub pretrained: Option<Outcome>,
+    /// Result of its trial; none before it has finished, and for a single candidate.
+    pub trial: Option<TrialResult>,
+    /// Validation passes of its pretraining.
+    pub pretraining: Vec<Validation>,
+    /// Validation passes of its trial.
+    pub finetuning: Vec<Validation>,
 }
 
-/// `trial.json`: how the fine-tuning of a candidate ended.
+/// `trial.json`: the result of the fine-tuning of a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// With results or without.
+pub struct TrialResult {
+    /// Its outcome.
     #[serde(flatten)]
-    pub ending: Ending,
+    pub outcome: Outcome,
     /// Mean Dice of the validation subjects when their loss was lowest.
     pub dice: Option<f64>,
 }
@@ -57,37 +56,37 @@ pub struct Trial {
 /// The choices of every arm.
 ///
 /// # Errors
-/// When a file cannot be used.
-pub fn choices(sweep: &Path, plan: &Plan) -> Result<Vec<Choice>> {
-    plan.arms.iter().map(|arm| Choice::read(sweep, arm)).collect()
+/// When a file cannot be read.
+pub fn choices(sweep: &Path, plan: &Plan) -> Result<Vec<SettingChoice>> {
+    plan.arms.iter().map(|arm| SettingChoice::read(sweep, arm)).collect()
 }
 
-impl Choice {
+impl SettingChoice {
     fn read(sweep: &Path, arm: &Arm) -> Result<Self> {
-        let read = |index| Tried::read(sweep, arm, index);
+        let read = |index| CandidateResult::read(sweep, arm, index);
         let candidates = (0..arm.candidates.len()).map(read).collect::<Result<Vec<_>>>()?;
-        let trials: Vec<_> = candidates.iter().map(|tried| tried.trial.clone()).collect();
-        Ok(Choice { method: arm.method, chosen: best(&trials), candidates })
+        let trials: Vec<_> = candidates.iter().map(|candidate| candidate.trial.clone()).collect();
+        Ok(SettingChoice { method: arm.method, chosen: best(&trials), candidates })
     }
 
-    /// The cell that candidates are tried in.
+    /// The cell whose count and seed trials use.
     pub fn cell(plan: &Plan, method: Method) -> Cell {
-        let Begun { counts, seeds, .. } = plan.begun();
+        let InitialPlan { counts, seeds, .. } = plan.initial();
         let (labelled, seed) = (counts[0], seeds[0]);
-        Cell { table: Table::Subjects, variant: String::new(), method, labelled, seed }
+        Cell { table: StudyTable::Subjects, variant: String::new(), method, labelled, seed }
     }
 }
 
-/// Which candidate is taken, of how their trials ended; none while some have not, or if none gave
-/// results.
-pub(super) fn best(trials: &[Option<Trial>]) -> Option<usize> {
+/// The index of the candidate to choose by its trial; none while some are unfinished, or if all have failed.
+pub(super) fn best(trials: &[Option<TrialResult>]) -> Option<usize> {
+    // A single candidate has no trial.
     if let [_] = trials {
         return Some(0);
     }
     let mut best: Option<(usize, f64)> = None;
     for (index, trial) in trials.iter().enumerate() {
-        let Trial { ending, dice } = trial.as_ref()?;
-        let dice = dice.filter(|_| ending.is_done()).unwrap_or(f64::NEG_INFINITY);
+        let TrialResult { outcome, dice } = trial.as_ref()?;
+        let dice = dice.filter(|_| outcome.is_done()).unwrap_or(f64::NEG_INFINITY);
         if dice > best.map_or(f64::NEG_INFINITY, |(_, highest)| highest) {
             best = Some((index, dice));
         }
@@ -95,56 +94,56 @@ pub(super) fn best(trials: &[Option<Trial>]) -> Option<usize> {
     best.map(|(index, _)| index)
 }
 
-impl Tried {
+impl CandidateResult {
     fn read(sweep: &Path, arm: &Arm, index: usize) -> Result<Self> {
         let candidate = &arm.candidates[index];
         let (pretraining, trial) = (Pretraining::of(arm, index), arm.trial_folder(sweep, index));
         let pretrain_run = pretraining.folder(sweep);
-        Ok(Tried {
+        Ok(CandidateResult {
             changes: candidate.changes.clone(),
             settings: candidate.settings.clone(),
-            pretrained: read_if_there(&pretraining.record(sweep))?,
-            trial: read_if_there(&trial.path().join(TRIAL))?,
-            pretraining: looks(&pretrain_run, "pretrain")?,
-            finetuning: looks(&trial, "finetune")?,
+            pretrained: read_if_exists(&pretraining.record(sweep))?,
+            trial: read_if_exists(&trial.path().join(TRIAL))?,
+            pretraining: validations(&pretrain_run, "pretrain")?,
+            finetuning: validations(&trial, "finetune")?,
         })
     }
 }
 
-impl AsRef<Ending> for Trial {
-    fn as_ref(&self) -> &Ending {
-        &self.ending
+impl AsRef<Outcome> for TrialResult {
+    fn as_ref(&self) -> &Outcome {
+        &self.outcome
     }
 }
 
-/// The file of a trial that is over, in its folder.
+/// The file in the folder of a trial that marks it as finished.
 pub(super) const TRIAL: &str = "trial.json";
 
 impl Arm {
-    /// The name of a trial's claim and folder.
-    pub(super) fn trial(&self, index: usize) -> String {
+    /// The name of a trial's lock and folder.
+    pub(super) fn trial_name(&self, index: usize) -> String {
         format!("protocol/{}-{}", self.method.name(), index + 1)
     }
 
-    /// The run of a trial.
+    /// The folder of the run of a trial.
     pub(super) fn trial_folder(&self, sweep: &Path, index: usize) -> RunFolder {
-        RunFolder::new(sweep.join(self.trial(index)))
+        RunFolder::new(sweep.join(self.trial_name(index)))
     }
 }
 
-/// The file of a pretraining that is over, in its folder.
+/// The file in the folder of a pretraining that marks it as finished.
 pub(super) const PRETRAINING: &str = "pretraining.json";
 
-/// A pretraining: candidates that differ in fine-tuning alone share one.
+/// A pretraining. Candidates that differ in fine-tuning only share one.
 #[derive(Clone, Copy)]
 pub(super) struct Pretraining<'a> {
     pub arm: &'a Arm,
-    /// The first candidate that has it.
+    /// Index of the first candidate that uses it.
     pub index: usize,
 }
 
 impl<'a> Pretraining<'a> {
-    /// That of a candidate.
+    /// The pretraining of a candidate.
     pub fn of(arm: &'a Arm, index: usize) -> Self {
         let wanted = &arm.candidates[index].settings;
         let same = |s: &Settings| (&s.pretrain, s.seed) == (&wanted.pretrain, wanted.seed);
@@ -152,17 +151,17 @@ impl<'a> Pretraining<'a> {
         Pretraining { arm, index: first.unwrap_or(index) }
     }
 
-    /// All pretrainings of an arm; none of scratch.
+    /// All pretrainings of an arm; none for scratch.
     pub fn all(arm: &'a Arm) -> Vec<Self> {
         let indices = 0..arm.candidates.len();
-        let of_their_own = indices.filter(|&index| Pretraining::of(arm, index).index == index);
+        let first_users = indices.filter(|&index| Pretraining::of(arm, index).index == index);
         match arm.method {
             Method::Scratch => vec![],
-            _ => of_their_own.map(|index| Pretraining { arm, index }).collect(),
+            _ => first_users.map(|index| Pretraining { arm, index }).collect(),
         }
     }
 
-    /// The name of its claim and folder.
+    /// The name of its lock and folder.
     pub fn name(&self) -> String {
         let method = self.arm.method.name();
         match Self::all(self.arm).len() {
@@ -171,12 +170,12 @@ impl<'a> Pretraining<'a> {
         }
     }
 
-    /// Its run.
+    /// The folder of its run.
     pub fn folder(&self, sweep: &Path) -> RunFolder {
         RunFolder::new(sweep.join(self.name()))
     }
 
-    /// The file that says that it is over.
+    /// The file that marks it as finished.
     pub fn record(&self, sweep: &Path) -> PathBuf {
         self.folder(sweep).path().join(PRETRAINING)
     }

@@ -1,129 +1,136 @@
-//! A sweep's folder, read: all that its report is made from.
+//! The results of a sweep, read from its folder for the report.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::cell::{Cell, Record, read_if_there};
+use super::cell::{Cell, CellRecord, read_if_exists};
 use super::plan::Plan;
-use super::protocol::{Choice, choices};
+use super::protocol::{SettingChoice, choices};
 use crate::{Error, Result};
 use evaluate::{FrameRow, SliceRow, read_frames, read_slices};
 use train::roles::Roles;
 use train::run::folder::{RunFolder, read_json};
 use train::run::metrics;
 
-/// A sweep as far as it has come.
+/// What a sweep has produced so far.
 #[derive(Debug)]
-pub struct Results {
+pub struct SweepResults {
     /// Its folder.
     pub folder: PathBuf,
-    /// What it is to do.
+    /// Its plan.
     pub plan: Plan,
     /// How the settings of each arm were chosen.
-    pub choices: Vec<Choice>,
-    /// Cells that are done, in the plan's order.
-    pub cells: Vec<Done>,
-    /// The others, in the plan's order.
-    pub lost: Vec<Lost>,
-    /// The data, in words.
+    pub choices: Vec<SettingChoice>,
+    /// Completed cells, in the order of the plan.
+    pub cells: Vec<CompletedCell>,
+    /// Cells without results, in the order of the plan.
+    pub missing: Vec<MissingCell>,
+    /// Description of the data; none before a cell is completed.
     pub source: Option<String>,
-    /// Who trains, validates and tests; none before anything is done.
+    /// Which subjects are for training, validation and testing; none before the sweep has started.
     pub roles: Option<Roles>,
 }
 
-/// A cell that is done.
+/// A completed cell.
 #[derive(Clone, Debug)]
-pub struct Done {
-    /// Which one, and how it went.
-    pub record: Record,
-    /// Its run.
+pub struct CompletedCell {
+    /// The cell and its outcome.
+    pub record: CellRecord,
+    /// The folder of its run.
     pub run: RunFolder,
-    /// Dice of the frames of its test subjects.
+    /// Results of the frames of its test subjects.
     pub frames: Vec<FrameRow>,
-    /// Dice of their slices.
+    /// Results of their slices.
     pub slices: Vec<SliceRow>,
-    /// How validation went.
-    pub looks: Vec<Look>,
+    /// Validation passes of its fine-tuning.
+    pub validations: Vec<Validation>,
 }
 
 /// A cell without results.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Lost {
-    /// Which one.
+pub struct MissingCell {
+    /// The cell.
     pub cell: Cell,
-    /// Why it failed; none where it is not over.
+    /// Why it failed; none if it is not finished.
     pub failed: Option<String>,
-    /// The last good weights before it failed, where any were kept: a path in the sweep's folder.
+    /// The last finite weights of a failed cell, if any were saved: a path relative to the sweep's folder.
     pub checkpoint: Option<PathBuf>,
 }
 
-/// A look at the validation subjects during a training.
+/// A validation pass during a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
-    /// Optimiser steps before it.
+pub struct Validation {
+    /// Number of optimiser steps before it.
     pub step: u64,
     /// Validation loss.
     pub loss: f64,
-    /// Mean Dice of the validation subjects, where there is one.
+    /// Mean Dice of the validation subjects, if it was computed.
     pub dice: Option<f64>,
 }
 
-impl Results {
+impl SweepResults {
     /// Reads a sweep.
     ///
     /// # Errors
-    /// When the folder holds none, or a file of a cell that is done cannot be used.
-    pub fn read(folder: &Path) -> Result<Results> {
+    /// When the folder has no sweep, or a file of a completed cell cannot be read.
+    pub fn read(folder: &Path) -> Result<SweepResults> {
         let plan = Plan::read(folder)?;
         let choices = choices(folder, &plan)?;
-        let (mut cells, mut lost) = (Vec::new(), Vec::new());
+        let (mut cells, mut missing) = (Vec::new(), Vec::new());
         for cell in plan.cells() {
             let run = cell.folder(folder);
             match cell.record(folder)? {
-                Some(record) if record.ending.is_done() => cells.push(Done::read(record, run)?),
+                Some(record) if record.outcome.is_done() => {
+                    cells.push(CompletedCell::read(record, run)?)
+                }
                 record => {
-                    let ending = record.map(|record| record.ending);
-                    let failed = ending.as_ref().map(|e| e.why.clone().unwrap_or_default());
-                    let checkpoint = ending.and_then(|ending| ending.checkpoint);
-                    lost.push(Lost { cell, failed, checkpoint });
+                    let outcome = record.map(|record| record.outcome);
+                    let failed = outcome.as_ref().map(|o| o.reason.clone().unwrap_or_default());
+                    let checkpoint = outcome.and_then(|outcome| outcome.checkpoint);
+                    missing.push(MissingCell { cell, failed, checkpoint });
                 }
             }
         }
         let source = match cells.first() {
-            Some(Done { run, .. }) => {
+            Some(CompletedCell { run, .. }) => {
                 let result: Value = read_json(&run.result())?;
                 result["data"].as_str().map(str::to_owned)
             }
             None => None,
         };
-        let roles = read_if_there(&RunFolder::new(folder).split())?;
-        Ok(Results { folder: folder.to_path_buf(), plan, choices, cells, lost, source, roles })
+        let roles = read_if_exists(&RunFolder::new(folder).split())?;
+        Ok(SweepResults {
+            folder: folder.to_path_buf(),
+            plan,
+            choices,
+            cells,
+            missing,
+            source,
+            roles,
+        })
     }
 }
 
-impl Done {
-    fn read(record: Record, run: RunFolder) -> Result<Self> {
+impl CompletedCell {
+    fn read(record: CellRecord, run: RunFolder) -> Result<Self> {
         let frames = read_frames(run.frames())?;
         if frames.is_empty() {
-            return Err(Error::file(
-                run.frames(),
-                "holds no frame; remove the folder of that cell",
-            ));
+            return Err(Error::file(run.frames(), "has no frame; remove the folder of this cell"));
         }
-        let (slices, looks) = (read_slices(run.slices())?, looks(&run, "finetune")?);
-        Ok(Done { record, run, frames, slices, looks })
+        let (slices, validations) = (read_slices(run.slices())?, validations(&run, "finetune")?);
+        Ok(CompletedCell { record, run, frames, slices, validations })
     }
 }
 
-/// The validations of a stage of a run, as its books have them.
-pub(super) fn looks(run: &RunFolder, stage: &str) -> Result<Vec<Look>> {
+/// The validation passes of a stage of a run, from its metrics log.
+pub(super) fn validations(run: &RunFolder, stage: &str) -> Result<Vec<Validation>> {
     if !run.metrics().exists() {
         return Ok(vec![]);
     }
     let rows = metrics::read(run.metrics())?.into_iter().filter(|row| row.stage == stage);
-    let look = |row: metrics::Record| {
-        Some(Look { step: row.step, loss: row.validation_loss?, dice: row.validation_dice })
+    let pass = |row: metrics::Record| {
+        Some(Validation { step: row.step, loss: row.validation_loss?, dice: row.validation_dice })
     };
-    Ok(rows.filter_map(look).collect())
+    Ok(rows.filter_map(pass).collect())
 }

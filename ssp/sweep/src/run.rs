@@ -1,4 +1,4 @@
-//! Works a sweep off, beside any number of other processes.
+//! Does the work of a sweep, together with any number of other processes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tensor::Device;
 
-use super::cell::{Cell, Ending, RECORD, Record, keep, read_if_there, remove};
+use super::cell::{Cell, CellRecord, Outcome, RECORD, read_if_exists, remove, write_record};
+use super::check::check_with_roles;
 use super::claim::claim;
 use super::plan::{Arm, Candidate, Plan};
-use super::possible::possible;
-use super::protocol::{Choice, PRETRAINING, Pretraining, TRIAL, Trial, best};
+use super::protocol::{PRETRAINING, Pretraining, SettingChoice, TRIAL, TrialResult, best};
 use super::report;
 use crate::{Error, Result};
 use common::Watcher;
@@ -22,42 +22,42 @@ use train::roles::Roles;
 use train::run::folder::{RunFolder, read_json};
 use train::study::{self, Job, Parts};
 
-/// A part of the cells: every `of`-th, from `number` (counted from 1) on.
+/// A part of the cells: every `of`-th one, starting with cell `number` (from 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// Which.
+    /// Number of this part, from 1.
     pub number: usize,
-    /// Of how many.
+    /// Number of parts.
     pub of: usize,
 }
 
 impl Shard {
-    /// All of them.
-    pub const WHOLE: Shard = Shard { number: 1, of: 1 };
+    /// All cells.
+    pub const ALL: Shard = Shard { number: 1, of: 1 };
 
-    fn has(self, index: usize) -> bool {
+    fn contains(self, index: usize) -> bool {
         index % self.of == self.number - 1
     }
 }
 
-/// How long to wait for what another process works on before looking again.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How often to check whether other processes have finished.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// What came of working on a sweep.
+/// The result of [`run`].
 #[derive(Clone, Debug)]
-pub struct Ended {
-    /// Cells of the shard that gave no results.
+pub struct SweepSummary {
+    /// Number of failed cells of the shard.
     pub failed: usize,
-    /// The report in words and tables: `table.md`.
+    /// The text of `table.md`.
     pub report: String,
 }
 
-/// Works off what is not done yet of a shard, cell by cell, with the pretrainings and trials that they
-/// need, and writes the report. What `plan` has beside that of the folder is added to it. A cell that fails
-/// is recorded and does not stop the others; `retry` has failed ones done again.
+/// Does the unfinished cells of a shard, with the pretrainings and trials that they need, and writes the
+/// report. `plan` is first merged into the plan of the folder. A failed cell is recorded and does not stop the
+/// others; with `retry`, cells that failed before are done again.
 ///
 /// # Errors
-/// When the plan asks for what there is not, or files cannot be written.
+/// When the plan cannot be carried out (see [`check`](super::check())), or files cannot be read or written.
 pub fn run(
     folder: &Path,
     plan: &Plan,
@@ -65,23 +65,23 @@ pub fn run(
     retry: bool,
     device: &Device,
     watcher: &dyn Watcher,
-) -> Result<Ended> {
-    let (mut plan, mut roles) = possible(folder, plan, watcher)?;
-    // Another process may have added to the sweep meanwhile.
+) -> Result<SweepSummary> {
+    let (mut plan, mut roles) = check_with_roles(folder, plan, watcher)?;
+    // Another process may add to the plan between the check and the write.
     loop {
-        let kept = plan.keep(folder)?;
-        if kept == plan {
+        let merged = plan.write(folder)?;
+        if merged == plan {
             break;
         }
-        (plan, roles) = possible(folder, &kept, watcher)?;
+        (plan, roles) = check_with_roles(folder, &merged, watcher)?;
     }
     let plan = &plan;
-    let sweep = Sweep { folder, plan, device, watcher };
+    let worker = Worker { folder, plan, device, watcher };
     roles.keep(&RunFolder::new(folder))?;
     let all = plan.cells();
-    let mine = || all.iter().enumerate().filter(|(index, _)| shard.has(*index));
+    let mine = || all.iter().enumerate().filter(|(index, _)| shard.contains(*index));
     if retry {
-        mine().try_for_each(|(_, cell)| forgive(folder, plan, cell))?;
+        mine().try_for_each(|(_, cell)| reset_failed(folder, plan, cell))?;
     }
     loop {
         let (mut waiting, mut worked) = (false, false);
@@ -89,145 +89,147 @@ pub fn run(
             if cell.record(folder)?.is_some() {
                 continue;
             }
-            let place = format!("cell {} of {}", index + 1, all.len());
-            match sweep.cell(cell, &place)? {
-                Taken::Over(_) => worked = true,
-                Taken::Elsewhere => waiting = true,
+            let position = format!("cell {} of {}", index + 1, all.len());
+            match worker.cell(cell, &position)? {
+                Progress::Finished(_) => worked = true,
+                Progress::Elsewhere => waiting = true,
             }
         }
         if !waiting {
             break;
         }
         if !worked {
-            std::thread::sleep(PATIENCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
     let mut failed = 0;
     for (_, cell) in mine() {
-        failed += usize::from(cell.record(folder)?.is_some_and(|r| !r.ending.is_done()));
+        failed += usize::from(cell.record(folder)?.is_some_and(|r| !r.outcome.is_done()));
     }
-    Ok(Ended { failed, report: report::write(folder)? })
+    Ok(SweepSummary { failed, report: report::write(folder)? })
 }
 
-/// What became of a piece of work.
-enum Taken<T> {
-    /// It is over, by this process or another.
-    Over(T),
-    /// Another process works on it, or on what it needs.
+/// The state of a piece of work that this process needs.
+enum Progress<T> {
+    /// It has finished, in this process or another.
+    Finished(T),
+    /// Another process is doing it, or something that it needs.
     Elsewhere,
 }
 
-/// What a training starts from, or how that failed which it was to start from.
-type Weights = std::result::Result<Option<PathBuf>, Ending>;
+/// The weights that a fine-tuning starts from (none for scratch), or the outcome of their failed pretraining.
+type Weights = std::result::Result<Option<PathBuf>, Outcome>;
 
-struct Sweep<'a> {
+/// A process at work on a sweep.
+struct Worker<'a> {
     folder: &'a Path,
     plan: &'a Plan,
     device: &'a Device,
     watcher: &'a dyn Watcher,
 }
 
-impl Sweep<'_> {
+impl Worker<'_> {
     fn job(&self, settings: &Settings, parts: Parts) -> Job {
         Job { device: self.device.clone(), ..self.plan.job(settings, parts) }
     }
 
-    /// Does a piece of work in the folder `run`, unless it is over or another process does it. What it
-    /// came to is kept in its file `record` when it is over, and not before.
-    fn once<T: Serialize + DeserializeOwned + AsRef<Ending>>(
+    /// Does a piece of work in the folder `run`, unless it has finished or another process is doing it. Its
+    /// result is written to the file `record` at the end, and not before.
+    fn once<T: Serialize + DeserializeOwned + AsRef<Outcome>>(
         &self,
         name: &str,
         run: &RunFolder,
         record: &str,
         work: impl FnOnce() -> Result<T>,
-    ) -> Result<Taken<T>> {
+    ) -> Result<Progress<T>> {
         let record = &run.path().join(record);
-        if let Some(over) = read_if_there(record)? {
-            return Ok(Taken::Over(over));
+        if let Some(result) = read_if_exists(record)? {
+            return Ok(Progress::Finished(result));
         }
-        let Some(_held) = claim(self.folder, name)? else { return Ok(Taken::Elsewhere) };
-        // It may have ended between the look and the claim, on another machine.
+        let Some(_lock) = claim(self.folder, name)? else { return Ok(Progress::Elsewhere) };
+        // Another machine may have finished it before the lock was taken.
         look_anew(run.path())?;
-        if let Some(over) = read_if_there(record)? {
-            return Ok(Taken::Over(over));
+        if let Some(result) = read_if_exists(record)? {
+            return Ok(Progress::Finished(result));
         }
-        let over = work()?;
-        keep(record, &over)?;
-        if over.as_ref().is_done() {
-            // Half of what a large network leaves on the disk, and nobody goes on from it.
+        let result = work()?;
+        write_record(record, &result)?;
+        if result.as_ref().is_done() {
+            // Nothing resumes from these files, and with a large network they are half of what the run has
+            // written.
             run.discard_progress()?;
         }
-        Ok(Taken::Over(over))
+        Ok(Progress::Finished(result))
     }
 
-    /// How a run ended, of its seconds or its error. What is no run's own doing, such as a full disk,
-    /// ends the process, and the run goes on when there is another.
-    fn ending(&self, outcome: Result<f64>) -> Result<Ending> {
-        let device = Some(computed_on(self.device));
-        let why = match outcome {
-            Ok(seconds) => return Ok(Ending { device, ..Ending::done(seconds) }),
+    /// The outcome of a run from its duration in seconds or its error. An error that the run did not cause, such
+    /// as a full disk, is returned instead: it ends the process, and another one can resume the run.
+    fn outcome(&self, result: Result<f64>) -> Result<Outcome> {
+        let device = Some(device_name(self.device));
+        let error = match result {
+            Ok(seconds) => return Ok(Outcome { device, ..Outcome::done(seconds) }),
             Err(error) if error.is_of_the_run() => error,
             Err(error) => return Err(error),
         };
-        let mut ending = Ending { device, ..Ending::failed(why.to_string()) };
-        if let Error::Diverged { checkpoint: Some(path), .. } = &why {
-            // The folder may be moved.
-            ending.checkpoint = Some(path.strip_prefix(self.folder).unwrap_or(path).to_path_buf());
+        let mut outcome = Outcome { device, ..Outcome::failed(error.to_string()) };
+        if let Error::Diverged { checkpoint: Some(path), .. } = &error {
+            // Relative, because the folder may be moved.
+            outcome.checkpoint = Some(path.strip_prefix(self.folder).unwrap_or(path).to_path_buf());
         }
-        self.watcher.note(&format!("failed: {why}"));
-        Ok(ending)
+        self.watcher.note(&format!("failed: {error}"));
+        Ok(outcome)
     }
 
-    /// A pretraining.
-    fn pretraining(&self, work: Pretraining<'_>) -> Result<Taken<Ending>> {
+    /// Does a pretraining.
+    fn pretraining(&self, work: Pretraining<'_>) -> Result<Progress<Outcome>> {
         let (name, run) = (work.name(), work.folder(self.folder));
         self.once(&name, &run, PRETRAINING, || {
             self.watcher.note(&format!("{name}: pretraining"));
             let mut job = self.job(work.settings(), Parts::Pretrain);
             job.out = Some(run.path().to_path_buf());
             let outcome = study::run(&job, self.watcher);
-            self.ending(outcome.map(|o| o.pretraining.map_or(0.0, |state| state.seconds)))
+            self.outcome(outcome.map(|o| o.pretraining.map_or(0.0, |state| state.seconds)))
         })
     }
 
-    /// The pretrained weights of a candidate.
-    fn weights(&self, arm: &Arm, candidate: usize) -> Result<Taken<Weights>> {
+    /// The pretrained weights of a candidate; pretrains if necessary.
+    fn weights(&self, arm: &Arm, candidate: usize) -> Result<Progress<Weights>> {
         if arm.method == Method::Scratch {
-            return Ok(Taken::Over(Ok(None)));
+            return Ok(Progress::Finished(Ok(None)));
         }
         let work = Pretraining::of(arm, candidate);
         Ok(match self.pretraining(work)? {
-            Taken::Elsewhere => Taken::Elsewhere,
-            Taken::Over(ending) if ending.is_done() => {
-                Taken::Over(Ok(Some(work.folder(self.folder).path().to_path_buf())))
+            Progress::Elsewhere => Progress::Elsewhere,
+            Progress::Finished(outcome) if outcome.is_done() => {
+                Progress::Finished(Ok(Some(work.folder(self.folder).path().to_path_buf())))
             }
-            Taken::Over(Ending { why, checkpoint, device, .. }) => {
-                let why = format!("its pretraining failed: {}", why.unwrap_or_default());
-                Taken::Over(Err(Ending { checkpoint, device, ..Ending::failed(why) }))
+            Progress::Finished(Outcome { reason, checkpoint, device, .. }) => {
+                let reason = format!("its pretraining failed: {}", reason.unwrap_or_default());
+                Progress::Finished(Err(Outcome { checkpoint, device, ..Outcome::failed(reason) }))
             }
         })
     }
 
-    /// The trial of a candidate: its Dice on validation subjects.
-    fn trial(&self, arm: &Arm, candidate: usize) -> Result<Taken<Trial>> {
+    /// Does the trial of a candidate: fine-tuning with validation, without a test.
+    fn trial(&self, arm: &Arm, candidate: usize) -> Result<Progress<TrialResult>> {
         let run = arm.trial_folder(self.folder, candidate);
-        if let Some(over) = read_if_there(&run.path().join(TRIAL))? {
-            return Ok(Taken::Over(over));
+        if let Some(result) = read_if_exists(&run.path().join(TRIAL))? {
+            return Ok(Progress::Finished(result));
         }
-        let Taken::Over(weights) = self.weights(arm, candidate)? else {
-            return Ok(Taken::Elsewhere);
+        let Progress::Finished(weights) = self.weights(arm, candidate)? else {
+            return Ok(Progress::Elsewhere);
         };
         let Arm { method, candidates } = arm;
-        self.once(&arm.trial(candidate), &run, TRIAL, || {
+        self.once(&arm.trial_name(candidate), &run, TRIAL, || {
             let weights = match weights {
                 Ok(weights) => weights,
-                Err(ending) => return Ok(Trial { ending, dice: None }),
+                Err(outcome) => return Ok(TrialResult { outcome, dice: None }),
             };
             let (number, count) = (candidate + 1, candidates.len());
             let Candidate { changes, settings } = &candidates[candidate];
-            let place = format!("protocol: {} {number} of {count}: {changes}", method.name());
-            self.watcher.note(&place);
-            let cell = Choice::cell(self.plan, *method);
+            let position = format!("protocol: {} {number} of {count}: {changes}", method.name());
+            self.watcher.note(&position);
+            let cell = SettingChoice::cell(self.plan, *method);
             let settings = self.plan.settings_of(&cell, settings)?;
             let mut job = self.job(&settings, Parts::Validate);
             (job.weights, job.out) = (weights, Some(run.path().to_path_buf()));
@@ -237,104 +239,104 @@ impl Sweep<'_> {
                 dice = state.best_dice;
                 state.seconds
             });
-            Ok(Trial { ending: self.ending(outcome)?, dice })
+            Ok(TrialResult { outcome: self.outcome(outcome)?, dice })
         })
     }
 
-    /// Which of an arm's candidates is taken; none if none gave results.
-    fn choice(&self, arm: &Arm) -> Result<Taken<Option<usize>>> {
+    /// The chosen candidate of an arm, after the trials that this takes; none if all trials failed.
+    fn choice(&self, arm: &Arm) -> Result<Progress<Option<usize>>> {
         let mut trials = vec![None; arm.candidates.len()];
         if trials.len() > 1 {
             for (candidate, trial) in trials.iter_mut().enumerate() {
-                if let Taken::Over(over) = self.trial(arm, candidate)? {
-                    *trial = Some(over);
+                if let Progress::Finished(result) = self.trial(arm, candidate)? {
+                    *trial = Some(result);
                 }
             }
             if trials.contains(&None) {
-                return Ok(Taken::Elsewhere);
+                return Ok(Progress::Elsewhere);
             }
         }
-        Ok(Taken::Over(best(&trials)))
+        Ok(Progress::Finished(best(&trials)))
     }
 
-    /// A cell, with all that it needs.
-    fn cell(&self, cell: &Cell, place: &str) -> Result<Taken<Record>> {
+    /// Does a cell, and the pretrainings and trials that it needs. `position` is for messages.
+    fn cell(&self, cell: &Cell, position: &str) -> Result<Progress<CellRecord>> {
         let arm = self.plan.arm(cell.method).ok_or_else(|| {
-            Error::Data(format!("{}: its method is not in the plan", cell.described()))
+            Error::Data(format!("{}: its method is not in the plan", cell.description()))
         })?;
-        let Taken::Over(chosen) = self.choice(arm)? else { return Ok(Taken::Elsewhere) };
+        let Progress::Finished(chosen) = self.choice(arm)? else { return Ok(Progress::Elsewhere) };
         let weights = match chosen {
-            None => Taken::Over(Err(Ending::failed(
-                "none of the settings that were tried gave results".into(),
-            ))),
+            None => {
+                Progress::Finished(Err(Outcome::failed("all candidate settings failed".into())))
+            }
             Some(candidate) => self.weights(arm, candidate)?,
         };
-        let Taken::Over(weights) = weights else { return Ok(Taken::Elsewhere) };
+        let Progress::Finished(weights) = weights else { return Ok(Progress::Elsewhere) };
         let run = cell.folder(self.folder);
         self.once(&cell.name(), &run, RECORD, || {
             let (weights, chosen) = match (weights, chosen) {
                 (Ok(weights), Some(chosen)) => (weights, &arm.candidates[chosen].settings),
-                (Err(ending), _) => return record(cell, ending, &run),
+                (Err(outcome), _) => return record(cell, outcome, &run),
                 (Ok(_), None) => {
-                    return record(cell, Ending::failed("no settings were chosen".into()), &run);
+                    return record(cell, Outcome::failed("no settings were chosen".into()), &run);
                 }
             };
-            self.watcher.note(&format!("{place}: {}", cell.described()));
+            self.watcher.note(&format!("{position}: {}", cell.description()));
             let settings = self.plan.settings_of(cell, chosen)?;
             let mut job = self.job(&settings, Parts::Finetune);
             (job.weights, job.out) = (weights, Some(run.path().to_path_buf()));
             let outcome = study::run(&job, self.watcher);
-            record(cell, self.ending(outcome.map(|_| 0.0))?, &run)
+            record(cell, self.outcome(outcome.map(|_| 0.0))?, &run)
         })
     }
 }
 
-/// Has a failed cell, and what it needs and has failed, done again.
-pub(super) fn forgive(folder: &Path, plan: &Plan, cell: &Cell) -> Result<()> {
+/// Removes the records of a failed cell and of the failed work that it needs, so that they are done again.
+pub(super) fn reset_failed(folder: &Path, plan: &Plan, cell: &Cell) -> Result<()> {
     let Some(arm) = plan.arm(cell.method) else { return Ok(()) };
-    if cell.record(folder)?.is_none_or(|record| record.ending.is_done()) {
+    if cell.record(folder)?.is_none_or(|record| record.outcome.is_done()) {
         return Ok(());
     }
     let trials = (0..arm.candidates.len()).map(|index| arm.trial_folder(folder, index));
     let trials: Vec<PathBuf> = trials.map(|run| run.path().join(TRIAL)).collect();
-    let ended = trials.iter().map(|path| read_if_there(path)).collect::<Result<Vec<_>>>()?;
-    // Once a candidate was taken, cells rest on that choice.
-    if arm.candidates.len() == 1 || best(&ended).is_none() {
-        // What gave results stays: another process may have done it again by now.
-        for (path, trial) in trials.iter().zip(&ended) {
-            if trial.as_ref().is_some_and(|trial: &Trial| trial.dice.is_none()) {
+    let results = trials.iter().map(|path| read_if_exists(path)).collect::<Result<Vec<_>>>()?;
+    // Once a candidate has been chosen, finished cells depend on the choice.
+    if arm.candidates.len() == 1 || best(&results).is_none() {
+        // Only failures: another process may have redone some of them by now.
+        for (path, trial) in trials.iter().zip(&results) {
+            if trial.as_ref().is_some_and(|trial: &TrialResult| trial.dice.is_none()) {
                 remove(path)?;
             }
         }
         for pretraining in Pretraining::all(arm) {
             let path = pretraining.record(folder);
-            if read_if_there::<Ending>(&path)?.is_some_and(|ending| !ending.is_done()) {
+            if read_if_exists::<Outcome>(&path)?.is_some_and(|outcome| !outcome.is_done()) {
                 remove(&path)?;
             }
         }
     }
-    // Last of all: as long as it is there, a process that is cut off here forgives again.
+    // This record comes last: if the process ends before, the next one starts again with this cell.
     remove(&cell.folder(folder).path().join(RECORD))
 }
 
-/// The device in words, and on the CPU the instruction set that decides about the last bits.
-fn computed_on(device: &Device) -> String {
+/// The device, on the CPU with the instruction set, on which rounding depends.
+fn device_name(device: &Device) -> String {
     match device {
         Device::Cpu => format!("{device} ({})", kernels::simd::level().name()),
         Device::Gpu(_) => device.to_string(),
     }
 }
 
-/// What came of a cell; time and subjects as its run tells them.
-fn record(cell: &Cell, ending: Ending, run: &RunFolder) -> Result<Record> {
-    let roles: Option<Roles> = read_if_there(&run.split())?;
-    let result: Value = match ending.is_done() {
+/// The record of a cell, with time and subjects from the files of its run.
+fn record(cell: &Cell, outcome: Outcome, run: &RunFolder) -> Result<CellRecord> {
+    let roles: Option<Roles> = read_if_exists(&run.split())?;
+    let result: Value = match outcome.is_done() {
         true => read_json(&run.result())?,
         false => Value::Null,
     };
     let seconds = |part: &str| result["seconds"][part].as_f64().unwrap_or(0.0);
-    let ending = Ending { seconds: seconds("finetune") + seconds("test"), ..ending };
+    let outcome = Outcome { seconds: seconds("finetune") + seconds("test"), ..outcome };
     let (train_subjects, test_subjects) =
         roles.map_or((0, 0), |roles| (roles.labelled.len(), roles.test.len()));
-    Ok(Record { cell: cell.clone(), ending, train_subjects, test_subjects })
+    Ok(CellRecord { cell: cell.clone(), outcome, train_subjects, test_subjects })
 }

@@ -1,95 +1,96 @@
-//! Where a sweep stands.
+//! The state of a sweep.
 
 use std::fmt;
 use std::path::Path;
 
-use super::cell::{Cell, Ending, read_if_there};
+use super::cell::{Cell, Outcome, read_if_exists};
 use super::claim::is_claimed;
 use super::plan::Plan;
-use super::protocol::{Pretraining, TRIAL, Trial};
+use super::protocol::{Pretraining, TRIAL, TrialResult};
 use crate::Result;
 
-/// Where a sweep stands: every piece of its work.
+/// The state of every piece of work of a sweep.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
-    /// In the order in which it is done, about.
-    pub work: Vec<Work>,
+    /// Roughly in the order in which it is done.
+    pub work: Vec<WorkItem>,
 }
 
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Work {
-    /// What it is.
-    pub kind: Kind,
-    /// Which one, in words.
+pub struct WorkItem {
+    /// Its kind.
+    pub kind: WorkKind,
+    /// Its name for messages.
     pub name: String,
-    /// Where it stands.
-    pub state: State,
+    /// Its state.
+    pub state: WorkState,
 }
 
-/// What a piece of work is.
+/// The kind of a piece of work.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Kind {
+pub enum WorkKind {
     /// A pretraining.
     Pretraining,
-    /// A trial of settings on validation subjects.
+    /// A trial of candidate settings on validation subjects.
     Trial,
-    /// A cell, of so many labelled subjects (none for all).
+    /// A cell with this number of labelled subjects (none for all).
     Cell(Option<usize>),
 }
 
-/// Where a piece of work stands.
+/// The state of a piece of work.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
-    /// Nobody is at work on it.
+pub enum WorkState {
+    /// No process is working on it.
     Waiting,
-    /// A process is at work on it.
+    /// A process is working on it.
     Running,
-    /// Over, after so many seconds.
+    /// Finished, with its duration in seconds.
     Done(f64),
-    /// Over without results, and why.
+    /// Failed, with the reason.
     Failed(String),
 }
 
-/// Looks at a sweep's folder.
+/// Reads the state of a sweep from its folder.
 ///
 /// # Errors
-/// When it holds none.
+/// When the folder has no sweep, or a file cannot be read.
 pub fn status(folder: &Path) -> Result<Status> {
     let plan = Plan::read(folder)?;
     let mut work = Vec::new();
-    let mut add = |kind, claim: &str, name: String, ending: Option<Ending>| {
-        let state = match ending {
-            Some(ending) if ending.is_done() => State::Done(ending.seconds),
-            Some(ending) => State::Failed(ending.why.unwrap_or_default()),
-            None if is_claimed(folder, claim) => State::Running,
-            None => State::Waiting,
+    let mut add = |kind, claim: &str, name: String, outcome: Option<Outcome>| {
+        let state = match outcome {
+            Some(outcome) if outcome.is_done() => WorkState::Done(outcome.seconds),
+            Some(outcome) => WorkState::Failed(outcome.reason.unwrap_or_default()),
+            None if is_claimed(folder, claim) => WorkState::Running,
+            None => WorkState::Waiting,
         };
-        work.push(Work { kind, name, state });
+        work.push(WorkItem { kind, name, state });
     };
     for arm in &plan.arms {
         for pretraining in Pretraining::all(arm) {
-            let (name, ending) = (pretraining.name(), read_if_there(&pretraining.record(folder))?);
-            add(Kind::Pretraining, &name, name.replace('/', " "), ending);
+            let (name, outcome) =
+                (pretraining.name(), read_if_exists(&pretraining.record(folder))?);
+            add(WorkKind::Pretraining, &name, name.replace('/', " "), outcome);
         }
         if arm.candidates.len() > 1 {
             for (index, candidate) in arm.candidates.iter().enumerate() {
                 let path = arm.trial_folder(folder, index).path().join(TRIAL);
-                let ending = read_if_there::<Trial>(&path)?.map(|trial| trial.ending);
+                let outcome = read_if_exists::<TrialResult>(&path)?.map(|trial| trial.outcome);
                 let name = format!("protocol {}: {}", arm.method.name(), candidate.changes);
-                add(Kind::Trial, &arm.trial(index), name, ending);
+                add(WorkKind::Trial, &arm.trial_name(index), name, outcome);
             }
         }
     }
     for cell in plan.cells() {
-        let ending = cell.record(folder)?.map(|record| record.ending);
+        let outcome = cell.record(folder)?.map(|record| record.outcome);
         let Cell { labelled, .. } = cell;
-        add(Kind::Cell(labelled), &cell.name(), cell.described(), ending);
+        add(WorkKind::Cell(labelled), &cell.name(), cell.description(), outcome);
     }
     Ok(Status { work })
 }
 
-/// How many of some work stand where.
+/// Numbers of pieces of work by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     waiting: usize,
@@ -99,55 +100,56 @@ struct Tally {
 }
 
 impl Tally {
-    fn all(&self) -> usize {
+    fn total(&self) -> usize {
         self.waiting + self.running + self.done + self.failed
     }
 }
 
 impl Status {
-    /// Whether all cells are over.
-    pub fn is_over(&self) -> bool {
-        let cells = self.tally(|kind| matches!(kind, Kind::Cell(_)));
+    /// Whether all cells have finished.
+    pub fn is_finished(&self) -> bool {
+        let cells = self.tally(|kind| matches!(kind, WorkKind::Cell(_)));
         cells.waiting + cells.running == 0
     }
 
-    fn tally(&self, of: impl Fn(&Kind) -> bool) -> Tally {
+    fn tally(&self, of: impl Fn(&WorkKind) -> bool) -> Tally {
         let mut tally = Tally::default();
         for work in self.work.iter().filter(|work| of(&work.kind)) {
             *match work.state {
-                State::Waiting => &mut tally.waiting,
-                State::Running => &mut tally.running,
-                State::Done(_) => &mut tally.done,
-                State::Failed(_) => &mut tally.failed,
+                WorkState::Waiting => &mut tally.waiting,
+                WorkState::Running => &mut tally.running,
+                WorkState::Done(_) => &mut tally.done,
+                WorkState::Failed(_) => &mut tally.failed,
             } += 1;
         }
         tally
     }
 
-    /// Mean time of what is done of a kind.
-    fn mean_seconds(&self, of: impl Fn(&Kind) -> bool) -> Option<f64> {
+    /// Mean duration of the finished work of some kinds.
+    fn mean_seconds(&self, of: impl Fn(&WorkKind) -> bool) -> Option<f64> {
         let done = self.work.iter().filter(|work| of(&work.kind)).filter_map(|w| match w.state {
-            State::Done(seconds) => Some(seconds),
+            WorkState::Done(seconds) => Some(seconds),
             _ => None,
         });
         let (sum, count) = done.fold((0.0, 0), |(sum, count), seconds| (sum + seconds, count + 1));
         (count > 0).then(|| sum / f64::from(count))
     }
 
-    /// Time until all is done, if as many processes as now work on it (one if none does): what is left
-    /// takes as long as the like of it has taken, or as a cell. None as long as nothing is done.
+    /// Estimated time until the sweep is finished with the present number of processes (at least one). Unfinished
+    /// work is assumed to take as long as finished work of its kind, or as cells and trials; none before
+    /// anything has finished.
     pub fn seconds_left(&self) -> Option<f64> {
-        let trained = |kind: &Kind| *kind != Kind::Pretraining;
-        let any = self.mean_seconds(trained).or_else(|| self.mean_seconds(|_| true))?;
+        let fine_tuned = |kind: &WorkKind| *kind != WorkKind::Pretraining;
+        let any = self.mean_seconds(fine_tuned).or_else(|| self.mean_seconds(|_| true))?;
         let (mut left, mut running) = (0.0, 0);
         for work in &self.work {
             let share = match work.state {
-                State::Waiting => 1.0,
-                // Half of it, for all that is known.
-                State::Running => 0.5,
-                State::Done(_) | State::Failed(_) => continue,
+                WorkState::Waiting => 1.0,
+                // On average, half of it is left.
+                WorkState::Running => 0.5,
+                WorkState::Done(_) | WorkState::Failed(_) => continue,
             };
-            running += usize::from(work.state == State::Running);
+            running += usize::from(work.state == WorkState::Running);
             left += share * self.mean_seconds(|kind| *kind == work.kind).unwrap_or(any);
         }
         Some(left / running.max(1) as f64)
@@ -156,9 +158,9 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cells = self.tally(|kind| matches!(kind, Kind::Cell(_)));
+        let cells = self.tally(|kind| matches!(kind, WorkKind::Cell(_)));
         let Tally { waiting, running, done, failed } = cells;
-        let all = cells.all();
+        let all = cells.total();
         write!(
             f,
             "{done} of {all} cells done, {running} running, {waiting} waiting, {failed} failed"
@@ -168,18 +170,18 @@ impl fmt::Display for Status {
             _ => writeln!(f)?,
         }
         for (kind, what) in
-            [(Kind::Pretraining, "pretrainings"), (Kind::Trial, "trials of settings")]
+            [(WorkKind::Pretraining, "pretrainings"), (WorkKind::Trial, "trials of settings")]
         {
             let tally = self.tally(|other| *other == kind);
-            if tally.all() > 0 {
-                writeln!(f, "{} of {} {what} over", tally.done + tally.failed, tally.all())?;
+            if tally.total() > 0 {
+                writeln!(f, "{} of {} {what} over", tally.done + tally.failed, tally.total())?;
             }
         }
-        for Work { name, state, .. } in &self.work {
+        for WorkItem { name, state, .. } in &self.work {
             match state {
-                State::Running => writeln!(f, "running  {name}")?,
-                State::Failed(why) => writeln!(f, "failed   {name}: {why}")?,
-                State::Waiting | State::Done(_) => {}
+                WorkState::Running => writeln!(f, "running  {name}")?,
+                WorkState::Failed(why) => writeln!(f, "failed   {name}: {why}")?,
+                WorkState::Waiting | WorkState::Done(_) => {}
             }
         }
         Ok(())

@@ -13,22 +13,22 @@ impl Watcher for Quiet {
     fn end(&self) {}
 }
 
-fn ask(counts: Vec<Option<usize>>) -> Ask {
-    Ask {
+fn options(counts: Vec<Option<usize>>) -> SweepOptions {
+    SweepOptions {
         methods: vec![Method::Scratch, Method::Mim],
         counts,
         seeds: vec![0, 1],
         as_given: true,
-        ..Ask::default()
+        ..SweepOptions::default()
     }
 }
 
 fn plan(counts: Vec<Option<usize>>) -> Result<Plan> {
-    ask(counts).plan(None, &Quiet)
+    options(counts).plan(None, &Quiet)
 }
 
-fn tried(method: Option<Method>, key: &str, values: &[&str]) -> Try {
-    Try { method, key: key.into(), values: values.iter().map(|&v| v.to_owned()).collect() }
+fn grid(method: Option<Method>, key: &str, values: &[&str]) -> SettingGrid {
+    SettingGrid { method, key: key.into(), values: values.iter().map(|&v| v.to_owned()).collect() }
 }
 
 fn changes(plan: &Plan, method: Method) -> Vec<&str> {
@@ -53,11 +53,11 @@ fn every_arm_and_seed_holds_out_the_same_subjects() {
 
 #[test]
 fn tables_change_how_the_largest_count_is_fine_tuned() {
-    let mut ask = ask(vec![Some(2), None]);
-    ask.tables = vec![Table::Phases, Table::Vendors, Table::Augmentation];
-    ask.changes = vec![(None, "subjects.phantom=4".into())];
-    ask.vendors = vec!["Siemens".into(), "B".into()];
-    let plan = ask.plan(None, &Quiet).unwrap();
+    let mut options = options(vec![Some(2), None]);
+    options.tables = vec![StudyTable::Phases, StudyTable::Vendors, StudyTable::Augmentation];
+    options.changes = vec![(None, "subjects.phantom=4".into())];
+    options.vendors = vec!["Siemens".into(), "B".into()];
+    let plan = options.plan(None, &Quiet).unwrap();
     let cells = plan.cells();
     // Beside eight cells by counts: four variants of two methods and two seeds.
     assert_eq!(cells.len(), 8 + 16);
@@ -71,23 +71,23 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
     assert_eq!((augmentation.rotation.probability, augmentation.flip), (0.0, [0.0, 0.0]));
     assert_eq!(of("subjects/mim-all-s1").subjects.vendors, [""; 0]);
 
-    ask.table_counts = vec![Some(3)];
-    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
+    options.table_counts = vec![Some(3)];
+    let error = options.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("--table-counts 3"), "{error}");
-    (ask.counts, ask.table_counts) = (vec![Some(2)], vec![None]);
-    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
+    (options.counts, options.table_counts) = (vec![Some(2)], vec![None]);
+    let error = options.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("--table-counts all"), "{error}");
 }
 
-/// What stands twice would be done twice, and counted twice.
+/// A repeated option must not repeat cells.
 #[test]
-fn what_is_asked_for_twice_is_done_once() {
-    let mut ask = ask(vec![Some(2), None]);
-    ask.tables = vec![Table::Phases, Table::Vendors, Table::Phases];
-    ask.changes = vec![(None, "subjects.phantom=4".into())];
-    ask.vendors = vec!["A".into(), "Siemens".into()];
-    ask.table_counts = vec![None, None];
-    let plan = ask.plan(None, &Quiet).unwrap();
+fn repeated_options_have_no_effect() {
+    let mut options = options(vec![Some(2), None]);
+    options.tables = vec![StudyTable::Phases, StudyTable::Vendors, StudyTable::Phases];
+    options.changes = vec![(None, "subjects.phantom=4".into())];
+    options.vendors = vec!["A".into(), "Siemens".into()];
+    options.table_counts = vec![None, None];
+    let plan = options.plan(None, &Quiet).unwrap();
     let names: Vec<_> = plan.variants.iter().map(|variant| variant.name.as_str()).collect();
     assert_eq!(names, ["ED", "ES", "A"]);
     let mut cells: Vec<_> = plan.cells().iter().map(Cell::name).collect();
@@ -98,173 +98,178 @@ fn what_is_asked_for_twice_is_done_once() {
 }
 
 #[test]
-fn vendors_must_be_there_and_leave_some_unseen() {
-    let mut ask = ask(vec![None]);
-    ask.tables = vec![Table::Vendors];
-    ask.changes = vec![(None, "subjects.phantom=4".into())];
-    for (vendors, wanted) in
-        [(vec!["A", "Z"], "--vendors Z: "), (vec!["A", "B", "C", "D"], "--vendors A,B,C,D: ")]
-    {
-        ask.vendors = vendors.into_iter().map(str::to_owned).collect();
-        let error = ask.plan(None, &Quiet).unwrap_err().to_string();
+fn vendors_must_exist_and_leave_some_unseen() {
+    let mut options = options(vec![None]);
+    options.tables = vec![StudyTable::Vendors];
+    options.changes = vec![(None, "subjects.phantom=4".into())];
+    for (vendors, wanted) in [
+        (vec!["A", "Z"], "--vendors Z: no subject has this vendor; vendors of built-in phantom"),
+        (vec!["A", "B", "C", "D"], "--vendors A,B,C,D: all vendors"),
+    ] {
+        options.vendors = vendors.into_iter().map(str::to_owned).collect();
+        let error = options.plan(None, &Quiet).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
 }
 
 #[test]
-fn settings_cannot_be_chosen_without_a_look_at_validation_subjects() {
-    let mut ask = ask(vec![None]);
-    ask.preset = Some(Preset::Small);
-    ask.changes = vec![(None, "finetune.validate_every=0".into())];
-    ask.plan(None, &Quiet).unwrap();
-    ask.tries = vec![tried(None, "finetune.steps", &["4", "8"])];
-    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
-    assert!(error.contains("finetune.validate_every=0"), "{error}");
+fn settings_cannot_be_chosen_without_validation() {
+    let mut options = options(vec![None]);
+    options.preset = Some(Preset::Small);
+    options.changes = vec![(None, "finetune.validate_every=0".into())];
+    options.plan(None, &Quiet).unwrap();
+    options.grids = vec![grid(None, "finetune.steps", &["4", "8"])];
+    let error = options.plan(None, &Quiet).unwrap_err().to_string();
+    assert!(error.contains("there is no validation"), "{error}");
 }
 
-/// Files are found whatever folder a process is started in.
+/// A process in another directory must find the files.
 #[test]
-fn paths_of_splits_are_whole() {
-    let mut ask = ask(vec![None]);
-    ask.changes = vec![(None, "subjects.split=some/split.yaml".into())];
-    let split = ask.plan(None, &Quiet).unwrap().shared().subjects.split.clone().unwrap();
+fn paths_of_splits_are_absolute() {
+    let mut options = options(vec![None]);
+    options.changes = vec![(None, "subjects.split=some/split.yaml".into())];
+    let split = options.plan(None, &Quiet).unwrap().shared().subjects.split.clone().unwrap();
     assert_eq!(split, std::path::absolute("some/split.yaml").unwrap().display().to_string());
 }
 
 #[test]
-fn vendors_are_looked_up_where_none_are_named() {
-    let mut ask = ask(vec![None]);
-    ask.tables = vec![Table::Vendors];
-    ask.changes = vec![(None, "subjects.phantom=4".into())];
-    assert_eq!(ask.plan(None, &Quiet).unwrap().variants[0].name, "A+B");
+fn vendors_are_found_in_the_data_if_none_are_given() {
+    let mut options = options(vec![None]);
+    options.tables = vec![StudyTable::Vendors];
+    options.changes = vec![(None, "subjects.phantom=4".into())];
+    assert_eq!(options.plan(None, &Quiet).unwrap().variants[0].name, "A+B");
 }
 
 #[test]
-fn arms_choose_among_every_combination() {
-    let mut ask = ask(vec![None]);
+fn candidates_are_all_combinations_of_values() {
+    let mut options = options(vec![None]);
     let pretraining = "pretrain.optimisation.learning_rate";
-    ask.tries = vec![
-        tried(Some(Method::Mim), pretraining, &["0.01", "0.1"]),
-        tried(None, "finetune.steps", &["4", "8"]),
+    options.grids = vec![
+        grid(Some(Method::Mim), pretraining, &["0.01", "0.1"]),
+        grid(None, "finetune.steps", &["4", "8"]),
     ];
-    let plan = ask.plan(None, &Quiet).unwrap();
+    let plan = options.plan(None, &Quiet).unwrap();
     assert_eq!(changes(&plan, Method::Scratch), ["finetune.steps=4", "finetune.steps=8"]);
     let of_mim = changes(&plan, Method::Mim);
     assert_eq!(of_mim.len(), 4);
     assert_eq!(of_mim[1], "pretrain.optimisation.learning_rate=0.01 finetune.steps=8");
-    // Those that differ in fine-tuning alone share a pretraining.
+    // Candidates that differ in fine-tuning only share a pretraining.
     let arm = plan.arm(Method::Mim).unwrap();
     let names: Vec<_> = protocol::Pretraining::all(arm).iter().map(|p| p.name()).collect();
     assert_eq!(names, ["pretrain/mim-1", "pretrain/mim-3"]);
     assert_eq!(protocol::Pretraining::of(arm, 3).name(), "pretrain/mim-3");
 
-    // What a method has no use for makes no candidate.
-    ask.tries = vec![tried(None, pretraining, &["0.01", "0.1"])];
-    let plan = ask.plan(None, &Quiet).unwrap();
+    // Settings that a method does not use make no candidate.
+    options.grids = vec![grid(None, pretraining, &["0.01", "0.1"])];
+    let plan = options.plan(None, &Quiet).unwrap();
     assert_eq!(changes(&plan, Method::Scratch), [""]);
     assert_eq!(changes(&plan, Method::Mim).len(), 2);
-    ask.tries = vec![tried(None, "pretrain.dino.bottleneck", &["8", "16"])];
-    let plan = ask.plan(None, &Quiet).unwrap();
+    options.grids = vec![grid(None, "pretrain.dino.bottleneck", &["8", "16"])];
+    let plan = options.plan(None, &Quiet).unwrap();
     assert_eq!([Method::Scratch, Method::Mim].map(|m| changes(&plan, m).len()), [1, 1]);
 
-    (ask.tries, ask.as_given) = (vec![], false);
-    let plan = ask.plan(None, &Quiet).unwrap();
-    let tried = [Method::Scratch, Method::Mim].map(|method| changes(&plan, method).len());
-    assert_eq!(tried, [4, 4], "rates are tried, of every method as many");
-    ask.preset = Some(Preset::Paper);
+    (options.grids, options.as_given) = (vec![], false);
+    let plan = options.plan(None, &Quiet).unwrap();
+    let numbers = [Method::Scratch, Method::Mim].map(|method| changes(&plan, method).len());
+    assert_eq!(numbers, [4, 4], "every method has as many default candidates");
+    options.preset = Some(Preset::Paper);
     assert_eq!(
-        changes(&ask.plan(None, &Quiet).unwrap(), Method::Mim),
+        changes(&options.plan(None, &Quiet).unwrap(), Method::Mim),
         [""],
-        "the study's are taken"
+        "those of the study are used"
     );
 }
 
 #[test]
 fn the_highest_dice_on_validation_subjects_is_chosen() {
     let trial = |dice: Option<f64>| {
-        let ending = match dice {
-            Some(_) => Ending::done(1.0),
-            None => Ending::failed("lost".into()),
+        let outcome = match dice {
+            Some(_) => Outcome::done(1.0),
+            None => Outcome::failed("lost".into()),
         };
-        Some(Trial { ending, dice })
+        Some(TrialResult { outcome, dice })
     };
     let best = protocol::best;
-    assert_eq!(best(&[None]), Some(0), "one alone is taken untried");
+    assert_eq!(best(&[None]), Some(0), "a single one needs no trial");
     assert_eq!(best(&[trial(Some(0.5)), trial(Some(0.7)), trial(Some(0.7))]), Some(1));
-    assert_eq!(best(&[trial(Some(0.5)), None]), None, "not before all are over");
+    assert_eq!(best(&[trial(Some(0.5)), None]), None, "not before all have finished");
     assert_eq!(best(&[trial(None), trial(Some(0.1))]), Some(1));
     assert_eq!(best(&[trial(None), trial(None)]), None);
 }
 
-/// Several processes may forgive at once, and work on what was forgiven.
+/// Several processes may reset failures at once, and redo the work.
 #[test]
-fn what_gave_results_is_not_done_again_for_a_failed_cell() {
+fn resetting_a_failed_cell_keeps_finished_work() {
     let sweep = tempfile::tempdir().unwrap();
-    let mut ask = ask(vec![None]);
-    ask.tries = vec![tried(None, "finetune.steps", &["4", "8", "12"])];
-    let plan = ask.plan(None, &Quiet).unwrap();
+    let mut options = options(vec![None]);
+    options.grids = vec![grid(None, "finetune.steps", &["4", "8", "12"])];
+    let plan = options.plan(None, &Quiet).unwrap();
     let (cells, arm) = (plan.cells(), plan.arm(Method::Mim).unwrap());
     let cell = cells.iter().find(|cell| cell.method == Method::Mim).unwrap();
-    let (failed, done) = (Ending::failed("lost".into()), Ending::done(0.0));
+    let (failed, done) = (Outcome::failed("lost".into()), Outcome::done(0.0));
     let record = cell.folder(sweep.path()).path().join(cell::RECORD);
     let trial = |n: usize| arm.trial_folder(sweep.path(), n).path().join(protocol::TRIAL);
     let pretraining = protocol::Pretraining::of(arm, 0).record(sweep.path());
-    let keep_trial = |n, ending, dice| cell::keep(&trial(n), &Trial { ending, dice }).unwrap();
-    cell::keep(&pretraining, &failed).unwrap();
-    let lost =
-        Record { cell: cell.clone(), ending: failed.clone(), train_subjects: 0, test_subjects: 0 };
-    cell::keep(&record, &lost).unwrap();
-    // The first was done again by another process, the third waits for one.
+    let keep_trial =
+        |n, outcome, dice| cell::write_record(&trial(n), &TrialResult { outcome, dice }).unwrap();
+    cell::write_record(&pretraining, &failed).unwrap();
+    let lost = CellRecord {
+        cell: cell.clone(),
+        outcome: failed.clone(),
+        train_subjects: 0,
+        test_subjects: 0,
+    };
+    cell::write_record(&record, &lost).unwrap();
+    // Another process has redone the first trial; the third has not been done.
     keep_trial(0, done.clone(), Some(0.5));
     keep_trial(1, failed.clone(), None);
-    run::forgive(sweep.path(), &plan, cell).unwrap();
-    let there = [&trial(0), &trial(1), &pretraining, &record].map(|path| path.exists());
-    assert_eq!(there, [true, false, false, false]);
+    run::reset_failed(sweep.path(), &plan, cell).unwrap();
+    let exist = [&trial(0), &trial(1), &pretraining, &record].map(|path| path.exists());
+    assert_eq!(exist, [true, false, false, false]);
 
-    // Cells rest on the choice.
-    cell::keep(&record, &lost).unwrap();
+    // Once a candidate is chosen, its trials stay.
+    cell::write_record(&record, &lost).unwrap();
     keep_trial(1, failed, None);
     keep_trial(2, done, Some(0.4));
-    run::forgive(sweep.path(), &plan, cell).unwrap();
+    run::reset_failed(sweep.path(), &plan, cell).unwrap();
     assert_eq!([&trial(1), &record].map(|path| path.exists()), [true, false]);
-    run::forgive(sweep.path(), &plan, cell).unwrap();
+    run::reset_failed(sweep.path(), &plan, cell).unwrap();
     cell::remove(&record).unwrap();
 }
 
 #[test]
-fn plans_that_compare_nothing_are_refused() {
+fn invalid_plans_are_refused() {
     let mut none = plan(vec![None]).unwrap();
     none.counts.clear();
-    let error = none.settled().unwrap_err().to_string();
+    let error = none.normalised().unwrap_err().to_string();
     assert!(error.contains("a count"), "{error}");
     let mut twice = plan(vec![None]).unwrap();
     twice.arms.push(twice.arms[0].clone());
-    let error = twice.settled().unwrap_err().to_string();
-    assert!(error.contains("scratch"), "{error}");
-    let mut apart = ask(vec![None]);
+    let error = twice.normalised().unwrap_err().to_string();
+    assert!(error.contains("scratch appears twice"), "{error}");
+    let mut apart = options(vec![None]);
     apart.changes = vec![(Some(Method::Mim), "subjects.phantom=4".into())];
     let error = apart.plan(None, &Quiet).unwrap_err().to_string();
-    assert!(error.contains("method mim") && error.contains("subjects"), "{error}");
+    assert!(error.contains("method mim: subjects and network"), "{error}");
 }
 
 #[test]
-fn a_folder_keeps_its_plan() {
+fn a_plan_is_written_and_read() {
     let folder = tempfile::tempdir().unwrap();
-    let none = Plan::read(folder.path()).unwrap_err().to_string();
-    assert!(none.contains(&folder.path().display().to_string()), "{none}");
+    assert!(Plan::read(folder.path()).unwrap_err().to_string().contains("holds no sweep"));
     let one = plan(vec![None]).unwrap();
-    one.keep(folder.path()).unwrap();
-    one.keep(folder.path()).unwrap();
+    one.write(folder.path()).unwrap();
+    one.write(folder.path()).unwrap();
     assert_eq!(Plan::read(folder.path()).unwrap(), one);
     let mut longer = one.clone();
     longer.arms[1].candidates[0].settings.finetune.steps = 7;
-    let error = longer.keep(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("arms.2.candidates.1.settings.finetune.steps "), "{error}");
+    let error = longer.write(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("(arms.2.candidates.1.settings.finetune.steps is"), "{error}");
     let mut none = one.clone();
     none.counts = vec![Some(0)];
-    let error = none.settled().unwrap_err().to_string();
-    assert!(error.contains("1"), "{error}");
-    // Settings that an older version did not have are as in the preset.
+    let error = none.normalised().unwrap_err().to_string();
+    assert!(error.contains("at least 1 labelled subject"), "{error}");
+    // Settings that an older version did not write have the value of the preset.
     let path = folder.path().join("sweep.json");
     let mut tree: serde_json::Value = train::run::folder::read_json(&path).unwrap();
     let finetune = tree.pointer_mut("/arms/0/candidates/0/settings/finetune").unwrap();
@@ -274,84 +279,88 @@ fn a_folder_keeps_its_plan() {
     tree["arms"] = serde_json::json!([]);
     std::fs::write(&path, tree.to_string()).unwrap();
     let error = Plan::read(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("sweep.json") && error.contains("method"), "{error}");
+    assert!(error.contains("sweep.json: a sweep needs at least a method"), "{error}");
 }
 
-/// What is done stays, and rests on the settings that were chosen then.
+/// Finished cells stay, and so do the settings that were chosen for them.
 #[test]
-fn a_sweep_may_be_added_to() {
+fn a_sweep_can_be_extended() {
     let folder = tempfile::tempdir().unwrap();
     let first = plan(vec![Some(3), None]).unwrap();
-    first.keep(folder.path()).unwrap();
-    let more = |counts: Vec<Option<usize>>, seeds: Vec<u64>, tables: Vec<Table>| {
-        let ask = Ask { counts, seeds, tables, ..Ask::default() };
-        let there = Plan::read(folder.path()).unwrap();
-        let whole = ask.plan(Some(&there), &Quiet).unwrap().keep(folder.path()).unwrap();
+    first.write(folder.path()).unwrap();
+    let more = |counts: Vec<Option<usize>>, seeds: Vec<u64>, tables: Vec<StudyTable>| {
+        let options = SweepOptions { counts, seeds, tables, ..SweepOptions::default() };
+        let existing = Plan::read(folder.path()).unwrap();
+        let whole = options.plan(Some(&existing), &Quiet).unwrap().write(folder.path()).unwrap();
         assert_eq!(Plan::read(folder.path()).unwrap(), whole);
         whole
     };
     assert_eq!(more(vec![], vec![], vec![]), first);
-    let grown = more(vec![Some(2)], vec![4], vec![Table::Phases]);
+    let grown = more(vec![Some(2)], vec![4], vec![StudyTable::Phases]);
     assert_eq!(
         (&grown.counts[..], &grown.seeds[..]),
         (&[Some(2), Some(3), None][..], &[0, 1, 4][..])
     );
-    assert_eq!(grown.begun(), first.begun());
-    let tried = Choice::cell(&grown, Method::Mim);
-    assert_eq!((tried.labelled, tried.seed), (Some(3), 0), "what was chosen stays");
+    assert_eq!(grown.initial(), first.initial());
+    let cell = SettingChoice::cell(&grown, Method::Mim);
+    assert_eq!((cell.labelled, cell.seed), (Some(3), 0), "the cell of the trials stays");
     let names = |plan: &Plan| plan.cells().iter().map(Cell::name).collect::<Vec<_>>();
     let (before, after) = (names(&first), names(&grown));
     assert!(before.iter().all(|name| after.contains(name)));
     assert_eq!((before.len(), after.len()), (2 * 2 * 2, 2 * 3 * 3 + 2 * 2 * 3));
 
-    // Methods come with settings of their own, and must be of the same subjects and network.
-    let mut methods = ask(vec![]);
+    // Added methods have their own settings, but the same subjects and network.
+    let mut methods = options(vec![]);
     (methods.methods, methods.seeds) = (vec![Method::Pcl], vec![]);
-    let grown = methods.plan(Some(&grown), &Quiet).unwrap().keep(folder.path()).unwrap();
+    let grown = methods.plan(Some(&grown), &Quiet).unwrap().write(folder.path()).unwrap();
     let of = |plan: &Plan| plan.arms.iter().map(|arm| arm.method).collect::<Vec<_>>();
     assert_eq!(of(&grown), [Method::Scratch, Method::Mim, Method::Pcl]);
     let sizes = [grown.counts.len(), grown.seeds.len()];
-    assert_eq!(sizes, [3, 3], "counts and seeds that are not named are those of the sweep");
-    assert_eq!(grown.begun(), first.begun());
+    assert_eq!(sizes, [3, 3], "counts and seeds stay if none are given");
+    assert_eq!(grown.initial(), first.initial());
     (methods.methods, methods.preset) = (vec![Method::Dino], Some(Preset::Small));
     let plan = methods.plan(Some(&grown), &Quiet).unwrap();
-    let error = plan.keep(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("method dino") && error.contains("network"), "{error}");
+    let error = plan.write(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("method dino: subjects and network"), "{error}");
 
-    // The same table at another count; one that stands already is not done anew.
-    let ask = Ask { tables: vec![Table::Phases], table_counts: vec![Some(2)], ..Ask::default() };
-    let grown = ask.plan(Some(&grown), &Quiet).unwrap().keep(folder.path()).unwrap();
+    // The same table with another count.
+    let options = SweepOptions {
+        tables: vec![StudyTable::Phases],
+        table_counts: vec![Some(2)],
+        ..SweepOptions::default()
+    };
+    let grown = options.plan(Some(&grown), &Quiet).unwrap().write(folder.path()).unwrap();
     let of_variant = |variant: &Variant| (variant.name.clone(), variant.counts.clone());
     let variants: Vec<_> = grown.variants.iter().map(of_variant).collect();
     let both = vec![None, Some(2)];
     assert_eq!(variants, [("ED".to_owned(), both.clone()), ("ES".to_owned(), both)]);
     let mut other = grown.clone();
     other.variants[0].changes = vec!["finetune.phases=es".into()];
-    let error = other.keep(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("variants.1.changes"), "{error}");
+    let error = other.write(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("another plan (variants.1.changes is"), "{error}");
 }
 
-/// A command that is given again, as a job that is handed in again, asks for what it asked for.
+/// A command that is repeated, such as a resubmitted job, must not add work.
 #[test]
-fn tables_stay_beside_the_counts_that_they_began_with() {
+fn tables_keep_their_counts_when_the_sweep_is_extended() {
     let folder = tempfile::tempdir().unwrap();
     let more = |counts: Vec<Option<usize>>| {
-        let there = Plan::is_in(folder.path()).then(|| Plan::read(folder.path()).unwrap());
-        let ask = Ask { tables: vec![Table::Phases], ..ask(counts) };
-        ask.plan(there.as_ref(), &Quiet).unwrap().keep(folder.path()).unwrap()
+        let existing = Plan::exists_in(folder.path()).then(|| Plan::read(folder.path()).unwrap());
+        let options = SweepOptions { tables: vec![StudyTable::Phases], ..options(counts) };
+        options.plan(existing.as_ref(), &Quiet).unwrap().write(folder.path()).unwrap()
     };
     let begun = more(vec![Some(2), Some(3)]);
     assert_eq!(begun.variants[0].counts, [Some(3)]);
-    let grown = Ask { counts: vec![None], ..Ask::default() };
-    grown.plan(Some(&begun), &Quiet).unwrap().keep(folder.path()).unwrap();
+    let grown = SweepOptions { counts: vec![None], ..SweepOptions::default() };
+    grown.plan(Some(&begun), &Quiet).unwrap().write(folder.path()).unwrap();
     let again = more(vec![Some(2), Some(3)]);
     assert_eq!(again.counts, [Some(2), Some(3), None]);
     assert!(again.variants.iter().all(|variant| variant.counts == [Some(3)]), "{again:?}");
 }
 
-/// The study's files of subsets lie beside its split.
+/// The files of subsets are in the folder of the split.
 #[test]
-fn subsets_may_be_the_studys() {
+fn subsets_can_be_published_files() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     for name in ["s.yaml", "s-nr10-seed1.yaml", "s-Vendor-A_B.yaml"] {
@@ -361,11 +370,11 @@ fn subsets_may_be_the_studys() {
         )
         .unwrap();
     }
-    let mut ask = ask(vec![Some(10), None]);
-    (ask.subsets, ask.split) = (Some(Subsets::Published), Some(file("s.yaml")));
-    (ask.tables, ask.vendors) = (vec![Table::Vendors], vec!["A".into(), "B".into()]);
-    ask.changes = vec![(None, "subjects.phantom=4".into())];
-    let plan = ask.plan(None, &Quiet).unwrap();
+    let mut options = options(vec![Some(10), None]);
+    (options.subsets, options.split) = (Some(Subsets::Published), Some(file("s.yaml")));
+    (options.tables, options.vendors) = (vec![StudyTable::Vendors], vec!["A".into(), "B".into()]);
+    options.changes = vec![(None, "subjects.phantom=4".into())];
+    let plan = options.plan(None, &Quiet).unwrap();
     let of = |name: &str| -> Result<Settings> {
         let cells = plan.cells();
         let cell = cells.iter().find(|cell| cell.name() == name).unwrap();
@@ -374,27 +383,26 @@ fn subsets_may_be_the_studys() {
     let labelled = |name: &str| of(name).unwrap().subjects.labelled_split;
     let path = |name: &str| Some(file(name).display().to_string());
     assert_eq!(labelled("subjects/scratch-10-s1"), path("s-nr10-seed1.yaml"));
-    assert_eq!(of("subjects/scratch-10-s1").unwrap().labelled, 0, "the file says how many");
+    assert_eq!(of("subjects/scratch-10-s1").unwrap().labelled, 0, "the file determines the number");
     assert_eq!(labelled("subjects/scratch-all-s1"), None);
     assert_eq!(labelled("vendors/A+B-scratch-all-s0"), path("s-Vendor-A_B.yaml"));
     let error = of("subjects/scratch-10-s0").unwrap_err().to_string();
-    assert!(error.contains("s-nr10-seed0.yaml"), "{error}");
-    ask.split = None;
-    let error = ask.plan(None, &Quiet).unwrap_err().to_string();
+    assert!(error.contains("s-nr10-seed0.yaml: does not exist"), "{error}");
+    options.split = None;
+    let error = options.plan(None, &Quiet).unwrap_err().to_string();
     assert!(error.contains("--split"), "{error}");
 }
 
-/// Configurations of several methods each go to their own.
 #[test]
-fn configurations_go_to_the_methods_that_they_are_for() {
+fn configurations_apply_to_their_methods() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mim.yaml");
     let mut settings = Settings::preset(Preset::Small, Method::Mim);
     settings.pretrain.optimisation.epochs = 7;
     std::fs::write(&path, settings.to_published().unwrap()).unwrap();
-    let mut ask = ask(vec![None]);
-    ask.configs = Configs::read(&[path]).unwrap();
-    let plan = ask.plan(None, &Quiet).unwrap();
+    let mut options = options(vec![None]);
+    options.configs = Configs::read(&[path]).unwrap();
+    let plan = options.plan(None, &Quiet).unwrap();
     let of = |method| &plan.arm(method).unwrap().candidates[0].settings;
     assert_eq!(of(Method::Mim).pretrain.optimisation.epochs, 7);
     assert_eq!(
@@ -404,12 +412,12 @@ fn configurations_go_to_the_methods_that_they_are_for() {
 }
 
 #[test]
-fn labelled_subjects_of_a_seed_are_among_those_of_larger_counts() {
+fn smaller_sets_of_labelled_subjects_are_part_of_larger_ones() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = sampling::Cohort::phantom(16, 0, folder.path(), |_, _| {}).unwrap();
     let plan = plan(vec![Some(2), Some(5), None]).unwrap();
     let labelled = |labelled, seed| {
-        let cell = Cell { labelled, seed, ..Choice::cell(&plan, Method::Mim) };
+        let cell = Cell { labelled, seed, ..SettingChoice::cell(&plan, Method::Mim) };
         let settings = plan.settings_of(&cell, plan.shared()).unwrap();
         train::roles::Roles::draw(&settings, &cohort, None, false, &|_| {}).unwrap()
     };

@@ -1,4 +1,4 @@
-//! One run of the study: pretraining, fine-tuning, testing, and the folder that tells of it.
+//! One run of the study: pretraining, fine-tuning and testing, recorded in a run folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::trainer::{Stage, State};
 use crate::{Error, Result, run};
 use common::Watcher;
 use evaluate::Predictor;
-use evaluate::{Results, evaluate, functions, write_frames, write_slices, write_subjects};
+use evaluate::{Results, cardiac_functions, evaluate, write_frames, write_slices, write_subjects};
 use sampling::Cohort;
 use sampling::augment::Grid;
 use sampling::cache::Cache;
@@ -40,13 +40,13 @@ pub enum Parts {
     All,
     /// Pretraining alone.
     Pretrain,
-    /// Fine-tuning and testing, from weights that there are.
+    /// Fine-tuning and testing, from existing weights.
     Finetune,
-    /// Fine-tuning alone: of the subjects held out, only those that validate are looked at.
+    /// Fine-tuning alone: of the subjects held out, only the validation subjects are used.
     Validate,
 }
 
-/// What a run is to do.
+/// A run as the user specified it.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Every setting.
@@ -55,32 +55,32 @@ pub struct Job {
     pub data: Vec<PathBuf>,
     /// Folders of test subjects; none to hold some out.
     pub test: Vec<PathBuf>,
-    /// What to do.
+    /// The parts to run.
     pub parts: Parts,
     /// Weights to start from: a run folder or a file.
     pub weights: Option<PathBuf>,
-    /// Where the run goes; none for the next free folder under `runs`.
+    /// The run folder; none for the next free folder under `runs`.
     pub out: Option<PathBuf>,
-    /// Where it computes.
+    /// The device to compute on.
     pub device: Device,
 }
 
-/// What came out.
+/// The results of a run.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Where it lies.
+    /// The run folder.
     pub folder: RunFolder,
-    /// How pretraining went; none if there was none.
+    /// The state of pretraining at its end; none if there was no pretraining.
     pub pretraining: Option<State>,
-    /// How fine-tuning went; none if there was none.
+    /// The state of fine-tuning at its end; none if there was no fine-tuning.
     pub finetuning: Option<State>,
     /// Results on the test subjects; none if there was no testing.
     pub results: Option<Results>,
 }
 
-/// Does what a job asks for.
+/// Runs a job.
 ///
-/// A run that was cut off goes on when the same job is given the same folder.
+/// An interrupted run resumes when the same job is run in the same folder.
 ///
 /// # Errors
 /// When data, settings or weights cannot be used, or files cannot be written.
@@ -91,7 +91,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let weights = job.weights.as_deref().map(pretrained_weights_of).transpose()?;
     let name = format!("{}-{}", settings.method.name(), settings.preset.name());
     let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
-    // Before the data are read, which may take long.
+    // Before the data are read, which may take a long time.
     folder.check(settings)?;
     if let Some(weights) = &weights {
         let mut network = unet(&settings.network, settings.seed)?;
@@ -107,7 +107,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     }
     let _held = folder.prepare(settings)?;
     roles.keep(&folder)?;
-    keep_job(job, weights.as_deref(), &folder)?;
+    record_job(job, weights.as_deref(), &folder)?;
     watcher.folder(folder.path());
     watcher.note(&format!(
         "{}: {} train ({} with labels), {} validate, {} test",
@@ -117,13 +117,13 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         roles.valid.len(),
         roles.test.len()
     ));
-    // Who has set a grid of their own knows what they do.
+    // No hint for users who have set a network or grid of their own.
     let as_preset = Settings::preset(Preset::Demo, settings.method).network == settings.network;
-    let for_a_look = match as_preset && !job.data.is_empty() {
-        true => " (for a look; --preset small is for experiments)",
+    let hint = match as_preset && !job.data.is_empty() {
+        true => " (a quick demonstration; --preset small is for experiments)",
         false => "",
     };
-    watcher.note(&format!("{}{for_a_look}", summary(settings, job.parts)));
+    watcher.note(&format!("{}{hint}", summary(settings, job.parts)));
     let device = job.device.clone();
     let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, device, watcher };
     let pretrained = match weights {
@@ -164,9 +164,9 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
     }
 }
 
-/// What a run was last asked to do; `job.json` of its folder.
+/// The last job of a run; `job.json` of its folder.
 #[derive(Serialize, Deserialize)]
-struct Asked {
+struct JobRecord {
     version: String,
     stage: Parts,
     data: Vec<PathBuf>,
@@ -174,10 +174,10 @@ struct Asked {
     weights: Option<PathBuf>,
 }
 
-/// Notes what is asked of a run. Fine-tuning that was begun goes on from what it was begun with.
-fn keep_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()> {
+/// Records the job of a run. Refuses other weights than those that fine-tuning began from.
+fn record_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()> {
     let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let asked = Asked {
+    let record = JobRecord {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         stage: job.parts,
         data: job.data.clone(),
@@ -186,27 +186,28 @@ fn keep_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()>
     };
     let path = folder.job();
     if path.exists() && folder.stage("finetune").exists() {
-        let there: Asked = read_json(&path)?;
-        if !same_weights(there.weights.as_deref(), asked.weights.as_deref()) {
+        let earlier: JobRecord = read_json(&path)?;
+        if !same_weights(earlier.weights.as_deref(), record.weights.as_deref()) {
             let name = |weights: &Option<PathBuf>| match weights {
                 Some(path) => path.display().to_string(),
                 None => "no given weights".to_owned(),
             };
             let what = format!(
                 "fine-tuning began from {}, not from {}; name another folder with --out",
-                name(&there.weights),
-                name(&asked.weights)
+                name(&earlier.weights),
+                name(&record.weights)
             );
             return Err(Error::file(&path, what));
         }
     }
-    write_json(&path, &asked)
+    write_json(&path, &record)
 }
 
-/// Whether two paths are of the same weights. Those that moved, with their run or with the sweep that
-/// it is of, are where they were within the run, which has its name, and no longer where they were.
-fn same_weights(there: Option<&Path>, asked: Option<&Path>) -> bool {
-    let (Some(before), Some(now)) = (there, asked) else { return there == asked };
+/// Whether two paths refer to the same weights. Weights may have moved with their run, or with the
+/// sweep of that run: then the path within the run, with the run's name, is the same, and the old path
+/// no longer exists. If it does exist, the files must be equal.
+fn same_weights(earlier: Option<&Path>, now: Option<&Path>) -> bool {
+    let (Some(before), Some(now)) = (earlier, now) else { return earlier == now };
     let end =
         |path: &Path| path.components().rev().take(3).map(|c| c.as_os_str().to_owned()).collect();
     let ends: [Vec<_>; 2] = [end(before), end(now)];
@@ -223,7 +224,7 @@ struct Run<'a> {
     watcher: &'a dyn Watcher,
 }
 
-/// Weights to fine-tune from, and how long they took if they were made here.
+/// Weights to fine-tune from, and the state of their training if this run made them.
 struct Pretrained {
     weights: PathBuf,
     state: Option<State>,
@@ -233,7 +234,7 @@ struct Pretrained {
 struct Finetuned {
     task: Segmentation,
     state: State,
-    /// Slices with labels that it was trained on.
+    /// Number of labelled slices that it was trained on.
     slices: usize,
 }
 
@@ -323,7 +324,7 @@ impl Run<'_> {
         Ok(Finetuned { task, state, slices })
     }
 
-    /// Tests, and writes what came out.
+    /// Tests a network, and writes the results.
     fn tested(
         &self,
         finetuned: &mut Finetuned,
@@ -339,7 +340,7 @@ impl Run<'_> {
         Ok(results)
     }
 
-    /// Takes over what the method hands to fine-tuning.
+    /// Loads those pretrained weights that the method transfers to fine-tuning.
     fn hand_over(&self, weights: &Path, task: &mut Segmentation) -> Result<()> {
         let method = self.settings.method;
         let which = |name: &str| method.hands_over(name);
@@ -371,7 +372,7 @@ impl Run<'_> {
         let results = results?;
         write_frames(self.folder.frames(), &results.frames)?;
         write_slices(self.folder.slices(), &results.slices)?;
-        write_subjects(self.folder.subjects(), &functions(&results.frames))?;
+        write_subjects(self.folder.subjects(), &cardiac_functions(&results.frames))?;
         run::pictures::draw_overlays(self.folder, &mut predictor, cache, &results)?;
         Ok(results)
     }
@@ -415,7 +416,7 @@ impl Run<'_> {
     }
 }
 
-/// Predicts and evaluates with weights that there are, on the labelled subjects of `cohort`.
+/// Predicts and evaluates with existing weights, on the labelled subjects of `cohort`.
 ///
 /// # Errors
 /// When no subject has labels, or the network does not fit.
@@ -437,8 +438,8 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
     results
 }
 
-/// Dice of subjects that a network was trained on says nothing of others, and is not to be
-/// reported by mistake.
+/// Warns about subjects that the network was trained or validated on: their Dice does not generalise
+/// to new subjects, and must not be reported by mistake.
 fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) -> Result<()> {
     let Some(roles) = Roles::of_weights(&model.path)? else { return Ok(()) };
     let ids = cohort.labelled_ids();
@@ -446,8 +447,8 @@ fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) ->
     let known: Vec<&String> = ids.iter().filter(made_weights).collect();
     if let Some(first) = known.first() {
         watcher.note(&format!(
-            "warning: {} of {} subjects bear names that this run was trained or validated on \
-             ({first}, ...); their Dice says nothing of new subjects",
+            "warning: {} of {} subjects have names that this run was trained or validated on \
+             ({first}, ...); their Dice says nothing about new subjects",
             known.len(),
             ids.len()
         ));

@@ -89,8 +89,8 @@
     if (size < 9) faults.push(`small: “${text}” at ${size.toFixed(1)} px in ${named(element)}`);
     const seen = contrast(drawn ? style.fill : style.color, behind(element));
     if (seen < 4.5) faults.push(`faint: “${text}” at ${seen.toFixed(1)} : 1 in ${named(element)}`);
-    // What a run said when it failed may speak of NaN.
-    if (/\b(NaN|undefined|-?inf)\b/.test(text) && !element.closest('.said')) faults.push(`no number: “${text}” in ${named(element)}`);
+    // The error message of a failed run may contain NaN.
+    if (/\b(NaN|undefined|-?inf)\b/.test(text) && !element.closest('.long')) faults.push(`no number: “${text}” in ${named(element)}`);
   }
   for (const mark of document.querySelectorAll('svg .mark, svg .cross, svg path.line')) {
     const { fill, stroke } = getComputedStyle(mark);

@@ -13,7 +13,7 @@ use cine_tests::made_up::{self, MadeUp};
 use cine_tests::suites::left_out;
 use serde_json::{Value, json};
 use settings::Method;
-use sweep::{self, Ask};
+use sweep::{self, SweepOptions};
 use tempfile::TempDir;
 
 /// Ways to look at a page: its width in CSS pixels, and the colours that the reader prefers.
@@ -123,18 +123,18 @@ fn every_figure_is_drawn_at_any_width() {
 #[test]
 fn a_report_of_little_is_shown() {
     let Some(mut browser) = browser() else { return };
-    let ask = |method| Ask {
+    let options = |method| SweepOptions {
         methods: vec![method],
         counts: vec![Some(5)],
         seeds: vec![0],
         as_given: true,
-        ..Ask::default()
+        ..SweepOptions::default()
     };
     let few = MadeUp { subjects: 1, whole: false, ..MadeUp::default() };
     let none = MadeUp { failed: &|_| Some("out of luck"), ..MadeUp::default() };
     for (made_up, method) in [(few, Method::Mim), (none, Method::Scratch)] {
         let folder = TempDir::new().unwrap();
-        made_up.write(&ask(method), folder.path());
+        made_up.write(&options(method), folder.path());
         sweep::write(folder.path()).unwrap();
         let page = folder.path().join("report.html");
         assert_eq!(faults(&mut browser, &page, (360, "light")), [""; 0]);

@@ -46,8 +46,8 @@ fn case(function: &'static Function, shape: &[usize], dtypes: Dtypes) -> Case {
 fn gradient_traffic(function: &Function) -> usize {
     let computed: Vec<&str> =
         function.derivatives.iter().copied().filter(|&derivative| derivative != "1").collect();
-    let names =
-        |text: &str, name: &str| text.split(|c: char| !c.is_alphanumeric()).any(|w| w == name);
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let names = |text: &str, name: &str| text.split(|c| !is_name(c)).any(|word| word == name);
     let read = function.inputs.iter().filter(|input| computed.iter().any(|d| names(d, input)));
     if computed.is_empty() { 0 } else { 1 + read.count() + computed.len() }
 }

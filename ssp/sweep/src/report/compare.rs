@@ -1,25 +1,26 @@
-//! Cells that are comparable, and what comparing them gives.
+//! Groups of cells that can be compared, and their paired differences.
 
 use std::collections::BTreeMap;
 
-use super::statistics::{Spread, bootstrap, direction, holm, mean, student, wilcoxon};
-use crate::{Done, Results, Table};
+use super::format::labelled;
+use super::statistics::{MeanSd, bootstrap, direction, holm, mean, student, wilcoxon};
+use crate::{CompletedCell, StudyTable, SweepResults};
 use evaluate::{Dice, FrameRow};
 use settings::Method;
 
-/// A choice of frames.
-pub type Keep<'a> = &'a dyn Fn(&FrameRow) -> bool;
+/// Selects frames.
+pub type FrameFilter<'a> = &'a dyn Fn(&FrameRow) -> bool;
 
-/// Every frame.
-pub fn every(_: &FrameRow) -> bool {
+/// Selects every frame.
+pub fn all_frames(_: &FrameRow) -> bool {
     true
 }
 
-/// What of a Dice is looked at.
-pub type Score = fn(&Dice) -> f64;
+/// The Dice of one structure, or the mean of all.
+pub type DiceOf = fn(&Dice) -> f64;
 
 /// The structures and their names.
-pub const STRUCTURES: [(&str, Score); 3] = [
+pub const STRUCTURES: [(&str, DiceOf); 3] = [
     ("LV", |dice| dice.left_ventricle),
     ("Myocardium", |dice| dice.myocardium),
     ("RV", |dice| dice.right_ventricle),
@@ -27,183 +28,187 @@ pub const STRUCTURES: [(&str, Score); 3] = [
 
 /// All groups of a sweep.
 pub struct Comparisons<'a> {
-    /// Methods of the plan, in its order.
+    /// Methods in the order of the plan.
     pub methods: Vec<Method>,
-    /// By table, variant and count, as the plan has them; those without a cell that is done are left
-    /// out.
+    /// By table, variant and count, in the order of the plan; only those with a completed cell.
     pub groups: Vec<Group<'a>>,
 }
 
-/// Cells that are alike but for method and seed.
+/// Cells that differ in method and seed only.
 pub struct Group<'a> {
-    /// The table that they belong to.
-    pub table: Table,
-    /// The variant, by its name.
+    /// The table of the study.
+    pub table: StudyTable,
+    /// Name of the variant.
     pub variant: &'a str,
     /// Labelled subjects; none for all.
     pub labelled: Option<usize>,
-    /// Seeds that each method is to have.
+    /// Planned seeds of each method.
     pub seeds: usize,
-    /// By method, in the plan's order.
-    pub sides: Vec<Side<'a>>,
-    /// Each pretraining against scratch, as far as there are cells of both.
-    pub against_scratch: Vec<Comparison>,
+    /// The completed cells of each method, in the order of the plan.
+    pub methods: Vec<MethodCells<'a>>,
 }
 
-/// The cells of a method in a group, one for each seed.
+/// The completed cells of a method in a group, one for each seed.
 #[derive(Clone)]
-pub struct Side<'a> {
+pub struct MethodCells<'a> {
     /// The method.
     pub method: Method,
     /// Its cells.
-    pub cells: Vec<&'a Done>,
+    pub cells: Vec<&'a CompletedCell>,
 }
 
-/// One side against another, on the same test subjects and with the same seeds.
+/// The paired difference in Dice between two sets of cells with the same test subjects and seeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// The method of the first side.
+    /// The method of the first set.
     pub method: Method,
-    /// Mean difference of each seed that both have.
+    /// Mean difference for each seed that both sets have.
     pub seeds: Vec<f64>,
-    /// 95 % interval of the mean over seeds; none of fewer than two.
+    /// 95 % interval of the mean over seeds, by Student's t; none for fewer than two seeds.
     pub over_seeds: Option<[f64; 2]>,
-    /// Difference of each test subject: first less second, averaged over seeds, frames and structures.
+    /// Difference for each test subject, averaged over seeds, frames and structures.
     pub subjects: Vec<f64>,
-    /// Their mean.
+    /// Mean over subjects.
     pub mean: f64,
-    /// 95 % bootstrap interval of the mean, over subjects; none of fewer than two.
-    pub interval: Option<[f64; 2]>,
-    /// Which way Wilcoxon's test finds differences to go.
+    /// 95 % bootstrap interval of the mean over subjects; none for fewer than two.
+    pub over_subjects: Option<[f64; 2]>,
+    /// Sign of the rank sum of Wilcoxon's test: positive if the ranks favour the first set.
     pub direction: f64,
-    /// Wilcoxon's p.
+    /// p of Wilcoxon's signed-rank test over subjects.
     pub p: f64,
-    /// The same after Holm's correction for the comparisons that it stands among.
-    pub corrected: f64,
+    /// The same after Holm's correction over the comparisons with the same labels and frames.
+    pub p_holm: f64,
 }
 
-/// A corrected p below this counts as a clear difference.
-pub const CLEAR: f64 = 0.05;
+/// Significance level of the corrected p.
+pub const ALPHA: f64 = 0.05;
+
+/// What a comparison shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Better, by all criteria.
+    ClearlyBetter,
+    /// Worse, by all criteria.
+    ClearlyWorse,
+    /// p is low, but the interval over seeds includes 0. The random course of a training moves all test
+    /// subjects alike, so a test over subjects alone takes it for a difference between methods.
+    SeedsDisagree,
+    /// p is low, but there is one seed only.
+    OneSeed,
+    /// p is low because most subjects differ in one direction, but a few differ so far in the other that
+    /// the mean does too, or that its interval includes 0.
+    SubjectsDisagree,
+    /// p is not low.
+    Open,
+}
 
 impl Comparison {
-    /// Whether the corrected p is below 0.05, and speaks for what the mean says: other subjects like these
-    /// would tell the same of these very networks.
-    pub fn is_clear_of_networks(&self) -> bool {
-        self.corrected < CLEAR && !self.is_of_two_minds()
-    }
-
-    /// Whether p is low because most subjects go one way, while a few go so far the other way that the mean
-    /// does too, or may be nothing.
-    pub fn is_of_two_minds(&self) -> bool {
-        let open = self.interval.is_some_and(|[low, high]| low <= 0.0 && high >= 0.0);
-        self.corrected < CLEAR && (open || self.mean * self.direction < 0.0)
-    }
-
-    /// Whether seeds bear it out besides: what a training's luck gives moves all test subjects alike, so
-    /// that no number of them tells it from a difference between methods.
-    pub fn is_clear(&self) -> bool {
-        let beyond_luck = self.over_seeds.is_some_and(|[low, high]| low > 0.0 || high < 0.0);
-        self.is_clear_of_networks() && beyond_luck
+    /// What it shows.
+    pub fn finding(&self) -> Finding {
+        let includes_0 = |[low, high]: [f64; 2]| low <= 0.0 && high >= 0.0;
+        if self.p_holm >= ALPHA {
+            return Finding::Open;
+        }
+        if self.over_subjects.is_some_and(includes_0) || self.mean * self.direction < 0.0 {
+            return Finding::SubjectsDisagree;
+        }
+        match self.over_seeds {
+            None => Finding::OneSeed,
+            Some(interval) if includes_0(interval) => Finding::SeedsDisagree,
+            Some(_) if self.mean > 0.0 => Finding::ClearlyBetter,
+            Some(_) => Finding::ClearlyWorse,
+        }
     }
 }
 
 impl<'a> Comparisons<'a> {
-    /// Those of a sweep as far as it has come.
-    pub fn of(results: &'a Results) -> Self {
+    /// The comparisons of the completed cells.
+    pub fn of(results: &'a SweepResults) -> Self {
         let plan = &results.plan;
-        let methods: Vec<Method> = plan.arms.iter().map(|arm| arm.method).collect();
-        let counts = plan.counts.iter().map(|&labelled| (Table::Subjects, "", labelled));
+        let methods = plan.methods();
+        let counts = plan.counts.iter().map(|&labelled| (StudyTable::Subjects, "", labelled));
         let variants = plan.variants.iter().flat_map(|variant| {
             let counts = variant.counts.iter();
             counts.map(|&labelled| (variant.table, variant.name.as_str(), labelled))
         });
         let groups = counts.chain(variants).filter_map(|(table, variant, labelled)| {
-            let sides: Vec<Side> = methods
-                .iter()
-                .map(|&method| Side::of(results, table, variant, labelled, method))
-                .filter(|side| !side.cells.is_empty())
-                .collect();
-            let against_scratch = against_scratch(&sides);
+            let of_method = |&method: &Method| {
+                let wanted = |done: &&CompletedCell| {
+                    let cell = &done.record.cell;
+                    (cell.table, cell.variant.as_str(), cell.labelled, cell.method)
+                        == (table, variant, labelled, method)
+                };
+                let cells: Vec<_> = results.cells.iter().filter(wanted).collect();
+                (!cells.is_empty()).then_some(MethodCells { method, cells })
+            };
+            let methods: Vec<MethodCells> = methods.iter().filter_map(of_method).collect();
             let seeds = plan.seeds.len();
-            let group = Group { table, variant, labelled, seeds, sides, against_scratch };
-            (!group.sides.is_empty()).then_some(group)
+            let group = Group { table, variant, labelled, seeds, methods };
+            (!group.methods.is_empty()).then_some(group)
         });
         Comparisons { groups: groups.collect(), methods }
     }
 
     /// The groups of a table.
-    pub fn table(&self, table: Table) -> impl Iterator<Item = &Group<'a>> {
+    pub fn table(&self, table: StudyTable) -> impl Iterator<Item = &Group<'a>> {
         self.groups.iter().filter(move |group| group.table == table)
     }
 
-    /// The group by counts that a variant's group is compared with.
-    pub fn beside(&self, group: &Group<'_>) -> Option<&Group<'a>> {
-        self.table(Table::Subjects).find(|other| other.labelled == group.labelled)
+    /// The group without a variant that has as many labelled subjects.
+    pub fn baseline(&self, group: &Group<'_>) -> Option<&Group<'a>> {
+        self.table(StudyTable::Subjects).find(|other| other.labelled == group.labelled)
     }
 }
 
 impl<'a> Group<'a> {
     /// The cells of a method.
-    pub fn side(&self, method: Method) -> Option<&Side<'a>> {
-        self.sides.iter().find(|side| side.method == method)
+    pub fn of_method(&self, method: Method) -> Option<&MethodCells<'a>> {
+        self.methods.iter().find(|cells| cells.method == method)
+    }
+
+    /// Each pretraining minus scratch on the selected frames.
+    pub fn minus_scratch(&self, filter: FrameFilter) -> Vec<Comparison> {
+        let Some(scratch) = self.of_method(Method::Scratch) else { return vec![] };
+        let others = self.methods.iter().filter(|cells| cells.method != Method::Scratch);
+        others.filter_map(|cells| cells.minus(scratch, filter)).collect()
     }
 
     /// Subjects whose labels were used, on average over the cells.
     pub fn train_subjects(&self) -> f64 {
-        let cells = self.sides.iter().flat_map(|side| &side.cells);
+        let cells = self.methods.iter().flat_map(|method| &method.cells);
         let counts: Vec<f64> = cells.map(|cell| cell.record.train_subjects as f64).collect();
         mean(&counts).unwrap_or(0.0)
     }
 
-    /// The count in words: `5`, `all 36`.
-    pub fn count_in_words(&self) -> String {
+    /// The number of labelled subjects: `5`, `all 36`.
+    pub fn count(&self) -> String {
         match self.labelled {
-            Some(count) => count.to_string(),
+            Some(_) => labelled(self.labelled),
             None => format!("all {:.0}", self.train_subjects()),
         }
     }
 }
 
-impl<'a> Side<'a> {
-    fn of(
-        results: &'a Results,
-        table: Table,
-        variant: &str,
-        labelled: Option<usize>,
-        method: Method,
-    ) -> Self {
-        let wanted = |done: &&Done| {
-            let cell = &done.record.cell;
-            (cell.table, cell.variant.as_str(), cell.labelled, cell.method)
-                == (table, variant, labelled, method)
+impl MethodCells<'_> {
+    /// Mean and standard deviation over seeds of the mean Dice of the selected frames.
+    pub fn dice(&self, dice_of: DiceOf, filter: FrameFilter) -> Option<MeanSd> {
+        let of_cell = |cell: &&CompletedCell| {
+            let frames = cell.frames.iter().filter(|row| filter(row));
+            mean(&frames.map(|row| dice_of(&row.dice)).collect::<Vec<_>>())
         };
-        Side { method, cells: results.cells.iter().filter(wanted).collect() }
+        MeanSd::of(&self.cells.iter().filter_map(of_cell).collect::<Vec<_>>())
     }
 
-    /// The mean over frames of each seed's cell, of the frames that are kept.
-    pub fn by_seed(&self, score: Score, keep: Keep) -> Vec<f64> {
-        let of_cell = |cell: &&Done| {
-            let kept = cell.frames.iter().filter(|row| keep(row));
-            mean(&kept.map(|row| score(&row.dice)).collect::<Vec<_>>())
-        };
-        self.cells.iter().filter_map(of_cell).collect()
-    }
-
-    /// Mean over seeds of the mean Dice of the kept frames, and its spread.
-    pub fn spread(&self, score: Score, keep: Keep) -> Option<Spread> {
-        Spread::of(&self.by_seed(score, keep))
-    }
-
-    /// This side less another, of the frames that are kept; none if they share no seed or subject.
-    pub fn less(&self, other: &Side, keep: Keep) -> Option<Comparison> {
+    /// These cells minus others, on the selected frames; none without a common seed and subject.
+    pub fn minus(&self, others: &MethodCells, filter: FrameFilter) -> Option<Comparison> {
         let mut seeds = Vec::new();
         let mut by_subject: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for cell in &self.cells {
-            let same_seed = |c: &&&Done| c.record.cell.seed == cell.record.cell.seed;
-            let Some(beside) = other.cells.iter().find(same_seed) else { continue };
-            let theirs = by_subject_of(beside, keep);
+            let same_seed = |c: &&&CompletedCell| c.record.cell.seed == cell.record.cell.seed;
+            let Some(other) = others.cells.iter().find(same_seed) else { continue };
+            let theirs = dice_by_subject(other, filter);
             let mut of_seed = Vec::new();
-            for (subject, dice) in by_subject_of(cell, keep) {
+            for (subject, dice) in dice_by_subject(cell, filter) {
                 if let Some(other) = theirs.get(subject) {
                     by_subject.entry(subject).or_default().push(dice - other);
                     of_seed.push(dice - other);
@@ -218,37 +223,28 @@ impl<'a> Side<'a> {
             over_seeds: student(&seeds),
             seeds,
             mean: mean(&subjects)?,
-            interval: bootstrap(&subjects),
+            over_subjects: bootstrap(&subjects),
             direction: direction(&subjects),
             subjects,
             p,
-            corrected: p,
+            p_holm: p,
         })
     }
 }
 
-/// Mean Dice of each subject over its kept frames and structures.
-pub fn by_subject_of<'a>(cell: &'a Done, keep: Keep) -> BTreeMap<&'a str, f64> {
+/// Mean Dice of each subject over structures and the selected frames.
+pub fn dice_by_subject<'a>(cell: &'a CompletedCell, filter: FrameFilter) -> BTreeMap<&'a str, f64> {
     let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for row in cell.frames.iter().filter(|row| keep(row)) {
+    for row in cell.frames.iter().filter(|row| filter(row)) {
         values.entry(&row.subject).or_default().push(row.dice.mean());
     }
     values.into_iter().filter_map(|(subject, dice)| Some((subject, mean(&dice)?))).collect()
 }
 
-/// Each pretraining less scratch, corrected for one another.
-fn against_scratch(sides: &[Side]) -> Vec<Comparison> {
-    let Some(scratch) = sides.iter().find(|side| side.method == Method::Scratch) else {
-        return vec![];
-    };
-    let others = sides.iter().filter(|side| side.method != Method::Scratch);
-    corrected(others.filter_map(|side| side.less(scratch, &every)).collect())
-}
-
-/// Comparisons that stand among one another, after Holm's correction.
+/// The comparisons with p corrected over all of them by Holm's method.
 pub fn corrected(mut comparisons: Vec<Comparison>) -> Vec<Comparison> {
     let all = holm(&comparisons.iter().map(|comparison| comparison.p).collect::<Vec<_>>());
-    comparisons.iter_mut().zip(all).for_each(|(comparison, p)| comparison.corrected = p);
+    comparisons.iter_mut().zip(all).for_each(|(comparison, p)| comparison.p_holm = p);
     comparisons
 }
 
@@ -264,20 +260,35 @@ mod tests {
             over_seeds: Some([0.01, 0.04]),
             subjects: vec![0.02, 0.03],
             mean: 0.025,
-            interval: Some([0.02, 0.03]),
+            over_subjects: Some([0.02, 0.03]),
             direction: 1.0,
             p: 0.001,
-            corrected: 0.004,
+            p_holm: 0.004,
         };
-        assert!(clear.is_clear() && !clear.is_of_two_minds());
-        let torn = [
-            Comparison { interval: Some([-0.004, 0.03]), ..clear.clone() },
-            Comparison { direction: -1.0, ..clear.clone() },
+        let worse = Comparison {
+            over_seeds: Some([-0.04, -0.01]),
+            mean: -0.025,
+            over_subjects: Some([-0.03, -0.02]),
+            direction: -1.0,
+            ..clear.clone()
+        };
+        let cases = [
+            (clear.clone(), Finding::ClearlyBetter),
+            (worse, Finding::ClearlyWorse),
+            (
+                Comparison { over_subjects: Some([-0.004, 0.03]), ..clear.clone() },
+                Finding::SubjectsDisagree,
+            ),
+            (Comparison { direction: -1.0, ..clear.clone() }, Finding::SubjectsDisagree),
+            (
+                Comparison { over_seeds: Some([-0.01, 0.06]), ..clear.clone() },
+                Finding::SeedsDisagree,
+            ),
+            (Comparison { over_seeds: None, ..clear.clone() }, Finding::OneSeed),
+            (Comparison { p_holm: 0.05, ..clear }, Finding::Open),
         ];
-        assert!(torn.iter().all(|c| c.is_of_two_minds() && !c.is_clear_of_networks()));
-        let luck = Comparison { over_seeds: Some([-0.01, 0.06]), ..clear.clone() };
-        assert!(luck.is_clear_of_networks() && !luck.is_clear());
-        let open = Comparison { corrected: 0.06, ..clear };
-        assert!(!open.is_clear_of_networks() && !open.is_of_two_minds());
+        for (comparison, finding) in cases {
+            assert_eq!(comparison.finding(), finding, "{comparison:?}");
+        }
     }
 }

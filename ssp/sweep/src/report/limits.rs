@@ -1,294 +1,276 @@
-//! What the numbers of a sweep do not show, and what they rest on, in words.
+//! What limits the conclusions of a sweep.
 
 use std::collections::BTreeSet;
 
-use super::compare::{CLEAR, Comparison, Comparisons, Group};
-use super::level::{LEVEL, Level};
-use super::parts::Part;
+use super::compare::{ALPHA, Comparison, Comparisons, Group};
+use super::convergence::{DICE_MARGIN, LastQuarters};
+use super::document::{Cell, Section, Table};
+use super::format::{labelled, number, signed, title};
 use super::statistics::{mean, smallest_p};
-use super::words::{listed, number, signed, title};
-use crate::{Arm, Candidate, Results, Table};
+use super::tables;
+use crate::{Candidate, StudyTable, SweepResults};
 use settings::{Centre, Method};
 
-/// From so many on, seeds tell well how far trainings differ.
+/// Fewer seeds than this say little about how far trainings differ.
 const MANY_SEEDS: usize = 10;
 
-/// Fewer test subjects than this are few for a bootstrap by percentiles.
-const FEW: usize = 20;
+/// With fewer test subjects than this, percentile bootstrap intervals are noticeably too narrow.
+const MANY_SUBJECTS: usize = 20;
 
-/// Sentences, the most important first.
-pub fn limits(results: &Results, comparisons: &Comparisons, parts: &[Part]) -> Vec<String> {
-    let groups: Vec<&Group> = comparisons.table(Table::Subjects).collect();
-    let mut said = missing(results);
-    said.extend(reach(results));
-    said.extend(Some(power(&groups, parts).join(" ")).filter(|said| !said.is_empty()));
-    said.extend(seeds(results, &groups));
-    said.extend(levels(comparisons));
-    said
-}
-
-/// Whom the numbers speak of.
-fn reach(results: &Results) -> Vec<String> {
-    let mut said = Vec::new();
-    let tested = results.cells.iter().map(|cell| cell.record.test_subjects).max().unwrap_or(0);
-    let pretrained = results.plan.arms.iter().any(|arm| arm.method != Method::Scratch);
-    let shared = if pretrained { ", and one pretraining serves all cells of a method" } else { "" };
-    said.push(format!(
-        "All cells test on the same {} of one split of one cohort{shared}. p and intervals over subjects \
-         take the trained networks as they are: they tell how sure a mean over such subjects is, not what \
-         another training, another pretraining, another split or another cohort would give.",
-        number(tested, "subject")
-    ));
-    if let Some(valid) = results.roles.as_ref().map(|roles| roles.valid.len()).filter(|n| *n > 0) {
-        let tried = results.plan.arms.iter().any(|arm| arm.candidates.len() > 1);
-        let mut all = results.plan.arms.iter().flat_map(|arm| &arm.candidates);
-        let looked = all.any(|candidate| {
-            let finetune = &candidate.settings.finetune;
-            finetune.validate_every > 0 || finetune.validate_steps > 0
-        });
-        let what: Vec<String> = [(tried, "settings"), (looked, "the weights that were tested")]
-            .into_iter()
-            .filter(|(is, _)| *is)
-            .map(|(_, what)| what.to_owned())
-            .collect();
-        if !what.is_empty() {
-            said.push(format!(
-                "Labels of {} chose {}; they are not among the labelled subjects that are counted.",
-                number(valid, "validation subject"),
-                listed(&what)
-            ));
-        }
+/// The section.
+pub fn limits(
+    results: &SweepResults,
+    comparisons: &Comparisons,
+    tables: &[tables::Table],
+) -> Section {
+    let section = Section::new("limits", "Limits");
+    if results.cells.is_empty() {
+        return section.list("", missing(results));
     }
-    let by_labels = |arm: &&Arm| {
-        let centre = |candidate: &Candidate| candidate.settings.pretrain.centre == Centre::Labels;
-        arm.method != Method::Scratch && arm.candidates.iter().any(centre)
-    };
-    if results.plan.arms.iter().filter(by_labels).count() > 0 {
-        said.push(
-            "Pretraining centred its views on the hearts by the labels of all training subjects, as the \
-             study did (pretrain.centre=labels): it saw where hearts are, and with few labelled subjects \
-             scratch did not. pretrain.centre=motion finds them without labels."
-                .into(),
-        );
-    }
-    said.extend(growth_of(results));
-    said.extend(devices(results));
+    let mut items = missing(results);
+    items.extend(same_for_all_cells(results));
+    items.extend(labels_used(results));
+    items.extend(added_later(results));
+    items.extend(devices(results));
     if results.plan.data.is_empty() {
-        said.push(
-            "The cohort is drawn by the program: it tells how methods compare on drawn hearts, and \
-             nothing of patients."
+        items.push(
+            "The cohort is synthetic, drawn by the program. The results do not carry over to patients."
                 .into(),
         );
     }
-    said
-}
-
-/// What was added to the sweep by somebody who may have seen its results.
-fn growth_of(results: &Results) -> Option<String> {
-    let (plan, begun) = (&results.plan, results.plan.begun());
-    let counts = |counts: &[Option<usize>]| -> Vec<String> {
-        counts.iter().map(|c| c.map_or("all".to_owned(), |count| count.to_string())).collect()
-    };
-    let methods = |methods: &[Method]| -> Vec<String> {
-        methods.iter().map(|&method| title(method).to_owned()).collect()
-    };
-    let seeds = |seeds: &[u64]| -> Vec<String> { seeds.iter().map(u64::to_string).collect() };
-    let added = |what: &str, now: Vec<String>, before: Vec<String>| {
-        let new: Vec<String> = now.into_iter().filter(|item| !before.contains(item)).collect();
-        (!new.is_empty()).then(|| format!("{what} {}", listed(&new)))
-    };
-    let added = [
-        added("methods", methods(&plan.methods()), methods(&begun.methods)),
-        added("numbers of labelled subjects", counts(&plan.counts), counts(&begun.counts)),
-        added("seeds", seeds(&plan.seeds), seeds(&begun.seeds)),
-    ];
-    let added: Vec<String> = added.into_iter().flatten().collect();
-    (!added.is_empty()).then(|| {
-        format!(
-            "Added after the sweep had begun, perhaps with a look at what it had come to: {}.",
-            listed(&added)
+    items.extend(seeds(results, tables));
+    items.extend(multiple_tests(tables));
+    section
+        .list("", items)
+        .heading("Power of the tests")
+        .text(
+            "The smallest p that Wilcoxon’s test can give for as many subjects, before and after Holm’s \
+             correction. Where it is not below 0.05, no difference can be clear, however large.",
         )
-    })
+        .table(power(tables))
+        .heading("Convergence of fine-tuning")
+        .text(format!(
+            "Change of the best validation Dice from the third to the last quarter of the optimiser steps, \
+             mean over seeds. From {DICE_MARGIN} on, the training had not levelled off (marked “rising”), and a \
+             difference between methods may be one of training time. More steps may also improve a training \
+             that had levelled off, in particular where its learning rate decreased. – : too few validation \
+             passes."
+        ))
+        .table(convergence(comparisons))
 }
 
-/// Where work was done, if on more than one kind of device.
-fn devices(results: &Results) -> Option<String> {
-    let cells = results.cells.iter().map(|cell| &cell.record.ending);
-    let tried = results.choices.iter().flat_map(|choice| &choice.candidates);
-    let tried = tried.flat_map(|t| t.pretrained.iter().chain(t.trial.iter().map(|t| &t.ending)));
-    let found: BTreeSet<&str> =
-        cells.chain(tried).filter_map(|ending| ending.device.as_deref()).collect();
-    (found.len() > 1).then(|| {
-        let found: Vec<String> = found.into_iter().map(str::to_owned).collect();
-        format!("Work was done on {}, whose rounding differs.", listed(&found))
-    })
-}
-
-/// What tests of so few subjects and so many comparisons can show.
-fn power(groups: &[&Group], parts: &[Part]) -> Vec<String> {
-    let main: Vec<&[Comparison]> = groups.iter().map(|g| g.against_scratch.as_slice()).collect();
-    let of = "By labelled subjects: ".to_owned();
-    let mut said: Vec<String> = smallest(&main).map(|line| of + &line).into_iter().collect();
-    let mut families: Vec<&[Comparison]> = main.clone();
-    for part in parts {
-        let rows: Vec<&[Comparison]> =
-            part.differences.iter().map(|of| of.comparisons.as_slice()).collect();
-        // Of vendors that were left out there are fewer.
-        if fewest(&rows) < fewest(&main) {
-            let of = format!("{}: ", part.title);
-            said.extend(smallest(&rows).map(|line| of + &line));
+/// What has no result.
+fn missing(results: &SweepResults) -> Vec<String> {
+    let all = results.missing.len() + results.cells.len();
+    let failed = results.missing.iter().filter(|cell| cell.failed.is_some()).count();
+    let waiting = results.missing.len() - failed;
+    let mut items = Vec::new();
+    for (count, what) in [(failed, "failed"), (waiting, "not completed yet")] {
+        if count > 0 {
+            items.push(format!("Cells {what}: {count} of {all}. The report covers the others."));
         }
-        families.extend(rows);
     }
-    families.retain(|family| !family.is_empty());
-    if families.len() > 1 {
-        said.push(format!(
-            "p is corrected over the methods of a count, or of a row of another table, and not over all \
-             {} comparisons: were these very networks equally good on such subjects, about one in twenty of \
-             the {} rows could still have a p below {CLEAR} by chance, and by the luck of trainings more.",
-            families.iter().map(|family| family.len()).sum::<usize>(),
-            families.len()
-        ));
+    for choice in results.choices.iter().filter(|choice| choice.chosen.is_none()) {
+        let over = choice.candidates.iter().all(|candidate| candidate.trial.is_some());
+        let what = if over { "every candidate failed" } else { "settings are not chosen yet" };
+        items.push(format!("{}: {what}.", title(choice.method)));
     }
-    if let Some(subjects) = fewest(&families).filter(|subjects| (2..FEW).contains(subjects)) {
-        said.push(format!(
-            "Bootstrap intervals of as few as {} are somewhat too narrow.",
-            number(subjects, "subject")
-        ));
-    }
-    said
+    items
 }
 
-/// The fewest subjects of any comparison.
-fn fewest(families: &[&[Comparison]]) -> Option<usize> {
-    families.iter().flat_map(|family| family.iter()).map(|c| c.subjects.len()).min()
+fn same_for_all_cells(results: &SweepResults) -> Vec<String> {
+    let tested = results.cells.iter().map(|cell| cell.record.test_subjects).max().unwrap_or(0);
+    let mut items = vec![format!(
+        "All cells are tested on the same {} of one split of one cohort. p and the intervals over subjects \
+         describe these trained networks on such subjects. They do not cover another training, pretraining, \
+         split or cohort.",
+        number(tested, "subject")
+    )];
+    if results.plan.arms.iter().any(|arm| arm.method != Method::Scratch) {
+        items.push("All cells of a method share one pretraining.".into());
+    }
+    items
 }
 
-/// The smallest p that these tests could give, where it is not next to nothing.
-fn smallest(families: &[&[Comparison]]) -> Option<String> {
-    let (subjects, methods) = (fewest(families)?, families.iter().map(|f| f.len()).max()?);
-    let least = smallest_p(subjects);
-    let corrected = (least * methods as f64).min(1.0);
-    // Of the family that can show most.
-    let of = |family: &&[Comparison]| {
-        Some(smallest_p(family.iter().map(|c| c.subjects.len()).max()?) * family.len() as f64)
+/// Labels that were used in other ways than to fine-tune.
+fn labels_used(results: &SweepResults) -> Vec<String> {
+    let arms = &results.plan.arms;
+    let candidates = || arms.iter().flat_map(|arm| &arm.candidates);
+    let mut items = Vec::new();
+    let validated = candidates().any(|candidate| {
+        let finetune = &candidate.settings.finetune;
+        finetune.validate_every > 0 || finetune.validate_steps > 0
+    });
+    let chosen = match (arms.iter().any(|arm| arm.candidates.len() > 1), validated) {
+        (true, true) => "the settings and the weights to test",
+        (true, false) => "the settings",
+        (false, true) => "the weights to test",
+        (false, false) => "",
     };
-    let best = families.iter().filter_map(of).fold(f64::INFINITY, f64::min);
-    let none = if best >= CLEAR { ": with so few, no difference could be shown" } else { "" };
-    (corrected >= 1e-4).then(|| {
-        format!(
-            "a test of {} can give no p below {least:.4} ({corrected:.4} after correction for {}){none}.",
-            number(subjects, "subject"),
-            number(methods, "comparison")
-        )
-    })
-}
-
-/// How far seeds differ.
-fn seeds(results: &Results, groups: &[&Group]) -> Option<String> {
-    if results.plan.seeds.len() == 1 {
-        return Some(
-            "One seed only: how far another training would differ is not known, so that no difference can \
-             be told from the luck of one training."
+    let valid = results.roles.as_ref().map_or(0, |roles| roles.valid.len());
+    if valid > 0 && !chosen.is_empty() {
+        items.push(format!(
+            "The labels of {} chose {chosen}. These subjects do not count as labelled.",
+            number(valid, "validation subject")
+        ));
+    }
+    let centred = |candidate: &Candidate| {
+        let settings = &candidate.settings;
+        settings.method != Method::Scratch && settings.pretrain.centre == Centre::Labels
+    };
+    if candidates().any(centred) {
+        items.push(
+            "Pretraining centred its crops on the hearts by the labels of all training subjects, as in the \
+             study (pretrain.centre=labels). Scratch with few labelled subjects did not have this information. \
+             pretrain.centre=motion needs no labels."
                 .into(),
         );
     }
-    let width = |c: &Comparison| {
-        let low = c.seeds.iter().copied().reduce(f64::min)?;
-        let high = c.seeds.iter().copied().reduce(f64::max)?;
-        (c.seeds.len() > 1).then_some((low, high))
-    };
-    let widest = groups
-        .iter()
-        .flat_map(|group| group.against_scratch.iter().map(move |c| (group, c)))
-        .filter_map(|(group, c)| width(c).map(|(low, high)| (group, c, low, high)))
-        .max_by(|a, b| (a.3 - a.2).total_cmp(&(b.3 - b.2)))?;
-    let (group, c, low, high) = widest;
-    let seeds = number(results.plan.seeds.len(), "seed");
-    let few = if results.plan.seeds.len() < MANY_SEEDS { " are few" } else { "" };
+    items
+}
+
+/// What was added to the sweep after it had begun.
+fn added_later(results: &SweepResults) -> Option<String> {
+    let (plan, initial) = (&results.plan, results.plan.initial());
+    let methods = plan.methods().into_iter().filter(|method| !initial.methods.contains(method));
+    let counts = plan.counts.iter().filter(|count| !initial.counts.contains(count));
+    let seeds = plan.seeds.iter().filter(|seed| !initial.seeds.contains(seed));
+    let added = [
+        ("methods", methods.map(|method| title(method).to_owned()).collect::<Vec<_>>()),
+        ("numbers of labelled subjects", counts.map(|&count| labelled(count)).collect()),
+        ("seeds", seeds.map(u64::to_string).collect()),
+    ];
+    let added = added.iter().filter(|(_, new)| !new.is_empty());
+    let added: Vec<String> =
+        added.map(|(what, new)| format!("{what} {}", new.join(", "))).collect();
+    (!added.is_empty()).then(|| {
+        format!("Added after the start, possibly with results in view: {}.", added.join("; "))
+    })
+}
+
+/// The devices, if more than one.
+fn devices(results: &SweepResults) -> Option<String> {
+    let cells = results.cells.iter().map(|cell| &cell.record.outcome);
+    let candidates = results.choices.iter().flat_map(|choice| &choice.candidates);
+    let candidates = candidates
+        .flat_map(|c| c.pretrained.iter().chain(c.trial.iter().map(|trial| &trial.outcome)));
+    let found: BTreeSet<&str> =
+        cells.chain(candidates).filter_map(|outcome| outcome.device.as_deref()).collect();
+    let list = found.iter().copied().collect::<Vec<_>>().join(", ");
+    (found.len() > 1).then(|| format!("Devices with different rounding were used: {list}."))
+}
+
+/// How far seeds differ in a comparison by labelled subjects.
+fn seeds(results: &SweepResults, tables: &[tables::Table]) -> Option<String> {
+    let count = results.plan.seeds.len();
+    if count == 1 {
+        return Some(
+            "There is one seed only, so the variation between trainings is unknown and no difference can be \
+             clear."
+                .into(),
+        );
+    }
+    let rows = tables.iter().filter(|table| table.kind == StudyTable::Subjects);
+    let rows = rows.flat_map(|table| &table.differences);
+    let ranges = rows.flat_map(|row| row.comparisons.iter().map(move |c| (&row.name, c)));
+    let ranges = ranges.filter(|(_, c)| c.seeds.len() > 1).map(|(name, c)| {
+        let low = c.seeds.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = c.seeds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (name, c.method, low, high)
+    });
+    let (name, method, low, high) = ranges.max_by(|a, b| (a.3 - a.2).total_cmp(&(b.3 - b.2)))?;
+    let few = if count < MANY_SEEDS { ", which is few" } else { "" };
     Some(format!(
-        "{seeds}{few}: the difference between {} and scratch with {} labelled subjects, where seeds differed \
-         most, was {} with one seed and {} with another.",
-        title(c.method),
-        group.count_in_words(),
+        "There are {count} seeds{few}. They differ most for {} with {name} labelled: its difference from scratch \
+         ranges from {} to {}.",
+        title(method),
         signed(low),
         signed(high)
     ))
 }
 
-/// Whether validation Dice went on rising.
-fn levels(comparisons: &Comparisons) -> Option<String> {
-    let (mut rising, mut level, mut unknown) = (vec![], vec![], vec![]);
-    for &method in &comparisons.methods {
-        if comparisons.table(Table::Subjects).all(|group| group.side(method).is_none()) {
-            continue;
-        }
-        let mut known = false;
-        let mut counts = Vec::new();
-        for group in comparisons.table(Table::Subjects) {
-            let cells = group.side(method).map_or(&[][..], |side| &side.cells);
-            let gains: Vec<f64> =
-                cells.iter().filter_map(|c| Level::of_dice(&c.looks)).map(|l| l.gain()).collect();
-            known |= !gains.is_empty();
-            if let Some(gain) = mean(&gains).filter(|gain| *gain >= LEVEL) {
-                counts.push(format!("{} with {}", signed(gain), group.count_in_words()));
-            }
-        }
-        match (known, counts.is_empty()) {
-            (false, _) => unknown.push(title(method).to_owned()),
-            (true, true) => level.push(title(method).to_owned()),
-            (true, false) => rising.push(format!("{} ({})", title(method), listed(&counts))),
-        }
-    }
-    let mut said = Vec::new();
-    if !rising.is_empty() {
-        said.push(format!(
-            "Validation Dice still rose by {LEVEL} or more over the last quarter of fine-tuning: {}. A \
-             difference may be one of training time",
-            listed(&rising)
+/// What correction within a group leaves open, and intervals over few subjects.
+fn multiple_tests(tables: &[tables::Table]) -> Vec<String> {
+    let rows: Vec<&[Comparison]> = tables.iter().flat_map(rows_of).collect();
+    let all: usize = rows.iter().map(|row| row.len()).sum();
+    let mut items = Vec::new();
+    if rows.len() > 1 {
+        items.push(format!(
+            "p is corrected over the methods of a group, not over all {all} comparisons in {} groups. If these \
+             networks did not differ at all, about 1 in 20 groups would still have a p below {ALPHA}, and more by \
+             the random course of the trainings.",
+            rows.len()
         ));
     }
-    if !level.is_empty() {
-        said.push(format!(
-            "Validation Dice of {} rose by less than {LEVEL} over the last quarter of fine-tuning: more \
-             steps may still change it, the more so where learning rates fell",
-            listed(&level)
+    if let Some(subjects) = fewest_subjects(&rows).filter(|n| (2..MANY_SUBJECTS).contains(n)) {
+        items.push(format!(
+            "Bootstrap intervals over as few as {} are somewhat too narrow.",
+            number(subjects, "subject")
         ));
     }
-    if !unknown.is_empty() {
-        said.push(format!(
-            "Whether {} had levelled off is not known: there were too few looks at validation subjects in the \
-             last half",
-            listed(&unknown)
-        ));
-    }
-    (!said.is_empty()).then(|| said.join(". ") + ".")
+    items
 }
 
-/// What there is no result of.
-pub fn missing(results: &Results) -> Vec<String> {
-    let mut said = Vec::new();
-    let failed = results.lost.iter().filter(|lost| lost.failed.is_some()).count();
-    let waiting = results.lost.len() - failed;
-    let all = results.lost.len() + results.cells.len();
-    let what = match (failed, waiting) {
-        (0, 0) => None,
-        (0, 1) => Some("1 is not done yet".into()),
-        (0, _) => Some(format!("{waiting} are not done yet")),
-        (_, 0) => Some(format!("{failed} failed")),
-        _ => Some(format!("{failed} failed and {waiting} are not done yet")),
-    };
-    if let Some(what) = what {
-        said.push(format!("Of {all} cells {what}; what is said here is of the others."));
-    }
-    for choice in results.choices.iter().filter(|choice| choice.chosen.is_none()) {
-        let over = choice.candidates.iter().all(|tried| tried.trial.is_some());
-        let what = if over {
-            "every setting that was tried failed"
-        } else {
-            "settings are not chosen yet"
+fn rows_of<'a>(table: &'a tables::Table) -> impl Iterator<Item = &'a [Comparison]> {
+    table.differences.iter().map(|row| row.comparisons.as_slice())
+}
+
+fn fewest_subjects(rows: &[&[Comparison]]) -> Option<usize> {
+    rows.iter().flat_map(|row| row.iter()).map(|c| c.subjects.len()).min()
+}
+
+/// The smallest p of each table.
+fn power(tables: &[tables::Table]) -> Table {
+    let mut found = Table::new([
+        "Table",
+        "Subjects",
+        "Comparisons of a group",
+        "Smallest p",
+        "Corrected",
+        "p < 0.05 possible",
+    ]);
+    for table in tables {
+        let rows: Vec<&[Comparison]> = rows_of(table).collect();
+        let Some(subjects) = fewest_subjects(&rows) else { continue };
+        let methods = rows.iter().map(|row| row.len()).max().unwrap_or(1);
+        // Whether any group can: the one with the most subjects decides.
+        let of_row = |row: &&[Comparison]| {
+            Some(smallest_p(row.iter().map(|c| c.subjects.len()).max()?) * row.len() as f64)
         };
-        said.push(format!("{}: {what}.", title(choice.method)));
+        let best = rows.iter().filter_map(of_row).fold(f64::INFINITY, f64::min);
+        let p = smallest_p(subjects);
+        let written = |p: f64| match p {
+            p if p < 1e-4 => "< 0.0001".to_owned(),
+            p => format!("{:.4}", p.min(1.0)),
+        };
+        found.rows.push(vec![
+            Cell::text(table.title),
+            Cell::number(subjects),
+            Cell::number(methods),
+            Cell::number(written(p)),
+            Cell::number(written(p * methods as f64)),
+            Cell::text(if best < ALPHA { "yes" } else { "no" }),
+        ]);
     }
-    said
+    found
+}
+
+/// Gains of validation Dice in the last quarter, by method and count.
+fn convergence(comparisons: &Comparisons) -> Table {
+    let groups: Vec<&Group> = comparisons.table(StudyTable::Subjects).collect();
+    let counts = groups.iter().map(|group| group.count() + " labelled");
+    let mut table = Table::new(["Method".to_owned()].into_iter().chain(counts));
+    for &method in &comparisons.methods {
+        let gain = |group: &&Group| {
+            let cells = group.of_method(method).map_or(&[][..], |method| &method.cells);
+            let gains = cells.iter().filter_map(|cell| LastQuarters::of_dice(&cell.validations));
+            let gain = mean(&gains.map(|quarters| quarters.change()).collect::<Vec<_>>());
+            let rising = gain.is_some_and(|gain| gain >= DICE_MARGIN);
+            Cell::optional(gain.map(signed)).strong(rising).detail(rising.then(|| "rising".into()))
+        };
+        table
+            .rows
+            .push([Cell::text(title(method))].into_iter().chain(groups.iter().map(gain)).collect());
+    }
+    table
 }

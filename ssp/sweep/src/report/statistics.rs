@@ -1,45 +1,47 @@
-//! What a difference between two methods is worth.
-
-use tensor::random::Stream;
+//! Tests and intervals for paired differences.
 
 use common::purposes;
+use tensor::random::Stream;
+
 use evaluate::quantile;
 
-/// Differences up to this many are tested exactly, as scipy does.
+/// The largest number of differences for which [`wilcoxon`] computes p exactly, as in scipy.
 const EXACT: usize = 50;
-/// Resamples of a bootstrap.
+/// Bootstrap resamples.
 const RESAMPLES: usize = 10_000;
 
-/// Mean, and the deviation of a sample (divisor n - 1), which a single value does not have.
+/// Mean and sample standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
+pub struct MeanSd {
     /// Mean.
     pub mean: f64,
-    /// Deviation; none of fewer than two values.
-    pub deviation: Option<f64>,
+    /// Standard deviation with divisor n - 1; none for a single value.
+    pub sd: Option<f64>,
 }
 
-impl Spread {
-    /// Of `values`; nothing if there are none.
-    pub fn of(values: &[f64]) -> Option<Spread> {
+impl MeanSd {
+    /// Of `values`; none if there are none.
+    pub fn of(values: &[f64]) -> Option<MeanSd> {
         let n = values.len() as f64;
         let mean = mean(values)?;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        let deviation = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
-        Some(Spread { mean, deviation })
+        let sd = (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
+        Some(MeanSd { mean, sd })
     }
 }
 
-/// Mean of `values`; nothing if there are none.
+/// Mean of `values`; none if there are none.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Two-sided p of Wilcoxon's signed-rank test (*Biometrics Bulletin* 1, 1945) that paired
-/// `differences` are symmetric around 0.
+/// Two-sided p of Wilcoxon's signed-rank test (*Biometrics Bulletin* 1, 1945) of the hypothesis that
+/// paired `differences` are distributed symmetrically around 0.
 ///
-/// Differences of 0 are left out; if none is left, p is 1. Up to 50 without ties, p is exact;
-/// otherwise it is that of the normal approximation, with correction for ties and continuity: as
+/// The differences d are ranked by |d|, without those that are 0 (p is 1 if none is left); equal ones share
+/// their mean rank. The statistic W is the sum of the ranks of positive differences. For n ≤ 50 without ties
+/// p is exact. Otherwise p is that of the normal approximation with mean n (n + 1) / 4 and variance
+/// n (n + 1)(2n + 1) / 24 - Σ (t³ - t) / 48 over groups of t ties, with continuity correction. This is
 /// `scipy.stats.wilcoxon` with `correction=True`.
 pub fn wilcoxon(differences: &[f64]) -> f64 {
     let Ranks { count: n, positive, total, ties } = Ranks::of(differences);
@@ -52,21 +54,21 @@ pub fn wilcoxon(differences: &[f64]) -> f64 {
     libm::erfc(beyond / variance.sqrt() / std::f64::consts::SQRT_2)
 }
 
-/// Which way [`wilcoxon`] finds differences to go: above 0 where positive ranks weigh more. The mean may go
-/// the other way, where a few large differences stand against many small ones.
+/// The direction that [`wilcoxon`] finds: above 0 where the ranks of positive differences have the larger
+/// sum. The mean may have the other sign, where a few large differences oppose many small ones.
 pub fn direction(differences: &[f64]) -> f64 {
     let Ranks { positive, total, .. } = Ranks::of(differences);
     positive - total / 2.0
 }
 
-/// Ranks of differences by size, without those of 0.
+/// Ranks of the differences other than 0, by magnitude.
 struct Ranks {
     count: usize,
-    /// Sum of the ranks of positive ones.
+    /// Sum of the ranks of positive differences.
     positive: f64,
     /// Sum of all ranks.
     total: f64,
-    /// Sum of t³ - t over groups of t of the same size.
+    /// Sum of t³ - t over groups of t ties.
     ties: f64,
 }
 
@@ -77,7 +79,6 @@ impl Ranks {
         sorted.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
         let n = sorted.len();
         let (mut positive, mut ties, mut first) = (0.0, 0.0, 0);
-        // Values of the same size share the mean of their ranks.
         for alike in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
             let (count, rank) =
                 (alike.len() as f64, first as f64 + (alike.len() as f64 + 1.0) / 2.0);
@@ -89,9 +90,10 @@ impl Ranks {
     }
 }
 
-/// Chance, two-sided, that the smaller sum of `n` signed ranks is `sum` or less.
+/// Two-sided probability under the null hypothesis that the smaller of the two sums of `n` signed ranks is at
+/// most `sum`.
 fn exact(n: usize, sum: usize) -> f64 {
-    // How many of the 2^n choices of signs have positive ranks that sum to each value.
+    // For each value, how many of the 2^n choices of signs have positive ranks with that sum.
     let mut ways = vec![0.0; sum + 1];
     ways[0] = 1.0;
     for rank in 1..=n {
@@ -107,8 +109,11 @@ pub fn smallest_p(n: usize) -> f64 {
     2f64.powi(1 - n as i32).min(1.0)
 }
 
-/// Holm's correction of the p of several tests (*Scandinavian Journal of Statistics* 6, 1979), in
-/// the order in which they are given.
+/// Holm's correction of the p values of m tests (*Scandinavian Journal of Statistics* 6, 1979), returned in
+/// the order of `p`.
+///
+/// The k-th smallest p (k from 1) is multiplied by m - k + 1, made no smaller than the corrected p before it,
+/// and limited to 1. This bounds the probability of any false rejection among the tests.
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
@@ -121,8 +126,9 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     corrected
 }
 
-/// 95 % interval of the mean of `differences`, by the percentiles of 10,000 resamples of them
-/// (Efron, *Annals of Statistics* 7, 1979); nothing of fewer than two. The same every time.
+/// 95 % interval of the mean of `differences` by the percentile bootstrap (Efron, *Annals of Statistics* 7,
+/// 1979): the 2.5th and 97.5th percentiles of the means of 10,000 resamples with replacement; none for fewer
+/// than two. The random stream is fixed, so that the same differences give the same interval.
 pub fn bootstrap(differences: &[f64]) -> Option<[f64; 2]> {
     let n = differences.len();
     if n < 2 {
@@ -135,24 +141,25 @@ pub fn bootstrap(differences: &[f64]) -> Option<[f64; 2]> {
     Some([quantile(&means, 0.025), quantile(&means, 0.975)])
 }
 
-/// 95 % interval of the mean of `values` by Student's t, which takes them to be normal; nothing of fewer
-/// than two. For the few values that seeds are, where resampling says little.
+/// 95 % interval of the mean of `values` by Student's t, which assumes a normal distribution: mean ±
+/// t(0.975, n - 1) s / √n with the sample standard deviation s; none for fewer than two. For seeds, which are
+/// too few for a bootstrap.
 pub fn student(values: &[f64]) -> Option<[f64; 2]> {
-    let Spread { mean, deviation } = Spread::of(values)?;
-    let half = quantile_of_t(values.len() - 1) * deviation? / (values.len() as f64).sqrt();
+    let MeanSd { mean, sd } = MeanSd::of(values)?;
+    let half = quantile_of_t(values.len() - 1) * sd? / (values.len() as f64).sqrt();
     Some([mean - half, mean + half])
 }
 
-/// The 97.5 % quantile of Student's distribution of some degrees of freedom, to three places; above 30
-/// by the first term of its expansion around the normal distribution's.
-fn quantile_of_t(freedom: usize) -> f64 {
+/// The 97.5 % quantile of Student's t distribution, to three digits; above 30 degrees of freedom by the
+/// first term of its expansion around the quantile of the normal distribution.
+fn quantile_of_t(degrees_of_freedom: usize) -> f64 {
     const KNOWN: [f64; 30] = [
         12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
         2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
         2.052, 2.048, 2.045, 2.042,
     ];
-    let known = KNOWN.get(freedom.max(1) - 1).copied();
-    known.unwrap_or(1.960 + 2.372 / freedom as f64)
+    let known = KNOWN.get(degrees_of_freedom.max(1) - 1).copied();
+    known.unwrap_or(1.960 + 2.372 / degrees_of_freedom as f64)
 }
 
 #[cfg(test)]
@@ -252,10 +259,10 @@ mod tests {
 
     #[test]
     fn spread_is_that_of_a_sample() {
-        let found = Spread::of(&[0.81, 0.84, 0.79]).unwrap();
+        let found = MeanSd::of(&[0.81, 0.84, 0.79]).unwrap();
         close(found.mean, 0.8133333333333334);
-        close(found.deviation.unwrap(), 0.025166114784235794);
-        assert_eq!(Spread::of(&[0.5]), Some(Spread { mean: 0.5, deviation: None }));
-        assert_eq!(Spread::of(&[]), None);
+        close(found.sd.unwrap(), 0.025166114784235794);
+        assert_eq!(MeanSd::of(&[0.5]), Some(MeanSd { mean: 0.5, sd: None }));
+        assert_eq!(MeanSd::of(&[]), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Asked, Job};
+use super::{Job, JobRecord};
 use crate::model::pretrained_weights_of;
 use crate::run::folder::{RunFolder, read_json};
 use crate::{Error, Result};
@@ -16,7 +16,7 @@ use settings::Subjects;
 pub fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     // Before the images, which may take long.
     let Subjects { split, labelled_split, .. } = &job.settings.subjects;
-    split.as_ref().map(|file| SplitFile::of_roles(Path::new(file))).transpose()?;
+    split.as_ref().map(|file| SplitFile::read_roles(Path::new(file))).transpose()?;
     labelled_split.as_ref().map(|file| SplitFile::read(Path::new(file))).transpose()?;
     let cache = cache_folder();
     let all: &[String] = &[];
@@ -63,7 +63,7 @@ pub fn mnms_behind(weights: &Path) -> Vec<PathBuf> {
         let Some(file) = weights.take() else { break };
         let file = file.canonicalize().unwrap_or(file);
         let job = file.parent().and_then(Path::parent).map(|run| RunFolder::new(run).job());
-        let Some(asked) = job.and_then(|job| read_json::<Asked>(&job).ok()) else { break };
+        let Some(asked) = job.and_then(|job| read_json::<JobRecord>(&job).ok()) else { break };
         found.extend(asked.data.into_iter().filter(|folder| holds_mnms_at(folder)));
         weights = asked.weights;
     }

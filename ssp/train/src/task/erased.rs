@@ -47,3 +47,23 @@ fn downcast<T: StepInputs>(inputs: &dyn StepInputs) -> Result<&T> {
     let inputs: &dyn Any = inputs;
     inputs.downcast_ref().ok_or_else(|| Error::Data("inputs of another task".into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::{Contrastive, ContrastiveInputs, Segmentation};
+    use settings::{Method, Preset, Settings};
+
+    #[test]
+    fn inputs_of_another_task_are_refused() {
+        let mut settings = Settings::preset(Preset::Demo, Method::SimClr);
+        settings.network.channels = vec![2, 3];
+        let images = Tensor::zeros::<f32>([2, 8, 8, 1]);
+        let inputs: Box<dyn StepInputs> = Box::new(ContrastiveInputs { images, positions: None });
+        let mut own = Contrastive::new(&settings, None).unwrap();
+        assert!(own.erased_loss(&*inputs).is_ok());
+        let mut other = Segmentation::unvalidated(&settings).unwrap();
+        let error = other.erased_loss(&*inputs).unwrap_err().to_string();
+        assert_eq!(error, "inputs of another task");
+    }
+}

@@ -1,4 +1,4 @@
-//! Line charts as SVG, wide as a phone.
+//! Line charts as SVG, as wide as a phone.
 
 use maud::{Markup, html};
 
@@ -11,10 +11,10 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 40.0;
-/// Height of a character, and its width, about, in the size that text has.
+/// Approximate height and width of a character of the charts' text.
 const TEXT: f64 = 11.0;
 const LETTER: f64 = 6.2;
-/// Lines of more points have a mark at the last one only.
+/// Lines with more points than this have a mark at the last point only.
 const DENSE: usize = 8;
 
 /// A chart.
@@ -25,25 +25,25 @@ pub struct Chart {
     pub x: Axis,
     /// The vertical one.
     pub y: Axis,
-    /// What it shows.
+    /// The series.
     pub lines: Vec<Line>,
 }
 
 /// An axis.
 pub struct Axis {
-    /// What is along it, with its unit.
+    /// Quantity and unit.
     pub label: &'static str,
-    /// Its ends, in the units of points.
+    /// Its ends, in the units of the points.
     pub range: [f64; 2],
-    /// Where it has marks, and what stands there.
+    /// Tick marks and their labels.
     pub marks: Vec<(f64, String)>,
 }
 
 /// A series of points.
 pub struct Line {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// The number of its colour and marker.
+    /// Index of its colour and marker.
     pub style: usize,
     /// From left to right.
     pub points: Vec<Point>,
@@ -52,17 +52,16 @@ pub struct Line {
 /// A point of a line.
 #[derive(Clone, Copy)]
 pub struct Point {
-    /// Place along the horizontal axis.
+    /// Position along the horizontal axis.
     pub x: f64,
     /// Value.
     pub y: f64,
-    /// What is drawn to either side of the value.
+    /// Half the length of the error bar.
     pub spread: Option<f64>,
 }
 
 impl Axis {
-    /// An axis with about as many round marks as are wanted, that reaches over some values and a little
-    /// further.
+    /// An axis that covers `values` with a margin and has about `wanted` ticks at round numbers.
     pub fn over(label: &'static str, values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let (mut low, mut high) =
@@ -78,32 +77,32 @@ impl Axis {
         Axis { label, range: [low, high], marks }
     }
 
-    /// The same along a line of some length, with as many marks as have room.
+    /// The same on a line of `length` units of the drawing, with as many ticks as fit.
     pub fn along(label: &'static str, values: impl IntoIterator<Item = f64>, length: f64) -> Self {
         let values: Vec<f64> = values.into_iter().collect();
         let axes = (2..=6).rev().map(|wanted| Axis::over(label, values.iter().copied(), wanted));
         let fits = |axis: &Axis| {
-            let room: f64 = axis.marks.iter().map(|(_, text)| width(text)).sum();
-            room <= length
+            let needed: f64 = axis.marks.iter().map(|(_, text)| width(text)).sum();
+            needed <= length
         };
         let mut axes: Vec<Axis> = axes.collect();
         let place = axes.iter().position(fits).unwrap_or(axes.len() - 1);
         axes.swap_remove(place)
     }
 
-    /// Share of the way along it.
+    /// Relative position of a value on the axis: 0 at its start, 1 at its end.
     pub fn share(&self, value: f64) -> f64 {
         (value - self.range[0]) / (self.range[1] - self.range[0])
     }
 }
 
 impl Chart {
-    /// The chart with its heading. Lines of values that are not finite have gaps.
+    /// The chart with its heading. Values that are not finite are left out.
     pub fn figure(&self) -> Markup {
         html! {
             figure {
                 figcaption { (self.title) }
-                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.described()) {
+                svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.description()) {
                     (self.axes())
                     @for (index, line) in self.lines.iter().enumerate() { (self.line(index, line)) }
                 }
@@ -111,11 +110,11 @@ impl Chart {
         }
     }
 
-    fn described(&self) -> String {
+    fn description(&self) -> String {
         let lines = self.lines.iter().map(|line| {
             let points = line.points.iter().map(|point| format!("{:.3}", point.y));
             let mut points: Vec<String> = points.collect();
-            // Of many, where they begin and end.
+            // Of many points, only the first and the last.
             if points.len() > DENSE {
                 points.drain(1..points.len() - 1);
                 return format!("{} from {}", line.name, points.join(" to "));
@@ -135,28 +134,28 @@ impl Chart {
     }
 
     fn axes(&self) -> Markup {
-        let (right, floor) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         html! {
             @for (value, text) in &self.y.marks {
-                @let y = place(self.y(*value));
+                @let y = rounded(self.y(*value));
                 line.grid x1=(LEFT) x2=(right) y1=(y) y2=(y) {}
-                text x=(LEFT - 6.0) y=(place(self.y(*value) + TEXT / 3.0)) text-anchor="end" { (text) }
+                text x=(LEFT - 6.0) y=(rounded(self.y(*value) + TEXT / 3.0)) text-anchor="end" { (text) }
             }
-            line.axis x1=(LEFT) x2=(right) y1=(floor) y2=(floor) {}
+            line.axis x1=(LEFT) x2=(right) y1=(bottom) y2=(bottom) {}
             @for (value, text) in apart(&self.x, |value| self.x(value)) {
-                @let x = place(self.x(value));
-                line.axis x1=(x) x2=(x) y1=(floor) y2=(floor + 4.0) {}
-                text x=(x) y=(floor + 16.0) text-anchor="middle" { (text) }
+                @let x = rounded(self.x(value));
+                line.axis x1=(x) x2=(x) y1=(bottom) y2=(bottom + 4.0) {}
+                text x=(x) y=(bottom + 16.0) text-anchor="middle" { (text) }
             }
             text.label x=(LEFT) y=(TEXT) { (self.y.label) }
-            text.label x=(place((LEFT + right) / 2.0)) y=(HEIGHT - 5.0) text-anchor="middle" {
+            text.label x=(rounded((LEFT + right) / 2.0)) y=(HEIGHT - 5.0) text-anchor="middle" {
                 (self.x.label)
             }
         }
     }
 
     fn line(&self, index: usize, line: &Line) -> Markup {
-        // Lines that share a place along the axis are told apart by a little distance.
+        // Error bars at the same position would overlap, so each line is shifted a little.
         let spread = line.points.iter().any(|point| point.spread.is_some());
         let shift = match spread {
             true => 4.0 * (index as f64 - (self.lines.len() as f64 - 1.0) / 2.0),
@@ -169,10 +168,10 @@ impl Chart {
             .enumerate()
             .map(|(n, point)| {
                 let (x, y) = at(point);
-                format!("{}{} {}", if n == 0 { "M" } else { "L" }, place(x), place(y))
+                format!("{}{} {}", if n == 0 { "M" } else { "L" }, rounded(x), rounded(y))
             })
             .collect();
-        // Marks side by side would hide the line; the last one tells it apart.
+        // Dense marks would hide the line; the last one identifies it.
         let dense = drawn.len() > DENSE;
         html! {
             g class=(style_of(line.style)) {
@@ -180,8 +179,8 @@ impl Chart {
                 @for point in &drawn {
                     @let (x, y) = at(point);
                     @if let Some(spread) = point.spread {
-                        @let [top, foot] = [spread, -spread].map(|by| place(self.y(point.y + by)));
-                        line.spread x1=(place(x)) x2=(place(x)) y1=(top) y2=(foot) {}
+                        @let [top, foot] = [spread, -spread].map(|by| rounded(self.y(point.y + by)));
+                        line.spread x1=(rounded(x)) x2=(rounded(x)) y1=(top) y2=(foot) {}
                     }
                     @if !dense || std::ptr::eq(*point, drawn[drawn.len() - 1]) {
                         (marker(line.style, x, y))
@@ -192,7 +191,7 @@ impl Chart {
     }
 }
 
-/// The marks of an axis whose texts do not touch; the last one always stays.
+/// The ticks of an axis whose labels do not touch; the last one is always kept.
 fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
     let mut kept: Vec<(f64, &str)> = Vec::new();
     for (value, text) in axis.marks.iter().rev() {
@@ -206,12 +205,12 @@ fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
     kept
 }
 
-/// What a text at a mark takes, with a gap.
+/// Width of a tick label with a gap.
 fn width(text: &str) -> f64 {
     LETTER * text.chars().count() as f64 + 11.0
 }
 
-/// A coordinate to a tenth.
-pub fn place(value: f64) -> f64 {
+/// A coordinate rounded to a tenth.
+pub fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }

@@ -1,4 +1,5 @@
-//! Dice against labelled subjects, and against the place between base and apex.
+//! Dice against labelled subjects, by structure, phase and vendor, and against the position between base and
+//! apex.
 
 use std::collections::BTreeSet;
 
@@ -6,93 +7,86 @@ use maud::{Markup, html};
 
 use super::chart::{Axis, Chart, Line, Point};
 use super::marks::{legend, style};
-use crate::Table;
-use crate::report::compare::{Comparisons, Group, Keep, STRUCTURES, Score, Side};
-use crate::report::statistics::{Spread, mean};
-use crate::report::words::title;
-use data::vendor::letter;
-use evaluate::FrameRow;
+use crate::StudyTable;
+use crate::report::compare::{
+    Comparisons, DiceOf, FrameFilter, Group, MethodCells, STRUCTURES, all_frames,
+};
+use crate::report::document::Section;
+use crate::report::format::title;
+use crate::report::statistics::{MeanSd, mean};
+use data::vendor::vendor_letter;
+use evaluate::{Dice, FrameRow};
 
-/// Parts of the way from base to apex that slices are put together in.
+/// Bins of the relative position between base and apex.
 const BINS: usize = 6;
 
-/// All but the main one.
-pub fn curves(comparisons: &Comparisons) -> Markup {
-    let groups: Vec<&Group> = comparisons.table(Table::Subjects).collect();
-    let rows = groups.iter().flat_map(|group| &group.sides).flat_map(|side| &side.cells);
-    let rows: Vec<&FrameRow> = rows.flat_map(|cell| &cell.frames).collect();
-    let moments: Vec<&str> =
-        ["ED", "ES"].into_iter().filter(|m| rows.iter().any(|r| r.moment.name() == *m)).collect();
-    let vendors: BTreeSet<&str> =
-        rows.iter().filter_map(|r| r.vendor.as_deref().map(letter)).collect();
-    html! {
-        section id="structures" {
-            h2 { "By structure" }
+/// The sections of curves.
+pub fn curves(comparisons: &Comparisons) -> Vec<Section> {
+    let groups: Vec<&Group> = comparisons.table(StudyTable::Subjects).collect();
+    let cells = groups.iter().flat_map(|group| &group.methods).flat_map(|method| &method.cells);
+    let rows: Vec<&FrameRow> = cells.flat_map(|cell| &cell.frames).collect();
+    let vendor_of =
+        |row: &FrameRow| row.vendor.as_deref().map(|vendor| vendor_letter(vendor).to_owned());
+    let vendors: BTreeSet<String> = rows.iter().filter_map(|row| vendor_of(row)).collect();
+    let phases = [("ED", "End-diastole"), ("ES", "End-systole")].into_iter();
+    let phases = phases.filter(|(name, _)| rows.iter().any(|row| row.moment.name() == *name));
+
+    let structures = STRUCTURES.map(|(name, of)| by_count(name, comparisons, of, &all_frames));
+    let phases = phases.map(|(name, heading)| {
+        by_count(heading, comparisons, Dice::mean, &|row: &FrameRow| row.moment.name() == name)
+    });
+    let phases: Vec<Markup> = phases.collect();
+    let by_vendor = vendors.iter().map(|vendor| {
+        let of_vendor = |row: &FrameRow| vendor_of(row).as_ref() == Some(vendor);
+        let tested = rows.iter().filter(|row| of_vendor(row)).map(|row| &row.subject);
+        let tested = tested.collect::<BTreeSet<_>>().len();
+        let heading = format!("Vendor {vendor} ({tested} test subjects)");
+        by_count(&heading, comparisons, Dice::mean, &of_vendor)
+    });
+    let by_vendor: Vec<Markup> = by_vendor.collect();
+    let by_position: Vec<Markup> = groups.into_iter().map(by_position).collect();
+
+    let section = |id, title: &str, text: &str, figures: &[Markup]| {
+        let section = Section::page_only(id, title);
+        let section = if text.is_empty() { section } else { section.text(text) };
+        section.html(html! {
             (legend(&comparisons.methods))
-            div.grid {
-                @for (name, score) in STRUCTURES {
-                    (by_count(name, comparisons, score, &|_: &FrameRow| true))
-                }
-            }
-        }
-        @if moments.len() > 1 {
-            section id="phases" {
-                h2 { "By phase" }
-                (legend(&comparisons.methods))
-                div.grid { @for moment in moments {
-                    @let name = if moment == "ED" { "End-diastole" } else { "End-systole" };
-                    (by_count(name, comparisons, mean_dice, &|row: &FrameRow| row.moment.name() == moment))
-                } }
-            }
-        }
-        @if vendors.len() > 1 {
-            section id="vendors" {
-                h2 { "By vendor" }
-                p.faint { "Letters as in M&Ms: A Siemens, B Philips, C General Electric, D Canon." }
-                (legend(&comparisons.methods))
-                div.grid { @for vendor in vendors {
-                    @let tested = rows.iter().filter(|r| r.vendor.as_deref().map(letter) == Some(vendor));
-                    @let tested = tested.map(|r| &r.subject).collect::<BTreeSet<_>>().len();
-                    (by_count(
-                        &format!("Vendor {vendor} ({tested} test subjects)"),
-                        comparisons,
-                        mean_dice,
-                        &|row: &FrameRow| row.vendor.as_deref().map(letter) == Some(vendor),
-                    ))
-                } }
-            }
-        }
-        section id="slices" {
-            h2 { "From base to apex" }
-            p { "Dice of single slices against their place, in " (BINS) " parts of the way: 0 is the most basal \
-                 slice with labels, 1 the most apical. Mean over seeds, frames, slices and structures; a \
-                 structure that is in neither truth nor prediction of a slice counts as 1." }
-            (legend(&comparisons.methods))
-            div.grid { @for group in groups { (by_position(group)) } }
-        }
+            div.grid { @for figure in figures { (figure) } }
+        })
+    };
+    let mut sections = vec![section("by-structure", "By structure", "", &structures)];
+    if phases.len() > 1 {
+        sections.push(section("by-phase", "By phase", "", &phases));
     }
-}
-
-/// `With 5 labelled subjects`, for a heading.
-pub fn with_labels(group: &Group) -> String {
-    format!("With {} labelled subjects", group.count_in_words())
-}
-
-fn mean_dice(dice: &evaluate::Dice) -> f64 {
-    dice.mean()
+    if vendors.len() > 1 {
+        let letters = "Letters as in M&Ms: A Siemens, B Philips, C General Electric, D Canon.";
+        sections.push(section("by-vendor", "By vendor", letters, &by_vendor));
+    }
+    let text = format!(
+        "Dice of single slices by relative position in {BINS} bins: 0 is the most basal labelled slice, 1 the \
+         most apical. Mean over seeds, frames, slices and structures. A structure that is missing in both \
+         prediction and ground truth of a slice counts as 1."
+    );
+    sections.push(section("by-position", "From base to apex", &text, &by_position));
+    sections
 }
 
 /// Dice against the number of labelled subjects, a line for each method.
-pub fn by_count(name: &str, comparisons: &Comparisons, score: Score, keep: Keep) -> Markup {
-    let groups: Vec<&Group> = comparisons.table(Table::Subjects).collect();
-    let place = |group: &Group| group.train_subjects().max(1.0).ln();
+pub fn by_count(
+    name: &str,
+    comparisons: &Comparisons,
+    dice_of: DiceOf,
+    filter: FrameFilter,
+) -> Markup {
+    let groups: Vec<&Group> = comparisons.table(StudyTable::Subjects).collect();
+    let position = |group: &Group| group.train_subjects().max(1.0).ln();
     let lines: Vec<Line> = comparisons
         .methods
         .iter()
         .map(|&method| {
             let point = |group: &&Group| {
-                let Spread { mean, deviation } = group.side(method)?.spread(score, keep)?;
-                Some(Point { x: place(group), y: mean, spread: deviation })
+                let MeanSd { mean, sd } = group.of_method(method)?.dice(dice_of, filter)?;
+                Some(Point { x: position(group), y: mean, spread: sd })
             };
             let points = groups.iter().filter_map(point).collect();
             Line { name: title(method).to_owned(), style: style(method), points }
@@ -101,23 +95,24 @@ pub fn by_count(name: &str, comparisons: &Comparisons, score: Score, keep: Keep)
     let reach = |p: &Point| [p.y - p.spread.unwrap_or(0.0), p.y + p.spread.unwrap_or(0.0)];
     let values: Vec<f64> =
         lines.iter().flat_map(|line| line.points.iter().flat_map(reach)).collect();
-    let mut x = Axis::over("labelled subjects (logarithmic)", groups.iter().map(|g| place(g)), 4);
-    // A little more at the sides, for marks side by side.
+    let mut x =
+        Axis::over("labelled subjects (logarithmic)", groups.iter().map(|g| position(g)), 4);
+    // Space at both ends for marks that are drawn side by side.
     let margin = 0.05 * (x.range[1] - x.range[0]);
     x.range = [x.range[0] - margin, x.range[1] + margin];
-    x.marks = groups.iter().map(|group| (place(group), group.count_in_words())).collect();
+    x.marks = groups.iter().map(|group| (position(group), group.count())).collect();
     Chart { title: name.to_owned(), x, y: Axis::over("Dice", values, 5), lines }.figure()
 }
 
-/// Dice of slices against their place, for each method of a group.
+/// Dice of slices against their position, a line for each method of a group.
 fn by_position(group: &Group) -> Markup {
     let lines: Vec<Line> = group
-        .sides
+        .methods
         .iter()
-        .map(|side| Line {
-            name: title(side.method).to_owned(),
-            style: style(side.method),
-            points: along(side),
+        .map(|cells| Line {
+            name: title(cells.method).to_owned(),
+            style: style(cells.method),
+            points: binned(cells),
         })
         .collect();
     let values: Vec<f64> =
@@ -128,13 +123,13 @@ fn by_position(group: &Group) -> Markup {
         range: [-0.08, 1.08],
         marks: ends.map(|(at, text)| (at, text.to_owned())).to_vec(),
     };
-    let title = with_labels(group);
+    let title = format!("{} labelled", group.count());
     Chart { title, x, y: Axis::over("Dice of slices", values, 5), lines }.figure()
 }
 
-fn along(side: &Side) -> Vec<Point> {
+fn binned(method: &MethodCells) -> Vec<Point> {
     let mut bins = vec![Vec::new(); BINS];
-    for slice in side.cells.iter().flat_map(|cell| &cell.slices) {
+    for slice in method.cells.iter().flat_map(|cell| &cell.slices) {
         let bin = (slice.slice.position * BINS as f64) as usize;
         bins[bin.min(BINS - 1)].push(slice.slice.dice.mean());
     }

@@ -2,31 +2,31 @@
 
 use maud::{Markup, html};
 
-use super::chart::place;
-use crate::report::words::title;
+use super::chart::rounded;
+use crate::report::format::title;
 use settings::Method;
 
-/// Colours and markers that there are.
+/// The number of colours and markers.
 const STYLES: usize = 7;
 
-/// The number of a method's colour and marker.
+/// Index of a method's colour and marker.
 pub fn style(method: Method) -> usize {
     Method::ALL.iter().position(|other| *other == method).unwrap_or(0)
 }
 
-/// The class of what has a style.
+/// The CSS class of a style.
 pub fn style_of(style: usize) -> String {
     format!("s{}", style % STYLES)
 }
 
-/// A marker at a place.
+/// A marker at a position.
 pub fn marker(style: usize, x: f64, y: f64) -> Markup {
-    let [l, r, t, b] = [x - 4.0, x + 4.0, y - 4.0, y + 4.0].map(place);
-    let (x, y) = (place(x), place(y));
+    let [l, r, t, b] = [x - 4.0, x + 4.0, y - 4.0, y + 4.0].map(rounded);
+    let (x, y) = (rounded(x), rounded(y));
     html! {
         @match style % STYLES {
             0 => circle.mark cx=(x) cy=(y) r="3.6" {},
-            1 => rect.mark x=(place(l + 0.6)) y=(place(t + 0.6)) width="6.8" height="6.8" {},
+            1 => rect.mark x=(rounded(l + 0.6)) y=(rounded(t + 0.6)) width="6.8" height="6.8" {},
             2 => path.mark d={ "M" (l) " " (b) "L" (r) " " (b) "L" (x) " " (t) "Z" } {},
             3 => path.mark d={ "M" (l) " " (y) "L" (x) " " (t) "L" (r) " " (y) "L" (x) " " (b) "Z" } {},
             4 => path.mark d={ "M" (l) " " (t) "L" (r) " " (t) "L" (x) " " (b) "Z" } {},
@@ -36,14 +36,14 @@ pub fn marker(style: usize, x: f64, y: f64) -> Markup {
     }
 }
 
-/// What the colours and markers of some methods mean.
+/// A legend of methods.
 pub fn legend(methods: &[Method]) -> Markup {
     let items: Vec<(usize, String)> =
         methods.iter().map(|&method| (style(method), title(method).to_owned())).collect();
     legend_of(&items)
 }
 
-/// The same of any names.
+/// A legend of names with their styles.
 pub fn legend_of(items: &[(usize, String)]) -> Markup {
     html! {
         ul.legend {

@@ -1,36 +1,36 @@
-//! The settings of each method.
+//! The settings of each method, as tables.
 
-use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::report::words::title;
-use crate::{Choice, Results};
+use crate::report::document::{Cell, Table};
+use crate::report::format::title;
+use crate::{SettingChoice, SweepResults};
 use settings::{Method, Optimisation, Settings};
 
-/// Rates and lengths of what each method has taken.
-pub fn taken(results: &Results) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr {
-                th { "Method" } th.n { "Pretraining rate" } th.n { "Epochs" } th.n { "Batch" }
-                th.n { "Fine-tuning rate" } th.n { "Length" } th.n { "Batch" }
-            } }
-            tbody { @for choice in &results.choices { tr {
-                td { (title(choice.method)) }
-                @match settings_of(choice) {
-                    Some(settings) => {
-                        @for cell in pretraining(settings) { td.n { (cell) } }
-                        @for cell in finetuning(settings) { td.n { (cell) } }
-                    },
-                    None => td colspan="6" { "not chosen" },
-                }
-            } } }
-        } }
+/// Learning rates, lengths and batches of the chosen settings.
+pub fn rates(results: &SweepResults) -> Table {
+    let mut table = Table::new([
+        "Method",
+        "Pretraining rate",
+        "Epochs",
+        "Batch",
+        "Fine-tuning rate",
+        "Length",
+        "Batch",
+    ]);
+    for choice in &results.choices {
+        let numbers = match chosen(choice) {
+            Some(settings) => [pretraining(settings), finetuning(settings)].concat(),
+            None => vec!["not chosen".to_owned(); 6],
+        };
+        let numbers = numbers.into_iter().map(Cell::number);
+        table.rows.push([Cell::text(title(choice.method))].into_iter().chain(numbers).collect());
     }
+    table
 }
 
-fn settings_of(choice: &Choice) -> Option<&Settings> {
-    choice.candidates.get(choice.chosen?).map(|tried| &tried.settings)
+fn chosen(choice: &SettingChoice) -> Option<&Settings> {
+    choice.candidates.get(choice.chosen?).map(|candidate| &candidate.settings)
 }
 
 fn pretraining(settings: &Settings) -> [String; 3] {
@@ -56,29 +56,21 @@ fn finetuning(settings: &Settings) -> [String; 3] {
     [rate.to_string(), length, finetune.optimisation.batch.to_string()]
 }
 
-/// What is not as in the preset, for each method.
-pub fn changes(results: &Results) -> Markup {
-    html! {
-        div.scroll { table {
-            thead { tr { th { "Method" } th { "Settings" } } }
-            tbody { @for choice in &results.choices { tr {
-                td { (title(choice.method)) }
-                td.keys { @match settings_of(choice) {
-                    Some(settings) => @for change in changed(settings) { code { (change) } " " },
-                    None => "not chosen",
-                } }
-            } } }
-        } }
+/// The settings of each method that differ from its preset, as `KEY=VALUE`.
+pub fn changes(results: &SweepResults) -> Table {
+    let mut table = Table::new(["Method", "Settings"]);
+    for choice in &results.choices {
+        let changes = chosen(choice).map_or("not chosen".to_owned(), |settings| {
+            let preset = Settings::preset(settings.preset, settings.method).to_value();
+            let mut changes = Vec::new();
+            if let (Ok(preset), Ok(found)) = (preset, settings.to_value()) {
+                differ("", &preset, &found, &mut changes);
+            }
+            changes.join(" ")
+        });
+        table.rows.push(vec![Cell::text(title(choice.method)), Cell::long(changes)]);
     }
-}
-
-/// `KEY=VALUE` of what is not as in the preset, but for what is of the subjects and the seed.
-fn changed(settings: &Settings) -> Vec<String> {
-    let preset = Settings::preset(settings.preset, settings.method).to_value();
-    let (Ok(preset), Ok(found)) = (preset, settings.to_value()) else { return vec![] };
-    let mut changes = Vec::new();
-    differ("", &preset, &found, &mut changes);
-    changes
+    table
 }
 
 fn differ(path: &str, preset: &Value, found: &Value, changes: &mut Vec<String>) {

@@ -1,108 +1,118 @@
-//! What is asked of a sweep, and the plan that it comes to.
+//! The options of a sweep, and the plan that follows from them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
+use super::plan::{Arm, Candidate, Plan, StudyTable, Subsets, Variant};
 use crate::{Error, Result};
 use common::Watcher;
-use data::vendor::letter;
+use data::vendor::vendor_letter;
 use sampling::Cohort;
 use settings::published::Configs;
 use settings::{Method, Preset, Settings, Subjects};
 use train::study::{self, Parts};
 
-/// What is asked of a sweep.
+/// The options of a sweep. What is not given has a default, or the value of the existing sweep.
 #[derive(Clone, Debug, Default)]
-pub struct Ask {
-    /// Methods; empty for all.
+pub struct SweepOptions {
+    /// Methods; all by default.
     pub methods: Vec<Method>,
-    /// Labelled subjects, none for all; empty for 5, 10, 25 and all.
+    /// Numbers of labelled subjects, none for all; 5, 10, 25 and all by default.
     pub counts: Vec<Option<usize>>,
-    /// Seeds of fine-tuning and of who has labels; empty for 0, 1 and 2.
+    /// Seeds of fine-tuning and of the choice of labelled subjects; 0, 1 and 2 by default.
     pub seeds: Vec<u64>,
-    /// Folders of subjects; none for those that configurations name, or else the built-in cohort.
+    /// Data folders; by default those of the configurations, or else the built-in cohort.
     pub data: Vec<PathBuf>,
-    /// Folders of test subjects; none to hold some out.
+    /// Folders of test subjects; by default some subjects of the data are held out.
     pub test: Vec<PathBuf>,
-    /// The study's split, or one of its form.
+    /// A file with the split, in the format of the study.
     pub split: Option<PathBuf>,
-    /// Where the labelled subjects of a count and seed come from; drawn if it is not said.
+    /// How labelled subjects are selected; at random by default.
     pub subsets: Option<Subsets>,
-    /// Configurations; of several methods each takes its own.
+    /// Configuration files, each for its method.
     pub configs: Configs,
-    /// What settings start from.
+    /// The preset that settings start from.
     pub preset: Option<Preset>,
-    /// Changes of settings, `KEY=VALUE`, for all methods or one.
+    /// Changes of settings, `KEY=VALUE`, for one method or all (none).
     pub changes: Vec<(Option<Method>, String)>,
-    /// Settings to choose among, for all methods or one.
-    pub tries: Vec<Try>,
-    /// Choose among nothing where no tries are given.
+    /// Values of settings to choose from.
+    pub grids: Vec<SettingGrid>,
+    /// Use the settings as given, without the default grids.
     pub as_given: bool,
-    /// Tables beside that of counts.
-    pub tables: Vec<Table>,
-    /// Labelled subjects of those tables; none for the largest count.
+    /// Further tables.
+    pub tables: Vec<StudyTable>,
+    /// Numbers of labelled subjects of further tables; the largest of `counts` by default.
     pub table_counts: Vec<Option<usize>>,
-    /// Vendors whose labels are used in the table of vendors; none for the first half of them.
+    /// Vendors whose labels the table of vendors uses; the first half of them by default.
     pub vendors: Vec<String>,
 }
 
-/// Values of a setting to choose among.
+/// Values of a setting, from which the best one is chosen on validation subjects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Try {
+pub struct SettingGrid {
     /// The method; none for all.
     pub method: Option<Method>,
-    /// The setting.
+    /// Key of the setting.
     pub key: String,
     /// Its values.
     pub values: Vec<String>,
 }
 
-impl Ask {
-    /// The plan. What is not said is as in the sweep that is `there`, if one is: its counts and seeds, and,
-    /// where nothing is said of methods, data and settings, all of these. `watcher` is told what a user
-    /// should know of the settings.
+impl SweepOptions {
+    /// The plan. With an `existing` one, its counts and seeds stay, and if no option of methods, data and
+    /// settings is given, so do all of these. Notes about the settings go to `watcher`.
     ///
     /// # Errors
-    /// When settings make no sense, or what is asked for is not there.
-    pub fn plan(&self, there: Option<&Plan>, watcher: &dyn Watcher) -> Result<Plan> {
-        let mut plan = match there {
-            Some(there) if self.leaves_settings() => there.clone(),
-            _ => self.settings(there, watcher)?,
+    /// When settings are invalid, or files, subjects or vendors that they name do not exist.
+    pub fn plan(&self, existing: Option<&Plan>, watcher: &dyn Watcher) -> Result<Plan> {
+        let mut plan = match existing {
+            Some(existing) if self.changes_only_size() => existing.clone(),
+            _ => self.plan_of_methods(existing, watcher)?,
         };
-        plan.begun = None;
+        plan.initial = None;
         plan.variants.clear();
-        if there.is_some() || !self.counts.is_empty() {
+        if existing.is_some() || !self.counts.is_empty() {
             plan.counts = self.counts.clone();
         }
-        if there.is_some() || !self.seeds.is_empty() {
+        if existing.is_some() || !self.seeds.is_empty() {
             plan.seeds = self.seeds.clone();
         }
-        if let Some(there) = there {
-            plan.counts.extend(&there.counts);
-            plan.seeds.extend(&there.seeds);
+        if let Some(existing) = existing {
+            plan.counts.extend(&existing.counts);
+            plan.seeds.extend(&existing.seeds);
         }
-        let mut plan = plan.settled()?;
-        plan.variants = self.variants(&plan, there, watcher)?;
+        let mut plan = plan.normalised()?;
+        plan.variants = self.variants(&plan, existing, watcher)?;
         Ok(plan)
     }
 
-    /// Whether nothing is said of methods, data and settings.
-    fn leaves_settings(&self) -> bool {
-        let Ask { methods, data, test, split, subsets, configs, preset, changes, tries, .. } = self;
+    /// Whether no option of methods, data and settings is given.
+    fn changes_only_size(&self) -> bool {
+        let SweepOptions {
+            methods,
+            data,
+            test,
+            split,
+            subsets,
+            configs,
+            preset,
+            changes,
+            grids,
+            ..
+        } = self;
         (data.is_empty() && test.is_empty() && split.is_none() && subsets.is_none())
-            && (configs.is_empty() && preset.is_none() && changes.is_empty() && tries.is_empty())
+            && (configs.is_empty() && preset.is_none() && changes.is_empty() && grids.is_empty())
             && (methods.is_empty() && !self.as_given)
     }
 
-    /// A plan of the methods and their settings, with the usual counts and seeds.
-    fn settings(&self, there: Option<&Plan>, watcher: &dyn Watcher) -> Result<Plan> {
+    /// A plan of the methods and their settings, with default counts and seeds.
+    fn plan_of_methods(&self, existing: Option<&Plan>, watcher: &dyn Watcher) -> Result<Plan> {
         let preset = self.configs.preset(self.preset)?.unwrap_or(Preset::Demo);
-        let methods = match (self.methods.is_empty(), there) {
+        let methods = match (self.methods.is_empty(), existing) {
             (false, _) => self.methods.clone(),
-            (true, Some(there)) => there.methods(),
+            (true, Some(existing)) => existing.methods(),
             (true, None) => Method::ALL.to_vec(),
         };
         let mut data = self.data.clone();
@@ -121,7 +131,7 @@ impl Ask {
             let mut notes = configured.notes;
             if configured.weights.is_some() {
                 notes.push(
-                    "a sweep pretrains by itself: the configuration's weights have no effect"
+                    "the configuration's weights are ignored: a sweep does its own pretraining"
                         .into(),
                 );
             }
@@ -132,14 +142,14 @@ impl Ask {
                 }
             }
             let mut settings = configured.settings;
-            // Any process may go on, whatever folder it is started in.
+            // A process that resumes the sweep may run in another directory.
             let Subjects { split, labelled_split, .. } = &mut settings.subjects;
             for file in [split, labelled_split].into_iter().flatten() {
                 *file = absolute(Path::new(file))?.display().to_string();
             }
             arms.push(Arm { method, candidates: self.candidates(&settings)? });
         }
-        self.note_idle(&arms, watcher);
+        self.note_unused(&arms, watcher);
         let absolute = |path: &PathBuf| absolute(path);
         let data = data.iter().map(absolute).collect::<Result<Vec<_>>>()?;
         let test = self.test.iter().map(absolute).collect::<Result<Vec<_>>>()?;
@@ -147,7 +157,7 @@ impl Ask {
             arms,
             counts: vec![Some(5), Some(10), Some(25), None],
             seeds: vec![0, 1, 2],
-            begun: None,
+            initial: None,
             variants: vec![],
             subsets: self.subsets.unwrap_or_default(),
             data,
@@ -155,20 +165,20 @@ impl Ask {
         })
     }
 
-    /// Says what is for methods that are not swept.
-    fn note_idle(&self, arms: &[Arm], watcher: &dyn Watcher) {
+    /// Notes options for methods that are not part of the sweep.
+    fn note_unused(&self, arms: &[Arm], watcher: &dyn Watcher) {
         let changes = self.changes.iter().map(|(method, change)| ("--set-for", method, change));
-        let tries = self.tries.iter().map(|t| ("--try", &t.method, &t.key));
-        for (option, method, text) in changes.chain(tries) {
-            let swept = |method: &Method| arms.iter().any(|arm| arm.method == *method);
-            if let Some(method) = method.filter(|method| !swept(method)) {
+        let grids = self.grids.iter().map(|grid| ("--try", &grid.method, &grid.key));
+        for (option, method, text) in changes.chain(grids) {
+            let is_used = |method: &Method| arms.iter().any(|arm| arm.method == *method);
+            if let Some(method) = method.filter(|method| !is_used(method)) {
                 let name = method.name();
-                watcher.note(&format!("{option} {name}:{text}: {name} is not among --methods"));
+                watcher.note(&format!("{option} {name}:{text}: {name} is not one of --methods"));
             }
         }
     }
 
-    /// What changes for a method, in the order of the command line.
+    /// The changes of settings for a method, in the order of the command line.
     fn changes_for(&self, method: Method, preset: Preset) -> Vec<String> {
         let of_method = |(of, _): &&(Option<Method>, String)| of.is_none_or(|of| of == method);
         let mut changes = Vec::new();
@@ -176,30 +186,33 @@ impl Ask {
             changes.extend(BUILT_IN.map(str::to_owned));
         }
         if let Some(split) = &self.split {
-            // Quoted, so that a name is taken as it is.
+            // Quoted, so that special characters in the name have no effect.
             changes.push(format!("subjects.split={}", json!(split.display().to_string())));
         }
         changes.extend(self.changes.iter().filter(of_method).map(|(_, change)| change.clone()));
         changes
     }
 
-    /// The settings among which an arm chooses: every combination of what is tried.
+    /// The candidates of an arm: every combination of the values of its grids.
     fn candidates(&self, base: &Settings) -> Result<Vec<Candidate>> {
-        let mut tries: Vec<Try> = self.tries.clone();
-        tries.retain(|t| t.method.is_none_or(|method| method == base.method));
-        if tries.is_empty() && !self.as_given {
-            tries = usual(base);
+        let mut grids: Vec<SettingGrid> = self.grids.clone();
+        grids.retain(|grid| grid.method.is_none_or(|method| method == base.method));
+        if grids.is_empty() && !self.as_given {
+            grids = default_grids(base);
         }
         let mut candidates = vec![Candidate { changes: String::new(), settings: base.clone() }];
-        for Try { key, values, .. } in &tries {
+        for SettingGrid { key, values, .. } in &grids {
             let mut more: Vec<Candidate> = Vec::new();
             for Candidate { changes, settings } in &candidates {
                 for value in values {
                     let change = format!("{key}={value}");
                     let mut settings = settings.clone();
                     settings.apply(std::slice::from_ref(&change))?;
-                    // What a method has no use for is not tried twice.
-                    if more.iter().any(|other| used(&other.settings) == used(&settings)) {
+                    // Settings that the method does not use make no new candidate.
+                    if more
+                        .iter()
+                        .any(|other| used_settings(&other.settings) == used_settings(&settings))
+                    {
                         continue;
                     }
                     let changes = format!("{changes} {change}").trim().to_owned();
@@ -214,32 +227,30 @@ impl Ask {
         Ok(candidates)
     }
 
-    /// Rows of other tables. Of a table that is there already, what is not said is as there.
+    /// The variants of further tables. Tables of an existing plan keep what the options do not change.
     fn variants(
         &self,
         plan: &Plan,
-        there: Option<&Plan>,
+        existing: Option<&Plan>,
         watcher: &dyn Watcher,
     ) -> Result<Vec<Variant>> {
-        if !self.vendors.is_empty() && !self.tables.contains(&Table::Vendors) {
+        if !self.vendors.is_empty() && !self.tables.contains(&StudyTable::Vendors) {
             return Err(Error::Setting(
-                "--vendors names whose labels the table of vendors uses; ask for it with --tables vendors"
-                    .into(),
+                "--vendors selects the labels of the table of vendors; add --tables vendors".into(),
             ));
         }
         let largest = plan.counts.last().copied().unwrap_or(None);
-        let mut counts = once(&self.table_counts);
+        let mut counts = unique(&self.table_counts);
         if counts.is_empty() {
             counts.push(largest);
         }
         if let Some(count) = counts.iter().find(|count| !plan.counts.contains(count)) {
             let count = count.map_or("all".to_owned(), |count| count.to_string());
             return Err(Error::Setting(format!(
-                "--table-counts {count}: not among --counts, beside whose cells the tables stand"
+                "--table-counts {count}: not one of --counts, with whose cells the tables are compared"
             )));
         }
-        let before =
-            |table| there.and_then(|there| there.variants.iter().find(|v| v.table == table));
+        let before = |table| existing?.variants.iter().find(|variant| variant.table == table);
         let variant = |table, name: &str, changes: &[&str]| Variant {
             table,
             name: name.to_owned(),
@@ -250,52 +261,56 @@ impl Ask {
             },
         };
         let mut variants = Vec::new();
-        for table in once(&self.tables) {
+        for table in unique(&self.tables) {
             match table {
-                Table::Subjects => {}
-                Table::Phases => variants.extend([
-                    variant(Table::Phases, "ED", &["finetune.phases=ed"]),
-                    variant(Table::Phases, "ES", &["finetune.phases=es"]),
+                StudyTable::Subjects => {}
+                StudyTable::Phases => variants.extend([
+                    variant(StudyTable::Phases, "ED", &["finetune.phases=ed"]),
+                    variant(StudyTable::Phases, "ES", &["finetune.phases=es"]),
                 ]),
-                Table::Vendors => {
-                    let named = before(Table::Vendors).filter(|_| self.vendors.is_empty());
+                StudyTable::Vendors => {
+                    let named = before(StudyTable::Vendors).filter(|_| self.vendors.is_empty());
                     let names = match named {
                         Some(before) => before.name.split('+').map(str::to_owned).collect(),
                         None => self.vendor_names(plan, watcher)?,
                     };
                     let change = format!("subjects.vendors={}", json!(names));
-                    variants.push(variant(Table::Vendors, &names.join("+"), &[&change]));
+                    variants.push(variant(StudyTable::Vendors, &names.join("+"), &[&change]));
                 }
-                Table::Augmentation => {
-                    variants.push(variant(Table::Augmentation, "none", &NO_AUGMENTATION));
+                StudyTable::Augmentation => {
+                    variants.push(variant(StudyTable::Augmentation, "none", &NO_AUGMENTATION));
                 }
             }
         }
         Ok(variants)
     }
 
-    /// The vendors whose labels are used.
+    /// The vendors whose labels the table of vendors uses.
     fn vendor_names(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<String>> {
-        let wanted: Vec<String> = self.vendors.iter().map(|name| letter(name).to_owned()).collect();
-        let mut wanted = once(&wanted);
+        let wanted: Vec<String> =
+            self.vendors.iter().map(|name| vendor_letter(name).to_owned()).collect();
+        let mut wanted = unique(&wanted);
         wanted.sort_unstable();
         let (cohort, test) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
         let vendors = |cohort: &Cohort| -> BTreeSet<String> {
-            cohort.cache.subjects().filter_map(|s| Some(letter(s.vendor()?).to_owned())).collect()
+            cohort
+                .cache
+                .subjects()
+                .filter_map(|s| Some(vendor_letter(s.vendor()?).to_owned()))
+                .collect()
         };
         let mut names: Vec<String> = vendors(&cohort).into_iter().collect();
         let tested = vendors(test.as_ref().unwrap_or(&cohort));
         let all: BTreeSet<&String> = names.iter().chain(&tested).collect();
         if all.len() < 2 || names.is_empty() {
             return Err(Error::Data(format!(
-                "table vendors: {} tells of {} vendors, and it takes two at least; leave the table \
-                 out",
+                "table vendors: {} names {} vendors, but the table needs at least two; leave it out",
                 cohort.source,
                 all.len()
             )));
         }
         if wanted.is_empty() {
-            // All of them where others test.
+            // All of them if test subjects have other vendors.
             if tested.iter().all(|name| names.contains(name)) {
                 names.truncate(names.len().div_ceil(2));
             }
@@ -309,20 +324,20 @@ impl Ask {
             )))
         };
         if let Some(name) = wanted.iter().find(|name| !names.contains(name)) {
-            return refuse(format!("--vendors {name}: nobody is of it"));
+            return refuse(format!("--vendors {name}: no subject has this vendor"));
         }
         if tested.iter().all(|name| wanted.contains(name)) {
             let all = wanted.join(",");
             return refuse(format!(
-                "--vendors {all}: are all that test, and leave none to be tested on unseen"
+                "--vendors {all}: all vendors of the test subjects, so that none is unseen"
             ));
         }
         Ok(wanted)
     }
 }
 
-/// Each once, in the order in which they are given.
-fn once<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
+/// The items without repetitions, in their order.
+fn unique<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
     let first = |index: usize| !given[..index].contains(&given[index]);
     (0..given.len()).filter(|&index| first(index)).map(|index| given[index].clone()).collect()
 }
@@ -331,7 +346,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| Error::io(path, e))
 }
 
-/// Labelled slices as they are: no change but standardisation and the way to the network's grid.
+/// No augmentation: slices are only standardised and resampled to the network's grid.
 const NO_AUGMENTATION: [&str; 9] = [
     "finetune.augmentation.translation.probability=0",
     "finetune.augmentation.rotation.probability=0",
@@ -344,10 +359,10 @@ const NO_AUGMENTATION: [&str; 9] = [
     "finetune.augmentation.contrast.probability=0",
 ];
 
-/// What changes for the built-in cohort at the demo's settings, which are for a look at one training:
-/// enough subjects for 25 with labels beside those held out; pixels so coarse that some hundred trainings
-/// are done within hours on two cores; and steps until arms have levelled off, which they do sooner where
-/// rates fall sooner than the study's.
+/// Changes of the demo preset, which is meant for one short training, for a sweep of the built-in cohort: enough
+/// subjects for 25 labelled ones and held-out ones; pixels coarse enough for about a hundred trainings within
+/// hours on two cores; enough steps for the methods to level off, which a faster decay of the learning rate
+/// brings forward.
 const BUILT_IN: [&str; 10] = [
     "subjects.phantom=60",
     "network.size=64",
@@ -361,39 +376,40 @@ const BUILT_IN: [&str; 10] = [
     "finetune.validate_steps=250",
 ];
 
-/// What is tried where nothing is asked for. The paper's rates are for its budget, and are taken as
-/// published; below it they leave weights long, which fine-tuning then hardly moves. Every arm has as many
-/// candidates as the others: who tries more finds more.
-fn usual(base: &Settings) -> Vec<Try> {
-    let tried = |key: &str, rate: f64, factors: &[f64]| {
-        // Without the noise of binary fractions: 0.02, not 0.020000000000000004.
+/// The grids of a method for which none are given. The learning rates of the paper suit its number of steps,
+/// and the paper preset uses them as published. With fewer steps they leave weights of large norm, which
+/// fine-tuning hardly changes. Every arm has the same number of candidates, because more candidates find a
+/// better one.
+fn default_grids(base: &Settings) -> Vec<SettingGrid> {
+    let grid = |key: &str, rate: f64, factors: &[f64]| {
+        // Rounded, to write 0.02 and not 0.020000000000000004.
         let value = |factor: &f64| format!("{}", (rate * factor * 1e9).round() / 1e9);
         let values = factors.iter().map(value).collect();
-        Try { method: Some(base.method), key: key.to_owned(), values }
+        SettingGrid { method: Some(base.method), key: key.to_owned(), values }
     };
     let Settings { pretrain, finetune, .. } = base;
     let before = pretrain.optimisation.learning_rate;
     let (alone, after) = (finetune.optimisation.learning_rate, finetune.pretrained_learning_rate);
     let pretraining = |factors: [f64; 2]| {
         vec![
-            tried("pretrain.optimisation.learning_rate", before, &factors),
-            tried("finetune.pretrained_learning_rate", after, &[1.0, 4.0]),
+            grid("pretrain.optimisation.learning_rate", before, &factors),
+            grid("finetune.pretrained_learning_rate", after, &[1.0, 4.0]),
         ]
     };
     match base.method {
         _ if base.preset == Preset::Paper => vec![],
         Method::Scratch => {
-            vec![tried("finetune.optimisation.learning_rate", alone, &[0.5, 1.0, 2.0, 4.0])]
+            vec![grid("finetune.optimisation.learning_rate", alone, &[0.5, 1.0, 2.0, 4.0])]
         }
         Method::SimClr | Method::Pcl => pretraining([0.2, 1.0]),
-        // Few steps at the paper's rate leave DINO where it began.
+        // With few steps at the rate of the paper, DINO hardly learns.
         Method::Dino => pretraining([1.0, 10.0]),
         Method::Mim => pretraining([0.1, 1.0]),
     }
 }
 
-/// The settings without those that the method has no use for.
-fn used(settings: &Settings) -> Settings {
+/// The settings with those that the method does not use set to fixed values.
+fn used_settings(settings: &Settings) -> Settings {
     let mut used = settings.clone();
     let fresh = Settings::preset(settings.preset, settings.method).pretrain;
     if !matches!(settings.method, Method::SimClr | Method::Pcl) {
