@@ -93,6 +93,15 @@ impl Tensor {
         Self::new(shape, dtype, Value::Dense(buffer))
     }
 
+    /// A tensor on a device, with uninitialised elements for a kernel to write.
+    ///
+    /// # Errors
+    /// When the device has no memory left.
+    pub fn uninitialised(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        Ok(Self::over(Buffer::stale_on(device, dtype, shape.elements())?, shape, dtype))
+    }
+
     /// A tensor that is computed where it is read.
     pub fn deferred(shape: impl Into<Shape>, dtype: DType, recipe: impl Deferred) -> Self {
         let value = Value::Deferred { recipe: Box::new(recipe), computed: OnceLock::new() };

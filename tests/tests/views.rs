@@ -11,7 +11,7 @@ use ssp::data::{Frame, Moment, Stack, Subject};
 use ssp::settings::{Centre, Method, Phases, Preset, Settings};
 use ssp::task::{Contrastive, Dino, Mim};
 use tempfile::TempDir;
-use tensor::gpu::{Address, Argument, Captured, Launch, Program};
+use tensor::gpu::{Address, Captured, KernelArguments, Launch, Program};
 use tensor::random::{Purpose, Stream};
 use tensor::{Device, Error, Gpu, MemoryUse, Result, Tensor};
 
@@ -153,7 +153,13 @@ impl Gpu for Full {
         unreachable!("it has no memory")
     }
 
-    unsafe fn launch(&self, _: &Program, _: &str, _: Launch, _: &[Argument]) -> Result<()> {
+    unsafe fn launch(
+        &self,
+        _: &Program,
+        _: &str,
+        _: Launch,
+        _: &dyn KernelArguments,
+    ) -> Result<()> {
         unreachable!("it has no memory")
     }
 

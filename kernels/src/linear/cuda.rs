@@ -2,11 +2,11 @@
 //! a convolution of one tap.
 
 use tensor::gpu::{Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::{DType, Result, Tensor};
 
 use super::Size;
 use crate::gpu::filled;
-use crate::gpu::matrix::{MATRIX, Matrix, Onto, product};
+use crate::gpu::matrix::{self, Matrix, Onto, product};
 use crate::taps::cuda::{Kind, Taps, Weights};
 
 const SOURCES: &[Source] =
@@ -20,7 +20,7 @@ pub fn programs(dtype: DType) -> Vec<Program> {
     if dtype == DType::BF16 {
         return TAP.programs(dtype);
     }
-    vec![Program::new(MATRIX, dtype), Program::new(SOURCES, dtype)]
+    vec![matrix::program(dtype), Program::new(SOURCES, dtype)]
 }
 
 /// `x weightᵀ + bias`.
@@ -37,11 +37,11 @@ pub(super) fn forward(
         return multiplied(gpu, x, weights, bias, [rows, outputs]);
     }
     let onto = match bias {
-        Some(bias) => Onto::Bias(bias.address()?),
+        Some(bias) => Onto::Bias(bias),
         None => Onto::Nothing,
     };
-    let rows_of_x = Matrix::new(x.address()?, rows, inputs);
-    let weight = Matrix::new(weight.address()?, outputs, inputs).transposed();
+    let rows_of_x = Matrix::new(x, rows, inputs);
+    let weight = Matrix::new(weight, outputs, inputs).transposed();
     result(gpu, x, [rows, outputs], rows_of_x, weight, onto)
 }
 
@@ -57,8 +57,8 @@ pub(super) fn of_input(
         let weights = Weights::of(weight, [0, inputs, 1])?;
         return multiplied(gpu, gradient, weights, None, [rows, inputs]);
     }
-    let left = Matrix::new(gradient.address()?, rows, outputs);
-    let right = Matrix::new(weight.address()?, outputs, inputs);
+    let left = Matrix::new(gradient, rows, outputs);
+    let right = Matrix::new(weight, outputs, inputs);
     result(gpu, gradient, [rows, inputs], left, right, Onto::Nothing)
 }
 
@@ -76,8 +76,8 @@ pub(super) fn of_weight(
         let dtype = weight.dtype();
         return Ok(Tensor::over(weight.into_memory()?, [outputs, inputs], dtype));
     }
-    let left = Matrix::new(gradient.address()?, rows, outputs).transposed();
-    let right = Matrix::new(x.address()?, rows, inputs);
+    let left = Matrix::new(gradient, rows, outputs).transposed();
+    let right = Matrix::new(x, rows, inputs);
     result(gpu, gradient, [outputs, inputs], left, right, Onto::Nothing)
 }
 
@@ -110,11 +110,9 @@ fn result(
     right: Matrix,
     onto: Onto,
 ) -> Result<Tensor> {
-    let (dtype, elements) = (like.dtype(), shape[0] * shape[1]);
-    let out = Buffer::stale_on(&like.device(), dtype, elements)?;
-    // SAFETY: the matrices are tensors of those shapes, the result is new and has the product's.
-    unsafe { product(gpu, dtype, left, right, onto, out.address())? };
-    Ok(Tensor::over(out, shape, dtype))
+    let mut out = Tensor::uninitialised(&like.device(), like.dtype(), shape)?;
+    product(gpu, left, right, onto, &mut out)?;
+    Ok(out)
 }
 
 /// The sum of the gradient's rows.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Address, Gpu, Memory};
+use super::{Address, Gpu, In, Memory};
 use crate::Result;
 
 /// A number that a kernel reads in the memory of its device, so that a captured step which is
@@ -46,6 +46,11 @@ impl Place {
     /// The address of a `double`, good as long as the place is kept.
     pub fn address(&self) -> Address {
         Address(self.memory.address().0 + (self.index * size_of::<f64>()) as u64)
+    }
+
+    /// A pointer to the number, for a kernel.
+    pub fn input(&self) -> In<'_, f64> {
+        In::within(&self.memory, self.index * size_of::<f64>())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::arguments::{self, In, Kernel, Layout, Out, Real};
 use crate::DType;
 
 /// What every program starts with: the types `real` and `wide`, and the traffic between them.
@@ -9,9 +10,24 @@ pub const PRELUDE: &str = include_str!("prelude.cuh");
 
 const SUM: &[Source] = &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
 
+crate::kernels! {
+    /// The kernel of `sum.cu`.
+    pub const SUM_KERNELS;
+
+    /// `a += b`, element by element.
+    sum => struct Sum<'a> {
+        /// The first gradient, which becomes the sum.
+        pub a: Out<'a, Real>,
+        /// The second.
+        pub b: In<'a, Real>,
+        /// Elements of each.
+        pub count: usize,
+    }
+}
+
 /// The program whose kernel `sum` adds gradients that meet on the tape.
 pub fn sum_program(dtype: DType) -> Program {
-    Program::new(SUM, dtype)
+    Program::new(SUM, dtype).with_kernels(SUM_KERNELS)
 }
 
 /// A file of source.
@@ -32,12 +48,20 @@ pub struct Program {
     pub dtype: DType,
     /// Constants of the source by name, such as a kernel's size.
     pub constants: Vec<(&'static str, i64)>,
+    /// The kernels of the sources and the structs that they take.
+    pub kernels: &'static [Kernel],
 }
 
 impl Program {
     /// A program for tensors of a dtype, without constants.
     pub fn new(sources: &'static [Source], dtype: DType) -> Self {
-        Program { sources, dtype, constants: vec![] }
+        Program { sources, dtype, constants: vec![], kernels: &[] }
+    }
+
+    /// The same with its kernels declared, so that each is compiled and launched with the struct that
+    /// it takes.
+    pub fn with_kernels(self, kernels: &'static [Kernel]) -> Self {
+        Program { kernels, ..self }
     }
 
     /// The same with one constant more.
@@ -51,6 +75,25 @@ impl Program {
         self.sources.last().map_or("", |source| source.path)
     }
 
+    /// Refuses arguments that a kernel does not take.
+    ///
+    /// # Errors
+    /// What was found and what was wanted, in one line.
+    pub fn check_arguments(&self, kernel: &str, given: &Layout) -> Result<(), String> {
+        let path = self.path();
+        match self.kernels.iter().find(|declared| declared.name == kernel) {
+            Some(declared) if declared.arguments == given => Ok(()),
+            Some(declared) => {
+                let (wanted, given) = (declared.arguments.name, given.name);
+                Err(format!("kernel {kernel} of {path} takes {wanted}, not {given}"))
+            }
+            None => {
+                let names: Vec<_> = self.kernels.iter().map(|declared| declared.name).collect();
+                Err(format!("{path} declares no kernel {kernel}, but {}", names.join(", ")))
+            }
+        }
+    }
+
     /// All that is compiled, in one piece; messages name the file and the line of the source.
     pub fn whole(&self) -> String {
         let mut whole = format!("#define REAL {}\n", 8 * self.dtype.bytes());
@@ -61,6 +104,7 @@ impl Program {
         for Source { path, text } in [&prelude].into_iter().chain(self.sources) {
             let _ = writeln!(whole, "#line 1 \"{path}\"\n{text}");
         }
+        whole.push_str(&arguments::assertions(self.kernels));
         whole
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
-use tensor::gpu::{Captured, Gpu, Launch, Memory, Numbers, Place, Program, Source, capture};
+use tensor::gpu::{
+    Argument, Captured, Gpu, Launch, Memory, Numbers, Place, Program, Source, capture,
+};
 use tensor::{DType, Result};
 
 const COUNT: usize = 100;
@@ -21,7 +23,7 @@ extern "C" __global__ void scale(double* a, const double* factor, long long coun
 }];
 
 fn run(gpu: &dyn Gpu, kernel: &str, a: &Memory, b: tensor::gpu::Address) -> Result<()> {
-    let arguments = [a.address().into(), b.into(), COUNT.into()];
+    let arguments = [Argument::from(a.address()), b.into(), COUNT.into()];
     let program = Program::new(SOURCES, DType::F64);
     // SAFETY: there are as many numbers as threads, and one factor.
     unsafe { gpu.launch(&program, kernel, Launch::over(COUNT), &arguments) }
@@ -100,7 +102,7 @@ fn what_cannot_be_captured_is_refused_in_one_line_and_ends_the_capture() {
         says(&|| gpu.synchronise(), "waiting for the device cannot be captured");
         says(&|| gpu.begin_capture(), "captured already");
         let other = Program::new(SOURCES, DType::F32);
-        let arguments = [a.address().into(), a.address().into(), 0usize.into()];
+        let arguments = [Argument::from(a.address()), a.address().into(), 0usize.into()];
         // SAFETY: nothing is run.
         let launch = || unsafe { gpu.launch(&other, "add", Launch::over(1), &arguments) };
         says(&launch, "loading kernel add of steps.cu cannot be captured");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source, sum_program};
+use tensor::gpu::{Argument, Gpu, In, Launch, Memory, Out, Program, Source, Sum, sum_program};
 
 const SOURCES: &[Source] =
     &[Source { path: "tests/emulator/tests/dialect.cu", text: include_str!("dialect.cu") }];
@@ -35,7 +35,7 @@ fn download<T: Pod>(memory: &Memory) -> Vec<T> {
 
 fn launch(gpu: &Arc<dyn Gpu>, kernel: &str, launch: Launch, arguments: &[Argument]) {
     // SAFETY: the tests give the kernels memory for what they write.
-    unsafe { gpu.launch(&program(), kernel, launch, arguments) }.unwrap();
+    unsafe { gpu.launch(&program(), kernel, launch, &arguments) }.unwrap();
 }
 
 #[test]
@@ -47,10 +47,10 @@ fn kernels_of_the_engine_in_either_precision() {
                 DType::F32 => upload(gpu, &values.map(|value| value as f32)),
                 _ => upload(gpu, &values),
             };
-            let (a, b) = (upload([1.0, 2.0, 3.0]), upload([0.5, 0.25, 0.125]));
-            let arguments = [a.address().into(), b.address().into(), 3.into()];
+            let (mut a, b) = (upload([1.0, 2.0, 3.0]), upload([0.5, 0.25, 0.125]));
+            let args = Sum { a: Out::whole(&mut a), b: In::within(&b, 0), count: 3 };
             // SAFETY: both have three numbers.
-            unsafe { gpu.launch(&program, "sum", Launch::over(3), &arguments) }.unwrap();
+            unsafe { gpu.launch(&program, "sum", Launch::over(3), &args) }.unwrap();
             let sum: Vec<f64> = match dtype {
                 DType::F32 => download::<f32>(&a).into_iter().map(f64::from).collect(),
                 _ => download(&a),

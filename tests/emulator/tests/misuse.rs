@@ -23,7 +23,7 @@ extern "C" __global__ void big() {
 fn refused(gpu: &Emulator, kernel: &str, launch: Launch, arguments: &[Argument]) -> String {
     let program = Program::new(MISUSE, DType::F32);
     // SAFETY: nothing is run that would leave its memory.
-    unsafe { gpu.launch(&program, kernel, launch, arguments) }.expect_err("a refusal").to_string()
+    unsafe { gpu.launch(&program, kernel, launch, &arguments) }.expect_err("a refusal").to_string()
 }
 
 #[test]
@@ -56,7 +56,8 @@ fn sources_that_do_not_compile() {
         let sources = Vec::leak(vec![Source { path: "broken.cu", text }]);
         let program = Program::new(sources, DType::F32);
         // SAFETY: nothing is run.
-        let message = unsafe { gpu.launch(&program, "run", Launch::blocks(1, 1), &[]) };
+        let message =
+            unsafe { gpu.launch(&program, "run", Launch::blocks(1, 1), &[] as &[Argument; 0]) };
         let message = message.expect_err("a refusal").to_string();
         for words in words {
             assert!(message.contains(words), "{message}");
@@ -68,7 +69,7 @@ fn sources_that_do_not_compile() {
     );
     says(
         "extern \"C\" __global__ void run(int n) {}",
-        &["kernels take pointers, long long and double, nothing else"],
+        &["kernels take a struct, pointers, long long and double, nothing else"],
     );
     says(
         "__global__ void run() {}",

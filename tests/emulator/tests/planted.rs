@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
+use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source};
 
 /// Numbers that every kernel reads and writes.
 const COUNT: usize = 256;
@@ -180,7 +180,9 @@ fn run(gpu: &Arc<dyn Gpu>, planted: &Planted, broken: usize) -> tensor::Result<V
     let mut launch = Launch::blocks(planted.blocks as usize, COUNT as u32 / planted.blocks);
     launch.shared = 4 * COUNT as u32;
     // SAFETY: the sound form stays within memory; the others are stopped before they leave it.
-    unsafe { gpu.launch(&program, "run", launch, &[x.address().into(), y.address().into()])? };
+    unsafe {
+        gpu.launch(&program, "run", launch, &[Argument::from(x.address()), y.address().into()])?
+    };
     let mut bytes = vec![0; 4 * COUNT];
     y.read(&mut bytes)?;
     Ok(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use emulator::{Emulator, Mode};
 use half::bf16;
 use tensor::DType;
-use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
+use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source};
 
 const SOURCES: &[Source] = &[
     Source {
@@ -40,7 +40,7 @@ fn product(gpu: &Arc<dyn Gpu>, a: &[bf16], b: &[bf16], b_rows: bool) -> Vec<f32>
     let sum = Memory::stale(gpu, 4 * ROWS * COLUMNS).unwrap();
     let blocks = [COLUMNS.div_ceil(32) as u32, ROWS.div_ceil(32) as u32, 1];
     let launch = Launch { blocks, threads: [128, 1, 1], shared: 0 };
-    let arguments = [&a, &b, &sum].map(|memory| memory.address().into());
+    let arguments = [&a, &b, &sum].map(|memory| Argument::from(memory.address()));
     // SAFETY: the kernel reads and writes matrices of these sizes.
     unsafe { gpu.launch(&program, "product", launch, &arguments) }.unwrap();
     let mut bytes = vec![0; sum.bytes()];

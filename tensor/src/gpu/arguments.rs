@@ -1,0 +1,573 @@
+//! Kernel arguments: one struct for each kernel, declared in Rust and in CUDA.
+//!
+//! A kernel takes a single parameter, a struct of pointers, integers and floats. The macro
+//! [`kernels!`](crate::kernels) declares the Rust side of every kernel of a source file, and the source
+//! file has a `struct` of the same name with the same fields. A [`Program`] that was given the
+//! declarations compiles only if the compiler finds the same fields, of the same types, at the same
+//! offsets in the CUDA struct, and only launches a kernel with its own struct. What remains for the
+//! caller of [`Gpu::launch`](super::Gpu::launch) to guarantee is that memory is as long as the kernel
+//! assumes.
+
+use std::fmt::{self, Write};
+use std::marker::PhantomData;
+
+use super::{Address, Memory, Program};
+use crate::{DType, Error, Result, Tensor};
+
+/// A type that kernel pointers point to.
+pub trait Pointee {
+    /// Its name in CUDA.
+    const CUDA: &'static str;
+
+    /// The dtype of tensors with such elements in a program for features of the given dtype; none for
+    /// what is not an element of tensors.
+    fn dtype(_program: DType) -> Option<DType> {
+        None
+    }
+}
+
+/// Elements of images and features, in the dtype of the program: `real` in CUDA.
+#[derive(Clone, Copy, Debug)]
+pub struct Real;
+
+/// Elements of parameters, statistics and losses, in [`DType::wide`] of the program's dtype: `wide` in
+/// CUDA.
+#[derive(Clone, Copy, Debug)]
+pub struct Wide;
+
+macro_rules! pointee {
+    ($($type:ty, $cuda:literal, $program:ident => $dtype:expr;)*) => {$(
+        impl Pointee for $type {
+            const CUDA: &'static str = $cuda;
+            fn dtype($program: DType) -> Option<DType> {
+                $dtype
+            }
+        }
+    )*};
+}
+
+pointee! {
+    Real, "real", program => Some(program);
+    Wide, "wide", program => Some(program.wide());
+    f64, "double", _program => Some(DType::F64);
+    f32, "float", _program => Some(DType::F32);
+    u8, "unsigned char", _program => Some(DType::U8);
+    i32, "int", _program => None;
+    u32, "unsigned", _program => None;
+}
+
+/// A pointer to memory that the kernel reads, `const T*` in CUDA. The memory stays borrowed until the
+/// kernel is launched.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct In<'a, T>(u64, PhantomData<&'a T>);
+
+/// A pointer to memory that the kernel writes and may read, `T*` in CUDA. The memory stays borrowed
+/// until the kernel is launched, so that no other argument can point to it.
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct Out<'a, T>(u64, PhantomData<&'a mut T>);
+
+impl<T> Clone for In<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for In<'_, T> {}
+
+impl<T> In<'_, T> {
+    /// The null pointer, for kernels that can do without.
+    pub const NULL: Self = In(0, PhantomData);
+}
+
+impl<T> Out<'_, T> {
+    /// The null pointer, for kernels that can do without.
+    pub const NULL: Self = Out(0, PhantomData);
+}
+
+impl<'a, T> In<'a, T> {
+    /// A pointer into memory whose content the caller knows, `offset` bytes from its start.
+    ///
+    /// # Panics
+    /// When `offset` is beyond the end.
+    pub fn within(memory: &'a Memory, offset: usize) -> Self {
+        assert!(offset <= memory.bytes(), "byte {offset} of {}", memory.bytes());
+        In(memory.address().0 + offset as u64, PhantomData)
+    }
+
+    /// A pointer to the elements of a tensor whose dtype the kernel finds out by itself.
+    ///
+    /// # Errors
+    /// When the tensor is deferred and the device fails.
+    pub fn of_any_dtype(tensor: &'a Tensor) -> Result<Self> {
+        Ok(In(tensor.address()?.0, PhantomData))
+    }
+}
+
+impl<'a, T> Out<'a, T> {
+    /// A pointer to memory whose content the kernel defines.
+    pub fn whole(memory: &'a mut Memory) -> Self {
+        Out(memory.address().0, PhantomData)
+    }
+}
+
+/// Pointers to the elements of tensors, whose dtypes must be those that the program's kernels expect.
+impl Program {
+    /// The elements of a tensor. A deferred value is computed now, and kept.
+    ///
+    /// # Errors
+    /// When the tensor is of another dtype, or is deferred and the device fails.
+    pub fn input<'a, T: Pointee>(&self, tensor: &'a Tensor) -> Result<In<'a, T>> {
+        self.check_dtype::<T>(tensor)?;
+        Ok(In(tensor.address()?.0, PhantomData))
+    }
+
+    /// The elements of a tensor, or null.
+    ///
+    /// # Errors
+    /// As for [`input`](Self::input).
+    pub fn optional_input<'a, T: Pointee>(&self, tensor: Option<&'a Tensor>) -> Result<In<'a, T>> {
+        tensor.map_or(Ok(In::NULL), |tensor| self.input(tensor))
+    }
+
+    /// The elements of a tensor from the one at `first` on.
+    ///
+    /// # Errors
+    /// As for [`input`](Self::input).
+    ///
+    /// # Panics
+    /// When the tensor has fewer elements.
+    pub fn input_from<'a, T: Pointee>(
+        &self,
+        tensor: &'a Tensor,
+        first: usize,
+    ) -> Result<In<'a, T>> {
+        assert!(first <= tensor.shape().elements(), "element {first} of {}", tensor.shape());
+        let In(start, borrow) = self.input::<T>(tensor)?;
+        Ok(In(start + (first * tensor.dtype().bytes()) as u64, borrow))
+    }
+
+    /// The elements of a tensor, to be written. Memory that is shared with other tensors is copied
+    /// first, so that they keep their values.
+    ///
+    /// # Errors
+    /// When the tensor is of another dtype, or a copy is needed and the device has no memory left.
+    pub fn output<'a, T: Pointee>(&self, tensor: &'a mut Tensor) -> Result<Out<'a, T>> {
+        self.check_dtype::<T>(tensor)?;
+        Ok(Out(tensor.memory_mut()?.address().0, PhantomData))
+    }
+
+    /// The elements of a tensor, to be written, or null.
+    ///
+    /// # Errors
+    /// As for [`output`](Self::output).
+    pub fn optional_output<'a, T: Pointee>(
+        &self,
+        tensor: Option<&'a mut Tensor>,
+    ) -> Result<Out<'a, T>> {
+        tensor.map_or(Ok(Out::NULL), |tensor| self.output(tensor))
+    }
+
+    fn check_dtype<T: Pointee>(&self, tensor: &Tensor) -> Result<()> {
+        let (found, operation) = (tensor.dtype(), self.path());
+        match T::dtype(self.dtype) {
+            Some(wanted) if wanted == found => Ok(()),
+            wanted => {
+                let wanted = wanted.map_or("no tensor", DType::name);
+                Err(Error::DType { operation, found, wanted })
+            }
+        }
+    }
+}
+
+/// The type of a field of kernel arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldType {
+    /// A pointer to elements of the type that CUDA calls `to`, const unless the kernel writes them.
+    Pointer {
+        /// What it points to.
+        to: &'static str,
+        /// Whether the kernel writes there.
+        written: bool,
+    },
+    /// `long long`.
+    Integer,
+    /// `double`.
+    Float,
+    /// A struct.
+    Struct(&'static Layout),
+}
+
+impl fmt::Display for FieldType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldType::Pointer { to, written: false } => write!(f, "const {to}*"),
+            FieldType::Pointer { to, written: true } => write!(f, "{to}*"),
+            FieldType::Integer => f.write_str("long long"),
+            FieldType::Float => f.write_str("double"),
+            FieldType::Struct(layout) => f.write_str(layout.name),
+        }
+    }
+}
+
+/// A field of kernel arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Field {
+    /// Its name, the same in Rust and CUDA.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: FieldType,
+    /// Bytes before it.
+    pub offset: usize,
+}
+
+/// A struct of kernel arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Its name, the same in Rust and CUDA.
+    pub name: &'static str,
+    /// Its size in bytes.
+    pub size: usize,
+    /// Its fields, in order.
+    pub fields: &'static [Field],
+}
+
+impl Layout {
+    /// Calls `visit` with the dotted name, type and offset of each pointer and number, those of nested
+    /// structs included.
+    pub fn each_word(&self, visit: &mut dyn FnMut(String, FieldType, usize)) {
+        for &Field { name, kind, offset } in self.fields {
+            match kind {
+                FieldType::Struct(inner) => {
+                    inner.each_word(&mut |inner_name, kind, inner_offset| {
+                        visit(format!("{name}.{inner_name}"), kind, offset + inner_offset);
+                    })
+                }
+                _ => visit(name.to_owned(), kind, offset),
+            }
+        }
+    }
+
+    /// Appends C++ that compiles only if the CUDA struct of this name has this layout.
+    fn assert_same(&self, text: &mut String) {
+        let Layout { name, size, fields } = self;
+        let _ = writeln!(
+            text,
+            "static_assert(sizeof({name}) == {size}, \"{name} has {size} bytes in Rust\");"
+        );
+        for Field { name: field, kind, offset } in *fields {
+            let _ = writeln!(
+                text,
+                "static_assert(shared_with_rust::same<decltype({name}::{field}), {kind}>::value && \
+                 __builtin_offsetof({name}, {field}) == {offset}, \
+                 \"{name}::{field} is {kind} at byte {offset} in Rust\");"
+            );
+            if let FieldType::Struct(inner) = kind {
+                inner.assert_same(text);
+            }
+        }
+    }
+}
+
+/// A kernel and the struct that it takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kernel {
+    /// The name of its function.
+    pub name: &'static str,
+    /// Its parameter.
+    pub arguments: &'static Layout,
+}
+
+/// C++ that compiles only if each kernel takes the struct that it has in Rust.
+pub(super) fn assertions(kernels: &[Kernel]) -> String {
+    if kernels.is_empty() {
+        return String::new();
+    }
+    let mut text = "#line 1 \"comparison with Rust\"\nnamespace shared_with_rust {\n\
+        template <class A, class B> struct same { static constexpr bool value = false; };\n\
+        template <class A> struct same<A, A> { static constexpr bool value = true; };\n}\n"
+        .to_owned();
+    for Kernel { name, arguments } in kernels {
+        arguments.assert_same(&mut text);
+        let _ = writeln!(
+            text,
+            "static_assert(shared_with_rust::same<decltype(&{name}), void (*)({})>::value, \
+             \"{name} takes {} in Rust\");",
+            arguments.name, arguments.name
+        );
+    }
+    text
+}
+
+/// A type that a field of kernel arguments can have.
+///
+/// # Safety
+/// A value is whole words of 8 bytes without padding, laid out as the CUDA type that `TYPE` names.
+pub unsafe trait KernelField {
+    /// The type in CUDA.
+    const TYPE: FieldType;
+}
+
+// SAFETY: an address.
+unsafe impl<T: Pointee> KernelField for In<'_, T> {
+    const TYPE: FieldType = FieldType::Pointer { to: T::CUDA, written: false };
+}
+
+// SAFETY: an address.
+unsafe impl<T: Pointee> KernelField for Out<'_, T> {
+    const TYPE: FieldType = FieldType::Pointer { to: T::CUDA, written: true };
+}
+
+// SAFETY: `long long` has 64 bits.
+unsafe impl KernelField for i64 {
+    const TYPE: FieldType = FieldType::Integer;
+}
+
+// SAFETY: extents of memory are below 2^63, where both types have the same bits. Other widths than 64
+// bits do not compile: see `kernel_struct!`.
+unsafe impl KernelField for usize {
+    const TYPE: FieldType = FieldType::Integer;
+}
+
+// SAFETY: `double` is IEEE float64.
+unsafe impl KernelField for f64 {
+    const TYPE: FieldType = FieldType::Float;
+}
+
+/// What a kernel is launched with: a struct that [`kernels!`](crate::kernels) declared.
+///
+/// # Safety
+/// [`given`](Self::given) describes `self`.
+pub unsafe trait KernelArguments {
+    /// The arguments as they are handed to a device.
+    fn given(&self) -> Given<'_>;
+}
+
+/// Kernel arguments as they are handed to a device.
+#[derive(Clone, Copy, Debug)]
+pub enum Given<'a> {
+    /// The kernel's one parameter.
+    Struct {
+        /// Its fields.
+        layout: &'static Layout,
+        /// Its value.
+        bytes: &'a [u8],
+    },
+    /// Parameters one by one, of kernels that take no struct yet.
+    Positional(&'a [Argument]),
+}
+
+/// An argument of a kernel that takes no struct yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Argument {
+    /// A pointer, or [`Address::NULL`].
+    Address(Address),
+    /// `long long`.
+    Integer(i64),
+    /// `double`.
+    Number(f64),
+}
+
+impl From<Address> for Argument {
+    fn from(address: Address) -> Self {
+        Argument::Address(address)
+    }
+}
+
+impl From<usize> for Argument {
+    fn from(count: usize) -> Self {
+        Argument::Integer(count as i64)
+    }
+}
+
+impl From<f64> for Argument {
+    fn from(number: f64) -> Self {
+        Argument::Number(number)
+    }
+}
+
+// SAFETY: the list itself.
+unsafe impl<const N: usize> KernelArguments for [Argument; N] {
+    fn given(&self) -> Given<'_> {
+        Given::Positional(self)
+    }
+}
+
+// SAFETY: the list itself.
+unsafe impl KernelArguments for Vec<Argument> {
+    fn given(&self) -> Given<'_> {
+        Given::Positional(self)
+    }
+}
+
+// SAFETY: the list itself.
+unsafe impl KernelArguments for &[Argument] {
+    fn given(&self) -> Given<'_> {
+        Given::Positional(self)
+    }
+}
+
+/// Declares a struct that Rust and CUDA share, as a part of kernel arguments.
+///
+/// ```
+/// tensor::kernel_struct! {
+///     /// A matrix, row by row.
+///     struct Matrix<'a> {
+///         values: tensor::gpu::In<'a, tensor::gpu::Real>,
+///         rows: usize,
+///         columns: usize,
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! kernel_struct {
+    (
+        $(#[$about:meta])*
+        $visible:vis struct $Name:ident<$life:lifetime> {
+            $($(#[$about_field:meta])* $visible_field:vis $field:ident: $type:ty),* $(,)?
+        }
+    ) => {
+        $(#[$about])*
+        #[repr(C)]
+        #[derive(Debug)]
+        $visible struct $Name<$life> {
+            $($(#[$about_field])* $visible_field $field: $type),*
+        }
+
+        impl<$life> $Name<$life> {
+            /// What CUDA must have.
+            $visible const LAYOUT: &'static $crate::gpu::Layout = &$crate::gpu::Layout {
+                name: ::std::stringify!($Name),
+                size: {
+                    $(::std::assert!(
+                        ::std::mem::size_of::<$type>() % 8 == 0 && ::std::mem::align_of::<$type>() == 8,
+                        "fields are whole words of 8 bytes"
+                    );)*
+                    ::std::mem::size_of::<Self>()
+                },
+                fields: &[$($crate::gpu::Field {
+                    name: ::std::stringify!($field),
+                    kind: <$type as $crate::gpu::KernelField>::TYPE,
+                    offset: ::std::mem::offset_of!(Self, $field),
+                }),*],
+            };
+        }
+
+        // SAFETY: fields of whole words follow one another without a gap; the layout is theirs.
+        unsafe impl<$life> $crate::gpu::KernelField for $Name<$life> {
+            const TYPE: $crate::gpu::FieldType = $crate::gpu::FieldType::Struct(Self::LAYOUT);
+        }
+    };
+}
+
+/// Declares the kernels of a CUDA source file, each with the struct that it takes.
+///
+/// ```
+/// use tensor::gpu::{In, Out, Real};
+///
+/// tensor::kernels! {
+///     /// The kernels of `scale.cu`.
+///     const KERNELS;
+///
+///     scale => struct Scale<'a> {
+///         x: In<'a, Real>,
+///         y: Out<'a, Real>,
+///         factor: f64,
+///         count: usize,
+///     }
+/// }
+/// assert_eq!(KERNELS[0].arguments.size, 32);
+/// ```
+#[macro_export]
+macro_rules! kernels {
+    (
+        $(#[$about:meta])*
+        $visible:vis const $KERNELS:ident;
+        $(
+            $(#[$about_kernel:meta])*
+            $($kernel:ident),+ => struct $Name:ident<$life:lifetime> {
+                $($fields:tt)*
+            }
+        )+
+    ) => {
+        $(#[$about])*
+        $visible const $KERNELS: &[$crate::gpu::Kernel] = &[$($(
+            $crate::gpu::Kernel {
+                name: ::std::stringify!($kernel),
+                arguments: $Name::LAYOUT,
+            },
+        )+)+];
+
+        $(
+            $crate::kernel_struct! {
+                $(#[$about_kernel])*
+                $visible struct $Name<$life> { $($fields)* }
+            }
+
+            // SAFETY: fields of whole words follow one another without a gap, so that every byte has
+            // a value.
+            unsafe impl<$life> $crate::gpu::KernelArguments for $Name<$life> {
+                fn given(&self) -> $crate::gpu::Given<'_> {
+                    let (start, size) = (::std::ptr::from_ref(self), ::std::mem::size_of::<Self>());
+                    // SAFETY: as above.
+                    let bytes = unsafe { ::std::slice::from_raw_parts(start.cast(), size) };
+                    $crate::gpu::Given::Struct { layout: Self::LAYOUT, bytes }
+                }
+            }
+        )+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    kernels! {
+        /// Made-up kernels.
+        const KERNELS;
+
+        one, other => struct Both<'a> {
+            x: In<'a, Real>,
+            part: Part<'a>,
+            count: usize,
+        }
+    }
+
+    kernel_struct! {
+        struct Part<'a> {
+            y: Out<'a, Wide>,
+            scale: f64,
+        }
+    }
+
+    #[test]
+    fn a_struct_is_described_word_by_word() {
+        let mut words = Vec::new();
+        Both::LAYOUT
+            .each_word(&mut |name, kind, offset| words.push(format!("{offset} {kind} {name}")));
+        let expected =
+            ["0 const real* x", "8 wide* part.y", "16 double part.scale", "24 long long count"];
+        assert_eq!(words, expected);
+        assert_eq!(KERNELS.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["one", "other"]);
+    }
+
+    #[test]
+    fn bytes_are_the_fields_in_order() {
+        let part = Part { y: Out::NULL, scale: 1.5 };
+        let both = Both { x: In::NULL, part, count: 7 };
+        let Given::Struct { bytes, .. } = both.given() else { panic!("a struct") };
+        let words: Vec<u64> = bytemuck::pod_collect_to_vec(bytes);
+        assert_eq!(words, [0, 0, 1.5f64.to_bits(), 7]);
+    }
+
+    #[test]
+    fn a_tensor_of_another_dtype_is_refused() {
+        let program = Program::new(&[], DType::BF16);
+        let mut tensor = Tensor::zeros::<f32>([3]);
+        let refused = program.input::<Real>(&tensor).unwrap_err().to_string();
+        assert!(refused.contains("f32") && refused.contains("bf16"), "{refused}");
+        assert!(program.output::<f64>(&mut tensor).is_err());
+        assert!(program.input::<u32>(&tensor).is_err(), "tensors have no such elements");
+    }
+}
