@@ -29,9 +29,10 @@ struct MatrixProduct {
 // out = left right, plus `bias` for every row, plus `out` itself where `add` is set.
 extern "C" __global__ void matrix_product(__grid_constant__ const MatrixProduct a) {
     long long first_row = (long long)blockIdx.y * TILE, first_column = (long long)blockIdx.x * TILE;
-    long long rows = a.left.rows, inner = a.left.columns, columns = a.right.columns;
+    Factor left = a.left, right = a.right;
+    long long rows = left.rows, inner = left.columns, columns = right.columns;
     wide sums[EACH][EACH];
-    tile_product(a.left, a.right, first_row, first_column, 0, inner, sums);
+    tile_product(left, right, first_row, first_column, 0, inner, sums);
     each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, wide& sum) {
         real* out = a.out + row * columns + column;
         if (a.add) sum += widen(*out);
