@@ -33,7 +33,7 @@ pub(super) fn forward(
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
     if x.dtype() == DType::BF16 {
-        let weights = Weights::of(weight, [0, 1, inputs])?;
+        let weights = Weights { tensor: weight, first: 0, steps: [0, 1, inputs] };
         return multiplied(gpu, x, weights, bias, [rows, outputs]);
     }
     let onto = match bias {
@@ -54,7 +54,7 @@ pub(super) fn of_input(
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
     if gradient.dtype() == DType::BF16 {
-        let weights = Weights::of(weight, [0, inputs, 1])?;
+        let weights = Weights { tensor: weight, first: 0, steps: [0, inputs, 1] };
         return multiplied(gpu, gradient, weights, None, [rows, inputs]);
     }
     let left = Matrix::new(gradient, rows, outputs);
@@ -71,8 +71,8 @@ pub(super) fn of_weight(
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
     if gradient.dtype() == DType::BF16 {
-        let moving = std::slice::from_ref(gradient);
-        let (weight, _) = taps(rows).of_parameters(gpu, moving, x, false)?;
+        let tapped = std::slice::from_ref(gradient);
+        let (weight, _) = taps(rows).of_parameters(gpu, tapped, x, false)?;
         let dtype = weight.dtype();
         return Ok(Tensor::over(weight.into_memory()?, [outputs, inputs], dtype));
     }

@@ -430,18 +430,18 @@ unsafe impl KernelArguments for &[Argument] {
 macro_rules! kernel_struct {
     (
         $(#[$about:meta])*
-        $visible:vis struct $Name:ident<$life:lifetime> {
+        $visible:vis struct $Name:ident$(<$life:lifetime>)? {
             $($(#[$about_field:meta])* $visible_field:vis $field:ident: $type:ty),* $(,)?
         }
     ) => {
         $(#[$about])*
         #[repr(C)]
         #[derive(Debug)]
-        $visible struct $Name<$life> {
+        $visible struct $Name$(<$life>)? {
             $($(#[$about_field])* $visible_field $field: $type),*
         }
 
-        impl<$life> $Name<$life> {
+        impl$(<$life>)? $Name$(<$life>)? {
             /// What CUDA must have.
             $visible const LAYOUT: &'static $crate::gpu::Layout = &$crate::gpu::Layout {
                 name: ::std::stringify!($Name),
@@ -461,7 +461,7 @@ macro_rules! kernel_struct {
         }
 
         // SAFETY: fields of whole words follow one another without a gap; the layout is theirs.
-        unsafe impl<$life> $crate::gpu::KernelField for $Name<$life> {
+        unsafe impl$(<$life>)? $crate::gpu::KernelField for $Name$(<$life>)? {
             const TYPE: $crate::gpu::FieldType = $crate::gpu::FieldType::Struct(Self::LAYOUT);
         }
     };
