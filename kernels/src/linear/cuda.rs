@@ -1,26 +1,41 @@
 //! Three matrix products and a sum. Features in bf16 are multiplied by tensor cores: a linear layer is
 //! a convolution of one tap.
 
-use tensor::gpu::{Gpu, Launch, Program, Source};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
 use tensor::{DType, Result, Tensor};
 
 use super::Size;
-use crate::gpu::filled;
 use crate::gpu::matrix::{self, Matrix, Onto, product};
 use crate::taps::cuda::{Kind, Taps, Weights};
 
 const SOURCES: &[Source] =
     &[Source { path: "kernels/src/linear/linear.cu", text: include_str!("linear.cu") }];
 
+tensor::kernels! {
+    /// The kernel of `linear.cu`.
+    const KERNELS;
+
+    linear_of_bias => struct LinearOfBias<'a> {
+        gradient: In<'a, Real>,
+        y: Out<'a, Real>,
+        rows: usize,
+        columns: usize,
+    }
+}
+
 /// A convolution of 1 x 1.
 const TAP: Kind = Kind { kernel: 1, stride: 1, transposed: false };
 
-/// The kernels.
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
     if dtype == DType::BF16 {
         return TAP.programs(dtype);
     }
-    vec![matrix::program(dtype), Program::new(SOURCES, dtype)]
+    vec![matrix::program(dtype), program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// `x weightᵀ + bias`.
@@ -120,10 +135,15 @@ pub(super) fn of_bias(gpu: &dyn Gpu, size: Size, gradient: &Tensor) -> Result<Te
     if gradient.dtype() == DType::BF16 {
         return taps(size.rows).of_bias(gpu, gradient);
     }
-    let (program, launch) = (Program::new(SOURCES, gradient.dtype()), Launch::over(size.outputs));
-    let extents = [size.rows.into(), size.outputs.into()];
-    // SAFETY: the gradient has those extents, and each thread a column of its own.
-    unsafe {
-        filled(gpu, &program, "linear_of_bias", launch, &[gradient], [size.outputs], &extents)
-    }
+    let (program, Size { rows, outputs, .. }) = (program(gradient.dtype()), size);
+    let mut y = Tensor::uninitialised(&gradient.device(), gradient.dtype(), [outputs])?;
+    let args = LinearOfBias {
+        gradient: program.input(gradient)?,
+        y: program.output(&mut y)?,
+        rows,
+        columns: outputs,
+    };
+    // SAFETY: the gradient has `rows` times `outputs` elements; a thread for each column.
+    unsafe { gpu.launch(&program, "linear_of_bias", Launch::over(outputs), &args)? };
+    Ok(y)
 }

@@ -29,10 +29,9 @@ pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<T
         gpu => {
             let (error, kept) = cuda::forward(gpu, [output, target, mask], channels)?;
             Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
-                let of = |argued| cuda::backward(&kept, &gradient, argued);
                 Ok(vec![
-                    wanted[0].then(|| of(cuda::Argued::Output)).transpose()?,
-                    wanted[1].then(|| of(cuda::Argued::Target)).transpose()?,
+                    wanted[0].then(|| cuda::of_output(&kept, &gradient)).transpose()?,
+                    wanted[1].then(|| cuda::of_target(&kept, &gradient)).transpose()?,
                 ])
             }))
         },

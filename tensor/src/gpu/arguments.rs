@@ -59,14 +59,24 @@ pointee! {
 /// A pointer to memory that the kernel reads, `const T*` in CUDA. The memory stays borrowed until the
 /// kernel is launched.
 #[repr(transparent)]
-#[derive(Debug)]
 pub struct In<'a, T>(u64, PhantomData<&'a T>);
 
 /// A pointer to memory that the kernel writes and may read, `T*` in CUDA. The memory stays borrowed
 /// until the kernel is launched, so that no other argument can point to it.
 #[repr(transparent)]
-#[derive(Debug)]
 pub struct Out<'a, T>(u64, PhantomData<&'a mut T>);
+
+impl<T> fmt::Debug for In<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl<T> fmt::Debug for Out<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
 
 impl<T> Clone for In<'_, T> {
     fn clone(&self) -> Self {
@@ -156,6 +166,24 @@ impl Program {
     pub fn output<'a, T: Pointee>(&self, tensor: &'a mut Tensor) -> Result<Out<'a, T>> {
         self.check_dtype::<T>(tensor)?;
         Ok(Out(tensor.memory_mut()?.address().0, PhantomData))
+    }
+
+    /// The elements of a tensor from the one at `first` on, to be written.
+    ///
+    /// # Errors
+    /// As for [`output`](Self::output).
+    ///
+    /// # Panics
+    /// When the tensor has fewer elements.
+    pub fn output_from<'a, T: Pointee>(
+        &self,
+        tensor: &'a mut Tensor,
+        first: usize,
+    ) -> Result<Out<'a, T>> {
+        assert!(first <= tensor.shape().elements(), "element {first} of {}", tensor.shape());
+        let skipped = (first * tensor.dtype().bytes()) as u64;
+        let Out(start, borrow) = self.output::<T>(tensor)?;
+        Ok(Out(start + skipped, borrow))
     }
 
     /// The elements of a tensor, to be written, or null.

@@ -57,7 +57,9 @@ struct TapsMergeTiles {
 };
 
 // Statistics of each run of TILES tiles; blocks along y are runs.
-extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_merge_tiles(__grid_constant__ const TapsMergeTiles a) {
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_merge_tiles(
+    __grid_constant__ const TapsMergeTiles a
+) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x, start = (long long)blockIdx.y * TILES;
     long long end = start + TILES < a.tiles ? start + TILES : a.tiles;
     Statistics found = merged(a.of_tiles, start, end, channel, a.channels);
@@ -74,7 +76,9 @@ struct TapsStatistics {
 };
 
 // Mean and variance of every channel.
-extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_statistics(__grid_constant__ const TapsStatistics a) {
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_statistics(
+    __grid_constant__ const TapsStatistics a
+) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
     Statistics found = merged(a.of_tiles, 0, a.tiles, channel, a.channels);
     if (threadIdx.y > 0 || channel >= a.channels) return;
@@ -108,7 +112,9 @@ extern "C" __global__ void taps_add_parts(__grid_constant__ const TapsAddParts a
 }
 
 // The same for many parts of few elements: a block for 32 elements, by 32 runs of parts.
-extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_add_many_parts(__grid_constant__ const TapsAddParts a) {
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_add_many_parts(
+    __grid_constant__ const TapsAddParts a
+) {
     long long i = (long long)blockIdx.x * 32 + threadIdx.x;
     double sum = 0;
     if (i < a.count) {
@@ -128,7 +134,9 @@ struct TapsBiasParts {
 };
 
 // The gradient of the bias over a span of pixels: blocks of 32 channels by 32 runs, along y spans.
-extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_bias_parts(__grid_constant__ const TapsBiasParts a) {
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_bias_parts(
+    __grid_constant__ const TapsBiasParts a
+) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
     long long start = blockIdx.y * a.span, end = start + a.span < a.pixels ? start + a.span : a.pixels;
     double sum = 0;

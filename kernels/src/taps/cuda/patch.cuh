@@ -139,7 +139,9 @@ struct Tiling {
     int patch_rows, patch_columns;      // of an image's part of the patch
 
     // `cells`: in a tile.
-    __device__ __forceinline__ Tiling(const Images& all, long long rows_of_tile, long long columns_of_tile, int cells)
+    __device__ __forceinline__ Tiling(
+        const Images& all, long long rows_of_tile, long long columns_of_tile, int cells
+    )
         : batch((int)all.batch), rows((int)all.rows), columns((int)all.columns),
           out_rows((int)all.out_rows), out_columns((int)all.out_columns),
           cell_rows((out_rows + SPREAD - 1) / SPREAD), cell_columns((out_columns + SPREAD - 1) / SPREAD),
@@ -183,7 +185,9 @@ struct Tiling {
     }
 
     // The result of a cell at (row, column) within it, or -1 outside of the images.
-    __device__ __forceinline__ int written(const Place& corner, const Place& cell, int row, int column) const {
+    __device__ __forceinline__ int written(
+        const Place& corner, const Place& cell, int row, int column
+    ) const {
         int image = corner.image + cell.image;
         int y = (corner.row + cell.row) * SPREAD + row, x = (corner.column + cell.column) * SPREAD + column;
         bool inside = image < batch && y < out_rows && x < out_columns;

@@ -38,7 +38,9 @@ struct TapsPack {
 // Weights in the order in which blocks read them: [outputs / CHANNELS, chunks, taps, CHUNK, CHANNELS],
 // with zeros beyond the last channels. A block for each tap of a chunk; it reads along whichever axis
 // is contiguous in memory.
-extern "C" __global__ void __launch_bounds__(THREADS) taps_pack(__grid_constant__ const TapsPack a) {
+extern "C" __global__ void __launch_bounds__(THREADS) taps_pack(
+    __grid_constant__ const TapsPack a
+) {
     __shared__ wide transposed[DEEP][CHANNELS + 1];
     Chunks chunks(a.first_channels, a.second_channels);
     int tap = blockIdx.x % TAPS, chunk = blockIdx.x / TAPS % chunks.count;
@@ -240,7 +242,9 @@ struct Accumulator {
     }
 
     // Rounds the sums, plus the bias of the first `channels` channels where it is not null.
-    __device__ __forceinline__ void store(const ResultTile& results, const wide* bias, long long channels) const {
+    __device__ __forceinline__ void store(
+        const ResultTile& results, const wide* bias, long long channels
+    ) const {
 #pragma unroll
         for (int n = 0; n < WARP_CHANNELS / 8; n++) {
             int column = first_column + n * 8 + lane % 4 * 2;
@@ -280,7 +284,9 @@ struct SharedMemory {
           buffers(reinterpret_cast<real*>(memory + (patch + PIXELS + 3) / 4 * 4 * sizeof(int))),
           patch(patch) {}
 
-    __device__ __forceinline__ void fill_tables(const Tiling& tiling, const Place& corner, const TapSet& taps) const {
+    __device__ __forceinline__ void fill_tables(
+        const Tiling& tiling, const Place& corner, const TapSet& taps
+    ) const {
         for (int i = threadIdx.x; i < patch; i += THREADS) {
             pixels[i] = tiling.read(corner, tiling.patch_pixel(i));
         }

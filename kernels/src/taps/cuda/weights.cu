@@ -134,7 +134,9 @@ struct Accumulator {
 
     // Writes the sums to a span's part, [taps, inputs, outputs], of which this block has `rows` by
     // `columns` channels from `first` on.
-    __device__ __forceinline__ void store(wide* part, long long inputs, long long outputs, int rows, int columns) const {
+    __device__ __forceinline__ void store(
+        wide* part, long long inputs, long long outputs, int rows, int columns
+    ) const {
 #pragma unroll
         for (int tap = 0; tap < SIDE; tap++) {
 #pragma unroll
