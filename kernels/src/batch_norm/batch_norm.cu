@@ -135,7 +135,7 @@ struct BatchNormScales {
     long long channels;
 };
 
-// What normalisation multiplies by: 1 / deviation, and that times gamma.
+// What normalisation multiplies by: 1 / standard deviation, and that times gamma.
 extern "C" __global__ void batch_norm_scales(__grid_constant__ const BatchNormScales a) {
     long long channel = item();
     if (channel >= a.channels) return;
@@ -198,11 +198,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_gradient_sums(
     part.load(a.shift, offset_of);
     double sum[VECTOR] = {}, product[VECTOR] = {};
     part.each([&](long long offset) {
-        Values here = values_at(a.x, offset), arriving = values_at(a.gradient, offset);
+        Values here = values_at(a.x, offset), incoming = values_at(a.gradient, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
             wide distance = widen(here.at[i]) - middle[i];
-            wide g = inner_gradient(widen(arriving.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
+            wide g = inner_gradient(widen(incoming.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
             sum[i] += (double)g;
             product[i] += (double)(g * distance);
         }
@@ -255,14 +255,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_backward(
     part.load(a.towards, slant);
     part.load(a.constant, level);
     part.each([&](long long offset) {
-        Values here = values_at(a.x, offset), arriving = values_at(a.gradient, offset);
+        Values here = values_at(a.x, offset), incoming = values_at(a.gradient, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
             wide distance = widen(here.at[i]) - middle[i];
-            wide g = inner_gradient(widen(arriving.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
-            arriving.at[i] = narrow(g * factor[i] + distance * slant[i] + level[i]);
+            wide g = inner_gradient(widen(incoming.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
+            incoming.at[i] = narrow(g * factor[i] + distance * slant[i] + level[i]);
         }
-        *reinterpret_cast<Values*>(a.gradient + offset) = arriving;
+        *reinterpret_cast<Values*>(a.gradient + offset) = incoming;
     });
 }
 

@@ -17,7 +17,7 @@ struct Labels {
         : first(a.labels), label_rows(a.label_rows), label_columns(a.label_columns), rows(a.rows),
           columns(a.columns) {}
 
-    // That of the pixel in which the centre of this one lies.
+    // The label of the pixel that contains the centre of this one.
     __device__ int at(long long image, long long pixel) const {
         long long y = (2 * (pixel / columns) + 1) * label_rows / (2 * rows);
         long long x = (2 * (pixel % columns) + 1) * label_columns / (2 * columns);

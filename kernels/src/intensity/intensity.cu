@@ -25,7 +25,7 @@ struct IntensityBlur {
     long long rows, columns;
 };
 
-// Both directions: a tile smoothed downwards, with what lies left and right of it, then along.
+// Both directions: a tile smoothed downwards, with the pixels left and right of it, then along.
 extern "C" __global__ void intensity_blur(__grid_constant__ const IntensityBlur args) {
     __shared__ wide partial[32];
     extern __shared__ wide lines[];

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod capture;
+mod layout;
 mod memory;
 mod number;
 mod program;
@@ -14,11 +15,9 @@ use std::sync::Arc;
 
 use crate::{MemoryUse, Result};
 
-pub use arguments::{
-    Argument, Field, FieldType, Given, In, Kernel, KernelArguments, KernelField, Layout, Out,
-    Pointee, Real, Wide,
-};
+pub use arguments::{Argument, Given, In, KernelArguments, KernelField, Out, Pointee, Real, Wide};
 pub use capture::{Captured, capture};
+pub use layout::{Field, FieldType, Kernel, Layout};
 pub use memory::Memory;
 pub use number::{Number, Numbers, Place};
 pub use program::{PRELUDE, Program, Source, Sum, sum_program};

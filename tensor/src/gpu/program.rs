@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::arguments::{self, In, Kernel, Layout, Out, Real};
+use super::arguments::{In, Out, Real};
+use super::layout::{self, Kernel, Layout};
 use crate::DType;
 
 /// What every program starts with: the types `real` and `wide`, and the traffic between them.
@@ -104,7 +105,7 @@ impl Program {
         for Source { path, text } in [&prelude].into_iter().chain(self.sources) {
             let _ = writeln!(whole, "#line 1 \"{path}\"\n{text}");
         }
-        whole.push_str(&arguments::assertions(self.kernels));
+        whole.push_str(&layout::assertions(self.kernels));
         whole
     }
 }

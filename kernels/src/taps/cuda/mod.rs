@@ -318,7 +318,7 @@ impl Taps {
             variance: program.output(&mut variance)?,
             channels,
         };
-        // SAFETY: there are statistics of so many tiles, and two results, for each channel.
+        // SAFETY: there are statistics of `tiles` tiles, and two results, for each of the channels.
         unsafe { gpu.launch(&program, "taps_statistics", runs(channels, 1), &args)? };
         Ok(Moments { mean, variance, count: self.pixels() })
     }

@@ -144,7 +144,7 @@ struct ResultTile {
 
     // Mean and sum of squared distances from it of the first `channels` channels, over the pixels
     // that are written; returns their number. In two passes, so that a mean far from zero costs no
-    // digits. Threads that share a pair of channels sum every so many rows each, in `partial`.
+    // digits. Threads that share a pair of channels take turns at the rows.
     __device__ __forceinline__ double statistics(double* means, double* squares, int channels) const {
         const int pairs = CHANNELS / 2, runs = THREADS / pairs;
         float* partial = reinterpret_cast<float*>(data + PIXELS * ROW);

@@ -74,7 +74,7 @@ tensor::kernels! {
     }
 }
 
-/// Between neighbouring rows of a matrix in shared memory, so that they lie in different banks.
+/// Between neighbouring rows of a matrix in shared memory, so that they are in different banks.
 const SKEW: usize = 8;
 
 /// Every program of a kind.
@@ -89,7 +89,7 @@ pub fn programs(kind: Kind) -> Vec<Program> {
     programs
 }
 
-/// Rows and columns of a tile of so many cells, for images of `cells`. Small images share a tile.
+/// Rows and columns of a tile of `pixels` cells, for images of `cells`. Small images share a tile.
 fn tile(pixels: usize, cells: [usize; 2], step: usize) -> [usize; 2] {
     /// Narrower tiles read more pixels around them than in them.
     const LEAST: [usize; 2] = [4, 8];
@@ -282,7 +282,7 @@ impl Span {
     }
 
     /// How many tiles a block sums, and how many blocks share them, where `blocks` have channels of
-    /// their own: no more than there is room for, since one that is left over makes all wait for it.
+    /// their own: no more than run at once, since a block left over would make all wait for it.
     /// By extents alone, so that equal inputs give equal bits on every device.
     fn cut(tiles: usize, blocks: usize) -> (usize, usize) {
         let each = tiles.div_ceil((Self::BLOCKS / blocks).max(1)).max(1);
