@@ -10,7 +10,7 @@ use sampling::cache::{Cache, Key};
 use sampling::sampler::{Crops, Order, Sampler, Selection};
 use settings::{Centre, Method, Phases, Preset, Settings};
 use tempfile::TempDir;
-use tensor::gpu::{Address, Argument, Captured, Launch, Program};
+use tensor::gpu::{Address, Captured, KernelArguments, Launch, Program};
 use tensor::random::{Purpose, Stream};
 use tensor::{Device, Error, Gpu, MemoryUse, Result, Tensor};
 use train::task::{Contrastive, Dino, Mim};
@@ -154,7 +154,13 @@ impl Gpu for Full {
         unreachable!("it has no memory")
     }
 
-    unsafe fn launch(&self, _: &Program, _: &str, _: Launch, _: &[Argument]) -> Result<()> {
+    unsafe fn launch(
+        &self,
+        _: &Program,
+        _: &str,
+        _: Launch,
+        _: &dyn KernelArguments,
+    ) -> Result<()> {
         unreachable!("it has no memory")
     }
 
