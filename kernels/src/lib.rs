@@ -4,6 +4,34 @@
 //! the CPU kernel (`cpu.rs`), the CUDA kernels and their launches (`.cu` and `cuda.rs`), and the
 //! cases that every test suite runs (`check.rs`). Images are channels-last,
 //! `[batch, rows, columns, channels]`.
+//!
+//! What a network of one's own is made of is at the root of the crate. Operations are functions that
+//! return a [`Result`](tensor::Result): shapes and devices are known only at run time, and a GPU can
+//! fail at any of them. There are therefore no operators such as `a + b`, which could only panic.
+//!
+//! ```
+//! use kernels::{add, matmul, mean, mul, relu, sub};
+//! use tensor::{Result, Tensor};
+//!
+//! fn loss(x: &Tensor, y: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+//!     let found = relu(&add(&matmul(x, weight)?, bias)?)?;
+//!     let error = sub(&found, y)?;
+//!     mean(&mul(&error, &error)?)
+//! }
+//!
+//! # fn main() -> Result<()> {
+//! let (x, y) = (Tensor::zeros::<f32>([16, 3]), Tensor::zeros::<f32>([16, 2]));
+//! let weight = Tensor::zeros::<f32>([3, 2]).parameter();
+//! let bias = Tensor::from_slice(&[1.0f32, -1.0], [2])?.parameter();
+//! let gradients = loss(&x, &y, &weight, &bias)?.backward()?;
+//! assert_eq!(gradients.get(&bias).unwrap().data::<f32>(), [1.0, 0.0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An operation can also be added from outside: one of a single element by
+//! [`pointwise!`](crate::pointwise!), any other with [`Tensor::recorded`](tensor::Tensor::recorded);
+//! [`check`] compares its gradients with finite differences. `examples/custom_operation.rs` does both.
 
 pub mod batch_norm;
 pub mod broadcast;
@@ -45,10 +73,16 @@ pub mod weight_norm;
 use std::sync::LazyLock;
 
 pub use broadcast::{add, div, mul, sub};
+pub use concat::concat;
+pub use conv2d::conv2d;
 pub use expand::expand;
+pub use linear::linear;
 pub use matmul::matmul;
 pub use permute::{permute, transpose};
+pub use pointwise::{affine, exp, gelu, leaky_relu, log, relu, sigmoid, silu, sqrt, tanh};
+pub use reduce::{mean, sum};
 pub use reshape::reshape;
+pub use softmax::softmax;
 pub use sum_axes::{mean_axes, sum_axes};
 
 use check::Operation;

@@ -114,6 +114,31 @@ impl Tensor {
     ///
     /// Consumes the tape: memory that operations keep for the backward pass is freed on the way.
     ///
+    /// ```
+    /// use tensor::{Result, Tensor};
+    ///
+    /// // The sum of squares, with its gradient 2 x.
+    /// fn sum_of_squares(x: &Tensor) -> Result<Tensor> {
+    ///     let sum: f64 = x.data::<f64>().iter().map(|x| x * x).sum();
+    ///     let kept = x.clone();
+    ///     Ok(Tensor::scalar(sum).recorded("sum_of_squares", &[x], move |gradient, _| {
+    ///         let scale = 2.0 * gradient.item()?;
+    ///         let of_x: Vec<f64> = kept.data::<f64>().iter().map(|x| scale * x).collect();
+    ///         Ok(vec![Some(Tensor::from_slice(&of_x, kept.shape())?)])
+    ///     }))
+    /// }
+    ///
+    /// # fn main() -> Result<()> {
+    /// let x = Tensor::from_slice(&[1.0, -2.0, 3.0], [3])?.parameter();
+    /// let gradients = sum_of_squares(&x)?.backward()?;
+    /// assert_eq!(gradients.get(&x).unwrap().data::<f64>(), [2.0, -4.0, 6.0]);
+    ///
+    /// // A result that depends on no parameter has no gradients.
+    /// assert!(sum_of_squares(&Tensor::scalar(1.0))?.backward().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the tensor does not have exactly one element, depends on no parameter, or shares a part of
     /// its tape with an earlier backward pass; when an operation or a device fails.

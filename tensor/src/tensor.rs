@@ -53,6 +53,16 @@ pub trait Deferred: Any + Send + Sync {
 impl Tensor {
     /// A tensor of the given values in row-major order, on the CPU.
     ///
+    /// ```
+    /// # use tensor::Tensor;
+    /// # fn main() -> tensor::Result<()> {
+    /// let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3])?;
+    /// assert_eq!((x.dims(), x.dtype().name()), (&[2, 3][..], "f32"));
+    /// assert!(Tensor::from_slice(&[1.0f32, 2.0], [3]).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// When the number of values differs from the number of elements of the shape.
     pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Self> {
@@ -76,6 +86,14 @@ impl Tensor {
 
     /// A tensor on the CPU whose elements `write` fills in. It must write all of them: their initial
     /// values are unspecified.
+    ///
+    /// ```
+    /// # use tensor::Tensor;
+    /// let squares = Tensor::build::<f64>([4], |out| {
+    ///     out.iter_mut().enumerate().for_each(|(i, x)| *x = (i * i) as f64);
+    /// });
+    /// assert_eq!(squares.data::<f64>(), [0.0, 1.0, 4.0, 9.0]);
+    /// ```
     pub fn build<T: Element>(shape: impl Into<Shape>, write: impl FnOnce(&mut [T])) -> Self {
         let shape = shape.into();
         let mut buffer = Buffer::stale::<T>(shape.elements());

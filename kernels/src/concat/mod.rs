@@ -12,6 +12,17 @@ use tensor::{Error, Result, Shape, Tensor, same_device, with_features};
 
 /// Joins tensors along `axis`, all other extents being equal.
 ///
+/// ```
+/// use kernels::concat;
+/// use tensor::Tensor;
+///
+/// # fn main() -> tensor::Result<()> {
+/// let (a, b) = (Tensor::zeros::<f32>([2, 3]), Tensor::zeros::<f32>([2, 5]));
+/// assert_eq!(concat(&[&a, &b], 1)?.dims(), [2, 8]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When there is nothing to join, there is no such axis, or other extents or dtypes differ.
 pub fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor> {

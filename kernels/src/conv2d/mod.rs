@@ -37,6 +37,25 @@ struct Convolution {
 /// Convolves `inputs` (read side by side along channels) with `weight`; see the [module](self). Where
 /// inputs are of bf16, weight and bias are of f32.
 ///
+/// ```
+/// use kernels::conv2d;
+/// use tensor::Tensor;
+///
+/// # fn main() -> tensor::Result<()> {
+/// // Sums over 3 x 3 pixels of an image of ones, zeros outside.
+/// let image = Tensor::from_slice(&[1.0f32; 9], [1, 3, 3, 1])?;
+/// let weight = Tensor::from_slice(&[1.0f32; 9], [3, 3, 1, 1])?.parameter();
+/// let sums = conv2d(&[&image], &weight, None, 1)?;
+/// assert_eq!(sums.data::<f32>(), [4.0, 6.0, 4.0, 6.0, 9.0, 6.0, 4.0, 6.0, 4.0]);
+/// assert_eq!(conv2d(&[&image], &weight, None, 2)?.dims(), [1, 2, 2, 1]);
+///
+/// // How often each weight meets a pixel.
+/// let gradients = kernels::sum(&sums)?.backward()?;
+/// assert_eq!(gradients.get(&weight).unwrap().data::<f32>()[..3], [4.0, 6.0, 4.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When shapes or dtypes do not fit each other, the kernel is neither 3 x 3 nor 1 x 1, or the
 /// stride is neither 1 nor 2.

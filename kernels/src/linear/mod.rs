@@ -15,6 +15,19 @@ use tensor::{Error, Result, Shape, Tensor, same_device, with_features};
 /// | `bias` | `[out]` |
 /// | result | `[rows, out]` |
 ///
+/// ```
+/// use kernels::linear;
+/// use tensor::Tensor;
+///
+/// # fn main() -> tensor::Result<()> {
+/// let x = Tensor::from_slice(&[1.0f32, 2.0], [1, 2])?;
+/// let weight = Tensor::from_slice(&[1.0f32, 0.0, 0.0, 1.0, 1.0, 1.0], [3, 2])?;
+/// let bias = Tensor::from_slice(&[10.0f32, 20.0, 30.0], [3])?;
+/// assert_eq!(linear(&x, &weight, Some(&bias))?.data::<f32>(), [11.0, 22.0, 33.0]);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When shapes do not fit, one is empty, or dtypes differ.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {

@@ -10,6 +10,17 @@ use tensor::{DType, Error, Result, Shape, Tensor, same_device, with_device};
 ///
 /// Summed in float64, in an order that the number of threads does not change.
 ///
+/// ```
+/// use kernels::sum;
+/// use tensor::Tensor;
+///
+/// # fn main() -> tensor::Result<()> {
+/// let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2])?;
+/// assert_eq!(sum(&x)?.item()?, 10.0);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When the dtype is not floating.
 pub fn sum(x: &Tensor) -> Result<Tensor> {
@@ -17,6 +28,18 @@ pub fn sum(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The mean of all elements, as a scalar.
+///
+/// ```
+/// use kernels::mean;
+/// use tensor::Tensor;
+///
+/// # fn main() -> tensor::Result<()> {
+/// let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0], [2, 2])?.parameter();
+/// let gradients = mean(&x)?.backward()?;
+/// assert_eq!(gradients.get(&x).unwrap().data::<f32>(), [0.25; 4]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// When there are no elements, or the dtype is not floating.

@@ -8,6 +8,19 @@ use tensor::{Error, Result, Tensor, with_device};
 
 /// `e^x / Σ e^x` over the last axis: logits to probabilities.
 ///
+/// ```
+/// use kernels::softmax;
+/// use tensor::Tensor;
+///
+/// # fn main() -> tensor::Result<()> {
+/// let logits = Tensor::from_slice(&[0.0f64, 0.0, 3f64.ln(), 0.0], [2, 2])?;
+/// let probabilities = softmax(&logits)?.to_f64();
+/// assert_eq!(probabilities[..2], [0.5, 0.5]);
+/// assert!((probabilities[2] - 0.75).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When the last axis is empty, or the dtype is not floating.
 pub fn softmax(x: &Tensor) -> Result<Tensor> {

@@ -1,0 +1,186 @@
+//! Adds two operations to the engine from outside: one that works element by element, as a row of a
+//! table, and one with code of its own for the CPU and for GPUs. Both are checked against finite
+//! differences, on the CPU and on a GPU, which is emulated where there is none.
+//!
+//! ```text
+//! cargo run --release --example custom_operation
+//! ```
+
+use std::error::Error;
+
+use emulator::{Emulator, Mode};
+use kernels::check::{Argument, Case, TOLERANCE, against_differences, normal};
+use tensor::gpu::{Launch, Program, Source};
+use tensor::{Buffer, DType, Device, Float, Gpu, Result, Shape, Tensor, cuda, with_device};
+
+kernels::pointwise! {
+    /// `log(1 + exp(x))`, a smooth ReLU. A row has value and derivative in Rust and in CUDA; the loops,
+    /// the kernels, the place on the tape and the cases for checks follow from it.
+    softplus(x: [normal(0.0, 2.0)]) {
+        value: (T::ONE + x.exp()).ln() => "log(1 + exp(x))",
+        by x: T::ONE / (T::ONE + (-x).exp()) => "1 / (1 + exp(-x))",
+        known: [[0.0, std::f64::consts::LN_2]],
+        peer: "F.softplus(x)",
+    }
+}
+
+/// Cumulative sums along the last axis: element `k` of a row of the result is the sum of the elements
+/// up to and including `k` of that row of `x`.
+///
+/// Each element of `x` adds to all results from its own place on. So its gradient is the cumulative
+/// sum of the results' gradients from the end.
+///
+/// # Errors
+/// When the dtype is not f32 or f64, or a device fails.
+fn cumulative_sum(x: &Tensor) -> Result<Tensor> {
+    let sums = scan(x, Direction::Forward)?;
+    Ok(sums.recorded("cumulative_sum", &[x], |gradient, _| {
+        // One gradient for each parent, of which there is one.
+        Ok(vec![Some(scan(&gradient, Direction::Backward)?)])
+    }))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Direction {
+    Forward,
+    Backward,
+}
+
+/// Off the tape, on the device of `x`: the macro gives the GPU, or the Rust type of the elements.
+fn scan(x: &Tensor, direction: Direction) -> Result<Tensor> {
+    with_device!("cumulative_sum", x,
+        gpu => scan_on_gpu(gpu, x, direction),
+        T => Ok(scan_on_cpu::<T>(x, direction))
+    )
+}
+
+fn scan_on_cpu<T: Float>(x: &Tensor, direction: Direction) -> Tensor {
+    let width = x.shape().last().max(1);
+    Tensor::build::<T>(x.shape(), |out| {
+        out.copy_from_slice(x.data());
+        for row in out.chunks_mut(width) {
+            let mut sum = T::ZERO;
+            let add = |value: &mut T| {
+                sum += *value;
+                *value = sum;
+            };
+            match direction {
+                Direction::Forward => row.iter_mut().for_each(add),
+                Direction::Backward => row.iter_mut().rev().for_each(add),
+            }
+        }
+    })
+}
+
+/// A kernel is compiled for the dtype of the tensors, `real`, when it is first launched.
+const SOURCES: &[Source] = &[Source {
+    path: "examples/custom_operation.rs",
+    text: r#"
+// A thread for each row.
+extern "C" __global__ void cumulative_sum(
+    const real* x, real* y, long long rows, long long width, long long backward
+) {
+    long long row = item();
+    if (row >= rows) return;
+    wide sum = 0;
+    for (long long k = 0; k < width; k++) {
+        long long i = row * width + (backward ? width - 1 - k : k);
+        sum += widen(x[i]);
+        y[i] = narrow(sum);
+    }
+}
+"#,
+}];
+
+fn scan_on_gpu(gpu: &dyn Gpu, x: &Tensor, direction: Direction) -> Result<Tensor> {
+    let (count, width) = (x.shape().elements(), x.shape().last().max(1));
+    let rows = count / width;
+    let y = Buffer::stale_on(&x.device(), x.dtype(), count)?;
+    let backward = usize::from(direction == Direction::Backward);
+    let sizes = [rows, width, backward].map(Into::into);
+    let arguments = [&[x.address()?.into(), y.address().into()], &sizes[..]].concat();
+    let program = Program::new(SOURCES, x.dtype());
+    // SAFETY: both have `rows` times `width` elements, and each thread writes a row of its own.
+    unsafe { gpu.launch(&program, "cumulative_sum", Launch::over(rows), &arguments)? };
+    Ok(Tensor::over(y, x.shape(), x.dtype()))
+}
+
+/// Cases on which to check it: what is particular about each, its arguments, and how it is run.
+fn cases() -> Vec<Case> {
+    let shapes = [Shape::SCALAR, [1].into(), [7].into(), [3, 4].into(), [2, 3, 5].into()];
+    let case = |shape: Shape| {
+        let name = format!("cumulative sums of {shape}");
+        Case::new(name, vec![Argument::normal(shape)], |x| Ok(vec![cumulative_sum(&x[0])?]))
+    };
+    shapes.map(case).into()
+}
+
+/// The largest error of gradients, relative to the largest gradient of a case.
+fn worst_gradient(cases: &[Case]) -> Result<f64> {
+    let mut worst = 0.0;
+    for (seed, case) in cases.iter().enumerate() {
+        let agreement = against_differences(case, seed as u64)?;
+        assert!(agreement.error < TOLERANCE, "wrong gradient: {}", agreement.worst);
+        worst = agreement.error.max(worst);
+    }
+    Ok(worst)
+}
+
+/// The largest difference between values and gradients on two devices.
+fn worst_difference(case: &Case, device: &Device) -> Result<f64> {
+    let mut found = Vec::new();
+    for device in [&Device::Cpu, device] {
+        let x = case.draw(DType::F64, 0)?[0].to(device)?.parameter();
+        let y = (case.run)(std::slice::from_ref(&x))?.remove(0);
+        found.push(y.to(&Device::Cpu)?.to_f64());
+        // The gradient of the inner product of the result with itself.
+        let cotangent = y.to(device)?;
+        let gradients = y.backward_from(cotangent)?;
+        let gradient = gradients.get(&x).expect("the result depends on x");
+        found.push(gradient.to(&Device::Cpu)?.to_f64());
+    }
+    let (cpu, gpu) = (found[..2].concat(), found[2..].concat());
+    Ok(cpu.iter().zip(gpu).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))
+}
+
+/// A GPU of this machine, or an emulated one, which takes a C++ compiler.
+fn gpu() -> std::result::Result<Device, String> {
+    match cuda::open() {
+        Ok(gpu) => Ok(Device::Gpu(gpu)),
+        Err(absent) => match Emulator::new(Mode::Check) {
+            Ok(gpu) => Ok(Device::Gpu(gpu)),
+            Err(error) => Err(format!("{absent}; {error}")),
+        },
+    }
+}
+
+fn main() -> std::result::Result<(), Box<dyn Error>> {
+    let x = Tensor::from_slice(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 3])?;
+    println!("cumulative sums of {:?}: {:?}", x.to_f64(), cumulative_sum(&x)?.to_f64());
+    println!("softplus: {:.3?}", softplus(&x)?.to_f64());
+
+    println!("cumulative_sum: gradients are off by {:.1e} at most", worst_gradient(&cases())?);
+    for function in FUNCTIONS {
+        let cases = (function.operation.awkward)();
+        let name = function.operation.name;
+        println!("{name}: gradients are off by {:.1e} at most", worst_gradient(&cases)?);
+    }
+
+    match gpu() {
+        Err(reason) => println!("not checked on a GPU: {reason}"),
+        Ok(device) => {
+            let softplus = FUNCTIONS.iter().flat_map(|function| (function.operation.awkward)());
+            for case in cases().into_iter().chain(softplus) {
+                let worst = worst_difference(&case, &device)?;
+                assert!(worst < 1e-9, "{}: {device} differs from the CPU by {worst}", case.name);
+            }
+            println!("agrees with the CPU: {device}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn gradients_agree_with_differences_and_devices_with_each_other() {
+    main().unwrap();
+}
