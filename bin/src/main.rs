@@ -1,20 +1,14 @@
 //! The command line: parses, calls `ssp`, prints.
 
-mod bench;
-mod config;
-mod data;
-mod evaluate;
+mod commands;
 mod interrupt;
 mod options;
-mod predict;
-mod sweep;
-mod train;
 mod watch;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use ssp::Error;
+use common::Error;
 
 /// Self-supervised pretraining and segmentation of short-axis cardiac cine MR.
 ///
@@ -49,19 +43,19 @@ Exit codes: 0 done, 1 failed, 2 a command line or settings that make no sense.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Pretrain, fine-tune and test; leaves a folder to look through.
-    Train(train::Train),
+    Train(commands::train::Train),
     /// Train many times: methods by numbers of labelled subjects by seeds, and compare.
-    Sweep(sweep::Sweep),
+    Sweep(commands::sweep::Sweep),
     /// Outline the heart in NIfTI files; writes label maps on the files' own grid.
-    Predict(predict::Predict),
+    Predict(commands::predict::Predict),
     /// Compare with labels: 3D Dice per structure, frame and subject.
-    Evaluate(evaluate::Evaluate),
+    Evaluate(commands::evaluate::Evaluate),
     /// Look at data.
-    Data(data::Data),
+    Data(commands::data::Data),
     /// Look at settings.
-    Config(config::Config),
+    Config(commands::config::Config),
     /// Measure speed and memory.
-    Bench(bench::Bench),
+    Bench(commands::bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -99,16 +93,16 @@ fn main() -> ExitCode {
 }
 
 /// Runs a command; memory that the system does not have is a failure like any other.
-fn within_memory(command: impl FnOnce() -> ssp::Result<ExitCode>) -> ssp::Result<ExitCode> {
+fn within_memory(command: impl FnOnce() -> common::Result<ExitCode>) -> common::Result<ExitCode> {
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !panic.payload().is::<ssp::OutOfMemory>() {
+        if !panic.payload().is::<tensor::OutOfMemory>() {
             quiet(panic);
         }
     }));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(command));
     let outcome = outcome.unwrap_or_else(|payload| {
-        let Some(&ssp::OutOfMemory { asked, live }) = payload.downcast_ref() else {
+        let Some(&tensor::OutOfMemory { asked, live }) = payload.downcast_ref() else {
             std::panic::resume_unwind(payload)
         };
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use common::Result;
+use common::device::Choice;
 use serde_json::json;
-use ssp::Result;
-use ssp::device::Choice;
-use ssp::model::Model;
-use ssp::settings::published::{self, Configs, Configured};
-use ssp::settings::{Method, Preset};
+use settings::published::{Configs, Configured};
+use settings::{Method, Preset};
+use train::model::Model;
 
 /// The settings of a run.
 #[derive(Debug, Args)]
@@ -117,7 +117,7 @@ impl SettingOptions {
         ["channels", "heads", "size", "spacing"]
             .map(|name| format!("network.{name}"))
             .into_iter()
-            .map(|key| Ok(format!("{key}={}", published::value(&settings, &key)?)))
+            .map(|key| Ok(format!("{key}={}", settings.value_at(&key)?)))
             .collect()
     }
 
@@ -141,7 +141,7 @@ pub enum Device {
 
 impl Device {
     /// Opens it.
-    pub fn open(self, note: &dyn Fn(&str)) -> Result<ssp::Device> {
+    pub fn open(self, note: &dyn Fn(&str)) -> Result<tensor::Device> {
         let choice = match self {
             Device::Auto => Choice::Auto,
             Device::Cpu => Choice::Cpu,

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use common::Watcher;
 use indicatif::{ProgressBar, ProgressStyle};
-use ssp::train::Watcher;
 
 use crate::{interrupt, tell};
 

@@ -1,7 +1,8 @@
-//! What every operation brings along so that the suites can check and time it.
+//! What every operation provides to be tested.
 //!
-//! An operation's own shapes live in its room, in `check.rs`; the suites (gradients against finite
-//! differences, device agreement, benchmarks) walk [`registry`](crate::registry) and run on them.
+//! The cases of an operation are in the `check.rs` of its module. The test suites (gradients against
+//! finite differences, GPU against CPU, float32 against float64) run all operations of the
+//! [`registry`](crate::registry) on them.
 
 use std::sync::Arc;
 
@@ -10,25 +11,46 @@ use tensor::gpu::Program;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Shape, Tensor, with_float};
 
-/// What an argument's values look like.
-#[derive(Clone, Debug)]
+/// The distribution of an argument's values.
+#[derive(Clone, Copy, Debug)]
 pub enum Values {
-    /// Normal with the given mean and deviation.
+    /// Normal.
     Normal {
         /// Mean.
         mean: f64,
         /// Standard deviation.
         deviation: f64,
     },
-    /// Uniform from `low` to `high`.
+    /// Uniform.
     Uniform {
-        /// Lower end.
+        /// Lower bound.
         low: f64,
-        /// Upper end.
+        /// Upper bound.
         high: f64,
     },
-    /// Class labels, as `u8`, each of this many classes equally likely.
+    /// Class labels of dtype `u8`: each of this number of classes is equally likely.
     Classes(u8),
+}
+
+impl Values {
+    /// Draws one value.
+    pub fn draw(self, stream: &mut Stream) -> f64 {
+        match self {
+            Values::Normal { mean, deviation } => mean + deviation * stream.normal(),
+            Values::Uniform { low, high } => stream.uniform(low, high),
+            Values::Classes(classes) => stream.below(classes.into()) as f64,
+        }
+    }
+}
+
+/// A normal distribution.
+pub const fn normal(mean: f64, deviation: f64) -> Values {
+    Values::Normal { mean, deviation }
+}
+
+/// A uniform distribution.
+pub const fn uniform(low: f64, high: f64) -> Values {
+    Values::Uniform { low, high }
 }
 
 /// One argument of a check.
@@ -36,31 +58,31 @@ pub enum Values {
 pub struct Argument {
     /// Its shape.
     pub shape: Shape,
-    /// How its values are drawn.
+    /// The distribution of its values.
     pub values: Values,
     /// Whether the operation has a gradient with respect to it.
     pub differentiable: bool,
-    /// Whether it is a parameter or a statistic, which [`DType::wide`] has beside features.
+    /// Whether it is a parameter or a statistic, whose dtype beside features is [`DType::wide`].
     pub wide: bool,
 }
 
 impl Argument {
     /// A differentiable argument of standard normal values.
     pub fn normal(shape: impl Into<Shape>) -> Self {
-        Self::of(shape, Values::Normal { mean: 0.0, deviation: 1.0 }, true)
+        Self::of(shape, normal(0.0, 1.0), true)
     }
 
     /// A differentiable argument of uniform values.
     pub fn uniform(shape: impl Into<Shape>, low: f64, high: f64) -> Self {
-        Self::of(shape, Values::Uniform { low, high }, true)
+        Self::of(shape, uniform(low, high), true)
     }
 
-    /// Class labels.
+    /// Class labels, which are not differentiable.
     pub fn classes(shape: impl Into<Shape>, classes: u8) -> Self {
         Self::of(shape, Values::Classes(classes), false)
     }
 
-    /// The same argument, taken as a constant.
+    /// The same argument as a constant: without a gradient.
     pub fn constant(mut self) -> Self {
         self.differentiable = false;
         self
@@ -72,29 +94,24 @@ impl Argument {
         self
     }
 
-    fn of(shape: impl Into<Shape>, values: Values, differentiable: bool) -> Self {
+    /// An argument of the given distribution.
+    pub fn of(shape: impl Into<Shape>, values: Values, differentiable: bool) -> Self {
         Argument { shape: shape.into(), values, differentiable, wide: false }
     }
 
-    /// Draws the argument; equal streams give equal values, rounded to the dtype. What is kept wide
-    /// beside that has values that the dtype can hold too: so a result that differs owes it to the
-    /// operation, and not to its arguments.
+    /// Draws the argument for features of `dtype`; equal streams give equal values, rounded to that
+    /// dtype. This includes [`wide`](Self::wide) arguments beside `bf16` features, so that results
+    /// differ between dtypes by the rounding of the operation and not by that of its arguments.
     ///
     /// # Errors
     /// When `dtype` is not floating.
     pub fn draw(&self, dtype: DType, stream: &mut Stream) -> Result<Tensor> {
         let n = self.shape.elements();
-        if let Values::Classes(classes) = self.values {
-            let labels: Vec<u8> = (0..n).map(|_| stream.below(classes.into()) as u8).collect();
+        let values: Vec<f64> = (0..n).map(|_| self.values.draw(stream)).collect();
+        if let Values::Classes(_) = self.values {
+            let labels: Vec<u8> = values.iter().map(|&label| label as u8).collect();
             return Tensor::from_slice(&labels, self.shape);
         }
-        let values: Vec<f64> = (0..n)
-            .map(|_| match self.values {
-                Values::Normal { mean, deviation } => mean + deviation * stream.normal(),
-                Values::Uniform { low, high } => stream.uniform(low, high),
-                Values::Classes(_) => 0.0,
-            })
-            .collect();
         if dtype == DType::BF16 {
             let rounded: Vec<bf16> = values.iter().map(|&v| bf16::from_f64(v)).collect();
             if !self.wide {
@@ -110,29 +127,30 @@ impl Argument {
     }
 }
 
-/// The function that a check runs: arguments in, results out.
-pub type Function = Arc<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+/// The function that a case runs: from its arguments to its results.
+pub type Run = Arc<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
 
-/// What the results should be, computed naively: the elements of the arguments in, the elements of
-/// the results out. It knows the shapes from its case.
+/// A naive implementation: from the elements of the arguments to the elements of the results. The
+/// case that it belongs to fixes the shapes.
 pub type Reference = Box<dyn Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync>;
 
 /// An operation on particular shapes and settings.
 pub struct Case {
-    /// What is particular about it, for messages.
+    /// Describes the case in messages.
     pub name: String,
     /// Its arguments, in the order in which `run` takes them.
     pub arguments: Vec<Argument>,
-    /// The operation itself.
-    pub run: Function,
-    /// A second opinion on the values, where one is short.
+    /// Runs the operation.
+    pub run: Run,
+    /// A naive implementation to compare values with, where there is a short one.
     pub reference: Option<Reference>,
-    /// Whether there is a gradient to check; at least one argument must be differentiable then.
+    /// Whether there is a gradient to check. If so, at least one argument must be differentiable.
     pub differentiable: bool,
 }
 
 impl Case {
-    /// A case of the given name, arguments and function, some argument being differentiable.
+    /// A case of the given name, arguments and function. At least one argument must be
+    /// differentiable.
     pub fn new(
         name: impl Into<String>,
         arguments: Vec<Argument>,
@@ -142,8 +160,8 @@ impl Case {
         Case { name, arguments, run, reference: None, differentiable: true }
     }
 
-    /// A case of an operation that has no gradient, such as an optimiser's update: its arguments
-    /// are taken as constants, and a reference takes the place of finite differences.
+    /// A case of an operation that has no gradient, such as an optimiser's update. Its arguments
+    /// become constants; `reference` replaces the comparison with finite differences.
     pub fn without_gradient(
         name: impl Into<String>,
         arguments: Vec<Argument>,
@@ -155,7 +173,7 @@ impl Case {
         Case { differentiable: false, ..case }
     }
 
-    /// The same case, its values also held against a naive computation in float64.
+    /// The same case with a naive implementation, in float64, to compare its values with.
     pub fn with_reference(
         mut self,
         reference: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync + 'static,
@@ -176,33 +194,42 @@ impl Case {
     }
 }
 
-/// An operation and its checks, as the registry lists them.
+/// An operation and its cases: an entry of the registry.
+#[derive(Clone, Copy)]
 pub struct Operation {
-    /// The name of its room: the folder under `kernels/src`.
+    /// Its name.
     pub name: &'static str,
-    /// Cases picked by hand: the awkward ones.
+    /// Its module: the name of a folder in `kernels/src`.
+    pub module: &'static str,
+    /// Edge cases, chosen by hand.
     pub awkward: fn() -> Vec<Case>,
     /// A case of random shape and settings, small enough for finite differences.
     pub random: fn(&mut Stream) -> Case,
-    /// Cases too large for those, on which devices are held against each other.
+    /// Cases too large for finite differences, to compare devices on.
     pub large: fn() -> Vec<Case>,
-    /// Its kernels for GPUs, specialised for a dtype; none if there are none yet.
+    /// Its CUDA programs for features of a dtype, if it has any.
     pub programs: Option<fn(DType) -> Vec<Program>>,
-    /// Whether it takes features of bf16 there.
+    /// Whether it takes features of `bf16` on GPUs.
     pub mixed: bool,
 }
 
 impl Operation {
-    /// An operation of the given name and checks.
+    /// An operation of the given name, which is also that of its module, and cases.
     pub const fn new(
         name: &'static str,
         awkward: fn() -> Vec<Case>,
         random: fn(&mut Stream) -> Case,
     ) -> Self {
-        Operation { name, awkward, random, large: Vec::new, programs: None, mixed: false }
+        let (module, large) = (name, Vec::new as fn() -> Vec<Case>);
+        Operation { name, module, awkward, random, large, programs: None, mixed: false }
     }
 
-    /// The same with kernels for GPUs.
+    /// The same in a module that it shares with other operations.
+    pub const fn in_module(self, module: &'static str) -> Self {
+        Operation { module, ..self }
+    }
+
+    /// The same with CUDA programs.
     pub const fn on_gpu(self, programs: fn(DType) -> Vec<Program>) -> Self {
         Operation { programs: Some(programs), ..self }
     }
@@ -212,7 +239,7 @@ impl Operation {
         Operation { large, ..self }
     }
 
-    /// The same, which takes features of bf16 on GPUs.
+    /// The same for an operation that takes features of `bf16` on GPUs.
     pub const fn mixed(self) -> Self {
         Operation { mixed: true, ..self }
     }

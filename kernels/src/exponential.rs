@@ -4,19 +4,19 @@ use crate::simd::Scalar;
 
 /// Element types with an exponential for softmax.
 pub trait Exponential: Scalar {
-    /// `e^self` for arguments that are not positive, accurate to two units in the last place. Not
-    /// a number stays so.
+    /// `e^self` for arguments that are not positive, accurate to two units in the last place. NaN
+    /// stays NaN.
     fn exp_nonpositive(self) -> Self;
 }
 
 impl Exponential for f32 {
-    /// Cephes' `expf` (S. Moshier): a power of two times a polynomial on half a binade.
-    /// Additions and multiplications only, so that a loop over it vectorises, and the same bits on
-    /// every instruction set. Below -87 the result stays at 2e-38: nothing, next to the 1 that
-    /// every softmax holds.
+    /// Cephes' `expf` (S. Moshier): a power of two times a polynomial on half a binade. It takes
+    /// only additions and multiplications, so that a loop over it vectorises and gives the same bits
+    /// on every instruction set. Arguments below -87 are clamped there; the result, 2e-38, is
+    /// negligible beside the largest term of a softmax, which is 1.
     #[inline(always)]
     fn exp_nonpositive(self) -> f32 {
-        // Adding 1.5 * 2^23 rounds to a whole number, which is then the low bits of the sum.
+        // Adding 1.5 * 2^23 rounds to an integer, which the low bits of the sum then contain.
         const ROUND: f32 = 12_582_912.0;
         const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
         const POLYNOMIAL: [f32; 6] =
@@ -38,13 +38,13 @@ impl Exponential for f64 {
     }
 }
 
-/// Partial results kept side by side, so that operations do not wait for each other.
+/// Number of independent partial results, so that no operation waits for the previous one.
 const LANES: usize = 16;
 
 /// Replaces a row by its softmax; returns the logarithm of the sum of its exponentials.
 ///
-/// The largest value is subtracted first: nothing overflows. To be called from a
-/// [`Vectorised`](crate::simd::Vectorised) kernel, for speed.
+/// The largest value is subtracted first, so that nothing overflows. For speed, call it from a
+/// [`Vectorised`](crate::simd::Vectorised) kernel.
 #[inline(always)]
 pub fn softmax_in_place<T: Exponential>(row: &mut [T]) -> f64 {
     let largest = fold(row, T::from_f64(f64::NEG_INFINITY), |m, x| if x > m { x } else { m });
@@ -55,6 +55,7 @@ pub fn softmax_in_place<T: Exponential>(row: &mut [T]) -> f64 {
     largest.to_f64() + total.to_f64().ln()
 }
 
+/// Combines the elements in [`LANES`] interleaved partial results, then those in order.
 #[inline(always)]
 fn fold<T: Exponential>(row: &[T], start: T, combine: impl Fn(T, T) -> T) -> T {
     let mut lanes = [start; LANES];

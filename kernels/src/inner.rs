@@ -1,8 +1,8 @@
-//! Inner products of rows, in float64 whatever the rows are.
+//! Inner products of rows, accumulated in float64 for every dtype.
 
 use tensor::Float;
 
-/// Partial sums kept side by side, so that additions do not wait for each other.
+/// Number of independent partial sums, so that no addition waits for the previous one.
 const LANES: usize = 16;
 
 /// `Σ a b` of two rows of equal length.

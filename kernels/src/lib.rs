@@ -1,8 +1,9 @@
-//! Every numerical operation, one room each.
+//! Every numerical operation, each in a module of its own.
 //!
-//! A room holds all there is to know of its operation: the differentiable function with forward
-//! and backward side by side (`mod.rs`), the CPU kernel (`cpu.rs`) and the shapes on which every
-//! suite runs (`check.rs`). Images are channels-last, `[batch, rows, columns, channels]`.
+//! A module holds the differentiable function with forward and backward side by side (`mod.rs`),
+//! the CPU kernel (`cpu.rs`), the CUDA kernels and their launches (`.cu` and `cuda.rs`), and the
+//! cases that every test suite runs (`check.rs`). Images are channels-last,
+//! `[batch, rows, columns, channels]`.
 
 pub mod batch_norm;
 pub mod cast;
@@ -12,20 +13,18 @@ pub mod conv2d;
 pub mod conv_transpose2d;
 pub mod dice_ce;
 pub mod dino_loss;
-pub mod elementwise;
 mod exponential;
-pub mod gelu;
 mod gpu;
 mod inner;
 pub mod intensity;
 pub mod l2_normalise;
-pub mod leaky_relu;
 pub mod linear;
 pub mod masked_error;
 mod matrix;
 pub mod moving_average;
 pub mod nt_xent;
 pub mod patch_mask;
+pub mod pointwise;
 pub mod pool;
 pub mod reduce;
 pub mod resample;
@@ -36,103 +35,66 @@ mod taps;
 pub mod views;
 pub mod weight_norm;
 
+use std::sync::LazyLock;
+
 use check::Operation;
 use tensor::DType;
 use tensor::gpu::{Program, sum_program};
 
-/// Every operation, with its checks. A test compares this list with the folders.
-pub fn registry() -> &'static [Operation] {
-    const {
-        &[
-            Operation::new("batch_norm", batch_norm::check::awkward, batch_norm::check::random)
-                .on_gpu(batch_norm::cuda::programs)
-                .mixed(),
-            Operation::new("cast", cast::check::awkward, cast::check::random)
-                .on_gpu(cast::cuda::programs)
-                .mixed(),
-            Operation::new("concat", concat::check::awkward, concat::check::random)
-                .on_gpu(concat::cuda::programs)
-                .mixed(),
-            Operation::new("conv2d", conv2d::check::awkward, conv2d::check::random)
-                .on_gpu(conv2d::cuda::programs)
-                .with_large(conv2d::check::large)
-                .mixed(),
-            Operation::new(
-                "conv_transpose2d",
-                conv_transpose2d::check::awkward,
-                conv_transpose2d::check::random,
-            )
-            .on_gpu(conv_transpose2d::cuda::programs)
-            .with_large(conv_transpose2d::check::large)
-            .mixed(),
-            Operation::new("dice_ce", dice_ce::check::awkward, dice_ce::check::random)
-                .on_gpu(dice_ce::cuda::programs)
-                .mixed(),
-            Operation::new("dino_loss", dino_loss::check::awkward, dino_loss::check::random)
-                .on_gpu(dino_loss::cuda::programs),
-            Operation::new("elementwise", elementwise::check::awkward, elementwise::check::random)
-                .on_gpu(elementwise::cuda::programs),
-            Operation::new("gelu", gelu::check::awkward, gelu::check::random)
-                .on_gpu(gelu::cuda::programs)
-                .mixed(),
-            Operation::new("intensity", intensity::check::awkward, intensity::check::random)
-                .on_gpu(intensity::cuda::programs),
-            Operation::new(
-                "l2_normalise",
-                l2_normalise::check::awkward,
-                l2_normalise::check::random,
-            )
-            .on_gpu(l2_normalise::cuda::programs)
-            .mixed(),
-            Operation::new("leaky_relu", leaky_relu::check::awkward, leaky_relu::check::random)
-                .on_gpu(leaky_relu::cuda::programs)
-                .mixed(),
-            Operation::new("linear", linear::check::awkward, linear::check::random)
-                .on_gpu(linear::cuda::programs)
-                .mixed()
-                .with_large(linear::check::large),
-            Operation::new(
-                "masked_error",
-                masked_error::check::awkward,
-                masked_error::check::random,
-            )
-            .on_gpu(masked_error::cuda::programs)
-            .mixed(),
-            Operation::new(
-                "moving_average",
-                moving_average::check::awkward,
-                moving_average::check::random,
-            )
-            .on_gpu(moving_average::cuda::programs),
-            Operation::new("nt_xent", nt_xent::check::awkward, nt_xent::check::random)
-                .on_gpu(nt_xent::cuda::programs),
-            Operation::new("patch_mask", patch_mask::check::awkward, patch_mask::check::random)
-                .on_gpu(patch_mask::cuda::programs)
-                .mixed(),
-            Operation::new("pool", pool::check::awkward, pool::check::random)
-                .on_gpu(pool::cuda::programs)
-                .mixed(),
-            Operation::new("reduce", reduce::check::awkward, reduce::check::random)
-                .on_gpu(reduce::cuda::programs),
-            Operation::new("resample", resample::check::awkward, resample::check::random)
-                .on_gpu(resample::cuda::programs),
-            Operation::new("sgd", sgd::check::awkward, sgd::check::random)
-                .on_gpu(sgd::cuda::programs),
-            Operation::new("softmax", softmax::check::awkward, softmax::check::random)
-                .on_gpu(softmax::cuda::programs),
-            Operation::new("views", views::check::awkward, views::check::random)
-                .on_gpu(views::cuda::programs),
-            Operation::new("weight_norm", weight_norm::check::awkward, weight_norm::check::random)
-                .on_gpu(weight_norm::cuda::programs),
-        ]
-    }
+/// For the macros of this crate.
+#[doc(hidden)]
+pub use tensor;
+
+/// An operation and its checks, found in the module of its name.
+macro_rules! operation {
+    ($name:ident $(, $option:ident $(($argument:expr))?)*) => {
+        Operation::new(stringify!($name), $name::check::awkward, $name::check::random)
+            .on_gpu($name::cuda::programs)
+            $(.$option($($argument)?))*
+    };
 }
 
-/// Every program for GPUs that is launched on features of a dtype, the tape's own included.
+/// Every operation with a module of its own, in alphabetical order.
+const OPERATIONS: &[Operation] = &[
+    operation!(batch_norm, mixed),
+    operation!(cast, mixed),
+    operation!(concat, mixed),
+    operation!(conv2d, mixed, with_large(conv2d::check::large)),
+    operation!(conv_transpose2d, mixed, with_large(conv_transpose2d::check::large)),
+    operation!(dice_ce, mixed),
+    operation!(dino_loss),
+    operation!(intensity),
+    operation!(l2_normalise, mixed),
+    operation!(linear, mixed, with_large(linear::check::large)),
+    operation!(masked_error, mixed),
+    operation!(moving_average),
+    operation!(nt_xent),
+    operation!(patch_mask, mixed),
+    operation!(pool, mixed),
+    operation!(reduce),
+    operation!(resample),
+    operation!(sgd),
+    operation!(softmax),
+    operation!(views),
+    operation!(weight_norm),
+];
+
+/// Every operation with its checks: those with a module of their own and those of the
+/// [table of pointwise functions](pointwise::FUNCTIONS). A test compares the modules with the
+/// folders of this crate.
+pub fn registry() -> &'static [Operation] {
+    static REGISTRY: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+        let pointwise = pointwise::FUNCTIONS.iter().map(|function| function.operation);
+        OPERATIONS.iter().copied().chain(pointwise).collect()
+    });
+    &REGISTRY
+}
+
+/// Every CUDA program that is launched on features of `dtype`, including the tape's own.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    let taking = |operation: &&Operation| operation.mixed || dtype != DType::BF16;
-    let of_rooms = registry().iter().filter(taking).filter_map(|operation| operation.programs);
+    let supported = registry().iter().filter(|o| o.mixed || dtype != DType::BF16);
+    let of_operations = supported.filter_map(|operation| operation.programs);
     let mut programs = vec![sum_program(dtype)];
-    programs.extend(of_rooms.flat_map(|programs| programs(dtype)));
+    programs.extend(of_operations.flat_map(|programs| programs(dtype)));
     programs
 }

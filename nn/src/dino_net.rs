@@ -2,16 +2,16 @@
 //!
 //! Caron et al., *Emerging properties in self-supervised vision transformers* (ICCV 2021).
 
-use kernels::batch_norm::moments;
 use kernels::concat::concat;
-use kernels::gelu::gelu;
 use kernels::l2_normalise::l2_normalise;
 use kernels::linear::linear;
 use kernels::weight_norm::weight_norm;
 use tensor::{Result, Tensor};
 
-use crate::module::join;
-use crate::{BatchNorm, Encoder, Init, Layout, Linear, Mode, Module, Parameter, Slot};
+use crate::{
+    BatchNorm, Buffer, Encoder, Init, Layer, Linear, Mode, Module, Parameter, Sequential,
+    StateList, StateMut, StateRef, WeightLayout, module,
+};
 
 /// Widths and choices of a [`DinoHead`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,26 +24,19 @@ pub struct DinoHeadSettings {
     pub outputs: usize,
     /// Batch norm after each hidden layer.
     pub batch_norm: bool,
-    /// The last layer's magnitude stays 1.
+    /// The rows of the last layer's weight keep a magnitude of 1.
     pub fixed_magnitude: bool,
 }
 
-/// Linear, batch norm, GELU, twice; linear; rows scaled to length 1; a linear layer without bias
-/// whose rows have a magnitude of their own.
+/// Linear, batch norm, GELU, twice; linear; rows scaled to length 1; a linear layer with weight
+/// normalisation and without bias.
 #[derive(Debug)]
 pub struct DinoHead {
-    linear: [Linear; 3],
-    norm: Option<[BatchNorm; 2]>,
-    magnitude: Magnitude,
-    direction: Parameter,
+    mlp: Sequential,
+    last_layer: WeightNormLinear,
 }
 
-/// The magnitude of the last layer's rows, `[outputs, 1]`.
-#[derive(Debug)]
-enum Magnitude {
-    Fixed(Tensor),
-    Trained(Parameter),
-}
+module!(DinoHead { mlp, last_layer });
 
 impl DinoHead {
     /// From `cin` features.
@@ -53,25 +46,18 @@ impl DinoHead {
     pub fn new(init: &mut Init, cin: usize, settings: &DinoHeadSettings) -> Result<Self> {
         let DinoHeadSettings { hidden, bottleneck, outputs, batch_norm, fixed_magnitude } =
             *settings;
-        let mut layer = |cin, cout| Linear::truncated_normal(init, cin, cout, 0.02);
-        let linear = [layer(cin, hidden)?, layer(hidden, hidden)?, layer(hidden, bottleneck)?];
-        let norm = match batch_norm {
-            true => Some([BatchNorm::new(init, hidden)?, BatchNorm::new(init, hidden)?]),
-            false => None,
-        };
-        let ones = init.constant([outputs, 1], 1.0)?;
-        Ok(DinoHead {
-            linear,
-            norm,
-            magnitude: match fixed_magnitude {
-                true => Magnitude::Fixed(ones),
-                false => Magnitude::Trained(Parameter::new(ones, Layout::Plain)),
-            },
-            direction: Parameter::new(
-                init.uniform([outputs, bottleneck], bottleneck)?,
-                Layout::Plain,
-            ),
-        })
+        let mut layers = Vec::new();
+        for (from, to) in [(cin, hidden), (hidden, hidden), (hidden, bottleneck)] {
+            if !layers.is_empty() {
+                if batch_norm {
+                    layers.push(Layer::BatchNorm(BatchNorm::new(init, from)?));
+                }
+                layers.push(Layer::Gelu);
+            }
+            layers.push(Layer::Linear(Linear::truncated_normal(init, from, to, 0.02)?));
+        }
+        let last_layer = WeightNormLinear::new(init, bottleneck, outputs, fixed_magnitude)?;
+        Ok(DinoHead { mlp: Sequential::new(layers), last_layer })
     }
 
     /// `[rows, cin]` to `[rows, outputs]`.
@@ -79,48 +65,68 @@ impl DinoHead {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&mut self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut x = x.clone();
-        for (layer, linear) in self.linear.iter().enumerate() {
-            x = linear.forward(&x)?;
-            if layer == 2 {
-                break;
-            }
-            if let Some(norm) = &mut self.norm {
-                // A slope of 1 leaves the leaky ReLU out.
-                x = match mode {
-                    Mode::Train => norm[layer].train(&x, &moments(&x)?, 1.0)?,
-                    Mode::Evaluate => norm[layer].evaluate(&x, 1.0)?,
-                };
-            }
-            x = gelu(&x)?;
-        }
-        let magnitude = match &self.magnitude {
-            Magnitude::Fixed(magnitude) => magnitude,
-            Magnitude::Trained(magnitude) => magnitude.tensor(),
-        };
-        let weight = weight_norm(magnitude, self.direction.tensor())?;
-        linear(&l2_normalise(&x)?, &weight, None)
+        let features = l2_normalise(&self.mlp.forward(x, mode)?)?;
+        self.last_layer.forward(&features)
     }
 }
 
-impl Module for DinoHead {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        // The published list of layers counts activations, and batch norms where there are any.
-        let step = if self.norm.is_some() { 3 } else { 2 };
-        for (index, layer) in self.linear.iter_mut().enumerate() {
-            layer.visit(&join(path, &format!("mlp.{}", step * index)), visitor);
-            if let Some(norm) = self.norm.as_mut().and_then(|norms| norms.get_mut(index)) {
-                norm.visit(&join(path, &format!("mlp.{}", step * index + 1)), visitor);
-            }
-        }
-        let last =
-            |which: u8| join(path, &format!("last_layer.parametrizations.weight.original{which}"));
-        let magnitude = match &mut self.magnitude {
-            Magnitude::Fixed(magnitude) => Slot::Buffer(magnitude),
-            Magnitude::Trained(magnitude) => Slot::Parameter(magnitude),
+/// A linear layer without bias whose weight is given by the direction and the magnitude of each row.
+///
+/// Salimans, Kingma, *Weight normalization* (NIPS 2016); names are those of PyTorch's
+/// `parametrizations.weight_norm`.
+#[derive(Debug)]
+struct WeightNormLinear {
+    magnitude: Magnitude,
+    direction: Parameter,
+}
+
+module!(WeightNormLinear {
+    magnitude as "parametrizations.weight.original0",
+    direction as "parametrizations.weight.original1",
+});
+
+/// The length of each row of a weight, `[outputs, 1]`.
+#[derive(Debug)]
+enum Magnitude {
+    Fixed(Buffer),
+    Trained(Parameter),
+}
+
+impl WeightNormLinear {
+    fn new(init: &mut Init, cin: usize, outputs: usize, fixed_magnitude: bool) -> Result<Self> {
+        let ones = init.constant([outputs, 1], 1.0)?;
+        let direction = init.uniform([outputs, cin], cin)?;
+        Ok(WeightNormLinear {
+            magnitude: match fixed_magnitude {
+                true => Magnitude::Fixed(Buffer::new(ones)),
+                false => Magnitude::Trained(Parameter::new(ones, WeightLayout::Plain)?),
+            },
+            direction: Parameter::new(direction, WeightLayout::Plain)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let magnitude = match &self.magnitude {
+            Magnitude::Fixed(magnitude) => magnitude.tensor(),
+            Magnitude::Trained(magnitude) => magnitude.tensor(),
         };
-        visitor(&last(0), magnitude);
-        visitor(&last(1), Slot::Parameter(&mut self.direction));
+        linear(x, &weight_norm(magnitude, self.direction.tensor())?, None)
+    }
+}
+
+impl Module for Magnitude {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        match self {
+            Magnitude::Fixed(magnitude) => magnitude.list_state(list),
+            Magnitude::Trained(magnitude) => magnitude.list_state(list),
+        }
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        match self {
+            Magnitude::Fixed(magnitude) => magnitude.list_state_mut(list),
+            Magnitude::Trained(magnitude) => magnitude.list_state_mut(list),
+        }
     }
 }
 
@@ -130,6 +136,8 @@ pub struct DinoNet {
     encoder: Encoder,
     head: DinoHead,
 }
+
+module!(DinoNet { encoder, head });
 
 impl DinoNet {
     /// An encoder of `channels` and a head.
@@ -142,8 +150,9 @@ impl DinoNet {
         Ok(DinoNet { encoder, head: DinoHead::new(init, deepest, head)? })
     }
 
-    /// Outputs `[rows, outputs]` for the images of several sizes, each `[n, rows, columns, 1]`, one
-    /// after the other. Each size passes through the encoder on its own; the head sees all.
+    /// Outputs `[rows, outputs]` for images of several sizes, each `[n, rows, columns, 1]`: those of
+    /// the first size come first. Each size passes through the encoder on its own; the head gets all
+    /// of them together.
     ///
     /// # Errors
     /// When shapes do not fit.
@@ -159,13 +168,6 @@ impl DinoNet {
     /// The encoder.
     pub fn encoder(&mut self) -> &mut Encoder {
         &mut self.encoder
-    }
-}
-
-impl Module for DinoNet {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.encoder.visit(&join(path, "encoder"), visitor);
-        self.head.visit(&join(path, "head"), visitor);
     }
 }
 
@@ -185,12 +187,9 @@ mod tests {
         };
         let names = |settings: &DinoHeadSettings| {
             let mut init = Init::new(0, 0, DType::F32);
-            let mut net = DinoNet::new(&mut init, &[4, 6], settings).unwrap();
-            let mut names = Vec::new();
-            net.head.visit("head", &mut |name, slot| {
-                names.push((name.to_owned(), matches!(slot, Slot::Parameter(_))));
-            });
-            names
+            let net = DinoNet::new(&mut init, &[4, 6], settings).unwrap();
+            let named = |(name, state)| (name, matches!(state, StateRef::Parameter(_)));
+            net.state().into_iter().map(named).collect::<Vec<(String, bool)>>()
         };
         let with = names(&settings);
         let has = |names: &[(String, bool)], name: &str, trained| {

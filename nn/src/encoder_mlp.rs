@@ -1,16 +1,16 @@
-//! Encoder and projection: the network of the contrastive tasks.
+//! Encoder and projection: the network of contrastive learning.
 
-use kernels::leaky_relu::leaky_relu;
 use tensor::{Result, Tensor};
 
-use crate::module::join;
-use crate::{Encoder, Init, Linear, Mode, Module, Slot};
+use crate::{Encoder, Init, Layer, Linear, Mode, Sequential, module};
 
 /// Linear layers with ReLU between them, none after the last.
 #[derive(Debug)]
 pub struct Mlp {
-    layers: Vec<Linear>,
+    mlp: Sequential,
 }
+
+module!(Mlp { mlp });
 
 impl Mlp {
     /// From `cin` features through `widths`.
@@ -19,32 +19,22 @@ impl Mlp {
     /// When the dtype is not floating.
     pub fn new(init: &mut Init, cin: usize, widths: &[usize]) -> Result<Self> {
         let inputs = [cin].into_iter().chain(widths.iter().copied());
-        let layers = inputs.zip(widths).map(|(from, &to)| Linear::new(init, from, to));
-        Ok(Mlp { layers: layers.collect::<Result<_>>()? })
+        let mut layers = Vec::new();
+        for (from, &to) in inputs.zip(widths) {
+            if !layers.is_empty() {
+                layers.push(Layer::Relu);
+            }
+            layers.push(Layer::Linear(Linear::new(init, from, to)?));
+        }
+        Ok(Mlp { mlp: Sequential::new(layers) })
     }
 
     /// `[rows, cin]` to `[rows, widths.last()]`.
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut x = x.clone();
-        for (index, layer) in self.layers.iter().enumerate() {
-            if index > 0 {
-                x = leaky_relu(&x, 0.0)?;
-            }
-            x = layer.forward(&x)?;
-        }
-        Ok(x)
-    }
-}
-
-impl Module for Mlp {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        // Every other entry of the published list of layers is an activation.
-        for (index, layer) in self.layers.iter_mut().enumerate() {
-            layer.visit(&join(path, &format!("mlp.{}", 2 * index)), visitor);
-        }
+    pub fn forward(&mut self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.mlp.forward(x, mode)
     }
 }
 
@@ -54,6 +44,8 @@ pub struct EncoderMlp {
     encoder: Encoder,
     mlp: Mlp,
 }
+
+module!(EncoderMlp { encoder, mlp });
 
 impl EncoderMlp {
     /// An encoder of `channels` and a projection of `widths`.
@@ -71,7 +63,7 @@ impl EncoderMlp {
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&mut self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.mlp.forward(&self.encoder.pooled(x, mode)?)
+        self.mlp.forward(&self.encoder.pooled(x, mode)?, mode)
     }
 
     /// The encoder.
@@ -80,9 +72,22 @@ impl EncoderMlp {
     }
 }
 
-impl Module for EncoderMlp {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.encoder.visit(&join(path, "encoder"), visitor);
-        self.mlp.visit(&join(path, "mlp"), visitor);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Module;
+    use tensor::DType;
+
+    #[test]
+    fn names_are_those_of_the_published_code() {
+        let mut init = Init::new(0, 0, DType::F32);
+        let net = EncoderMlp::new(&mut init, &[4, 6], &[5, 3]).unwrap();
+        let names: Vec<_> = net.state().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names[0], "encoder.enc_blocks.0.conv1.weight");
+        let projection: Vec<_> = names.iter().filter(|name| name.starts_with("mlp")).collect();
+        assert_eq!(
+            projection,
+            ["mlp.mlp.0.weight", "mlp.mlp.0.bias", "mlp.mlp.2.weight", "mlp.mlp.2.bias"]
+        );
     }
 }

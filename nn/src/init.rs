@@ -3,7 +3,8 @@
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Result, Shape, Tensor, with_float};
 
-/// Draws starting values: each tensor from a stream of its own, by its place in the network.
+/// Draws starting values: each tensor from a random stream of its own, numbered in the order of
+/// creation.
 #[derive(Clone, Debug)]
 pub struct Init {
     seed: u64,
@@ -13,7 +14,7 @@ pub struct Init {
 }
 
 impl Init {
-    /// Values for a network. `network` tells apart networks of the same seed.
+    /// Values for a network. `network` distinguishes networks of the same seed.
     pub fn new(seed: u64, network: u32, dtype: DType) -> Self {
         Init { seed, dtype, network, drawn: 0 }
     }
@@ -25,16 +26,26 @@ impl Init {
 
     /// Uniform between plus and minus `1 / sqrt(fan_in)`: PyTorch's default for the weights
     /// (Kaiming, with `a = sqrt(5)`) and biases of linear and convolution layers.
+    ///
+    /// # Errors
+    /// When the dtype is not floating.
     pub fn uniform(&mut self, shape: impl Into<Shape>, fan_in: usize) -> Result<Tensor> {
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         let mut stream = self.stream();
         self.filled(shape, || stream.uniform(-bound, bound))
     }
 
-    /// Normal around 0, drawn again where it falls beyond plus or minus 2, as DINO's heads start.
-    pub fn truncated_normal(&mut self, shape: impl Into<Shape>, deviation: f64) -> Result<Tensor> {
+    /// Normal with a mean of 0, drawn again outside of plus or minus 2, as DINO initialises its heads.
+    ///
+    /// # Errors
+    /// When the dtype is not floating.
+    pub fn truncated_normal(
+        &mut self,
+        shape: impl Into<Shape>,
+        standard_deviation: f64,
+    ) -> Result<Tensor> {
         let mut stream = self.stream();
-        let mut draw = || deviation * stream.normal();
+        let mut draw = || standard_deviation * stream.normal();
         self.filled(shape, || {
             let mut value = draw();
             while value.abs() > 2.0 {
@@ -51,6 +62,9 @@ impl Init {
     }
 
     /// The same value everywhere.
+    ///
+    /// # Errors
+    /// When the dtype is not floating.
     pub fn constant(&mut self, shape: impl Into<Shape>, value: f64) -> Result<Tensor> {
         self.filled(shape, || value)
     }
@@ -69,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_fill_the_bound_and_depend_on_their_place_alone() {
+    fn values_fill_the_bound_and_depend_on_the_number_of_their_tensor_alone() {
         let mut init = Init::new(1, 0, DType::F64);
         let first = init.uniform([1000], 25).unwrap().to_f64();
         let second = init.uniform([1000], 25).unwrap().to_f64();

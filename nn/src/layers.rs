@@ -1,4 +1,4 @@
-//! Layers, and the block of two of them that the networks are built of.
+//! Layers, and the block of two convolutions that the U-Net is built of.
 
 use kernels::batch_norm::{Moments, Statistics, batch_norm, blend};
 use kernels::conv_transpose2d::conv_transpose2d;
@@ -6,10 +6,10 @@ use kernels::conv2d::{conv2d, conv2d_with_moments};
 use kernels::linear::linear;
 use tensor::{Result, Tensor};
 
-use crate::module::join;
-use crate::{Init, Layout, Module, Parameter, Slot};
+use crate::{Buffer, Counter, Init, Parameter, WeightLayout, module};
 
-/// Whether batch norm uses the batch's statistics and updates its own, or only uses its own.
+/// Whether batch norm uses the batch's statistics and updates its running ones, or only uses the
+/// running ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// The batch's statistics.
@@ -18,7 +18,7 @@ pub enum Mode {
     Evaluate,
 }
 
-/// Slope of the network's leaky ReLU.
+/// Slope of the leaky ReLU in a [`Block`].
 const SLOPE: f64 = 0.01;
 
 /// A 3 x 3 or 1 x 1 convolution with bias.
@@ -28,6 +28,8 @@ pub struct Conv {
     bias: Parameter,
     stride: usize,
 }
+
+module!(Conv { weight, bias });
 
 impl Conv {
     /// From `cin` to `cout` channels.
@@ -44,13 +46,13 @@ impl Conv {
         let fan_in = cin * kernel * kernel;
         let weight = init.uniform([kernel, kernel, cin, cout], fan_in)?;
         Ok(Conv {
-            weight: Parameter::new(weight, Layout::Convolution),
-            bias: Parameter::new(init.uniform([cout], fan_in)?, Layout::Plain),
+            weight: Parameter::new(weight, WeightLayout::Convolution)?,
+            bias: Parameter::new(init.uniform([cout], fan_in)?, WeightLayout::Plain)?,
             stride,
         })
     }
 
-    /// `[n, rows, columns, cin]`, in one or several tensors side by side, to
+    /// `[n, rows, columns, cin]`, in one tensor or in several whose channels follow each other, to
     /// `[n, rows / stride, columns / stride, cout]`.
     ///
     /// # Errors
@@ -59,15 +61,8 @@ impl Conv {
         conv2d(inputs, self.weight.tensor(), Some(self.bias.tensor()), self.stride)
     }
 
-    fn forward_with_moments(&self, inputs: &[&Tensor]) -> Result<(Tensor, Moments)> {
+    fn forward_with_statistics(&self, inputs: &[&Tensor]) -> Result<(Tensor, Moments)> {
         conv2d_with_moments(inputs, self.weight.tensor(), Some(self.bias.tensor()), self.stride)
-    }
-}
-
-impl Module for Conv {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        visitor(&join(path, "weight"), Slot::Parameter(&mut self.weight));
-        visitor(&join(path, "bias"), Slot::Parameter(&mut self.bias));
     }
 }
 
@@ -78,20 +73,20 @@ pub struct ConvTranspose {
     bias: Parameter,
 }
 
+module!(ConvTranspose { weight, bias });
+
 impl ConvTranspose {
     /// From `cin` to `cout` channels.
     ///
     /// # Errors
     /// When the dtype is not floating.
     pub fn new(init: &mut Init, cin: usize, cout: usize) -> Result<Self> {
-        // PyTorch counts the second axis of [in, out, rows, columns] as what fans in.
+        // PyTorch computes the fan-in of [in, out, rows, columns] from the second axis.
         let fan_in = cout * 4;
+        let weight = init.uniform([2, 2, cin, cout], fan_in)?;
         Ok(ConvTranspose {
-            weight: Parameter::new(
-                init.uniform([2, 2, cin, cout], fan_in)?,
-                Layout::TransposedConvolution,
-            ),
-            bias: Parameter::new(init.uniform([cout], fan_in)?, Layout::Plain),
+            weight: Parameter::new(weight, WeightLayout::TransposedConvolution)?,
+            bias: Parameter::new(init.uniform([cout], fan_in)?, WeightLayout::Plain)?,
         })
     }
 
@@ -104,13 +99,6 @@ impl ConvTranspose {
     }
 }
 
-impl Module for ConvTranspose {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        visitor(&join(path, "weight"), Slot::Parameter(&mut self.weight));
-        visitor(&join(path, "bias"), Slot::Parameter(&mut self.bias));
-    }
-}
-
 /// A linear layer with bias.
 #[derive(Debug)]
 pub struct Linear {
@@ -118,19 +106,19 @@ pub struct Linear {
     bias: Parameter,
 }
 
+module!(Linear { weight, bias });
+
 impl Linear {
     /// From `cin` to `cout` features.
     ///
     /// # Errors
     /// When the dtype is not floating.
     pub fn new(init: &mut Init, cin: usize, cout: usize) -> Result<Self> {
-        Ok(Linear {
-            weight: Parameter::new(init.uniform([cout, cin], cin)?, Layout::Plain),
-            bias: Parameter::new(init.uniform([cout], cin)?, Layout::Plain),
-        })
+        Self::of(init.uniform([cout, cin], cin)?, init.uniform([cout], cin)?)
     }
 
-    /// From `cin` to `cout` features; weights normal with the given deviation, biases 0.
+    /// From `cin` to `cout` features; weights drawn from a truncated normal distribution of the given
+    /// standard deviation, biases 0.
     ///
     /// # Errors
     /// When the dtype is not floating.
@@ -138,12 +126,16 @@ impl Linear {
         init: &mut Init,
         cin: usize,
         cout: usize,
-        deviation: f64,
+        standard_deviation: f64,
     ) -> Result<Self> {
-        let weight = init.truncated_normal([cout, cin], deviation)?;
+        let weight = init.truncated_normal([cout, cin], standard_deviation)?;
+        Self::of(weight, init.constant([cout], 0.0)?)
+    }
+
+    fn of(weight: Tensor, bias: Tensor) -> Result<Self> {
         Ok(Linear {
-            weight: Parameter::new(weight, Layout::Plain),
-            bias: Parameter::new(init.constant([cout], 0.0)?, Layout::Plain),
+            weight: Parameter::new(weight, WeightLayout::Plain)?,
+            bias: Parameter::new(bias, WeightLayout::Plain)?,
         })
     }
 
@@ -156,22 +148,17 @@ impl Linear {
     }
 }
 
-impl Module for Linear {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        visitor(&join(path, "weight"), Slot::Parameter(&mut self.weight));
-        visitor(&join(path, "bias"), Slot::Parameter(&mut self.bias));
-    }
-}
-
 /// Batch normalisation over the last axis, with PyTorch's defaults.
 #[derive(Debug)]
 pub struct BatchNorm {
     weight: Parameter,
     bias: Parameter,
-    running_mean: Tensor,
-    running_var: Tensor,
-    num_batches_tracked: u64,
+    running_mean: Buffer,
+    running_var: Buffer,
+    num_batches_tracked: Counter,
 }
+
+module!(BatchNorm { weight, bias, running_mean, running_var, num_batches_tracked });
 
 impl BatchNorm {
     const EPSILON: f64 = 1e-5;
@@ -183,57 +170,52 @@ impl BatchNorm {
     /// # Errors
     /// When the dtype is not floating.
     pub fn new(init: &mut Init, channels: usize) -> Result<Self> {
+        let [zeros, ones] = [0.0, 1.0].map(|value| init.constant([channels], value));
+        let (zeros, ones) = (zeros?, ones?);
         Ok(BatchNorm {
-            weight: Parameter::new(init.constant([channels], 1.0)?, Layout::Plain),
-            bias: Parameter::new(init.constant([channels], 0.0)?, Layout::Plain),
-            running_mean: init.constant([channels], 0.0)?,
-            running_var: init.constant([channels], 1.0)?,
-            num_batches_tracked: 0,
+            weight: Parameter::new(ones.clone(), WeightLayout::Plain)?,
+            bias: Parameter::new(zeros.clone(), WeightLayout::Plain)?,
+            running_mean: Buffer::new(zeros),
+            running_var: Buffer::new(ones),
+            num_batches_tracked: Counter::default(),
         })
     }
 
-    /// Normalises by a batch's moments, which enter the running statistics, then leaky ReLU.
+    /// Normalises by a batch's own statistics, which enter the running ones, then applies a leaky
+    /// ReLU; a slope of 1 leaves that out.
     ///
     /// # Errors
     /// When shapes do not fit.
-    pub fn train(&mut self, x: &Tensor, moments: &Moments, slope: f64) -> Result<Tensor> {
+    pub fn train(&mut self, x: &Tensor, batch: &Moments, slope: f64) -> Result<Tensor> {
         // PyTorch normalises by the biased variance but keeps the unbiased one.
-        let n = moments.count as f64;
+        let n = batch.count as f64;
         let unbiased = n / (n - 1.0).max(1.0);
         let momentum = Self::MOMENTUM;
-        blend(&mut self.running_mean, &moments.mean, 1.0, momentum)?;
-        blend(&mut self.running_var, &moments.variance, unbiased, momentum)?;
-        self.num_batches_tracked += 1;
-        let (gamma, beta) = (self.weight.tensor(), self.bias.tensor());
-        batch_norm(x, Statistics::Batch(moments), gamma, beta, Self::EPSILON, slope)
+        blend(self.running_mean.tensor_mut(), &batch.mean, 1.0, momentum)?;
+        blend(self.running_var.tensor_mut(), &batch.variance, unbiased, momentum)?;
+        self.num_batches_tracked.add(1);
+        self.normalise(x, Statistics::Batch(batch), slope)
     }
 
-    /// Normalises by the running statistics, then leaky ReLU.
+    /// Normalises by the running statistics, then applies a leaky ReLU; a slope of 1 leaves that
+    /// out.
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn evaluate(&self, x: &Tensor, slope: f64) -> Result<Tensor> {
-        let statistics =
-            Statistics::Running { mean: &self.running_mean, variance: &self.running_var };
+        let (mean, variance) = (self.running_mean.tensor(), self.running_var.tensor());
+        self.normalise(x, Statistics::Running { mean, variance }, slope)
+    }
+
+    fn normalise(&self, x: &Tensor, statistics: Statistics<'_>, slope: f64) -> Result<Tensor> {
         let (gamma, beta) = (self.weight.tensor(), self.bias.tensor());
         batch_norm(x, statistics, gamma, beta, Self::EPSILON, slope)
     }
 }
 
-impl Module for BatchNorm {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        visitor(&join(path, "weight"), Slot::Parameter(&mut self.weight));
-        visitor(&join(path, "bias"), Slot::Parameter(&mut self.bias));
-        visitor(&join(path, "running_mean"), Slot::Buffer(&mut self.running_mean));
-        visitor(&join(path, "running_var"), Slot::Buffer(&mut self.running_var));
-        let count = Slot::Counter(&mut self.num_batches_tracked);
-        visitor(&join(path, "num_batches_tracked"), count);
-    }
-}
-
 /// Two 3 x 3 convolutions, each followed by batch norm and leaky ReLU.
 ///
-/// Results are deferred: the next convolution normalises as it reads.
+/// Results are lazy: the next convolution normalises and activates them as it reads.
 #[derive(Debug)]
 pub struct Block {
     conv1: Conv,
@@ -241,6 +223,8 @@ pub struct Block {
     conv2: Conv,
     bn2: BatchNorm,
 }
+
+module!(Block { conv1, bn1, conv2, bn2 });
 
 impl Block {
     /// From `cin` to `cout` channels, the first convolution with the given stride.
@@ -256,44 +240,28 @@ impl Block {
         })
     }
 
-    /// `[n, rows, columns, cin]`, in one or several tensors side by side, to
+    /// `[n, rows, columns, cin]`, in one tensor or in several whose channels follow each other, to
     /// `[n, rows / stride, columns / stride, cout]`.
     ///
     /// # Errors
     /// When shapes do not fit.
     pub fn forward(&mut self, inputs: &[&Tensor], mode: Mode) -> Result<Tensor> {
-        let x = normalised(&self.conv1, &mut self.bn1, inputs, mode)?;
-        normalised(&self.conv2, &mut self.bn2, &[&x], mode)
+        let x = conv_norm_relu(&self.conv1, &mut self.bn1, inputs, mode)?;
+        conv_norm_relu(&self.conv2, &mut self.bn2, &[&x], mode)
     }
 }
 
-fn normalised(conv: &Conv, norm: &mut BatchNorm, inputs: &[&Tensor], mode: Mode) -> Result<Tensor> {
+fn conv_norm_relu(
+    conv: &Conv,
+    norm: &mut BatchNorm,
+    inputs: &[&Tensor],
+    mode: Mode,
+) -> Result<Tensor> {
     match mode {
         Mode::Train => {
-            let (x, moments) = conv.forward_with_moments(inputs)?;
-            norm.train(&x, &moments, SLOPE)
+            let (x, statistics) = conv.forward_with_statistics(inputs)?;
+            norm.train(&x, &statistics, SLOPE)
         }
         Mode::Evaluate => norm.evaluate(&conv.forward(inputs)?, SLOPE),
-    }
-}
-
-impl Module for Block {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.conv1.visit(&join(path, "conv1"), visitor);
-        self.bn1.visit(&join(path, "bn1"), visitor);
-        self.conv2.visit(&join(path, "conv2"), visitor);
-        self.bn2.visit(&join(path, "bn2"), visitor);
-    }
-}
-
-/// Shows each of a list of parts under `path.name.index`.
-pub(crate) fn visit_list<M: Module>(
-    parts: &mut [M],
-    path: &str,
-    name: &str,
-    visitor: &mut dyn FnMut(&str, Slot<'_>),
-) {
-    for (index, part) in parts.iter_mut().enumerate() {
-        part.visit(&join(path, &format!("{name}.{index}")), visitor);
     }
 }

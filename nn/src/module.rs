@@ -1,172 +1,283 @@
-//! What a network is made of: named parameters and buffers.
+//! Modules: networks and their parts, which list their named state.
 
-use tensor::{Buffer, DType, Device, Shape, Tensor};
+use tensor::{Device, Result};
 
-/// How a tensor is laid out in PyTorch's files, against `[rows, columns, in, out]` inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// The same in both.
-    Plain,
-    /// `[out, in, rows, columns]` in files.
-    Convolution,
-    /// `[in, out, rows, columns]` in files.
-    TransposedConvolution,
-}
-
-/// A tensor that training changes.
-#[derive(Debug)]
-pub struct Parameter {
-    value: Tensor,
-    layout: Layout,
-    frozen: bool,
-}
-
-impl Parameter {
-    /// A trainable parameter.
-    pub fn new(value: Tensor, layout: Layout) -> Self {
-        let mut parameter = Parameter { value, layout, frozen: false };
-        parameter.rebuild();
-        parameter
-    }
-
-    /// The value: a leaf of the tape, unless frozen.
-    pub fn tensor(&self) -> &Tensor {
-        &self.value
-    }
-
-    /// How files lay it out.
-    pub fn layout(&self) -> Layout {
-        self.layout
-    }
-
-    /// Whether training leaves it alone.
-    pub fn is_frozen(&self) -> bool {
-        self.frozen
-    }
-
-    /// Keeps training from changing the parameter, or lets it again.
-    pub fn freeze(&mut self, frozen: bool) {
-        if self.frozen != frozen {
-            self.frozen = frozen;
-            self.rebuild();
-        }
-    }
-
-    /// Replaces the value by one of the same shape and dtype.
-    pub fn set(&mut self, value: Tensor) {
-        assert_eq!((value.shape(), value.dtype()), (self.value.shape(), self.value.dtype()));
-        self.value = value;
-        self.rebuild();
-    }
-
-    fn rebuild(&mut self) {
-        let (shape, dtype) = (self.value.shape(), self.value.dtype());
-        let memory = self.take();
-        self.give_back(memory, shape, dtype);
-    }
-
-    /// Takes the memory out to be written over: without a copy, unless something else still holds
-    /// the value. It must be [given back](Self::give_back).
-    ///
-    /// # Panics
-    /// When something else holds a value on a device that has no memory for a copy.
-    pub(crate) fn take(&mut self) -> Buffer {
-        let value = std::mem::replace(&mut self.value, Tensor::zeros::<f32>([0]));
-        value.into_memory().expect("memory for a copy of a parameter that is shared")
-    }
-
-    pub(crate) fn give_back(&mut self, memory: Buffer, shape: Shape, dtype: DType) {
-        let value = Tensor::over(memory, shape, dtype);
-        self.value = if self.frozen { value } else { value.parameter() };
-    }
-}
-
-/// Something that a network keeps, as [`Module::visit`] shows it.
-pub enum Slot<'a> {
-    /// Changed by training.
-    Parameter(&'a mut Parameter),
-    /// Changed by running: batch norm's statistics.
-    Buffer(&'a mut Tensor),
-    /// A count, which PyTorch keeps as a 64-bit integer.
-    Counter(&'a mut u64),
-}
+use crate::state::{Buffer, Counter, Parameter, StateMut, StateRef};
 
 /// A network or a part of one.
+///
+/// Structs implement it by naming their fields: see [`module!`](crate::module).
 pub trait Module {
-    /// Shows every parameter and buffer with its name, `path` in front, in a fixed order.
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>));
+    /// Appends all parameters, buffers and counters, in a fixed order.
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>);
 
-    /// Number of trainable values.
-    fn parameters(&mut self) -> usize {
-        let mut count = 0;
-        self.visit("", &mut |_, slot| {
-            if let Slot::Parameter(p) = slot {
-                count += p.tensor().shape().elements();
-            }
-        });
-        count
+    /// The same as [`list_state`](Self::list_state), to be changed.
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>);
+
+    /// All parameters, buffers and counters, each under its PyTorch name.
+    fn state(&self) -> Vec<(String, StateRef<'_>)> {
+        let mut list = StateList::default();
+        self.list_state(&mut list);
+        list.entries
     }
 
-    /// Where its parameters lie; the CPU if it has none.
-    fn device(&mut self) -> Device {
-        let mut device = Device::Cpu;
-        self.visit("", &mut |_, slot| {
-            if let Slot::Parameter(p) = slot {
-                device = p.tensor().device();
-            }
+    /// The same as [`state`](Self::state), to be changed.
+    fn state_mut(&mut self) -> Vec<(String, StateMut<'_>)> {
+        let mut list = StateList::default();
+        self.list_state_mut(&mut list);
+        list.entries
+    }
+
+    /// Parameters by name.
+    fn named_parameters(&self) -> Vec<(String, &Parameter)> {
+        let parameters = self.state().into_iter().filter_map(|(name, state)| match state {
+            StateRef::Parameter(parameter) => Some((name, parameter)),
+            _ => None,
         });
-        device
+        parameters.collect()
+    }
+
+    /// Parameters by name, to be changed.
+    fn named_parameters_mut(&mut self) -> Vec<(String, &mut Parameter)> {
+        let parameters = self.state_mut().into_iter().filter_map(|(name, state)| match state {
+            StateMut::Parameter(parameter) => Some((name, parameter)),
+            _ => None,
+        });
+        parameters.collect()
+    }
+
+    /// Parameters.
+    fn parameters(&self) -> Vec<&Parameter> {
+        self.named_parameters().into_iter().map(|(_, parameter)| parameter).collect()
+    }
+
+    /// Buffers.
+    fn buffers(&self) -> Vec<&Buffer> {
+        let buffers = self.state().into_iter().filter_map(|(_, state)| match state {
+            StateRef::Buffer(buffer) => Some(buffer),
+            _ => None,
+        });
+        buffers.collect()
+    }
+
+    /// Handles to the counters.
+    fn counters(&self) -> Vec<Counter> {
+        let counters = self.state().into_iter().filter_map(|(_, state)| match state {
+            StateRef::Counter(counter) => Some(counter.clone()),
+            _ => None,
+        });
+        counters.collect()
+    }
+
+    /// Number of trainable values.
+    fn parameter_count(&self) -> usize {
+        self.parameters().iter().map(|parameter| parameter.tensor().shape().elements()).sum()
+    }
+
+    /// The device of its parameters; the CPU if it has none.
+    fn device(&self) -> Device {
+        self.parameters().first().map_or(Device::Cpu, |parameter| parameter.tensor().device())
     }
 
     /// Moves every parameter and buffer to a device.
     ///
     /// # Errors
-    /// When it has not so much memory left, or fails; some then lie there and some where they were.
-    fn move_to(&mut self, device: &Device) -> tensor::Result<()> {
-        let mut outcome = Ok(());
-        self.visit("", &mut |_, slot| {
-            let moved = match slot {
-                Slot::Parameter(p) => p.tensor().on(device).map(|moved| p.set(moved)),
-                Slot::Buffer(b) => b.on(device).map(|moved| *b = moved),
-                Slot::Counter(_) => Ok(()),
-            };
-            if let Err(error) = moved {
-                outcome = Err(error);
+    /// When the device has no memory left, or fails. Part of the state may then have moved.
+    fn move_to(&mut self, device: &Device) -> Result<()> {
+        for (_, state) in self.state_mut() {
+            match state {
+                StateMut::Parameter(parameter) => parameter.move_to(device)?,
+                StateMut::Buffer(buffer) => buffer.move_to(device)?,
+                StateMut::Counter(_) => {}
             }
-        });
-        outcome
+        }
+        Ok(())
     }
 
-    /// Freezes the parameters whose names `which` picks, and lets the others train.
-    fn freeze(&mut self, which: &dyn Fn(&str) -> bool) {
-        self.visit("", &mut |name, slot| {
-            if let Slot::Parameter(p) = slot {
-                p.freeze(which(name));
-            }
-        });
+    /// Freezes the parameters whose names `which` accepts, and lets the others train.
+    ///
+    /// # Errors
+    /// When a parameter is shared and there is no memory for a copy of it.
+    fn freeze(&mut self, which: &dyn Fn(&str) -> bool) -> Result<()> {
+        let mut parameters = self.named_parameters_mut().into_iter();
+        parameters.try_for_each(|(name, parameter)| parameter.freeze(which(&name)))
     }
 }
 
-/// The part of a network whose names `which` picks.
-pub struct Part<'a> {
-    /// The whole.
-    pub module: &'a mut dyn Module,
-    /// Picks names.
-    pub which: &'a dyn Fn(&str) -> bool,
+/// The state of a module as it is being listed: entries by name, and the path of the module that is
+/// listing.
+#[derive(Debug)]
+pub struct StateList<T> {
+    path: String,
+    entries: Vec<(String, T)>,
 }
 
-impl Module for Part<'_> {
-    fn visit(&mut self, path: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        let which = self.which;
-        self.module.visit(path, &mut |name, slot| {
-            if which(name) {
-                visitor(name, slot);
-            }
-        });
+impl<T> Default for StateList<T> {
+    fn default() -> Self {
+        StateList { path: String::new(), entries: Vec::new() }
     }
 }
 
-/// The name of a part: `path.name`.
-pub(crate) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+impl<T> StateList<T> {
+    /// Appends an entry named `name` below the current path; an empty name is the path itself.
+    pub fn push(&mut self, name: &str, entry: T) {
+        self.within(name, |list| list.entries.push((list.path.clone(), entry)));
+    }
+
+    /// Appends what `part` lists, below `name`. An empty name adds nothing to the path.
+    pub fn within(&mut self, name: &str, part: impl FnOnce(&mut Self)) {
+        let outer = self.path.len();
+        if !(name.is_empty() || self.path.is_empty()) {
+            self.path.push('.');
+        }
+        self.path.push_str(name);
+        part(self);
+        self.path.truncate(outer);
+    }
+}
+
+/// Implements [`Module`] for a struct from the list of its fields, each of which is a parameter, a
+/// buffer, a counter or another module; vectors and options of modules are modules too.
+///
+/// A field's name is its name in PyTorch's files, unless another one is given with `as`. The empty
+/// name lists the state of the field as the struct's own.
+///
+/// ```
+/// use nn::{Init, Linear, Module};
+/// use tensor::DType;
+///
+/// struct Network {
+///     layers: Vec<Linear>,
+///     output: Option<Linear>,
+/// }
+///
+/// nn::module!(Network { layers, output as "head" });
+///
+/// let mut init = Init::new(0, 0, DType::F32);
+/// let mut linear = || Linear::new(&mut init, 2, 3);
+/// let network = Network { layers: vec![linear()?, linear()?], output: Some(linear()?) };
+/// let names: Vec<_> = network.named_parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names[2..], ["layers.1.weight", "layers.1.bias", "head.weight", "head.bias"]);
+/// assert_eq!(network.parameter_count(), 3 * (2 * 3 + 3));
+/// # Ok::<(), tensor::Error>(())
+/// ```
+#[macro_export]
+macro_rules! module {
+    ($module:ty { $($field:ident $(as $name:literal)?),+ $(,)? }) => {
+        impl $crate::Module for $module {
+            fn list_state<'a>(&'a self, list: &mut $crate::StateList<$crate::StateRef<'a>>) {
+                $(
+                    let name = $crate::module!(@name $field $($name)?);
+                    list.within(name, |list| $crate::Module::list_state(&self.$field, list));
+                )+
+            }
+
+            fn list_state_mut<'a>(
+                &'a mut self,
+                list: &mut $crate::StateList<$crate::StateMut<'a>>,
+            ) {
+                $(
+                    let name = $crate::module!(@name $field $($name)?);
+                    list.within(name, |list| $crate::Module::list_state_mut(&mut self.$field, list));
+                )+
+            }
+        }
+    };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $name:literal) => { $name };
+}
+
+impl Module for Parameter {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        list.push("", StateRef::Parameter(self));
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        list.push("", self.into());
+    }
+}
+
+impl Module for Buffer {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        list.push("", StateRef::Buffer(self));
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        list.push("", self.into());
+    }
+}
+
+impl Module for Counter {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        list.push("", StateRef::Counter(self));
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        list.push("", StateMut::Counter(self));
+    }
+}
+
+/// Modules by index.
+impl<M: Module> Module for [M] {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        for (index, module) in self.iter().enumerate() {
+            list.within(&index.to_string(), |list| module.list_state(list));
+        }
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        for (index, module) in self.iter_mut().enumerate() {
+            list.within(&index.to_string(), |list| module.list_state_mut(list));
+        }
+    }
+}
+
+impl<M: Module> Module for Vec<M> {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        self.as_slice().list_state(list);
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        self.as_mut_slice().list_state_mut(list);
+    }
+}
+
+impl<M: Module> Module for Option<M> {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        if let Some(module) = self {
+            module.list_state(list);
+        }
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        if let Some(module) = self {
+            module.list_state_mut(list);
+        }
+    }
+}
+
+/// The part of a module's state whose names `keep` accepts.
+pub struct NameFilter<'m> {
+    /// The whole module.
+    pub module: &'m mut dyn Module,
+    /// Whether a name belongs to the part.
+    pub keep: &'m dyn Fn(&str) -> bool,
+}
+
+impl Module for NameFilter<'_> {
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        for (name, state) in self.module.state() {
+            if (self.keep)(&name) {
+                list.push(&name, state);
+            }
+        }
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        for (name, state) in self.module.state_mut() {
+            if (self.keep)(&name) {
+                list.push(&name, state);
+            }
+        }
+    }
 }

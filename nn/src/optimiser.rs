@@ -1,152 +1,134 @@
 //! Stochastic gradient descent over a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use kernels::sgd::{self, sgd};
-use tensor::{Buffer, Gradients, Number, Tensor};
+use tensor::{Buffer as Memory, Gradients, Number, Result, Tensor};
 
-use crate::{Error, Module, Result, Slot};
+use crate::{Module, Parameter};
 
-/// How to update.
+/// What stays the same from update to update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdSettings {
-    /// Momentum.
+    /// Share of the momentum that each update keeps.
     pub momentum: f64,
-    /// Nesterov's form of it.
+    /// Nesterov momentum.
     pub nesterov: bool,
-    /// Factor of the weights that is added to their gradient.
-    pub weight_decay: f64,
-    /// Leave biases and other vectors out of the decay, as DINO does.
+    /// No weight decay for biases and other vectors, as in DINO.
     pub decay_matrices_only: bool,
+}
+
+/// What schedules may change from update to update.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rates {
+    /// Step size.
+    pub learning_rate: Number,
+    /// Factor of the weights that is added to their gradient.
+    pub weight_decay: Number,
+}
+
+impl Rates {
+    /// These rates.
+    pub fn new(learning_rate: impl Into<Number>, weight_decay: impl Into<Number>) -> Self {
+        Rates { learning_rate: learning_rate.into(), weight_decay: weight_decay.into() }
+    }
 }
 
 /// Stochastic gradient descent with momentum, as PyTorch's `SGD`.
 ///
-/// Parameters without a gradient, frozen ones among them, stay as they are and keep their
-/// momentum.
+/// Frozen parameters and those without a gradient stay as they are and keep their momentum.
 #[derive(Debug)]
 pub struct Sgd {
     settings: SgdSettings,
-    weight_decay: Number,
     /// By parameter name.
     momentum: BTreeMap<String, Tensor>,
-    /// Where everything lies on a GPU.
+    /// Addresses for the one kernel launch that updates everything; empty on the CPU.
     table: sgd::Table,
 }
 
+/// A parameter that an update changes.
+struct Update<'a> {
+    name: String,
+    parameter: &'a mut Parameter,
+    gradient: Tensor,
+}
+
 impl Sgd {
-    /// Nothing remembered yet.
+    /// An optimiser without momentum so far.
     pub fn new(settings: SgdSettings) -> Self {
-        let weight_decay = settings.weight_decay.into();
-        Sgd { settings, weight_decay, momentum: BTreeMap::new(), table: sgd::Table::default() }
+        Sgd { settings, momentum: BTreeMap::new(), table: sgd::Table::default() }
     }
 
-    /// Changes the weight decay of the steps that follow.
-    pub fn set_weight_decay(&mut self, weight_decay: impl Into<Number>) {
-        self.weight_decay = weight_decay.into();
-    }
-
-    /// Updates every parameter of `module` that has a gradient, in place, in one launch on a GPU.
+    /// Updates every parameter of `module` that trains and has a gradient: in place, and in one launch
+    /// on a GPU.
     ///
     /// # Errors
-    /// When a gradient does not fit its parameter.
+    /// When a gradient does not fit its parameter, or a device has no memory left.
     pub fn step(
         &mut self,
         module: &mut dyn Module,
         mut gradients: Gradients,
-        learning_rate: impl Into<Number>,
+        rates: &Rates,
     ) -> Result<()> {
-        struct Taken {
-            name: String,
-            value: Buffer,
-            momentum: Buffer,
-            gradient: Tensor,
-            decays: bool,
+        let parameters = module.named_parameters_mut().into_iter();
+        let with_gradient = parameters.filter(|(_, parameter)| !parameter.is_frozen());
+        let with_gradient = with_gradient.filter_map(|(name, parameter)| {
+            let gradient = gradients.take(parameter.tensor())?;
+            Some(Update { name, parameter, gradient })
+        });
+        let mut updates: Vec<Update<'_>> = with_gradient.collect();
+        for update in &updates {
+            self.prepare_momentum(&update.name, update.parameter.tensor())?;
         }
-        let mut taken = Vec::new();
-        let mut failure = None;
-        module.visit("", &mut |name, slot| {
-            let Slot::Parameter(parameter) = slot else { return };
-            let Some(gradient) = gradients.take(parameter.tensor()) else { return };
-            let vector = parameter.tensor().shape().axes() < 2;
-            let decays = !(vector && self.settings.decay_matrices_only);
-            let momentum = match self.momentum.remove(name) {
-                // What was read from a file lies on the host.
-                Some(momentum) => {
-                    momentum.into_memory().and_then(|m| m.on(&parameter.tensor().device()))
-                }
-                None => zeros_like(parameter.tensor()),
-            };
-            match momentum {
-                Ok(momentum) => taken.push(Taken {
-                    name: name.to_owned(),
-                    momentum,
-                    value: parameter.take(),
-                    gradient,
-                    decays,
-                }),
-                Err(error) => failure = Some(error),
-            }
-        });
-        let slots = taken.iter_mut().map(|t| sgd::Slot {
-            value: &mut t.value,
-            momentum: &mut t.momentum,
-            gradient: &t.gradient,
-            decays: t.decays,
-        });
+        let momentum = self.momentum.iter_mut().map(|(name, tensor)| (name.as_str(), tensor));
+        let mut momentum: HashMap<&str, &mut Tensor> = momentum.collect();
+        let mut slots = Vec::with_capacity(updates.len());
+        for Update { name, parameter, gradient } in &mut updates {
+            let Some(momentum) = momentum.remove(name.as_str()) else { continue };
+            let is_vector = parameter.tensor().shape().axes() < 2;
+            slots.push(sgd::Slot {
+                value: parameter.memory_mut()?,
+                momentum: momentum.memory_mut()?,
+                gradient,
+                decays: !(is_vector && self.settings.decay_matrices_only),
+            });
+        }
         let SgdSettings { momentum, nesterov, .. } = self.settings;
-        let (learning_rate, weight_decay) = (learning_rate.into(), self.weight_decay.clone());
-        let update = sgd::Sgd { learning_rate, weight_decay, momentum, nesterov };
-        let outcome = match failure {
-            None => sgd(slots.collect(), &update, &mut self.table),
-            Some(error) => Err(error),
-        };
-        let mut taken = taken.into_iter().peekable();
-        module.visit("", &mut |name, slot| {
-            let Slot::Parameter(parameter) = slot else { return };
-            let Some(t) = taken.next_if(|t| t.name == name) else { return };
-            let (shape, dtype) = (t.gradient.shape(), t.gradient.dtype());
-            parameter.give_back(t.value, shape, dtype);
-            self.momentum.insert(t.name, Tensor::over(t.momentum, shape, dtype));
-        });
-        outcome.map_err(Error::Tensor)
+        let Rates { learning_rate, weight_decay } = rates.clone();
+        sgd(slots, &sgd::Sgd { learning_rate, weight_decay, momentum, nesterov }, &mut self.table)
     }
 
-    /// What is remembered, by parameter name.
+    /// Makes sure that there is momentum for a parameter, on the parameter's device: what was read from
+    /// a file is on the CPU.
+    fn prepare_momentum(&mut self, name: &str, parameter: &Tensor) -> Result<()> {
+        let device = parameter.device();
+        match self.momentum.get_mut(name) {
+            Some(momentum) => *momentum = momentum.on(&device)?,
+            None => {
+                let (shape, dtype) = (parameter.shape(), parameter.dtype());
+                let zeros = Memory::zeroed::<u8>(shape.elements() * dtype.bytes()).on(&device)?;
+                self.momentum.insert(name.to_owned(), Tensor::over(zeros, shape, dtype));
+            }
+        }
+        Ok(())
+    }
+
+    /// Momentum by parameter name.
     pub(crate) fn momentum(&self) -> &BTreeMap<String, Tensor> {
         &self.momentum
     }
 
-    /// Goes on from what an optimiser of the same network remembered.
-    pub(crate) fn remember(&mut self, momentum: BTreeMap<String, Tensor>) {
+    /// Continues from the momentum of an optimiser of the same network.
+    pub(crate) fn set_momentum(&mut self, momentum: BTreeMap<String, Tensor>) {
         self.momentum = momentum;
     }
-
-    /// Whether `momentum` can be that of `module`'s parameters.
-    pub(crate) fn check(
-        &self,
-        momentum: &BTreeMap<String, Tensor>,
-        module: &mut dyn Module,
-    ) -> std::result::Result<(), String> {
-        let mut fitting = 0;
-        module.visit("", &mut |name, slot| {
-            let Slot::Parameter(parameter) = slot else { return };
-            let Some(momentum) = momentum.get(name) else { return };
-            let value = parameter.tensor();
-            let fits = momentum.shape() == value.shape() && momentum.dtype() == value.dtype();
-            fitting += usize::from(fits);
-        });
-        match momentum.len() - fitting {
-            0 => Ok(()),
-            strange => Err(format!(
-                "the momentum of {strange} of {} parameters is not of this network",
-                momentum.len()
-            )),
-        }
-    }
 }
-/// As many zeros, of the same dtype, where `tensor` lies.
-fn zeros_like(tensor: &Tensor) -> tensor::Result<Buffer> {
-    let zeros = Buffer::zeroed::<u8>(tensor.shape().elements() * tensor.dtype().bytes());
-    zeros.on(&tensor.device())
+
+/// How many of `momentum` do not fit a parameter of `module`, by name, shape and dtype.
+pub(crate) fn misfits(momentum: &BTreeMap<String, Tensor>, module: &dyn Module) -> usize {
+    let fitting = module.named_parameters().into_iter().filter(|(name, parameter)| {
+        let kind = |tensor: &Tensor| (tensor.shape(), tensor.dtype());
+        momentum.get(name).map(kind) == Some(kind(parameter.tensor()))
+    });
+    momentum.len() - fitting.count()
 }

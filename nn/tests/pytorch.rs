@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nn::checkpoint::{self, Metadata};
-use nn::{Init, Layout, Module, Slot, UNet};
+use nn::{Init, Module, StateRef, UNet, WeightLayout};
 use tensor::DType;
 
 fn fixture(name: &str) -> PathBuf {
@@ -15,25 +15,21 @@ fn network() -> UNet {
     UNet::new(&mut Init::new(1, 0, DType::F32), &[2, 3], 4, 1).unwrap()
 }
 
-fn values(net: &mut UNet) -> Vec<(String, Vec<f64>)> {
-    let mut values = Vec::new();
-    net.visit("", &mut |name, slot| {
-        let value = match slot {
-            Slot::Parameter(p) => p.tensor().to_f64(),
-            Slot::Buffer(b) => b.to_f64(),
-            Slot::Counter(n) => vec![*n as f64],
-        };
-        values.push((name.to_owned(), value));
+fn values(net: &UNet) -> Vec<(String, Vec<f64>)> {
+    let values = net.state().into_iter().map(|(name, state)| match state {
+        StateRef::Parameter(p) => (name, p.tensor().to_f64()),
+        StateRef::Buffer(b) => (name, b.tensor().to_f64()),
+        StateRef::Counter(n) => (name, vec![n.get() as f64]),
     });
-    values
+    values.collect()
 }
 
 fn refusal(path: &Path) -> String {
     let mut net = network();
-    let before = values(&mut net);
+    let before = values(&net);
     let error = checkpoint::load(path, &mut net).unwrap_err().to_string();
     assert!(!error.contains('\n'), "{error}");
-    assert_eq!(values(&mut net), before);
+    assert_eq!(values(&net), before);
     error
 }
 
@@ -41,7 +37,7 @@ fn refusal(path: &Path) -> String {
 fn whatever_way_pytorch_saved_it_a_network_is_the_same() {
     let mut twin = network();
     checkpoint::load(&fixture("twin.safetensors"), &mut twin).unwrap();
-    let wanted = values(&mut twin);
+    let wanted = values(&twin);
     let shapes = checkpoint::shapes(&fixture("twin.safetensors")).unwrap();
     assert_eq!(shapes["decoder.upconvs.0.weight"], [3, 2, 2, 2]);
     for name in [
@@ -63,7 +59,7 @@ fn whatever_way_pytorch_saved_it_a_network_is_the_same() {
         let mut net = network();
         let report = checkpoint::load(&path, &mut net).unwrap();
         assert_eq!(report.to_string(), "46 tensors matched", "{name}");
-        assert_eq!(values(&mut net), wanted, "{name}");
+        assert_eq!(values(&net), wanted, "{name}");
         assert_eq!(checkpoint::shapes(&path).unwrap(), shapes, "{name}");
         assert_eq!(checkpoint::metadata(&path).unwrap(), Metadata::new(), "{name}");
     }
@@ -75,19 +71,14 @@ fn what_pytorch_saved_is_kept_when_written_again() {
     let path = folder.path().join("again.safetensors");
     let (mut a, mut b) = (network(), network());
     checkpoint::load(&fixture("channels_last.pt"), &mut a).unwrap();
-    checkpoint::save(&path, &mut a, Metadata::new()).unwrap();
+    checkpoint::save(&path, &a, Metadata::new()).unwrap();
     checkpoint::load(&path, &mut b).unwrap();
-    assert_eq!(values(&mut a), values(&mut b));
-    let weights = |net: &mut UNet| {
-        let mut convolutions = 0;
-        net.visit("", &mut |_, slot| {
-            if let Slot::Parameter(p) = slot {
-                convolutions += usize::from(p.layout() != Layout::Plain);
-            }
-        });
-        convolutions
+    assert_eq!(values(&a), values(&b));
+    let convolutions = |net: &UNet| {
+        let parameters = net.parameters().into_iter();
+        parameters.filter(|parameter| parameter.layout() != WeightLayout::Plain).count()
     };
-    assert_eq!(weights(&mut a), 8);
+    assert_eq!(convolutions(&a), 8);
 }
 
 #[test]
@@ -98,7 +89,7 @@ fn what_is_more_than_weights_is_refused_by_name() {
         ("script", "a TorchScript archive"),
         ("legacy", "the format of PyTorch before 1.6"),
         ("big_endian", "written on a big-endian machine"),
-        ("overlapping", "elements of [1000, 1000] share places"),
+        ("overlapping", "elements of [1000, 1000] share memory"),
     ] {
         let error = refusal(&fixture(&format!("{name}.pt")));
         assert!(error.contains(what), "{name}: {error}");
@@ -113,11 +104,11 @@ fn a_file_cut_off_anywhere_is_refused() {
     for length in (0..whole.len()).step_by(97).chain(whole.len() - 60..whole.len()) {
         std::fs::write(&path, &whole[..length]).unwrap();
         let error = refusal(&path);
-        assert!(error.contains("not a whole") || error.contains("write it again"), "{error}");
+        assert!(error.contains("not a complete") || error.contains("write it again"), "{error}");
     }
 }
 
-/// Where checksums tell of a changed byte, and where they do not.
+/// With and without checksums that show a changed byte.
 #[test]
 fn changed_bytes_are_an_error_or_other_weights_but_never_more() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,58 +1,66 @@
-//! Memory of tensors. That of the host is cache-line aligned, and recycled rather than returned to
-//! the system.
+//! Memory of tensors, with a caching allocator for the host.
 //!
-//! A training step asks for the same sizes again and again. A dropped [`Buffer`] goes back to a
-//! free list of its size class, so that after the first step nothing new is allocated and no page
-//! is faulted in twice.
+//! A training step allocates the same sizes again and again. Host memory is aligned to cache lines,
+//! and a dropped [`Buffer`] returns its memory to a free list of its size class. So after the first
+//! step nothing is allocated and no page is faulted in twice.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use crate::gpu::{Address, Memory};
 use crate::{DType, Device, Element, Result};
 
-/// One cache line; aligned so that a full vector load never straddles two.
+/// One cache line: aligned so that a 64-byte vector load touches only one.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
-struct Line([u8; Line::BYTES]);
+struct CacheLine([u8; CacheLine::BYTES]);
 
-impl Line {
+impl CacheLine {
     const BYTES: usize = 64;
 }
 
-/// Memory of a fixed length in bytes, on the host or on a device.
-pub struct Buffer(Place);
+/// Memory of a fixed length on the host or on a device. Its owner knows the dtype.
+pub struct Buffer(Storage);
 
-enum Place {
-    Host { lines: Vec<Line>, bytes: usize },
+enum Storage {
+    Host { lines: Vec<CacheLine>, bytes: usize },
     Device(Memory),
 }
 
 impl Buffer {
-    /// Host memory for `len` elements, holding whatever was there before: every element must be
-    /// written before it is read. (It is initialised memory: stale, not undefined.)
+    /// Host memory for `len` elements of unspecified value. Reading them is not undefined behaviour,
+    /// as they are zeros or remains of an earlier buffer.
+    ///
+    /// # Panics
+    /// With [`OutOfMemory`] when the system has no memory left.
     pub fn stale<T: Element>(len: usize) -> Self {
         Self::host(bytes(len, size_of::<T>()))
     }
 
     fn host(bytes: usize) -> Self {
-        let lines = Pool::lock().take(size_class(bytes.div_ceil(Line::BYTES)));
-        Buffer(Place::Host { lines, bytes })
+        let lines = Pool::lock().take(size_class(bytes.div_ceil(CacheLine::BYTES)));
+        Buffer(Storage::Host { lines, bytes })
     }
 
-    /// Memory on a device for `len` elements, holding anything.
+    /// Memory on `device` for `len` elements of unspecified value.
     ///
     /// # Errors
-    /// When the device has not so much left.
+    /// When the GPU has too little free memory.
+    ///
+    /// # Panics
+    /// With [`OutOfMemory`] when the host has too little.
     pub fn stale_on(device: &Device, dtype: DType, len: usize) -> Result<Self> {
         let bytes = bytes(len, dtype.bytes());
         match device {
             Device::Cpu => Ok(Self::host(bytes)),
-            Device::Gpu(gpu) => Ok(Buffer(Place::Device(Memory::stale(gpu, bytes)?))),
+            Device::Gpu(gpu) => Ok(Buffer(Storage::Device(Memory::stale(gpu, bytes)?))),
         }
     }
 
-    /// Host memory for `len` elements, all zero.
+    /// Host memory for `len` zeros.
+    ///
+    /// # Panics
+    /// With [`OutOfMemory`] when the system has no memory left.
     pub fn zeroed<T: Element>(len: usize) -> Self {
         let mut buffer = Self::stale::<T>(len);
         buffer.as_mut_slice::<T>().fill(T::zeroed());
@@ -62,87 +70,85 @@ impl Buffer {
     /// The elements.
     ///
     /// # Panics
-    /// When they lie on a device: operations look where tensors lie at their door.
+    /// When the memory is on a GPU, or its length is not a multiple of the element's size.
     pub fn as_slice<T: Element>(&self) -> &[T] {
         match &self.0 {
-            Place::Host { lines, bytes } => {
-                bytemuck::cast_slice(&bytemuck::cast_slice::<Line, u8>(lines)[..*bytes])
+            Storage::Host { lines, bytes } => {
+                bytemuck::cast_slice(&bytemuck::cast_slice::<CacheLine, u8>(lines)[..*bytes])
             }
-            Place::Device(memory) => panic!("memory of {} read by the host", memory.gpu().name()),
+            Storage::Device(memory) => panic!("host access to memory of {}", memory.gpu().name()),
         }
     }
 
-    /// The elements, to be written.
+    /// The elements, mutable.
     ///
     /// # Panics
-    /// When they lie on a device.
+    /// When the memory is on a GPU, or its length is not a multiple of the element's size.
     pub fn as_mut_slice<T: Element>(&mut self) -> &mut [T] {
         match &mut self.0 {
-            Place::Host { lines, bytes } => {
-                bytemuck::cast_slice_mut(&mut bytemuck::cast_slice_mut::<Line, u8>(lines)[..*bytes])
-            }
-            Place::Device(memory) => {
-                panic!("memory of {} written by the host", memory.gpu().name())
-            }
+            Storage::Host { lines, bytes } => bytemuck::cast_slice_mut(
+                &mut bytemuck::cast_slice_mut::<CacheLine, u8>(lines)[..*bytes],
+            ),
+            Storage::Device(memory) => panic!("host access to memory of {}", memory.gpu().name()),
         }
     }
 
-    /// How long it is.
+    /// Length in bytes.
     pub fn bytes(&self) -> usize {
         match &self.0 {
-            Place::Host { bytes, .. } => *bytes,
-            Place::Device(memory) => memory.bytes(),
+            Storage::Host { bytes, .. } => *bytes,
+            Storage::Device(memory) => memory.bytes(),
         }
     }
 
-    /// Where it lies.
+    /// The device where the memory resides.
     pub fn device(&self) -> Device {
         match &self.0 {
-            Place::Host { .. } => Device::Cpu,
-            Place::Device(memory) => Device::Gpu(memory.gpu().clone()),
+            Storage::Host { .. } => Device::Cpu,
+            Storage::Device(memory) => Device::Gpu(memory.gpu().clone()),
         }
     }
 
-    /// Where it begins in the memory of its device; for kernels.
+    /// Device address of the first byte, for kernel arguments.
     ///
     /// # Panics
-    /// When it lies on the host.
+    /// When the memory is on the host.
     pub fn address(&self) -> Address {
         match &self.0 {
-            Place::Device(memory) => memory.address(),
-            Place::Host { .. } => panic!("memory of the host given to a kernel"),
+            Storage::Device(memory) => memory.address(),
+            Storage::Host { .. } => panic!("host memory has no device address"),
         }
     }
 
-    /// The same on `device`: itself if it lies there, else a copy.
+    /// Moves the contents to `device`; returns `self` if they are already there.
     ///
     /// # Errors
-    /// When the device has not so much memory left, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn on(self, device: &Device) -> Result<Self> {
         if self.device() == *device { Ok(self) } else { self.copied_to(device) }
     }
 
-    /// Copies from equally long memory, wherever that lies; this stays where it is.
+    /// Overwrites the contents with those of a buffer of the same length on any device.
     ///
     /// # Errors
     /// When a device fails.
     ///
     /// # Panics
-    /// When lengths differ.
+    /// When the lengths differ.
     pub fn copy_from(&mut self, from: &Buffer) -> Result<()> {
-        assert_eq!(from.bytes(), self.bytes(), "memory and what is copied to it");
+        assert_eq!(from.bytes(), self.bytes(), "lengths of source and destination");
         match (&mut self.0, &from.0) {
-            (Place::Device(to), Place::Host { .. }) => to.write(from.as_slice()),
-            (Place::Device(to), Place::Device(memory))
-                if std::sync::Arc::ptr_eq(to.gpu(), memory.gpu()) =>
+            (Storage::Device(to), Storage::Host { .. }) => to.write(from.as_slice()),
+            (Storage::Device(to), Storage::Device(memory))
+                if Arc::ptr_eq(to.gpu(), memory.gpu()) =>
             {
                 to.copy_from(memory)
             }
-            (Place::Device(to), Place::Device(_)) => {
+            (Storage::Device(to), Storage::Device(_)) => {
                 to.write(from.copied_to(&Device::Cpu)?.as_slice())
             }
-            (Place::Host { .. }, Place::Device(memory)) => memory.read(self.as_mut_slice()),
-            (Place::Host { .. }, Place::Host { .. }) => {
+            (Storage::Host { .. }, Storage::Device(memory)) => memory.read(self.as_mut_slice()),
+            (Storage::Host { .. }, Storage::Host { .. }) => {
                 self.as_mut_slice::<u8>().copy_from_slice(from.as_slice());
                 Ok(())
             }
@@ -152,53 +158,42 @@ impl Buffer {
     /// A copy on `device`.
     ///
     /// # Errors
-    /// When it has not so much memory left, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn copied_to(&self, device: &Device) -> Result<Self> {
         match (&self.0, device) {
-            (Place::Host { .. }, Device::Gpu(gpu)) => {
-                Ok(Buffer(Place::Device(Memory::from_host(gpu, self.as_slice())?)))
+            (Storage::Host { .. }, Device::Gpu(gpu)) => {
+                Ok(Buffer(Storage::Device(Memory::from_host(gpu, self.as_slice())?)))
             }
-            (Place::Device(memory), Device::Gpu(gpu))
-                if std::sync::Arc::ptr_eq(memory.gpu(), gpu) =>
-            {
-                Ok(Buffer(Place::Device(memory.copied()?)))
+            (Storage::Device(memory), Device::Gpu(gpu)) if Arc::ptr_eq(memory.gpu(), gpu) => {
+                Ok(Buffer(Storage::Device(memory.copied()?)))
             }
-            (from, to) => {
+            (_, Device::Cpu) => {
                 let mut host = Self::host(self.bytes());
-                match from {
-                    Place::Host { .. } => {
-                        host.as_mut_slice().copy_from_slice(self.as_slice::<u8>())
-                    }
-                    Place::Device(memory) => memory.read(host.as_mut_slice())?,
-                }
-                match to {
-                    Device::Cpu => Ok(host),
-                    other => host.copied_to(other),
-                }
+                host.copy_from(self)?;
+                Ok(host)
             }
+            // From one GPU to another, by way of the host.
+            (Storage::Device(_), Device::Gpu(_)) => self.copied_to(&Device::Cpu)?.on(device),
         }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if let Place::Host { lines, .. } = &mut self.0 {
+        if let Storage::Host { lines, .. } = &mut self.0 {
             Pool::lock().give_back(std::mem::take(lines));
         }
     }
 }
 
-/// Bytes of `len` elements of `each`.
-///
-/// # Panics
-/// When no machine has so many: with a number that has wrapped, memory would be shorter than its
-/// tensor.
+/// Size in bytes of `len` elements of `each` bytes. Panics rather than wrap around, which would make
+/// memory shorter than its tensor.
 fn bytes(len: usize, each: usize) -> usize {
-    len.checked_mul(each).unwrap_or_else(|| panic!("{len} elements of {each} bytes"))
+    len.checked_mul(each).unwrap_or_else(|| panic!("{len} elements of {each} bytes overflow"))
 }
 
-/// Rounds a number of lines up to one of four steps per power of two, so that close sizes share
-/// memory at a cost of at most a quarter.
+/// Rounds a number of cache lines up to one of four sizes per power of two, so that similar sizes
+/// share memory and at most a quarter of it is unused.
 fn size_class(lines: usize) -> usize {
     if lines <= 4 {
         return lines;
@@ -207,61 +202,65 @@ fn size_class(lines: usize) -> usize {
     lines.next_multiple_of(step)
 }
 
-/// Bytes of tensor memory.
+/// Memory use of tensors on one device, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// In use by tensors and scratch now.
+    /// In use by tensors and scratch buffers.
     pub live: usize,
-    /// The most that was ever in use at once.
+    /// Maximum of `live` so far.
     pub peak: usize,
-    /// Kept for reuse.
+    /// Free, kept for reuse.
     pub idle: usize,
-    /// How often the system was asked for memory.
+    /// Number of allocations from the system or the driver.
     pub allocations: usize,
 }
 
-/// What a panic carries when the system has no more memory to give.
+/// The payload of the panic when the host has no memory left.
 ///
-/// Every operation allocates, and none could do anything about it: so this is the one failure of
-/// the engine that unwinds. A program that wants to end in order catches it at its top.
+/// Almost every operation allocates host memory and none can recover from a failure to do so, so this
+/// is a panic rather than an [`Error`](crate::Error). A program that wants to report it catches the
+/// panic in `main`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory {
-    /// Bytes asked for.
+    /// Bytes requested.
     pub asked: usize,
-    /// Bytes in use by tensors and scratch.
+    /// Bytes in use by tensors and scratch buffers.
     pub live: usize,
 }
 
-/// How much memory tensors take, over the whole process.
+/// Host memory use of all tensors of the process. For a GPU see
+/// [`Gpu::memory_use`](crate::Gpu::memory_use).
 pub fn memory_use() -> MemoryUse {
     Pool::lock().usage
 }
 
-/// Returns idle memory to the system: between stages whose shapes differ.
+/// Returns idle host memory to the system, as is useful between phases of work with different
+/// shapes.
 pub fn release_idle_memory() {
     let mut pool = Pool::lock();
     pool.free.clear();
     pool.usage.idle = 0;
 }
 
+/// Free host memory by size class.
 #[derive(Default)]
 struct Pool {
-    free: BTreeMap<usize, Vec<Vec<Line>>>,
+    free: BTreeMap<usize, Vec<Vec<CacheLine>>>,
     usage: MemoryUse,
 }
 
 impl Pool {
-    /// Bytes that are not worth returning.
-    const KEPT: usize = 64 << 20;
+    /// Idle memory up to this many bytes is never returned to the system.
+    const MIN_IDLE_LIMIT: usize = 64 << 20;
 
     fn lock() -> MutexGuard<'static, Pool> {
         static POOL: LazyLock<Mutex<Pool>> = LazyLock::new(Mutex::default);
-        // A panic elsewhere cannot leave the free lists half-changed.
-        POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        // Nothing that holds the lock panics halfway through a change.
+        POOL.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&mut self, lines: usize) -> Vec<Line> {
-        let bytes = lines * Line::BYTES;
+    fn take(&mut self, lines: usize) -> Vec<CacheLine> {
+        let bytes = lines * CacheLine::BYTES;
         self.usage.live += bytes;
         self.usage.peak = self.usage.peak.max(self.usage.live);
         if let Some(memory) = self.free.get_mut(&lines).and_then(Vec::pop) {
@@ -275,13 +274,12 @@ impl Pool {
         })
     }
 
-    fn give_back(&mut self, memory: Vec<Line>) {
-        let bytes = memory.len() * Line::BYTES;
+    fn give_back(&mut self, memory: Vec<CacheLine>) {
+        let bytes = memory.len() * CacheLine::BYTES;
         self.usage.live -= bytes;
-        // Where shapes keep changing (subjects on grids of their own) sizes pile up that nobody
-        // asks for again. A training step, whose shapes recur, keeps far less than this; one so
-        // small that each thread's scratch outweighs its tensors keeps no more than the floor.
-        if self.usage.idle + bytes > (2 * self.usage.peak).max(Self::KEPT) {
+        // When shapes keep changing, sizes accumulate that are never requested again. Training steps
+        // repeat their shapes and stay far below this limit.
+        if self.usage.idle + bytes > (2 * self.usage.peak).max(Self::MIN_IDLE_LIMIT) {
             self.free.clear();
             self.usage.idle = 0;
         }
@@ -314,22 +312,22 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_sizes_that_nobody_asks_for_again_is_returned() {
+    fn idle_memory_is_bounded_when_sizes_keep_changing() {
         for lines in 0..2000 {
             drop(Buffer::stale::<u8>(1_000_000 + 64 * 997 * lines));
         }
         let usage = memory_use();
-        assert!(usage.idle <= (2 * usage.peak).max(Pool::KEPT), "{usage:?}");
+        assert!(usage.idle <= (2 * usage.peak).max(Pool::MIN_IDLE_LIMIT), "{usage:?}");
     }
 
     #[test]
-    fn memory_that_there_is_not_is_told_from_other_panics() {
+    fn a_failed_allocation_panics_with_its_size_and_is_not_counted() {
         let before = memory_use().live;
-        let refused = std::panic::catch_unwind(|| Buffer::stale::<u8>(1 << 60));
-        let payload = refused.err().expect("an exbibyte");
-        let found = payload.downcast_ref::<OutOfMemory>().expect("a panic of this kind");
+        let result = std::panic::catch_unwind(|| Buffer::stale::<u8>(1 << 60));
+        let payload = result.err().expect("an exbibyte cannot be allocated");
+        let found = payload.downcast_ref::<OutOfMemory>().expect("the payload is OutOfMemory");
         assert!(found.asked >= 1 << 60);
-        assert!(memory_use().live < before + (1 << 59), "nothing is counted that is not there");
+        assert!(memory_use().live < before + (1 << 59));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Element types.
+//! Element types, and macros that dispatch on them.
 
 use std::fmt;
 use std::iter::Sum;
@@ -11,17 +11,17 @@ use crate::{Error, Result};
 pub enum DType {
     /// 8-bit unsigned integer: class labels and masks.
     U8,
-    /// The upper half of a 32-bit float: images and features on GPUs, whose tensor cores multiply it.
-    /// Parameters, statistics and losses beside it are of [`wide`](DType::wide).
+    /// bfloat16: images and features in mixed precision, on GPUs only. Parameters, statistics and
+    /// losses then have the [accumulator dtype](DType::wide), f32.
     BF16,
     /// 32-bit IEEE float: training.
     F32,
-    /// 64-bit IEEE float: gradient checks and parity.
+    /// 64-bit IEEE float: gradient checks and comparison with PyTorch.
     F64,
 }
 
 impl DType {
-    /// Bytes of one element.
+    /// Size of one element in bytes.
     pub fn bytes(self) -> usize {
         match self {
             DType::U8 => 1,
@@ -31,16 +31,16 @@ impl DType {
         }
     }
 
-    /// What parameters, statistics and losses are of where features are of this dtype: itself, but
-    /// for [`BF16`](DType::BF16), beside which they are of [`F32`](DType::F32).
+    /// The accumulator dtype: that of sums, parameters, statistics and losses when features have this
+    /// dtype. [`F32`](DType::F32) for [`BF16`](DType::BF16), otherwise the dtype itself.
     pub fn wide(self) -> Self {
         if self == DType::BF16 { DType::F32 } else { self }
     }
 
-    /// Refuses dtypes other than f32 and f64, on behalf of `operation`.
+    /// Checks that `operation` can compute in this dtype on any device: f32 or f64.
     ///
     /// # Errors
-    /// When it is another.
+    /// [`Error::DType`] for any other dtype.
     pub fn floating(self, operation: &'static str) -> Result<()> {
         match self {
             DType::F32 | DType::F64 => Ok(()),
@@ -48,10 +48,10 @@ impl DType {
         }
     }
 
-    /// Refuses dtypes that features cannot have, on behalf of `operation`.
+    /// Checks that features can have this dtype in `operation`: bf16, f32 or f64.
     ///
     /// # Errors
-    /// When it is one.
+    /// [`Error::DType`] for any other dtype.
     pub fn feature(self, operation: &'static str) -> Result<()> {
         match self {
             DType::BF16 => Ok(()),
@@ -59,7 +59,7 @@ impl DType {
         }
     }
 
-    /// Name in messages: `u8`, `bf16`, `f32`, `f64`.
+    /// Its name: `u8`, `bf16`, `f32` or `f64`.
     pub fn name(self) -> &'static str {
         match self {
             DType::U8 => "u8",
@@ -76,9 +76,9 @@ impl fmt::Display for DType {
     }
 }
 
-/// A Rust type that a tensor can hold.
+/// A Rust type of tensor elements.
 pub trait Element: bytemuck::Pod + PartialOrd + fmt::Debug + Send + Sync {
-    /// The dtype that names this type.
+    /// The corresponding dtype.
     const DTYPE: DType;
 }
 
@@ -98,7 +98,7 @@ impl Element for f64 {
     const DTYPE: DType = DType::F64;
 }
 
-/// The real numbers that kernels are generic over.
+/// `f32` or `f64`: what CPU kernels are generic over.
 pub trait Float:
     Element
     + Add<Output = Self>
@@ -110,9 +110,13 @@ pub trait Float:
     + Sum
     + Default
 {
-    /// The nearest value to `x`.
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// Rounds `x` to the nearest value.
     fn from_f64(x: f64) -> Self;
-    /// The value, widened.
+    /// Converts to `f64`, exactly.
     fn to_f64(self) -> f64;
     /// `self * a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
@@ -122,22 +126,26 @@ pub trait Float:
     fn exp(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
-    /// Power.
+    /// Hyperbolic tangent.
+    fn tanh(self) -> Self;
+    /// `self` to the power of `exponent`.
     fn powf(self, exponent: Self) -> Self;
-    /// The greater of two.
+    /// The larger of two numbers; the other one if one is NaN.
     fn max(self, other: Self) -> Self;
-    /// The lesser of two.
+    /// The smaller of two numbers; the other one if one is NaN.
     fn min(self, other: Self) -> Self;
-    /// Neither infinite nor not-a-number.
+    /// Whether the number is neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// Largest integer not above.
+    /// The largest integer that is not greater.
     fn floor(self) -> Self;
 }
 
-// The two implementations differ in nothing but the type; a macro keeps them from drifting apart.
+// The two implementations differ only in the type.
 macro_rules! float {
-    ($type:ty) => {
+    ($type:ty: $($method:ident($($argument:ident),*) -> $result:ty;)*) => {
         impl Float for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $type
@@ -146,51 +154,35 @@ macro_rules! float {
             fn to_f64(self) -> f64 {
                 self as f64
             }
-            #[inline(always)]
-            fn mul_add(self, a: Self, b: Self) -> Self {
-                <$type>::mul_add(self, a, b)
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                <$type>::sqrt(self)
-            }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                <$type>::exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                <$type>::ln(self)
-            }
-            #[inline(always)]
-            fn powf(self, exponent: Self) -> Self {
-                <$type>::powf(self, exponent)
-            }
-            #[inline(always)]
-            fn max(self, other: Self) -> Self {
-                <$type>::max(self, other)
-            }
-            #[inline(always)]
-            fn min(self, other: Self) -> Self {
-                <$type>::min(self, other)
-            }
-            #[inline(always)]
-            fn is_finite(self) -> bool {
-                <$type>::is_finite(self)
-            }
-            #[inline(always)]
-            fn floor(self) -> Self {
-                <$type>::floor(self)
-            }
+            $(
+                #[inline(always)]
+                fn $method(self, $($argument: Self),*) -> $result {
+                    <$type>::$method(self, $($argument),*)
+                }
+            )*
         }
+    };
+    ($($type:ty),*) => {
+        $(float! {
+            $type:
+            mul_add(a, b) -> Self;
+            sqrt() -> Self;
+            exp() -> Self;
+            ln() -> Self;
+            tanh() -> Self;
+            powf(exponent) -> Self;
+            max(other) -> Self;
+            min(other) -> Self;
+            is_finite() -> bool;
+            floor() -> Self;
+        })*
     };
 }
 
-float!(f32);
-float!(f64);
+float!(f32, f64);
 
-/// Runs an expression with `$T` standing for the Rust type of a floating dtype; any other dtype
-/// is an error of the operation named.
+/// Evaluates an expression with `$T` bound to the Rust type of `$dtype`, f32 or f64. Any other dtype
+/// is an [`Error::DType`](crate::Error::DType) of `$operation`.
 ///
 /// ```
 /// # use tensor::{DType, Float, Result, with_float};
@@ -219,9 +211,11 @@ macro_rules! with_float {
     };
 }
 
-/// Runs one expression where a tensor lies on a GPU, which `$gpu` then stands for, and another where
-/// it lies on the host, with `$T` standing for the Rust type of its dtype. A dtype that is not
-/// floating is an error of the operation named.
+/// Dispatches on the device of a tensor. On a GPU it evaluates the first expression, with `$gpu` bound
+/// to a `&dyn Gpu`; on the CPU the second, with `$T` bound to the Rust type of the tensor's dtype. A
+/// dtype other than f32 and f64 is an [`Error::DType`](crate::Error::DType) of `$operation`.
+///
+/// Expands to a use of `?`, so the calling function must return a [`Result`](crate::Result).
 ///
 /// ```
 /// # use tensor::{Float, Result, Tensor, with_device};
@@ -249,7 +243,7 @@ macro_rules! with_device {
     };
 }
 
-/// As [`with_device!`](crate::with_device), of an operation that takes features of bf16 on a GPU.
+/// As [`with_device!`](crate::with_device), for operations that also accept bf16 on a GPU.
 #[macro_export]
 macro_rules! with_features {
     ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {

@@ -1,91 +1,91 @@
-//! What can go wrong with a tensor.
+//! The error type of tensors and devices.
 
 use crate::{DType, Shape};
 
-/// A failure of the engine, as one line that says what was found and what was wanted.
+/// A failure of an operation or a device. Displays as one line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Shapes that do not fit an operation.
+    /// Shapes that an operation does not accept.
     #[error("{operation}: {what}")]
     Shape {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
-        /// What was found and what was wanted.
+        /// The shapes given and what was expected.
         what: String,
     },
-    /// A tensor of another dtype than an operation takes.
+    /// A tensor of a dtype that an operation does not accept.
     #[error("{operation}: takes {wanted}, not {found}")]
     DType {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
-        /// The dtype it was given.
+        /// The dtype given.
         found: DType,
-        /// The dtypes it takes.
+        /// The dtypes that are accepted.
         wanted: &'static str,
     },
-    /// Data whose length is not that of the shape.
-    #[error("{found} values do not fill shape {shape}, which takes {}", shape.elements())]
+    /// A number of values that differs from the number of elements of the shape.
+    #[error("shape {shape} has {} elements, but {found} values were given", shape.elements())]
     Length {
         /// Number of values given.
         found: usize,
-        /// The shape they should fill.
+        /// The shape.
         shape: Shape,
     },
-    /// A value outside what an operation can work with.
+    /// A value outside the domain of an operation.
     #[error("{operation}: {what}")]
     Value {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
-        /// What was found and what was wanted.
+        /// The value given and what was expected.
         what: String,
     },
-    /// Tensors that lie on different devices.
-    #[error("{operation}: a tensor on {found} beside one on {wanted}")]
+    /// Tensors of one operation that reside on different devices.
+    #[error("{operation}: expected all tensors on {wanted}, but one is on {found}")]
     Devices {
-        /// The operation that refused.
+        /// The operation that failed.
         operation: &'static str,
-        /// Where one lies.
+        /// The device of one tensor.
         found: String,
-        /// Where another lies.
+        /// The device of the first tensor.
         wanted: String,
     },
-    /// A device without the memory that was asked for.
+    /// A device without enough free memory.
     #[error(
-        "out of memory: {device} was asked for {:.1} MiB and has {:.1} MiB left",
+        "out of memory: {:.1} MiB requested from {device}, which has {:.1} MiB free",
         *asked as f64 / 1048576.0,
         *left as f64 / 1048576.0
     )]
     DeviceMemory {
-        /// What it is.
+        /// Name of the device.
         device: String,
-        /// Bytes asked for.
+        /// Bytes requested.
         asked: usize,
-        /// Bytes that are left.
+        /// Bytes free.
         left: usize,
     },
-    /// A failure of a device: a kernel that does not compile, or stopped.
+    /// A failure of a device, such as a kernel that does not compile or that crashed.
     #[error("{device}: {what}")]
     Device {
-        /// What it is.
+        /// Name of the device.
         device: String,
         /// What happened.
         what: String,
     },
-    /// The gradient of something that is not one number, or that no parameter led to.
+    /// A backward pass that cannot be computed; see [`Tensor::backward`](crate::Tensor::backward).
     #[error("backward: {0}")]
     Backward(String),
 }
 
-/// The engine's result type.
+/// Result of tensor operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// Shapes that do not fit `operation`.
+    /// An [`Error::Shape`].
     pub fn shape(operation: &'static str, what: impl Into<String>) -> Self {
         Error::Shape { operation, what: what.into() }
     }
 
-    /// A value that `operation` cannot work with.
+    /// An [`Error::Value`].
     pub fn value(operation: &'static str, what: impl Into<String>) -> Self {
         Error::Value { operation, what: what.into() }
     }

@@ -1,38 +1,49 @@
 //! Counter-based random numbers: Philox 4x32-10.
 //!
-//! Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC 2011). A stream
-//! is named, not advanced: (seed, purpose, epoch, sample) gives the same numbers on every thread,
-//! in every order, and after a resume.
+//! Source: Salmon, Moraes, Dror, Shaw, *Parallel random numbers: as easy as 1, 2, 3* (SC 2011).
+//! A stream has no state to save: (seed, purpose, epoch, sample) always gives the same numbers, on
+//! any thread, in any order, and after a resume.
 
 use std::convert::Infallible;
 
 use rand::TryRng;
 
-/// What random numbers are drawn for; streams of different purposes are independent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Purpose {
-    /// Starting values of weights.
-    Weights = 0,
-    /// The order in which samples are visited.
-    Order = 1,
-    /// Geometry and intensity of augmented views.
-    Augmentation = 2,
-    /// Noise added to views.
-    Noise = 3,
-    /// Patches hidden in masked image modelling.
-    Mask = 4,
-    /// Subjects held out or given labels.
-    Split = 5,
-    /// Drawn cohorts.
-    Phantom = 6,
-    /// Checks and benchmarks.
-    Check = 7,
-    /// Resamples of results.
-    Bootstrap = 8,
+/// What random numbers are drawn for. Streams of different purposes are independent.
+///
+/// The constants here belong to this library. An application defines its own with other numbers:
+///
+/// ```
+/// use tensor::random::{Purpose, Stream};
+/// const DROPOUT: Purpose = Purpose::new(100);
+/// let drawn = Stream::new(42, DROPOUT, 0, 0).uniform(0.0, 1.0);
+/// assert_eq!(drawn, Stream::new(42, DROPOUT, 0, 0).uniform(0.0, 1.0));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Purpose(u32);
+
+#[allow(non_upper_case_globals)]
+impl Purpose {
+    /// Initial weights of networks.
+    pub const Weights: Purpose = Purpose(0);
+    /// Noise added to images.
+    pub const Noise: Purpose = Purpose(3);
+    /// Patches hidden by a patch mask.
+    pub const Mask: Purpose = Purpose(4);
+    /// Inputs of tests and benchmarks.
+    pub const Check: Purpose = Purpose(7);
+
+    /// The purpose with this number.
+    pub const fn new(number: u32) -> Self {
+        Purpose(number)
+    }
+
+    /// Its number, as kernels that draw on the device take it.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
 }
 
-/// A stream of random numbers.
+/// A stream of random numbers. Also a generator for the distributions of the `rand` crates.
 #[derive(Clone, Debug)]
 pub struct Stream {
     key: [u32; 2],
@@ -43,10 +54,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// The stream of a purpose, at an epoch (or step) and for a sample (or tensor).
+    /// The stream for a purpose, an epoch (or step) and a sample (or tensor).
     pub fn new(seed: u64, purpose: Purpose, epoch: u32, sample: u32) -> Self {
         let key = [seed as u32, (seed >> 32) as u32];
-        Stream { key, counter: [0, purpose as u32, epoch, sample], block: [0; 4], used: 4 }
+        Stream { key, counter: [0, purpose.number(), epoch, sample], block: [0; 4], used: 4 }
     }
 
     fn next(&mut self) -> u32 {
@@ -59,12 +70,12 @@ impl Stream {
         self.block[self.used - 1]
     }
 
-    /// How many words of it were used.
+    /// Number of 32-bit words drawn so far, modulo 2³².
     pub fn position(&self) -> u32 {
         self.counter[0].wrapping_mul(4).wrapping_sub(4).wrapping_add(self.used as u32)
     }
 
-    /// A number from `low` up to but not including `high`.
+    /// Uniform in `[low, high)`, with 53 random bits.
     pub fn uniform(&mut self, low: f64, high: f64) -> f64 {
         let bits = (u64::from(self.next()) << 32 | u64::from(self.next())) >> 11;
         low + (high - low) * (bits as f64 / (1u64 << 53) as f64)
@@ -75,18 +86,21 @@ impl Stream {
         self.uniform(0.0, 1.0) < probability
     }
 
-    /// A whole number below `n`, each equally likely; `n` must not be 0.
+    /// A uniform integer in `0..n`.
+    ///
+    /// # Panics
+    /// When `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         ((self.uniform(0.0, 1.0) * n as f64) as usize).min(n - 1)
     }
 
-    /// A standard normal number (Box and Muller, 1958).
+    /// A standard normal number. Source: Box and Muller (1958).
     pub fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.uniform(0.0, 1.0)).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.uniform(0.0, 1.0)).cos()
     }
 
-    /// Reorders `items`, every order equally likely (Fisher and Yates).
+    /// Permutes `items` uniformly (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
@@ -94,7 +108,6 @@ impl Stream {
     }
 }
 
-/// For the distributions of the `rand` crates.
 impl TryRng for Stream {
     type Error = Infallible;
 
@@ -114,7 +127,7 @@ impl TryRng for Stream {
     }
 }
 
-/// Ten rounds of Philox on one counter.
+/// Ten rounds of Philox 4x32 on one counter: four random words.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
         let a = u64::from(counter[0]) * 0xD251_1F53;
@@ -152,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_are_named_and_independent() {
+    fn streams_repeat_and_differ_in_every_coordinate() {
         let draw = |seed, purpose, epoch, sample| Stream::new(seed, purpose, epoch, sample).next();
         let first = draw(1, Purpose::Noise, 2, 3);
         assert_eq!(first, draw(1, Purpose::Noise, 2, 3));
@@ -167,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_of_normal_numbers() {
+    fn normal_numbers_have_the_mean_and_kurtosis_of_a_normal() {
         let mut stream = Stream::new(7, Purpose::Check, 0, 0);
         let values: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
         let mean = values.iter().sum::<f64>() / 1e5;
@@ -177,9 +190,9 @@ mod tests {
     }
 
     #[test]
-    fn a_shuffle_keeps_every_item() {
+    fn a_shuffle_is_a_permutation() {
         let mut items: Vec<usize> = (0..100).collect();
-        Stream::new(3, Purpose::Order, 0, 0).shuffle(&mut items);
+        Stream::new(3, Purpose::Check, 0, 0).shuffle(&mut items);
         assert_ne!(items, (0..100).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..100).collect::<Vec<_>>());

@@ -1,13 +1,19 @@
-//! The extents of a tensor.
+//! The dimensions of a tensor.
 
 use std::fmt;
 
-/// Extents of a tensor, outermost first; images are `[batch, rows, columns, channels]`.
+/// Dimensions of a tensor in row-major order, outermost axis first. Images are
+/// `[batch, rows, columns, channels]`. A scalar has no axes.
 ///
-/// At most six axes; a scalar has none.
+/// ```
+/// use tensor::Shape;
+/// let shape = Shape::from([2, 3, 4]);
+/// assert_eq!((shape.axes(), shape.elements(), shape.last()), (3, 24, 4));
+/// assert_eq!(shape.as_array(), Some([2, 3, 4]));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
-    extents: [usize; Shape::MAX_AXES],
+    dims: [usize; Shape::MAX_AXES],
     axes: usize,
 }
 
@@ -15,12 +21,12 @@ impl Shape {
     /// The largest number of axes.
     pub const MAX_AXES: usize = 6;
 
-    /// The shape of a single number.
-    pub const SCALAR: Shape = Shape { extents: [1; Shape::MAX_AXES], axes: 0 };
+    /// The shape of a scalar: no axes, one element.
+    pub const SCALAR: Shape = Shape { dims: [1; Shape::MAX_AXES], axes: 0 };
 
-    /// Extents as a slice, outermost first.
+    /// The dimensions, outermost first.
     pub fn dims(&self) -> &[usize] {
-        &self.extents[..self.axes]
+        &self.dims[..self.axes]
     }
 
     /// Number of axes.
@@ -33,34 +39,36 @@ impl Shape {
         self.dims().iter().product()
     }
 
-    /// Extent of the innermost axis: channels of an image, features of a row. 1 for a scalar.
+    /// Size of the innermost axis: channels of an image, features of a row. 1 for a scalar.
     pub fn last(&self) -> usize {
         self.dims().last().copied().unwrap_or(1)
     }
 
-    /// The extents as a fixed-size array, or none when the number of axes is another.
+    /// The dimensions as an array; `None` unless there are exactly `N` axes.
     pub fn as_array<const N: usize>(&self) -> Option<[usize; N]> {
         self.dims().try_into().ok()
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Shape {
-    fn from(extents: [usize; N]) -> Self {
-        Shape::from(&extents[..])
+    fn from(dims: [usize; N]) -> Self {
+        Shape::from(&dims[..])
     }
 }
 
 impl From<&[usize]> for Shape {
+    /// # Panics
+    /// With more than [`MAX_AXES`](Shape::MAX_AXES) axes, or if the number of elements overflows.
     fn from(dims: &[usize]) -> Self {
         assert!(dims.len() <= Shape::MAX_AXES, "a shape has at most {} axes", Shape::MAX_AXES);
-        let elements = dims.iter().try_fold(1usize, |all, &extent| all.checked_mul(extent));
+        let elements = dims.iter().try_fold(1usize, |product, &dim| product.checked_mul(dim));
         assert!(
             elements.is_some() || dims.contains(&0),
-            "{dims:?} has more elements than can be counted"
+            "the number of elements of {dims:?} overflows"
         );
-        let mut extents = [1; Shape::MAX_AXES];
-        extents[..dims.len()].copy_from_slice(dims);
-        Shape { extents, axes: dims.len() }
+        let mut padded = [1; Shape::MAX_AXES];
+        padded[..dims.len()].copy_from_slice(dims);
+        Shape { dims: padded, axes: dims.len() }
     }
 }
 
@@ -72,6 +80,6 @@ impl fmt::Display for Shape {
 
 impl fmt::Debug for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.dims())
+        fmt::Display::fmt(self, f)
     }
 }

@@ -1,8 +1,8 @@
-//! The tape: how results came about, walked backwards for gradients.
+//! Reverse-mode automatic differentiation.
 //!
-//! Every recorded result holds its parents and a closure that turns its gradient into theirs. The
-//! walk takes each closure out and drops it once it has run, so that memory kept for backward is
-//! freed as soon as it has been used.
+//! Each result that requires a gradient has a node with its parents and a closure that computes their
+//! gradients from its own. The backward pass takes each closure out of its node and drops it after
+//! the call, so that the memory it owns is freed as soon as possible.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -15,11 +15,11 @@ use crate::{DType, Error, Float, Result, Tensor, same_device, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
 
-/// A result's place on the tape.
+/// An operation on the tape.
 pub(crate) struct Node {
     operation: &'static str,
     parents: Vec<Tensor>,
-    /// None once backward has been through.
+    /// `None` after a backward pass.
     backward: Mutex<Option<Box<BackwardFn>>>,
 }
 
@@ -40,7 +40,7 @@ impl Node {
         let mut slot = self.backward.lock().unwrap_or_else(PoisonError::into_inner);
         slot.take().ok_or_else(|| {
             Error::Backward(format!(
-                "the tape through {} was already walked; run forward again",
+                "gradients through {} were already computed; run the forward pass again",
                 self.operation
             ))
         })
@@ -55,7 +55,16 @@ pub(crate) fn is_recording() -> bool {
     RECORDING.get()
 }
 
-/// Runs `f` without recording: for evaluation, and for networks that only serve as targets.
+/// Runs `f` without recording operations of this thread on the tape, for evaluation and for networks
+/// whose outputs are constants, such as teachers.
+///
+/// ```
+/// use tensor::{Tensor, without_tape};
+/// let x = Tensor::scalar(3.0).parameter();
+/// let copy = || Tensor::scalar(3.0).recorded("copy", &[&x], |gradient, _| Ok(vec![Some(gradient)]));
+/// assert!(copy().wants_gradient());
+/// assert!(!without_tape(copy).wants_gradient());
+/// ```
 pub fn without_tape<R>(f: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
@@ -67,17 +76,18 @@ pub fn without_tape<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Gradients by the tensor that they belong to.
+/// The gradients of a backward pass, by parameter.
 #[derive(Debug, Default)]
 pub struct Gradients(HashMap<u64, Tensor>);
 
 impl Gradients {
-    /// The gradient of `parameter`, or none if the result does not depend on it.
+    /// The gradient of `parameter`, of the same shape, dtype and device. `None` if the result does not
+    /// depend on it.
     pub fn get(&self, parameter: &Tensor) -> Option<&Tensor> {
         self.0.get(&parameter.id())
     }
 
-    /// Takes the gradient of `parameter` out.
+    /// Removes and returns the gradient of `parameter`.
     pub fn take(&mut self, parameter: &Tensor) -> Option<Tensor> {
         self.0.remove(&parameter.id())
     }
@@ -85,14 +95,14 @@ impl Gradients {
     fn accumulate(&mut self, tensor: &Tensor, gradient: Tensor) -> Result<()> {
         if (tensor.shape(), tensor.dtype()) != (gradient.shape(), gradient.dtype()) {
             return Err(Error::Backward(format!(
-                "a gradient of {} {} for {tensor:?}",
+                "the gradient of {tensor:?} is {} {}",
                 gradient.dtype(),
                 gradient.shape()
             )));
         }
         let sum = match self.0.remove(&tensor.id()) {
             None => gradient,
-            Some(so_far) => sum(so_far, &gradient)?,
+            Some(partial) => sum(partial, &gradient)?,
         };
         self.0.insert(tensor.id(), sum);
         Ok(())
@@ -100,16 +110,17 @@ impl Gradients {
 }
 
 impl Tensor {
-    /// Gradients of this number with respect to every parameter it was computed from.
+    /// Gradients of this scalar with respect to all parameters that it was computed from.
     ///
-    /// Consumes the tape: memory kept for backward is freed as the walk goes.
+    /// Consumes the tape: memory that operations keep for the backward pass is freed on the way.
     ///
     /// # Errors
-    /// When the tensor is not one number, or no parameter led to it.
+    /// When the tensor does not have exactly one element, depends on no parameter, or shares a part of
+    /// its tape with an earlier backward pass; when an operation or a device fails.
     pub fn backward(self) -> Result<Gradients> {
         if self.shape().elements() != 1 {
             return Err(Error::Backward(format!(
-                "the gradient is that of one number, not of {}",
+                "the result must have one element, not shape {}; see backward_from",
                 self.shape()
             )));
         }
@@ -119,23 +130,24 @@ impl Tensor {
             _ => Tensor::build::<f32>(self.shape(), |one| one[0] = 1.0),
         };
         let seed = seed.to(&self.device())?;
-        // Held over the walk, so that no sum of gradients is taken in its memory: in a captured step it
-        // is a constant, which replays find as the last one left it.
-        let _held = seed.clone();
+        // A clone keeps sums of gradients from being computed in the seed's memory: a captured graph
+        // does not write its constants again before a replay.
+        let _constant = seed.clone();
         self.backward_from(seed)
     }
 
-    /// Gradients of the inner product of this tensor with `cotangent`.
+    /// Vector-Jacobian product: gradients of the inner product of this tensor with `cotangent`, which
+    /// must have the same shape, dtype and device.
     ///
     /// # Errors
-    /// When no parameter led to this tensor, or the shapes differ.
+    /// When the cotangent does not match, and as [`backward`](Self::backward).
     pub fn backward_from(self, cotangent: Tensor) -> Result<Gradients> {
         if !self.wants_gradient() {
-            return Err(Error::Backward("no parameter led to this result".into()));
+            return Err(Error::Backward("the result does not depend on a parameter".into()));
         }
         if self.shape() != cotangent.shape() || self.dtype() != cotangent.dtype() {
             return Err(Error::Backward(format!(
-                "a cotangent of {} {} for a result of {} {}",
+                "the cotangent is {} {}, but the result is {} {}",
                 cotangent.dtype(),
                 cotangent.shape(),
                 self.dtype(),
@@ -145,7 +157,7 @@ impl Tensor {
         same_device("backward", [&self, &cotangent])?;
         let mut gradients = Gradients::default();
         gradients.accumulate(&self, cotangent)?;
-        let mut order = children_after_parents(self);
+        let mut order = topological_order(self);
         while let Some(tensor) = order.pop() {
             let Some(node) = tensor.node() else { continue };
             let Some(gradient) = gradients.take(&tensor) else { continue };
@@ -157,7 +169,7 @@ impl Tensor {
                     (true, Some(part)) => gradients.accumulate(parent, part)?,
                     (false, Some(_)) => {
                         return Err(Error::Backward(format!(
-                            "{} computed a gradient that nobody wants",
+                            "{} returned a gradient that was not required",
                             node.operation
                         )));
                     }
@@ -169,8 +181,9 @@ impl Tensor {
     }
 }
 
-/// Everything that `result` was computed from and that wants a gradient, each after its parents.
-fn children_after_parents(result: Tensor) -> Vec<Tensor> {
+/// `result` and all tensors that it was computed from and that require a gradient, in topological
+/// order: parents before children.
+fn topological_order(result: Tensor) -> Vec<Tensor> {
     let mut order = Vec::new();
     let mut seen = HashSet::new();
     let mut stack = vec![(result, false)];
@@ -192,7 +205,7 @@ fn children_after_parents(result: Tensor) -> Vec<Tensor> {
     order
 }
 
-/// The sum of two gradients, in the memory of the first where nobody else holds it.
+/// The sum of two gradients, in the memory of the first if it is not shared.
 fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
     match a.gpu() {
         Some(gpu) => sum_on(&*gpu, a, b),
@@ -205,7 +218,7 @@ fn sum_on(gpu: &dyn Gpu, a: Tensor, b: &Tensor) -> Result<Tensor> {
     let (shape, dtype, count) = (a.shape(), a.dtype(), a.shape().elements());
     let sum = a.into_memory()?;
     let arguments = [sum.address().into(), b.address()?.into(), count.into()];
-    // SAFETY: both have `count` elements of the dtype, and each thread has one of its own.
+    // SAFETY: both have `count` elements of the dtype, and each thread writes one of its own.
     unsafe { gpu.launch(&program, "sum", Launch::over(count), &arguments)? };
     Ok(Tensor::over(sum, shape, dtype))
 }
@@ -257,30 +270,30 @@ mod tests {
         assert!(!without_tape(|| product(&x, &c)).wants_gradient());
         assert!(product(&x, &c).wants_gradient());
         let error = product(&c, &c).backward().unwrap_err();
-        assert_eq!(error.to_string(), "backward: no parameter led to this result");
+        assert_eq!(error.to_string(), "backward: the result does not depend on a parameter");
     }
 
     #[test]
-    fn a_gradient_of_another_shape_is_refused() {
+    fn a_gradient_of_the_wrong_shape_is_an_error() {
         let x = parameter(2.0);
         let wrong = |_, _: &[bool]| Ok(vec![Some(Tensor::zeros::<f64>([3]))]);
         let y = Tensor::scalar(4.0).recorded("wrong", &[&x], wrong);
         let error = y.backward().unwrap_err().to_string();
-        assert_eq!(error, "backward: a gradient of f64 [3] for Tensor f64 []");
+        assert_eq!(error, "backward: the gradient of Tensor f64 [] is f64 [3]");
     }
 
     #[test]
-    fn a_tape_is_walked_once() {
+    fn a_second_backward_pass_is_an_error() {
         let x = parameter(2.0);
         let y = product(&x, &x);
         let z = product(&y, &x);
         z.backward().unwrap();
         let again = product(&y, &x).backward().unwrap_err().to_string();
-        assert!(again.contains("already walked"), "{again}");
+        assert!(again.contains("already computed"), "{again}");
     }
 
     #[test]
-    fn memory_for_backward_is_freed_as_the_walk_goes() {
+    fn closures_are_dropped_during_the_backward_pass() {
         let witness = std::sync::Arc::new(());
         let x = parameter(2.0);
         let kept = witness.clone();
@@ -290,6 +303,6 @@ mod tests {
         });
         assert_eq!(std::sync::Arc::strong_count(&witness), 2);
         y.clone().backward().unwrap();
-        assert_eq!(std::sync::Arc::strong_count(&witness), 1, "though the result is still held");
+        assert_eq!(std::sync::Arc::strong_count(&witness), 1, "although the result is alive");
     }
 }

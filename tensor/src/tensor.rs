@@ -1,4 +1,4 @@
-//! A tensor: a shape, a dtype, reference-counted memory, and how it came about.
+//! The tensor: a shape, a dtype, reference-counted memory, and the operation that produced it.
 
 use std::any::Any;
 use std::fmt;
@@ -9,9 +9,10 @@ use crate::gpu::{Address, Gpu};
 use crate::tape::{self, Node};
 use crate::{Buffer, DType, Device, Element, Error, Result, Shape};
 
-/// An immutable array of numbers, cheap to clone.
+/// An immutable n-dimensional array in row-major order.
 ///
-/// Images are channels-last: `[batch, rows, columns, channels]`.
+/// Cloning is cheap: clones share memory, identity and place on the tape. Images are channels-last:
+/// `[batch, rows, columns, channels]`.
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
 
@@ -20,38 +21,39 @@ struct Inner {
     shape: Shape,
     dtype: DType,
     value: Value,
-    /// How the tape reaches the tensor's parents; none for leaves and where no parent wants a
-    /// gradient.
+    /// The operation that produced the tensor. `None` for leaves, and if no input requires a gradient.
     node: Option<Node>,
     wants_gradient: bool,
 }
 
 enum Value {
     Dense(Buffer),
-    Deferred { recipe: Box<dyn Deferred>, computed: OnceLock<Buffer> },
+    Lazy { expression: Box<dyn Deferred>, computed: OnceLock<Buffer> },
 }
 
-/// A value that is computed where it is read.
+/// A lazy expression: how to compute the values of a tensor when they are first read.
 ///
-/// Some consumers know the recipe and apply it to each element as they load it, so that the value
-/// never exists in memory (a convolution does so with normalisation and activation). Any other
-/// consumer reads the tensor as usual, and gets it computed once.
+/// A consumer that knows the concrete type can fuse the expression into its own loads, so that the
+/// values never exist in memory: see [`Tensor::recipe`]. A convolution does so with normalisation and
+/// activation. Any other consumer reads the tensor as usual; its values are then computed once and
+/// kept.
 pub trait Deferred: Any + Send + Sync {
-    /// Computes the whole value, where its inputs lie.
+    /// Computes all values, on the device of the inputs. The length must match the tensor's shape and
+    /// dtype.
     ///
     /// # Errors
-    /// When a device fails.
+    /// When the device fails.
     fn compute(&self) -> Result<Buffer>;
 
-    /// Where that is.
+    /// The device on which the values are computed.
     fn device(&self) -> Device;
 }
 
 impl Tensor {
-    /// A tensor of the given values, outermost axis first.
+    /// A tensor of the given values in row-major order, on the CPU.
     ///
     /// # Errors
-    /// When the number of values is not that of the shape.
+    /// When the number of values differs from the number of elements of the shape.
     pub fn from_slice<T: Element>(values: &[T], shape: impl Into<Shape>) -> Result<Self> {
         let shape = shape.into();
         if values.len() != shape.elements() {
@@ -60,19 +62,19 @@ impl Tensor {
         Ok(Self::build::<T>(shape, |out| out.copy_from_slice(values)))
     }
 
-    /// A single number.
+    /// A tensor with no axes and one element, on the CPU.
     pub fn scalar<T: Element>(value: T) -> Self {
         Self::build::<T>(Shape::SCALAR, |out| out[0] = value)
     }
 
-    /// A tensor of zeros.
+    /// A tensor of zeros, on the CPU.
     pub fn zeros<T: Element>(shape: impl Into<Shape>) -> Self {
         let shape = shape.into();
         Self::from_buffer::<T>(Buffer::zeroed::<T>(shape.elements()), shape)
     }
 
-    /// A tensor whose elements `write` fills in; it must write every one, for what it finds there
-    /// is stale.
+    /// A tensor on the CPU whose elements `write` fills in. It must write all of them: their initial
+    /// values are unspecified.
     pub fn build<T: Element>(shape: impl Into<Shape>, write: impl FnOnce(&mut [T])) -> Self {
         let shape = shape.into();
         let mut buffer = Buffer::stale::<T>(shape.elements());
@@ -80,22 +82,28 @@ impl Tensor {
         Self::from_buffer::<T>(buffer, shape)
     }
 
-    /// A tensor over memory that is already filled; the buffer's length must be the shape's.
+    /// A tensor of the elements in `buffer`, of the dtype of `T`.
+    ///
+    /// # Panics
+    /// When the buffer's length does not match the shape.
     pub fn from_buffer<T: Element>(buffer: Buffer, shape: impl Into<Shape>) -> Self {
         Self::over(buffer, shape.into(), T::DTYPE)
     }
 
-    /// The same, of a dtype that is known only now; for memory of devices.
+    /// A tensor of the elements in `buffer`, of a dtype that is known only at run time.
+    ///
+    /// # Panics
+    /// When the buffer's length does not match the shape and dtype.
     pub fn over(buffer: Buffer, shape: impl Into<Shape>, dtype: DType) -> Self {
         let shape = shape.into();
-        let due = shape.elements() * dtype.bytes();
-        assert_eq!(buffer.bytes(), due, "buffer and shape {shape} of {dtype}");
+        let bytes = shape.elements() * dtype.bytes();
+        assert_eq!(buffer.bytes(), bytes, "length of a buffer for {dtype} {shape}");
         Self::new(shape, dtype, Value::Dense(buffer))
     }
 
-    /// A tensor that is computed where it is read.
-    pub fn deferred(shape: impl Into<Shape>, dtype: DType, recipe: impl Deferred) -> Self {
-        let value = Value::Deferred { recipe: Box::new(recipe), computed: OnceLock::new() };
+    /// A tensor whose values `expression` computes when they are first read.
+    pub fn deferred(shape: impl Into<Shape>, dtype: DType, expression: impl Deferred) -> Self {
+        let value = Value::Lazy { expression: Box::new(expression), computed: OnceLock::new() };
         Self::new(shape.into(), dtype, value)
     }
 
@@ -105,22 +113,26 @@ impl Tensor {
         Tensor(Arc::new(Inner { id, shape, dtype, value, node: None, wants_gradient: false }))
     }
 
-    /// The same value as a leaf of the tape, for which [`backward`](Self::backward) will return a
-    /// gradient.
+    /// Makes the tensor a parameter: [`backward`](Self::backward) returns a gradient for it.
+    ///
+    /// # Panics
+    /// When the tensor has clones.
     pub fn parameter(self) -> Self {
-        self.rebuilt(|inner| inner.wants_gradient = true)
+        self.update_unshared(|inner| inner.wants_gradient = true)
     }
 
-    /// Puts an operation on the tape: `self` is its result, `parents` are its differentiable
-    /// inputs, and `backward` turns the gradient of the result into those of the parents, in
-    /// order, leaving out those that `wanted` says nobody asks for.
+    /// Records on the tape that `operation` computed `self` from `parents`, its differentiable inputs.
     ///
-    /// `backward` may keep the parents. It cannot keep a clone of `self`, which must not be shared
-    /// yet (a panic says so); what it needs of the result it computes again.
+    /// `backward` is called with the gradient of the result and, for each parent, whether its gradient
+    /// is required. It returns the gradients in the order of `parents`, with `None` for those that are
+    /// not required. It may own clones of the parents, but not of `self`: a value of the result that it
+    /// needs must be recomputed.
     ///
-    /// Nothing is recorded when no parent wants a gradient or inside [`without_tape`].
+    /// Nothing is recorded if no parent requires a gradient, or inside
+    /// [`without_tape`](crate::without_tape).
     ///
-    /// [`without_tape`]: crate::without_tape
+    /// # Panics
+    /// When `self` has clones.
     pub fn recorded<F>(self, operation: &'static str, parents: &[&Tensor], backward: F) -> Self
     where
         F: FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync + 'static,
@@ -130,51 +142,49 @@ impl Tensor {
         }
         let parents = parents.iter().map(|&p| p.clone()).collect();
         let node = Node::new(operation, parents, Box::new(backward));
-        self.rebuilt(|inner| {
+        self.update_unshared(|inner| {
             inner.node = Some(node);
             inner.wants_gradient = true;
         })
     }
 
-    /// Changes a tensor that nobody else holds yet.
-    fn rebuilt(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+    fn update_unshared(mut self, update: impl FnOnce(&mut Inner)) -> Self {
         let inner = Arc::get_mut(&mut self.0).expect(
-            "a result goes on the tape before it is shared: keep the inputs for backward, not a \
-             clone of the result",
+            "the tensor is shared: `backward` may keep clones of the inputs, not of the result",
         );
-        change(inner);
+        update(inner);
         self
     }
 
-    /// Extents, outermost first.
+    /// The dimensions, outermost first.
     pub fn shape(&self) -> Shape {
         self.0.shape
     }
 
-    /// Extents as a slice.
+    /// The dimensions as a slice.
     pub fn dims(&self) -> &[usize] {
         self.0.shape.dims()
     }
 
-    /// Element type.
+    /// The element type.
     pub fn dtype(&self) -> DType {
         self.0.dtype
     }
 
-    /// Whether a gradient will be computed for this tensor.
+    /// Whether the tensor is a parameter or was computed from one with the tape on.
     pub fn wants_gradient(&self) -> bool {
         self.0.wants_gradient
     }
 
-    /// Where it lies.
+    /// The device where the values reside.
     pub fn device(&self) -> Device {
         match &self.0.value {
             Value::Dense(buffer) => buffer.device(),
-            Value::Deferred { recipe, .. } => recipe.device(),
+            Value::Lazy { expression, .. } => expression.device(),
         }
     }
 
-    /// The device that it lies on, if that is another than the host.
+    /// The GPU where the values reside; `None` on the CPU.
     pub fn gpu(&self) -> Option<Arc<dyn Gpu>> {
         match self.device() {
             Device::Cpu => None,
@@ -182,76 +192,74 @@ impl Tensor {
         }
     }
 
-    /// The same values on `device`, off the tape.
+    /// A copy of the values on `device`, detached from the tape.
     ///
     /// # Errors
-    /// When it has not so much memory left, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn to(&self, device: &Device) -> Result<Self> {
-        let copy = self.value()?.copied_to(device)?;
+        let copy = self.buffer()?.copied_to(device)?;
         Ok(Self::over(copy, self.0.shape, self.0.dtype))
     }
 
-    /// The same on `device`: itself if it lies there, else a copy, off the tape.
+    /// The tensor on `device`: a clone if it is already there, otherwise a copy, detached from the
+    /// tape.
     ///
     /// # Errors
-    /// When the device has not so much memory left, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn on(&self, device: &Device) -> Result<Self> {
         if self.device() == *device { Ok(self.clone()) } else { self.to(device) }
     }
 
-    /// The memory of its values. A deferred value is computed now, and kept.
-    fn value(&self) -> Result<&Buffer> {
+    /// The memory of the values, which a lazy expression computes on the first call.
+    fn buffer(&self) -> Result<&Buffer> {
         match &self.0.value {
             Value::Dense(buffer) => Ok(buffer),
-            Value::Deferred { computed, .. } if computed.get().is_some() => {
-                Ok(computed.get_or_init(|| unreachable!("it is there")))
-            }
-            Value::Deferred { recipe, computed } => {
-                let buffer = recipe.compute()?;
+            Value::Lazy { expression, computed } => {
+                if let Some(buffer) = computed.get() {
+                    return Ok(buffer);
+                }
+                let buffer = expression.compute()?;
                 let bytes = self.0.shape.elements() * self.0.dtype.bytes();
-                assert_eq!(buffer.bytes(), bytes, "memory of a deferred {} tensor", self.0.shape);
+                assert_eq!(buffer.bytes(), bytes, "length of a lazy {self:?}");
                 Ok(computed.get_or_init(|| buffer))
             }
         }
     }
 
-    /// Where its values begin in the memory of its device; for kernels. A deferred value is computed
-    /// now, and kept.
+    /// Device address of the first element, for kernel arguments. Computes a lazy tensor.
     ///
     /// # Errors
-    /// When it is deferred and the device fails.
+    /// When the tensor is lazy and the device fails.
     ///
     /// # Panics
-    /// When it lies on the host.
+    /// When the tensor is on the CPU.
     pub fn address(&self) -> Result<Address> {
-        Ok(self.value()?.address())
+        Ok(self.buffer()?.address())
     }
 
-    /// The elements, outermost axis first. A deferred value is computed now, and kept.
+    /// The elements in row-major order. Computes a lazy tensor.
     ///
     /// # Panics
-    /// When `T` is not the tensor's dtype, or it lies on a device: operations look at their door.
+    /// When `T` is not the tensor's dtype, or the tensor is on a GPU.
     pub fn data<T: Element>(&self) -> &[T] {
         assert_eq!(T::DTYPE, self.0.dtype, "a tensor of {} read as {}", self.0.dtype, T::DTYPE);
-        // The host computes without fail.
-        self.value().expect("values of the host").as_slice()
+        self.buffer().expect("lazy expressions do not fail on the CPU").as_slice()
     }
 
-    /// How to compute the value while reading, if it is deferred in the way `R` knows and has not
-    /// been computed already.
+    /// The lazy expression of the tensor, if it is of type `R` and has not been computed yet.
     pub fn recipe<R: Deferred>(&self) -> Option<&R> {
         match &self.0.value {
-            Value::Deferred { recipe, computed } if computed.get().is_none() => {
-                (recipe.as_ref() as &dyn Any).downcast_ref()
+            Value::Lazy { expression, computed } if computed.get().is_none() => {
+                (expression.as_ref() as &dyn Any).downcast_ref()
             }
             _ => None,
         }
     }
 
-    /// The elements as `f64`, whatever the dtype.
+    /// The elements in row-major order, converted to `f64`.
     ///
     /// # Panics
-    /// When it lies on a device: [`to`](Self::to) the host first.
+    /// When the tensor is on a GPU: copy it to the CPU with [`to`](Self::to) first.
     pub fn to_f64(&self) -> Vec<f64> {
         match self.0.dtype {
             DType::U8 => self.data::<u8>().iter().map(|&x| f64::from(x)).collect(),
@@ -261,25 +269,23 @@ impl Tensor {
         }
     }
 
-    /// The one element of a tensor that has just one.
+    /// The value of a tensor with one element, on any device.
     ///
     /// # Errors
-    /// When there are more, or none.
+    /// When the tensor has more elements or none, or a device fails.
     pub fn item(&self) -> Result<f64> {
         match self.shape().elements() {
             1 if self.device() != Device::Cpu => self.to(&Device::Cpu)?.item(),
             1 => Ok(self.to_f64()[0]),
-            n => Err(Error::shape("item", format!("{} holds {n} elements, not 1", self.shape()))),
+            n => Err(Error::shape("item", format!("{} has {n} elements, not 1", self.shape()))),
         }
     }
 
-    /// The memory itself if nobody else holds it, to be written over; else a copy, on the same
-    /// device.
-    ///
-    /// The result is off the tape.
+    /// The tensor's memory if it has no clones, otherwise a copy on the same device. In-place
+    /// operations use it to reuse the memory of their input.
     ///
     /// # Errors
-    /// When the device has no more memory, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn into_memory(self) -> Result<Buffer> {
         match Arc::try_unwrap(self.0) {
             Ok(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
@@ -288,52 +294,69 @@ impl Tensor {
         }
     }
 
-    /// The memory, to be written over in place: the tensor's own if nobody else holds it, else that
-    /// of a copy, which takes its place. The tensor is off the tape afterwards.
+    /// The tensor's memory, to be modified in place. If the tensor has clones, or is the result of a
+    /// recorded operation, it is first replaced by a copy, which is off the tape. A leaf of the tape
+    /// stays one.
     ///
     /// # Errors
-    /// When the device has no more memory, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn memory_mut(&mut self) -> Result<&mut Buffer> {
-        let own = Arc::get_mut(&mut self.0)
-            .is_some_and(|inner| matches!(inner.value, Value::Dense(_)) && !inner.wants_gradient);
-        if !own {
-            *self = Self::over(self.copied()?, self.0.shape, self.0.dtype);
+        let in_place = Arc::get_mut(&mut self.0)
+            .is_some_and(|inner| matches!(inner.value, Value::Dense(_)) && inner.node.is_none());
+        if !in_place {
+            let is_leaf = self.wants_gradient() && self.node().is_none();
+            let copy = Self::over(self.copied()?, self.0.shape, self.0.dtype);
+            *self = if is_leaf { copy.parameter() } else { copy };
         }
         match Arc::get_mut(&mut self.0) {
             Some(Inner { value: Value::Dense(buffer), .. }) => Ok(buffer),
-            _ => unreachable!("a copy of one's own"),
+            _ => unreachable!("a new copy is dense and has no clones"),
         }
     }
 
-    /// Writes another tensor's values, of the same shape and dtype, over those of this one, which
-    /// stays where it lies: for what a captured step reads.
+    /// Makes the tensor a leaf of the tape that wants a gradient, or not, as PyTorch's
+    /// `requires_grad_` does. A value that something else shares is copied first.
     ///
     /// # Errors
-    /// When shapes or dtypes differ, somebody else holds this tensor, or a device fails.
+    /// When the device has no more memory, or fails.
+    pub fn set_wants_gradient(&mut self, wanted: bool) -> Result<()> {
+        self.memory_mut()?;
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.wants_gradient = wanted;
+        }
+        Ok(())
+    }
+
+    /// Overwrites the values with those of a tensor of the same shape and dtype on any device. The
+    /// device address does not change, so that a captured graph which reads this tensor sees the new
+    /// values.
+    ///
+    /// # Errors
+    /// When shapes or dtypes differ, this tensor is lazy or has clones, or a device fails.
     pub fn refill(&mut self, from: &Tensor) -> Result<()> {
         if (self.shape(), self.dtype()) != (from.shape(), from.dtype()) {
-            let what = format!("{from:?} does not fit {self:?}");
+            let what = format!("cannot copy {from:?} into {self:?}");
             return Err(Error::shape("refill", what));
         }
         match Arc::get_mut(&mut self.0) {
-            Some(Inner { value: Value::Dense(buffer), .. }) => buffer.copy_from(from.value()?),
-            _ => Err(Error::value("refill", format!("{self:?} is held elsewhere too"))),
+            Some(Inner { value: Value::Dense(buffer), .. }) => buffer.copy_from(from.buffer()?),
+            _ => Err(Error::value("refill", format!("{self:?} is lazy or has clones"))),
         }
     }
 
     fn copied(&self) -> Result<Buffer> {
-        let value = self.value()?;
-        value.copied_to(&value.device())
+        let buffer = self.buffer()?;
+        buffer.copied_to(&buffer.device())
     }
 
-    /// As [`into_memory`](Self::into_memory), of a tensor on the host, where nothing can fail.
+    /// As [`into_memory`](Self::into_memory), for a tensor on the CPU, where it cannot fail.
     ///
     /// # Panics
-    /// When `T` is not the tensor's dtype, or it lies on a device.
+    /// When `T` is not the tensor's dtype, or the tensor is on a GPU.
     pub fn into_buffer<T: Element>(self) -> Buffer {
-        assert_eq!(T::DTYPE, self.0.dtype, "a tensor of {} taken as {}", self.0.dtype, T::DTYPE);
-        assert!(self.device() == Device::Cpu, "a tensor of {} taken by the host", self.device());
-        self.into_memory().expect("memory of the host")
+        assert_eq!(T::DTYPE, self.0.dtype, "a tensor of {} read as {}", self.0.dtype, T::DTYPE);
+        assert!(self.device() == Device::Cpu, "host access to a tensor on {}", self.device());
+        self.into_memory().expect("copies on the CPU do not fail")
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -345,10 +368,10 @@ impl Tensor {
     }
 }
 
-/// Refuses tensors that do not all lie on one device.
+/// Checks that all tensors of an operation are on the same device.
 ///
 /// # Errors
-/// When one lies elsewhere than the first.
+/// [`Error::Devices`] when one is on another device than the first.
 pub fn same_device<'a>(
     operation: &'static str,
     tensors: impl IntoIterator<Item = &'a Tensor>,
@@ -393,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_value_is_computed_once_and_only_when_read() {
+    fn a_lazy_tensor_is_computed_once_and_only_when_read() {
         let count = Arc::new(AtomicU64::new(0));
         let tensor = Tensor::deferred([3], DType::F32, Counting(count.clone()));
         assert!(tensor.recipe::<Counting>().is_some());
@@ -405,17 +428,38 @@ mod tests {
     }
 
     #[test]
-    fn values_must_fill_the_shape() {
+    fn the_number_of_values_must_match_the_shape() {
         let error = Tensor::from_slice(&[1.0f32; 5], [2, 3]).unwrap_err();
-        assert_eq!(error.to_string(), "5 values do not fill shape [2, 3], which takes 6");
+        assert_eq!(error.to_string(), "shape [2, 3] has 6 elements, but 5 values were given");
     }
 
     #[test]
-    fn memory_with_one_owner_is_handed_over_and_shared_memory_is_copied() {
+    fn unshared_memory_is_reused_and_shared_memory_is_copied() {
         let tensor = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap();
         let kept = tensor.clone();
         let address = kept.data::<f32>().as_ptr();
         assert_ne!(tensor.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
         assert_eq!(kept.into_buffer::<f32>().as_slice::<f32>().as_ptr(), address);
+    }
+
+    #[test]
+    fn a_leaf_is_updated_in_place_and_a_shared_one_as_a_copy() {
+        let mut leaf = Tensor::from_slice(&[1.0f32, 2.0], [2]).unwrap().parameter();
+        let place = leaf.data::<f32>().as_ptr();
+        leaf.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 3.0;
+        assert_eq!((leaf.data::<f32>(), leaf.data::<f32>().as_ptr()), (&[3.0, 2.0][..], place));
+        assert!(leaf.wants_gradient());
+
+        let shared = leaf.clone();
+        leaf.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 4.0;
+        assert_eq!((leaf.data::<f32>()[0], shared.data::<f32>()[0]), (4.0, 3.0));
+        assert!(leaf.wants_gradient() && shared.wants_gradient());
+        leaf.set_wants_gradient(false).unwrap();
+        assert!(!leaf.wants_gradient());
+
+        let result = Tensor::scalar(1.0f32);
+        let mut result = result.recorded("copy", &[&shared], |_, _| Ok(vec![None]));
+        result.memory_mut().unwrap();
+        assert!(!result.wants_gradient(), "a recorded result leaves the tape");
     }
 }

@@ -1,20 +1,20 @@
-//! A kernel that fails takes the device with it, for the rest of the process: so this test is alone.
+//! A failing kernel makes the device unusable for the rest of the process, so this test has its own.
 
 use tensor::gpu::{Address, Launch, Program, Source};
 use tensor::{DType, Gpu, cuda};
 
 #[test]
-fn a_kernel_that_fails_is_named_and_nothing_runs_after_it() {
+fn a_failed_kernel_is_named_by_every_later_error() {
     let gpu = match cuda::open() {
         Ok(gpu) => gpu,
-        Err(absent) => return eprintln!("left out: {absent}"),
+        Err(absent) => return eprintln!("skipped: {absent}"),
     };
     const SOURCES: &[Source] = &[Source {
         path: "tests/crash.cu",
         text: "extern \"C\" __global__ void crash(real* a) { a[item()] = 1; }",
     }];
     let program = Program::new(SOURCES, DType::F32);
-    // SAFETY: it writes where there is no memory, which the device does not let happen.
+    // SAFETY: it writes to the null page, which the device detects. That is the point of the test.
     let launched =
         unsafe { gpu.launch(&program, "crash", Launch::over(1), &[Address::NULL.into()]) };
     let error = launched.and_then(|()| gpu.synchronise()).unwrap_err().to_string();

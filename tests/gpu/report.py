@@ -31,7 +31,7 @@ time left. `tests/gpu/run.sh --device cpu` rehearses it all where there is no GP
 
 A row is one pass of an operation on one shape of the network. TFLOP/s counts the products of
 convolutions and linear layers, two operations each. GB/s counts the bytes that must be read and
-written at least, by a formula per case (`ssp/src/bench/cases`): every tensor once, and twice where no
+written at least, by a formula per case (`ssp/bench/src/cases`): every tensor once, and twice where no
 value can be finished before all were seen, as in batch norm. `share` is the time that the row would
 take at the nearer of two ceilings, measured in the same sitting, divided by the time that it took: a
 large copy in the device's memory, and a large matrix product (PyTorch's in bf16 where it is there, else

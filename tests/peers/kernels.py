@@ -1,7 +1,7 @@
 """Times PyTorch's operations; `cine bench kernels --peer PYTHON` runs it.
 
 Reads one JSON document: device, threads, how much to measure, and passes of operations with their
-sizes (`ssp/src/bench/peer.rs`). Writes one: seconds of each pass, in order. On a GPU features are
+sizes (`ssp/bench/src/peer.rs`). Writes one: seconds of each pass, in order. On a GPU features are
 bf16 and weights are held in it too, as autocast has them; images are channels-last everywhere.
 """
 
@@ -29,6 +29,14 @@ class Sizes:
     def image(self, batch, rows, columns, channels, dtype=None):
         x = self.normal(batch, channels, rows, columns, dtype=dtype)
         return x.contiguous(memory_format=torch.channels_last)
+
+    def of(self, input, shape):
+        """Values of the distribution that an input names."""
+        if "uniform" in input:
+            low, high = input["uniform"]
+            return (low + (high - low) * torch.rand(shape, device=self.device)).to(self.features)
+        mean, deviation = input["normal"]
+        return (mean + deviation * torch.randn(shape, device=self.device)).to(self.features)
 
     def vector(self, channels):
         return torch.rand(channels, device=self.device) + 0.5
@@ -103,8 +111,10 @@ def concat(draw, s, name):
     return [draw.normal(*shape) for shape in s["shapes"]], lambda *t: torch.cat(t)
 
 
-def elementwise(draw, s, name):
-    return [draw.image(*s["shape"]) for _ in range(2)], torch.add
+def pointwise(draw, s, name):
+    """A row of the table of pointwise functions, which has the expression (kernels/src/pointwise)."""
+    names = ", ".join(i["name"] for i in s["inputs"])
+    return [draw.of(i, s["shape"]) for i in s["inputs"]], eval(f"lambda {names}: {s['expression']}")
 
 
 def dice_ce(draw, s, name):
@@ -204,9 +214,8 @@ def moving_average(draw, s, name):
 OPERATIONS = {
     "batch_norm": batch_norm, "cast": cast, "concat": concat, "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d, "dice_ce": dice_ce, "dino_loss": dino_loss,
-    "elementwise": elementwise, "gelu": of_shape(F.gelu),
     "l2_normalise": of_shape(lambda x: F.normalize(x.float(), dim=1)),
-    "leaky_relu": of_shape(F.relu), "linear": linear, "masked_error": masked_error,
+    "linear": linear, "masked_error": masked_error,
     "moving_average": moving_average, "nt_xent": nt_xent,
     "pool": of_shape(lambda x: x.mean((2, 3)), image=True),
     "reduce": of_shape(torch.mean, image=True), "resample": resample, "sgd": sgd,
@@ -245,7 +254,8 @@ class Clock:
 
 def ready(draw, entry):
     """What runs one pass."""
-    tensors, function = OPERATIONS[entry["operation"]](draw, entry["sizes"], entry["pass"])
+    build = pointwise if "expression" in entry["sizes"] else OPERATIONS[entry["operation"]]
+    tensors, function = build(draw, entry["sizes"], entry["pass"])
     if not entry["of"]:
         return torch.no_grad()(lambda: function(*tensors))
     wanted = [tensors[i].requires_grad_() for i in entry["of"]]

@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use ssp::data::Moment;
-use ssp::evaluate::{
+use common::Watcher;
+use data::Moment;
+use evaluate::{
     Dice, FrameRow, Measured, SliceDice, SliceRow, SurfaceDistance, write_frames, write_slices,
 };
-use ssp::picture::{Curves, Series};
-use ssp::roles::Roles;
-use ssp::run::folder::RunFolder;
-use ssp::run::metrics::{Metrics, Record as Row};
-use ssp::settings::Method;
-use ssp::sweep::{Ask, Cell, Ending, Plan, Record, Table, Trial, Try};
-use ssp::train::Watcher;
+use figures::{Curves, Series};
+use serde_json::json;
+use settings::Method;
+use sweep::{Ask, Cell, Ending, Plan, Record, Table, Trial, Try};
 use tensor::random::{Purpose, Stream};
+use train::roles::Roles;
+use train::run::folder::RunFolder;
+use train::run::metrics::{Metrics, Record as Row};
 
 /// Someone who watches and says nothing.
 pub struct Quiet;

@@ -1,12 +1,12 @@
 //! Every training task in small, with batches that are drawn.
 
 use kernels::check::Argument;
-use nn::{Sgd, SgdSettings};
-use ssp::data::sampler::Batch;
-use ssp::settings::{Method, Preset, Settings};
-use ssp::task::{Contrastive, Dino, Mim, Segmentation, Task};
+use nn::{Rates, Sgd, SgdSettings};
+use sampling::sampler::Batch;
+use settings::{Method, Preset, Settings};
 use tensor::DType;
 use tensor::random::{Purpose, Stream};
+use train::task::{Contrastive, Dino, ErasedTask, Mim, Segmentation};
 
 /// Networks and images so small that an emulated GPU takes a step in a moment; in float32, unless
 /// `mixed`.
@@ -28,7 +28,7 @@ pub fn settings(method: Method, mixed: bool) -> Settings {
 ///
 /// # Errors
 /// When the settings make no network.
-pub fn task(settings: &Settings) -> ssp::Result<Box<dyn Task>> {
+pub fn task(settings: &Settings) -> common::Result<Box<dyn ErasedTask>> {
     Ok(match settings.method {
         Method::Scratch => Box::new(Segmentation::unvalidated(settings)?),
         Method::SimClr | Method::Pcl => Box::new(Contrastive::new(settings, None)?),
@@ -41,8 +41,8 @@ pub fn task(settings: &Settings) -> ssp::Result<Box<dyn Task>> {
 ///
 /// # Errors
 /// None that a caller can cause.
-pub fn batch(method: Method, number: u32) -> ssp::Result<Vec<Batch>> {
-    let drawn = |count: usize, size: usize| -> ssp::Result<Batch> {
+pub fn batch(method: Method, number: u32) -> common::Result<Vec<Batch>> {
+    let drawn = |count: usize, size: usize| -> common::Result<Batch> {
         let mut stream = Stream::new(5, Purpose::Check, 1, number);
         Ok(Batch {
             images: Argument::normal([count, size, size, 1]).draw(DType::F32, &mut stream)?,
@@ -62,7 +62,11 @@ pub fn sgd(method: Method) -> Sgd {
     Sgd::new(SgdSettings {
         momentum: 0.9,
         nesterov: false,
-        weight_decay: 1e-4,
         decay_matrices_only: method == Method::Dino,
     })
+}
+
+/// Rates for it: a learning rate with a weight decay of 1e-4.
+pub fn rates(learning_rate: f64) -> Rates {
+    Rates::new(learning_rate, 1e-4)
 }

@@ -3,45 +3,46 @@
 
 use std::path::Path;
 
+use bench::{Bench, BenchTask};
 use cine_tests::tasks;
+use common::Watcher;
 use emulator::{Emulator, Mode};
-use kernels::elementwise::{add, affine};
+use kernels::pointwise::{add, affine};
 use nn::checkpoint::{Metadata, save_progress};
-use nn::{Module, Slot};
-use ssp::bench::{Bench, BenchTask};
-use ssp::data::Cohort;
-use ssp::settings::{Method, Settings};
-use ssp::step::{Rates, Stepper};
-use ssp::task::{Fed, Mim, Pretext, Source, Step, Task, Whole, freeze};
-use ssp::train::{Stage, State, Watcher};
+use nn::{Module, Rates, StateMut};
+use sampling::Cohort;
+use settings::{Method, Settings};
 use tensor::gpu::capture;
 use tensor::{Device, Tensor, cuda};
+use train::step::Stepper;
+use train::task::{ErasedTask, Mim, Pretext, PretextData, PretextSetup, Step, Task, freeze};
+use train::trainer::{Stage, State};
 
 /// Everything that a training changes, as its file to resume from holds it.
 type Bits = Vec<u8>;
 
 /// A training of a task on drawn batches.
 struct Training {
-    task: Box<dyn Task>,
+    task: Box<dyn ErasedTask>,
     stepper: Stepper,
     method: Method,
     losses: Vec<f64>,
 }
 
 impl Training {
-    fn new(settings: &Settings, device: &Device, captures: bool) -> ssp::Result<Self> {
+    fn new(settings: &Settings, device: &Device, captures: bool) -> common::Result<Self> {
         let (method, mut task) = (settings.method, tasks::task(settings)?);
-        Whole(task.as_mut()).move_to(device)?;
+        task.move_to(device)?;
         let stepper = Stepper::new(device, tasks::sgd(method))?.capturing(captures);
         Ok(Training { task, stepper, method, losses: vec![] })
     }
 
     /// A step, on a batch and at rates of its own.
-    fn step(&mut self, epoch: usize, number: u32) -> ssp::Result<()> {
-        freeze(self.task.as_mut(), epoch);
+    fn step(&mut self, epoch: usize, number: u32) -> common::Result<()> {
+        freeze(self.task.as_mut(), epoch)?;
         let batch = tasks::batch(self.method, number)?;
         let (rate, number) = (0.05 / f64::from(number + 1), number.into());
-        let rates = Rates { learning_rate: rate, weight_decay: 1e-3 * rate };
+        let rates = Rates::new(rate, 1e-3 * rate);
         let step = Step { epoch, number, total: 20 };
         self.stepper.step(self.task.as_mut(), &batch, step, rates)?;
         // Two steps to a look.
@@ -51,11 +52,10 @@ impl Training {
         Ok(())
     }
 
-    fn bits(&mut self) -> ssp::Result<Bits> {
+    fn bits(&self) -> common::Result<Bits> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("progress.safetensors");
-        let (whole, optimiser) = (&mut Whole(self.task.as_mut()), self.stepper.optimiser());
-        save_progress(&file, whole, optimiser, Metadata::new())?;
+        save_progress(&file, self.task.as_ref(), self.stepper.optimiser(), Metadata::new())?;
         Ok(std::fs::read(file).expect("what was written"))
     }
 }
@@ -74,7 +74,7 @@ fn trained(
     device: &Device,
     captures: bool,
     steps: u32,
-) -> ssp::Result<(Vec<f64>, Bits)> {
+) -> common::Result<(Vec<f64>, Bits)> {
     let mut training = Training::new(&tasks::settings(method, true), device, captures)?;
     for number in 0..steps {
         training.step(1, number)?;
@@ -138,7 +138,7 @@ fn the_seed_of_gradients_is_not_summed_onto() {
 fn what_changes_the_step_has_it_captured_again() {
     let mut settings = tasks::settings(Method::Dino, true);
     settings.pretrain.dino.frozen_last_layer_epochs = 1;
-    let trained = |device: &Device, captures: bool| -> ssp::Result<Bits> {
+    let trained = |device: &Device, captures: bool| -> common::Result<Bits> {
         let mut training = Training::new(&settings, device, captures)?;
         let mut captured = Vec::new();
         for number in 0..8 {
@@ -157,15 +157,15 @@ fn what_changes_the_step_has_it_captured_again() {
 #[test]
 fn a_look_at_the_network_in_between_does_not_disturb_replays() {
     let settings = tasks::settings(Method::Mim, true);
-    let trained = |device: &Device, captures: bool| -> ssp::Result<(Bits, Vec<f32>)> {
+    let trained = |device: &Device, captures: bool| -> common::Result<(Bits, Vec<f32>)> {
         let mut training = Training::new(&settings, device, captures)?;
         let mut mim = Mim::new(&settings, None)?;
-        mim.network().move_to(device)?;
+        mim.move_to(device)?;
         let mut seen = Vec::new();
         for number in 0..6 {
             training.step(1, number)?;
             // The same weights, on fewer images than a step has, as they come.
-            hand_over(training.task.network(), mim.network())?;
+            hand_over(training.task.network(), mim.network_mut())?;
             let images = Tensor::build::<f32>([1, 16, 16, 1], |out| out.fill(0.1 * number as f32));
             let made = mim.reconstruction(&images)?.expect("a reconstruction");
             seen.extend_from_slice(made.output.data::<f32>());
@@ -189,29 +189,19 @@ fn what_is_timed_is_the_captured_step() {
     }
 }
 
-/// Copies of all parameters and buffers, each in its place.
-fn hand_over(from: &mut dyn Module, to: &mut dyn Module) -> ssp::Result<()> {
-    let mut values = Vec::new();
-    from.visit("", &mut |_, slot| match slot {
-        Slot::Parameter(parameter) => values.push(parameter.tensor().to(&Device::Cpu)),
-        Slot::Buffer(buffer) => values.push(buffer.to(&Device::Cpu)),
-        Slot::Counter(_) => {}
-    });
+/// Copies all parameters and buffers of one network to another of the same shapes.
+fn hand_over(from: &dyn Module, to: &mut dyn Module) -> common::Result<()> {
     let device = to.device();
-    let mut values = values.into_iter();
-    let mut outcome = Ok(());
-    to.visit("", &mut |_, slot| {
-        let mut next = || values.next().expect("two of a make")?.to(&device);
-        let copied = match slot {
-            Slot::Parameter(parameter) => next().map(|value| parameter.set(value)),
-            Slot::Buffer(buffer) => next().map(|value| *buffer = value),
-            Slot::Counter(_) => Ok(()),
-        };
-        if let Err(error) = copied {
-            outcome = Err(error);
+    let mut values = from.state().into_iter().filter_map(|(_, state)| state.tensor());
+    for (_, state) in to.state_mut() {
+        let mut next = || values.next().expect("networks of the same shapes").to(&device);
+        match state {
+            StateMut::Parameter(parameter) => parameter.set(next()?)?,
+            StateMut::Buffer(buffer) => buffer.set(next()?),
+            StateMut::Counter(_) => {}
         }
-    });
-    Ok(outcome?)
+    }
+    Ok(())
 }
 
 struct Nobody;
@@ -224,14 +214,14 @@ impl Watcher for Nobody {
 }
 
 /// Two epochs of a contrastive stage with validation, on slices of the phantom.
-fn stage(folder: &Path, device: &Device, learning_rate: f64) -> ssp::Result<State> {
+fn stage(folder: &Path, device: &Device, learning_rate: f64) -> common::Result<State> {
     let mut settings = tasks::settings(Method::SimClr, false);
     settings.pretrain.optimisation.epochs = 2;
     settings.pretrain.optimisation.batch = 16;
     settings.pretrain.validate_every = 1;
     let cohort = Cohort::phantom(2, 1, folder, |_, _| {})?;
-    let source = Source { settings: &settings, cache: &cohort.cache, train: &[0], valid: &[1] };
-    let Fed { samplers, mut task } = source.pretext()?;
+    let data = PretextData { settings: &settings, cache: &cohort.cache, train: &[0], valid: &[1] };
+    let PretextSetup { samplers, mut task } = data.pretext()?;
     let stage = Stage {
         name: "pretrain",
         folder: folder.join("pretrain"),
@@ -257,7 +247,7 @@ fn a_stage_whose_steps_are_replayed_goes_as_on_the_cpu() {
     for device in gpus("a captured stage") {
         let there = tempfile::tempdir().unwrap();
         let found = stage(there.path(), &device, 0.05).unwrap();
-        assert!(found.steps > 2 * Stepper::RUN_FIRST as u64, "{} steps", found.steps);
+        assert!(found.steps > 2 * Stepper::EAGER_STEPS as u64, "{} steps", found.steps);
         let losses = |state: &State| [state.loss.unwrap(), state.best_loss.unwrap()];
         for (found, wanted) in losses(&found).into_iter().zip(losses(&wanted)) {
             assert!((found - wanted).abs() < 1e-3 * wanted, "{found}, not {wanted}, on {device}");
@@ -265,7 +255,7 @@ fn a_stage_whose_steps_are_replayed_goes_as_on_the_cpu() {
         // A loss that is not finite ends the stage at the end of its epoch, and nothing is written.
         let wild = tempfile::tempdir().unwrap();
         let error = stage(wild.path(), &device, f64::MAX).unwrap_err().to_string();
-        assert!(error.contains("in epoch 1 at a learning rate of"), "{error}");
+        assert!(error.contains("epoch 1") && error.contains("learning rate"), "{error}");
         assert_eq!(std::fs::read_dir(wild.path().join("pretrain")).unwrap().count(), 0);
     }
 }

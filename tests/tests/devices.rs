@@ -10,11 +10,11 @@ use half::bf16;
 use kernels::check::{Argument, Case};
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
-use nn::{Init, Mode, Module, Sgd, SgdSettings, Slot, UNet};
-use ssp::settings::Method;
-use ssp::task::{Step, Whole};
+use nn::{Init, Mode, Module, Rates, Sgd, SgdSettings, UNet};
+use settings::Method;
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Device, Result, Tensor};
+use train::task::Step;
 
 /// Results on a GPU against those of the CPU: the same sums in another order, of some thousand terms
 /// at most.
@@ -175,36 +175,29 @@ fn every_kernel_is_free_of_races_and_stays_in_bounds() {
 }
 
 /// A U-Net's loss over three steps of training, and its parameters after them.
-fn trained(device: &Device) -> nn::Result<(Vec<f64>, Vec<Vec<f64>>)> {
+fn trained(device: &Device) -> common::Result<(Vec<f64>, Vec<Vec<f64>>)> {
     let mut init = Init::new(3, 0, DType::F64);
     let mut network = UNet::new(&mut init, &[3, 5, 6], 4, 2)?;
     let mut stream = Stream::new(3, Purpose::Check, 1, 0);
     let images = Argument::normal([2, 8, 12, 1]).draw(DType::F64, &mut stream)?.to(device)?;
     let labels = Argument::classes([2, 8, 12], 4).draw(DType::F64, &mut stream)?.to(device)?;
     network.move_to(device)?;
-    let mut sgd = Sgd::new(SgdSettings {
-        momentum: 0.9,
-        nesterov: true,
-        weight_decay: 1e-4,
-        decay_matrices_only: false,
-    });
+    let mut sgd =
+        Sgd::new(SgdSettings { momentum: 0.9, nesterov: true, decay_matrices_only: false });
     let mut losses = Vec::new();
     for _ in 0..3 {
         let outputs = network.forward(&images, Mode::Train)?;
         let outputs: Vec<&Tensor> = outputs.iter().collect();
         let loss = dice_ce(&outputs, &labels, &DiceCe::default())?.total;
         losses.push(loss.item()?);
-        sgd.step(&mut network, loss.backward()?, 0.1)?;
+        sgd.step(&mut network, loss.backward()?, &Rates::new(0.1, 1e-4))?;
     }
     // What runs on batch statistics while it trains runs on its own afterwards.
     let outputs = network.forward(&images, Mode::Evaluate)?;
     let mut values = vec![outputs[0].to(&Device::Cpu)?.to_f64()];
     network.move_to(&Device::Cpu)?;
-    network.visit("", &mut |_, slot| match slot {
-        Slot::Parameter(parameter) => values.push(parameter.tensor().to_f64()),
-        Slot::Buffer(buffer) => values.push(buffer.to_f64()),
-        Slot::Counter(_) => {}
-    });
+    let tensors = network.state().into_iter().filter_map(|(_, state)| state.tensor());
+    values.extend(tensors.map(Tensor::to_f64));
     Ok((losses, values))
 }
 
@@ -224,18 +217,19 @@ fn a_network_learns_the_same_on_both() {
 }
 
 /// Losses of three steps of a task, on a batch that is drawn.
-fn losses(method: Method, mixed: bool, device: &Device) -> ssp::Result<Vec<f64>> {
+fn losses(method: Method, mixed: bool, device: &Device) -> common::Result<Vec<f64>> {
     let mut task = tasks::task(&tasks::settings(method, mixed))?;
     let (batch, mut sgd) = (tasks::batch(method, 0)?, tasks::sgd(method));
-    Whole(task.as_mut()).move_to(device)?;
+    task.move_to(device)?;
     let mut losses = Vec::new();
     for number in 0..3 {
         let step = Step { epoch: 1, number, total: 10 };
-        let inputs = task.inputs(&batch, step)?.on(device)?;
-        let loss = task.loss(&inputs)?;
+        let mut inputs = task.erased_inputs(&batch, step)?;
+        inputs.move_to(device)?;
+        let loss = task.erased_loss(&*inputs)?;
         losses.push(loss.item()?);
-        sgd.step(task.network(), loss.backward()?, 0.05)?;
-        task.updated(&inputs)?;
+        sgd.step(task.network_mut(), loss.backward()?, &tasks::rates(0.05))?;
+        task.erased_after_update(&*inputs)?;
     }
     Ok(losses)
 }
@@ -267,6 +261,6 @@ fn every_task_takes_the_same_steps_on_both() {
 #[test]
 fn a_device_that_agrees_passes_the_trial() {
     for device in devices::all("a trial of a GPU") {
-        ssp::device::trial(&device).unwrap();
+        common::device::trial(&device).unwrap();
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cine_tests::made_up::{self, MadeUp, Quiet};
-use ssp::settings::Method;
-use ssp::sweep::{self, Ask, Plan};
+use settings::Method;
+use sweep::{self, Ask, Plan};
 use tempfile::TempDir;
 
 /// Three methods by three counts by three seeds.

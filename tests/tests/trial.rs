@@ -81,7 +81,7 @@ fn a_gpu_that_leaves_something_out_is_not_taken() {
     for kernel in ["taps_weight_parts", "batch_norm_backward", "dice_ce_backward"] {
         let Some(gpu) = Emulator::for_test("trial of a faulty GPU", Mode::Fast) else { return };
         let faulty: Arc<dyn Gpu> = Arc::new(Faulty { gpu, kernel });
-        let why = ssp::device::trial(&Device::Gpu(faulty)).unwrap_err();
+        let why = common::device::trial(&Device::Gpu(faulty)).unwrap_err();
         assert!(why.contains("are off by"), "{kernel}: {why}");
     }
 }

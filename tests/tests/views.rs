@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use cine_tests::devices;
-use ssp::augment::{Augmentation, Grid};
-use ssp::data::cache::{Cache, Key};
-use ssp::data::sampler::{Crops, Order, Sampler, Selection};
-use ssp::data::{Frame, Moment, Stack, Subject};
-use ssp::settings::{Centre, Method, Phases, Preset, Settings};
-use ssp::task::{Contrastive, Dino, Mim};
+use data::{Frame, Moment, Stack, Subject};
+use sampling::augment::{Augmentation, Grid};
+use sampling::cache::{Cache, Key};
+use sampling::sampler::{Crops, Order, Sampler, Selection};
+use settings::{Centre, Method, Phases, Preset, Settings};
 use tempfile::TempDir;
 use tensor::gpu::{Address, Argument, Captured, Launch, Program};
 use tensor::random::{Purpose, Stream};
 use tensor::{Device, Error, Gpu, MemoryUse, Result, Tensor};
+use train::task::{Contrastive, Dino, Mim};
 
 /// Smaller than the study's, and not whole tiles.
 const SIZE: usize = 50;

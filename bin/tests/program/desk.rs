@@ -128,7 +128,7 @@ impl Desk {
     pub fn plain_data_set(&self, name: &str, subjects: usize) -> PathBuf {
         use nifti::writer::WriterOptions;
         let root = self.path(name);
-        let cohort = ssp::data::PhantomCohort::new(subjects, 5, Default::default()).unwrap();
+        let cohort = data::PhantomCohort::new(subjects, 5, Default::default()).unwrap();
         for part in ["images", "labels"] {
             std::fs::create_dir_all(root.join(part)).unwrap();
         }

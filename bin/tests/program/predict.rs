@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use data::nifti as volumes;
+use evaluate::{FrameRow, read_frames, read_slices};
 use nifti::NiftiHeader;
-use ssp::data::nifti as volumes;
-use ssp::evaluate::{FrameRow, read_frames, read_slices};
 
 use crate::desk::{Desk, assert_a_line_says, assert_says, bytes};
 

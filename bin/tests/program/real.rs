@@ -1,19 +1,13 @@
 //! The program on real cardiac images, where there are some.
 
-use std::path::Path;
-
 use nifti::NiftiHeader;
 
 use crate::desk::Desk;
 
 #[test]
 fn real_images_train_predict_and_are_evaluated() {
-    let Some(real) = std::env::var_os("CINE_REAL") else {
-        println!("left out: CINE_REAL names no folder of real images");
-        return;
-    };
+    let Some(data) = data::testing::real("acdc/training") else { return };
     let desk = Desk::new();
-    let data = Path::new(&real).join("acdc/training");
     let text = data.to_str().unwrap();
     desk.trained("run", &["--method", "pcl", "--data", text, "--set", "finetune.epochs=1"]);
     let folder = data.join("patient001");
@@ -39,5 +33,5 @@ fn real_images_train_predict_and_are_evaluated() {
         "dice.csv",
     ]);
     assert!(table.contains("patient001_frame01"), "{table}");
-    assert_eq!(ssp::evaluate::read_frames(desk.path("dice.csv")).unwrap().len(), 1);
+    assert_eq!(evaluate::read_frames(desk.path("dice.csv")).unwrap().len(), 1);
 }

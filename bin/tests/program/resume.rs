@@ -19,7 +19,7 @@ fn assert_same(one: &Path, other: &Path) {
         assert!(bytes(one.join(results)) == bytes(other.join(results)), "{results}");
     }
     let rows = |run: &Path| -> Vec<_> {
-        let rows = ssp::run::metrics::read(run.join("metrics.csv")).unwrap();
+        let rows = train::run::metrics::read(run.join("metrics.csv")).unwrap();
         rows.into_iter()
             .map(|row| (row.stage, row.step, row.loss, row.validation_loss, row.validation_dice))
             .collect()

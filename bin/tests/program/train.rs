@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use evaluate::{read_frames, read_slices};
 use serde_json::Value;
-use ssp::evaluate::{read_frames, read_slices};
-use ssp::model::Model;
+use train::model::Model;
 
 use crate::desk::{Desk, assert_a_line_says, assert_says, bytes};
 
@@ -59,7 +59,7 @@ fn a_run_leaves_a_folder_to_look_through() {
     assert!(result["distance_mm"]["LV"]["frames"].is_u64(), "{}", result["distance_mm"]);
     assert!(read_slices(run.join("test-slices.csv")).unwrap().len() > frames.len());
     for stage in ["pretrain", "finetune"] {
-        let rows = ssp::run::metrics::read(run.join("metrics.csv")).unwrap();
+        let rows = train::run::metrics::read(run.join("metrics.csv")).unwrap();
         let mut losses = rows.iter().filter(|row| row.stage == stage).filter_map(|row| row.loss);
         assert!(losses.clone().count() >= 5 && losses.all(f64::is_finite), "{stage}");
     }

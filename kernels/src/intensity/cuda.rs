@@ -88,7 +88,7 @@ impl Table {
         if let Some(noise) = noise {
             row.deviation = noise.deviation;
             let [low, high] = [noise.seed as u32, (noise.seed >> 32) as u32];
-            row.noise = [low, high, Purpose::Noise as u32, noise.epoch, noise.sample, 0];
+            row.noise = [low, high, Purpose::Noise.number(), noise.epoch, noise.sample, 0];
         }
         if let Some(Blur { sigma, shift }) = blur {
             let kernels = sigma.map(smoothing_kernel);

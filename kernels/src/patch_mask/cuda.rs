@@ -76,7 +76,7 @@ pub(super) fn hide(
         let mut arguments = places(&[patches.address(), used.address()])?;
         arguments.extend([rows, columns, channels, count].map(Argument::from));
         arguments.push(constant.into());
-        let words = [seed as u32, (seed >> 32) as u32, Purpose::Mask as u32, step];
+        let words = [seed as u32, (seed >> 32) as u32, Purpose::Mask.number(), step];
         arguments.extend(words.map(|word| Argument::Integer(word.into())));
         // SAFETY: the tables have an entry for each patch and image; each thread has a value of its
         // own.

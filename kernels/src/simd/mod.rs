@@ -1,21 +1,19 @@
-//! Vector instructions, chosen at run time.
+//! Vector instructions, selected at run time.
 //!
 //! A kernel is written once, generic over [`Simd`], and compiled for each instruction set;
-//! [`run`] picks the best that the processor has. `CINE_SIMD` (`avx512`, `avx2`, `portable`)
-//! lowers the choice of our own kernels, to compare; matrix products, from the `gemm` crate, choose
-//! for themselves.
+//! [`run`] selects the best one that the processor supports. `CINE_SIMD` (`avx512`, `avx2`,
+//! `portable`) selects a lesser one, to compare results and speed. It has no effect on matrix
+//! products: the `gemm` crate makes its own choice.
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::sync::LazyLock;
 
 use tensor::Float;
 
-/// One instruction set for one element type.
+/// The vectors of one instruction set and one element type.
 ///
 /// # Safety
 /// Every function may be called only where the instruction set is enabled, that is from
@@ -23,32 +21,38 @@ use tensor::Float;
 pub trait Simd: Copy + Send + Sync + 'static {
     /// The element type.
     type Scalar: Scalar;
-    /// `LANES` elements in a register.
+    /// A register of `LANES` elements.
     type Vector: Copy;
     /// Elements per vector.
     const LANES: usize;
-    /// Vector registers that there are.
+    /// Number of vector registers.
     const REGISTERS: usize;
 
+    /// A vector whose lanes are all `x`.
     /// # Safety
     /// See the trait.
     unsafe fn splat(x: Self::Scalar) -> Self::Vector;
+    /// Loads `LANES` elements; `from` needs no alignment.
     /// # Safety
     /// See the trait.
     unsafe fn load(from: *const Self::Scalar) -> Self::Vector;
+    /// Stores `LANES` elements; `to` needs no alignment.
     /// # Safety
     /// See the trait.
     unsafe fn store(to: *mut Self::Scalar, v: Self::Vector);
-    /// `a * b + c`.
+    /// `a * b + c`, rounded once where the instruction set has a fused instruction.
     /// # Safety
     /// See the trait.
     unsafe fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// `a + b`.
     /// # Safety
     /// See the trait.
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a - b`.
     /// # Safety
     /// See the trait.
     unsafe fn sub(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `a * b`.
     /// # Safety
     /// See the trait.
     unsafe fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -63,27 +67,27 @@ pub trait Simd: Copy + Send + Sync + 'static {
     ) -> Self::Vector;
 }
 
-/// Element types that have vector instructions.
+/// Element types with vector instructions.
 pub trait Scalar: Float {
     /// 512-bit vectors.
     type Avx512: Simd<Scalar = Self>;
     /// 256-bit vectors with fused multiply-add.
     type Avx2: Simd<Scalar = Self>;
-    /// Small arrays that any compiler can vectorise.
+    /// Small arrays, which the compiler vectorises for any target.
     type Portable: Simd<Scalar = Self>;
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Scalar for f32 {
-    type Avx512 = avx512::F32;
-    type Avx2 = avx2::F32;
+    type Avx512 = x86::Avx512F32;
+    type Avx2 = x86::Avx2F32;
     type Portable = portable::Lanes<f32>;
 }
 
 #[cfg(target_arch = "x86_64")]
 impl Scalar for f64 {
-    type Avx512 = avx512::F64;
-    type Avx2 = avx2::F64;
+    type Avx512 = x86::Avx512F64;
+    type Avx2 = x86::Avx2F64;
     type Portable = portable::Lanes<f64>;
 }
 
@@ -103,23 +107,23 @@ impl Scalar for f64 {
 
 /// A kernel generic over the instruction set.
 ///
-/// `run` must be `#[inline(always)]`, and so must everything that it calls with vectors: only
-/// what is inlined into the function that enables the instruction set is compiled for it.
+/// `run` must be `#[inline(always)]`, and so must every function that it passes vectors to: only
+/// code that is inlined into the function that enables the instruction set is compiled for it.
 pub trait Vectorised<T: Scalar> {
     /// What the kernel returns.
     type Output;
 
-    /// The kernel.
+    /// Runs the kernel.
     ///
     /// # Safety
-    /// The processor must have the instruction set of `S`.
+    /// The processor must support the instruction set of `S`.
     unsafe fn run<S: Simd<Scalar = T>>(self) -> Self::Output;
 }
 
 /// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Whatever the target always has.
+    /// The baseline of the compilation target.
     Portable,
     /// AVX2 and FMA.
     Avx2,
@@ -128,7 +132,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// Name as `CINE_SIMD` spells it.
+    /// Its name in `CINE_SIMD`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
@@ -137,7 +141,7 @@ impl Level {
         }
     }
 
-    /// Every instruction set that this processor has, best last.
+    /// Every instruction set that this processor supports, best last.
     pub fn available() -> Vec<Level> {
         let mut levels = vec![Level::Portable];
         #[cfg(target_arch = "x86_64")]
@@ -157,13 +161,14 @@ impl Level {
     }
 }
 
-/// The instruction set in use: the best there is, or that named by `CINE_SIMD` if it is less.
+/// The instruction set in use: the one named by `CINE_SIMD` if the processor supports it, otherwise
+/// the best.
 pub fn level() -> Level {
     static LEVEL: LazyLock<Level> = LazyLock::new(|| {
         let available = Level::available();
         let best = available.last().copied().unwrap_or(Level::Portable);
-        let asked = std::env::var("CINE_SIMD").ok();
-        available.into_iter().find(|l| Some(l.name()) == asked.as_deref()).unwrap_or(best)
+        let requested = std::env::var("CINE_SIMD").ok();
+        available.into_iter().find(|l| Some(l.name()) == requested.as_deref()).unwrap_or(best)
     });
     *LEVEL
 }
@@ -186,26 +191,30 @@ pub fn run<T: Scalar, K: Vectorised<T>>(kernel: K) -> K::Output {
 /// Runs a kernel with a given instruction set.
 ///
 /// # Panics
-/// When the processor does not have it.
+/// When the processor does not support it.
 pub fn run_at<T: Scalar, K: Vectorised<T>>(level: Level, kernel: K) -> K::Output {
-    assert!(Level::available().contains(&level), "this processor has no {}", level.name());
+    assert!(
+        Level::available().contains(&level),
+        "this processor does not support {}",
+        level.name()
+    );
     run_checked(level, kernel)
 }
 
-/// As [`run_at`], for a level that was found available.
+/// Like [`run_at`], for a level that is known to be available.
 #[inline]
 fn run_checked<T: Scalar, K: Vectorised<T>>(level: Level, kernel: K) -> K::Output {
     match level {
-        // SAFETY: portable code needs nothing of the processor.
+        // SAFETY: portable code uses only the baseline of the compilation target.
         Level::Portable => unsafe { kernel.run::<T::Portable>() },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: both callers found AVX2 and FMA on this processor.
+        // SAFETY: both callers pass levels from `Level::available`, which detected AVX2 and FMA.
         Level::Avx2 => unsafe { in_avx2::<T, K>(kernel) },
         #[cfg(target_arch = "x86_64")]
-        // SAFETY: both callers found AVX-512 on this processor.
+        // SAFETY: likewise, for the AVX-512 features that `in_avx512` enables.
         Level::Avx512 => unsafe { in_avx512::<T, K>(kernel) },
         #[cfg(not(target_arch = "x86_64"))]
-        // SAFETY: as above; no other level is ever chosen here.
+        // SAFETY: as above; `Level::available` lists no other level on this architecture.
         _ => unsafe { kernel.run::<T::Portable>() },
     }
 }

@@ -1,4 +1,4 @@
-//! Small arrays that any compiler can vectorise.
+//! Small arrays, which the compiler vectorises for any target.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,8 @@ use super::{Scalar, Simd};
 #[derive(Clone, Copy)]
 pub struct Lanes<T>(PhantomData<T>);
 
-/// Four lanes: two or one registers of any processor of the last twenty years.
+/// Four lanes fill one 128-bit register (`f32`) or two (`f64`), which every x86-64 and Arm64
+/// processor has.
 const LANES: usize = 4;
 
 impl<T: Scalar> Simd for Lanes<T> {
@@ -24,17 +25,17 @@ impl<T: Scalar> Simd for Lanes<T> {
 
     #[inline(always)]
     unsafe fn load(from: *const T) -> [T; LANES] {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller's pointer is valid for `LANES` elements; alignment is not needed.
         unsafe { from.cast::<[T; LANES]>().read_unaligned() }
     }
 
     #[inline(always)]
     unsafe fn store(to: *mut T, v: [T; LANES]) {
-        // SAFETY: the caller's promise.
+        // SAFETY: as for `load`.
         unsafe { to.cast::<[T; LANES]>().write_unaligned(v) }
     }
 
-    /// Rounds twice: without a fused instruction, a correctly rounded one is a library call.
+    /// Rounds twice: without a fused instruction, rounding once would take a library call.
     #[inline(always)]
     unsafe fn mul_add(a: [T; LANES], b: [T; LANES], c: [T; LANES]) -> [T; LANES] {
         std::array::from_fn(|i| a[i] * b[i] + c[i])

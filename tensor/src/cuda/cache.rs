@@ -1,35 +1,33 @@
-//! Compiled kernels on disk.
+//! A cache of compiled kernels on disk.
 //!
-//! A file tells all that its machine code was made from: compiler, options and the whole source. Its
-//! name is only a short hash of that, to be found by; what it holds is trusted when that text is the
-//! one looked for, letter by letter, and the checksum is right. Anything else counts as not there,
-//! and is replaced. So it does not matter how good the hash is, or that another release of Rust may
-//! hash otherwise.
+//! Each file stores the full key of its machine code: compiler version, options and source. The file
+//! name is a short hash of the key and only serves the lookup. An entry is valid if the stored key
+//! equals the one requested and the checksum is correct; otherwise it counts as absent and is
+//! replaced. So neither hash collisions nor a change of Rust's hash function can return wrong code.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// What files begin with; the digit changes with their form.
+/// The first bytes of every file. The digit is the version of the format.
 const MAGIC: &[u8; 8] = b"cineGPU1";
 
-/// A folder of compiled kernels.
+/// A cache in a folder.
 pub struct Cache {
     folder: PathBuf,
 }
 
-/// What is kept of a program.
+/// The result of compiling a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Machine code.
     pub cubin: Vec<u8>,
-    /// What the compiler had to say.
+    /// The compiler's log.
     pub log: String,
 }
 
 impl Cache {
-    /// The user's: in the folder that `CINE_CACHE` names, or else among the caches of the system's
-    /// user.
+    /// The cache of the user: in the folder `CINE_CACHE` if set, else in the user's cache directory.
     pub fn of_user() -> Self {
         let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
         let folder = variable("CINE_CACHE")
@@ -40,53 +38,53 @@ impl Cache {
         Self::at(folder.join("kernels"))
     }
 
-    /// One in a folder, which is made when something is kept.
+    /// The cache in `folder`, which is created with the first entry.
     pub fn at(folder: PathBuf) -> Self {
         Cache { folder }
     }
 
-    fn path(&self, origin: &str) -> PathBuf {
+    fn path(&self, key: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
-        origin.hash(&mut hasher);
+        key.hash(&mut hasher);
         self.folder.join(format!("{:016x}.cubin", hasher.finish()))
     }
 
-    /// What was made from `origin`, if it is here and whole.
-    pub fn get(&self, origin: &str) -> Option<Entry> {
-        let file = std::fs::read(self.path(origin)).ok()?;
+    /// The entry for `key`, if there is a valid one.
+    pub fn get(&self, key: &str) -> Option<Entry> {
+        let file = std::fs::read(self.path(key)).ok()?;
         let rest = file.strip_prefix(MAGIC)?;
         let (checksum, rest) = rest.split_first_chunk::<4>()?;
         if crc32fast::hash(rest) != u32::from_le_bytes(*checksum) {
             return None;
         }
-        let (made_from, rest) = part(rest)?;
-        let (log, rest) = part(rest)?;
-        let (cubin, rest) = part(rest)?;
+        let (stored_key, rest) = split_field(rest)?;
+        let (log, rest) = split_field(rest)?;
+        let (cubin, rest) = split_field(rest)?;
         let log = String::from_utf8(log.to_vec()).ok()?;
-        (made_from == origin.as_bytes() && rest.is_empty())
+        (stored_key == key.as_bytes() && rest.is_empty())
             .then(|| Entry { cubin: cubin.to_vec(), log })
     }
 
-    /// Keeps what was made from `origin`. Others find it whole or not at all, however many write it
-    /// at once.
-    pub fn put(&self, origin: &str, entry: &Entry) -> io::Result<()> {
+    /// Stores an entry. The file is replaced atomically, so concurrent readers and writers see a
+    /// complete entry or none.
+    pub fn put(&self, key: &str, entry: &Entry) -> io::Result<()> {
         let mut content = Vec::new();
-        for part in [origin.as_bytes(), entry.log.as_bytes(), &entry.cubin] {
-            content.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            content.extend_from_slice(part);
+        for field in [key.as_bytes(), entry.log.as_bytes(), &entry.cubin] {
+            content.extend_from_slice(&(field.len() as u64).to_le_bytes());
+            content.extend_from_slice(field);
         }
         std::fs::create_dir_all(&self.folder)?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(MAGIC)?;
         file.write_all(&crc32fast::hash(&content).to_le_bytes())?;
         file.write_all(&content)?;
-        file.persist(self.path(origin))?;
+        file.persist(self.path(key))?;
         Ok(())
     }
 }
 
-/// Splits off a part that begins with its length.
-fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+/// Splits off a field that is preceded by its length.
+fn split_field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first_chunk::<8>()?;
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*len)).ok()?)
 }
@@ -106,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_found_again() {
+    fn stored_entries_are_found() {
         let (_folder, cache) = cache();
         assert_eq!(cache.get("one"), None);
         cache.put("one", &entry(1)).unwrap();
@@ -116,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_not_there() {
+    fn a_damaged_file_counts_as_absent() {
         let (_folder, cache) = cache();
         cache.put("one", &entry(1)).unwrap();
         let whole = std::fs::read(cache.path("one")).unwrap();
@@ -131,11 +129,11 @@ mod tests {
             assert_eq!(cache.get("one"), None, "{len} bytes");
         }
         cache.put("one", &entry(3)).unwrap();
-        assert_eq!(cache.get("one"), Some(entry(3)), "it is replaced");
+        assert_eq!(cache.get("one"), Some(entry(3)), "the damaged file is replaced");
     }
 
     #[test]
-    fn a_foreign_file_of_the_same_name_is_not_there() {
+    fn a_file_with_another_key_counts_as_absent() {
         let (_folder, cache) = cache();
         cache.put("one", &entry(1)).unwrap();
         std::fs::rename(cache.path("one"), cache.path("other")).unwrap();
@@ -143,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_at_once_leave_a_whole_file() {
+    fn concurrent_writers_leave_one_complete_file() {
         let (_folder, cache) = cache();
         std::thread::scope(|scope| {
             for byte in 0..2 {
@@ -151,18 +149,18 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..200 {
                         cache.put("one", &entry(byte)).unwrap();
-                        let found = cache.get("one").expect("one of the two, whole");
+                        let found = cache.get("one").expect("a complete entry");
                         assert!(found == entry(0) || found == entry(1));
                     }
                 });
             }
         });
-        let left = std::fs::read_dir(&cache.folder).unwrap().count();
-        assert_eq!(left, 1, "nothing half-written stays behind");
+        let files = std::fs::read_dir(&cache.folder).unwrap().count();
+        assert_eq!(files, 1, "temporary files are gone");
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_an_error() {
+    fn a_folder_that_cannot_be_created_is_an_error() {
         let (folder, _) = cache();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();

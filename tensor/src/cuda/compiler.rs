@@ -1,4 +1,4 @@
-//! Kernels compiled for the very GPU that runs them.
+//! Compilation of CUDA source to machine code.
 
 use std::ffi::CString;
 use std::result::Result as StdResult;
@@ -10,11 +10,11 @@ use super::usage::Usage;
 use crate::gpu::Program;
 use crate::{Error, Result};
 
-/// How every kernel is compiled, beside the architecture.
+/// Compiler options, besides the architecture.
 ///
-/// Nothing here trades accuracy for speed: division and roots are rounded to the nearest and small
-/// numbers kept, so that float32 agrees with the CPU. A product and a sum may become one operation,
-/// rounded once. The assembler tells what each kernel takes; line numbers serve profilers.
+/// No option trades accuracy for speed: division and square roots are correctly rounded and denormals
+/// are kept, so that float32 results agree with the CPU. Fused multiply-add is allowed. `-v` makes the
+/// assembler log the resources of each kernel; line information is for profilers.
 const OPTIONS: [&str; 7] = [
     "--std=c++17",
     "--ftz=false",
@@ -25,16 +25,16 @@ const OPTIONS: [&str; 7] = [
     "--ptxas-options=-v",
 ];
 
-/// How many lines with errors a message shows.
-const SHOWN: usize = 5;
+/// The maximum number of lines of the log in an error message.
+const MAX_ERROR_LINES: usize = 5;
 
-/// A program as machine code.
+/// A compiled program.
 pub struct Compiled {
-    /// Machine code of one architecture, for the driver to load.
+    /// Machine code for one architecture.
     pub cubin: Vec<u8>,
-    /// What each kernel takes of the hardware.
+    /// Hardware resources of each kernel, parsed from `log`.
     pub kernels: Vec<Usage>,
-    /// What the compiler had to say: warnings, and what `kernels` was read from.
+    /// The log of compiler and assembler, with warnings.
     pub log: String,
 }
 
@@ -44,63 +44,74 @@ impl From<Entry> for Compiled {
     }
 }
 
-/// CUDA's run-time compiler, NVRTC. It needs no GPU.
+/// CUDA's run-time compiler, NVRTC. Compilation needs neither a GPU nor its driver.
 #[derive(Clone, Copy)]
 pub struct Compiler(&'static Nvrtc);
 
 impl Compiler {
-    /// The compiler, loaded from the library that the environment variable `CINE_NVRTC` names (a
-    /// file, or a folder with it), or else from where the system has it.
+    /// Loads the compiler. The environment variable `CINE_NVRTC` may give the path of the library or
+    /// of a folder that has it; otherwise the system's library directories and CUDA toolkits are
+    /// searched.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no usable library: the places that were searched.
     pub fn find() -> StdResult<Self, Absent> {
         let found = Nvrtc::find().map(Compiler);
-        found.map_err(|missing| Absent(format!("no compiler for CUDA: {missing}")))
+        found.map_err(|reason| Absent(format!("no compiler for CUDA: {reason}")))
     }
 
-    /// Its name and version: `NVRTC 13.0`.
+    /// Name and version, such as `NVRTC 13.0`.
     pub fn version(&self) -> String {
         let (major, minor) = self.0.version();
         format!("NVRTC {major}.{minor}")
     }
 
-    /// Compiles a program for an architecture such as `sm_90a`, or takes it from the user's cache on
-    /// disk if it was compiled before, by the same compiler from the same text.
+    /// Compiles a program for an architecture such as `sm_90a`. Results are cached on disk, by
+    /// compiler version, options and source.
     ///
     /// # Errors
-    /// When it does not compile: with the first lines of the log that say why. A cache that cannot be
-    /// written costs time, nothing else.
+    /// When the program does not compile: the first errors of the log. Failures to write the cache are
+    /// ignored.
     pub fn compile(&self, program: &Program, architecture: &str) -> Result<Compiled> {
-        self.through(&Cache::of_user(), program, architecture)
+        self.compile_cached(&Cache::of_user(), program, architecture)
     }
 
-    fn through(&self, cache: &Cache, program: &Program, architecture: &str) -> Result<Compiled> {
+    fn compile_cached(
+        &self,
+        cache: &Cache,
+        program: &Program,
+        architecture: &str,
+    ) -> Result<Compiled> {
         let (options, text) = (options(architecture), program.whole());
-        let origin = format!("{} {}\n{text}", self.version(), options.join(" "));
-        if let Some(entry) = cache.get(&origin) {
+        let key = format!("{} {}\n{text}", self.version(), options.join(" "));
+        if let Some(entry) = cache.get(&key) {
             return Ok(entry.into());
         }
-        let entry = self.fresh(program, &options, text)?;
-        let _ = cache.put(&origin, &entry);
+        let entry = self.compile_uncached(program, &options, text)?;
+        let _ = cache.put(&key, &entry);
         Ok(entry.into())
     }
 
-    fn fresh(&self, program: &Program, options: &[String], text: String) -> Result<Entry> {
-        let refused = |what| Error::Device { device: self.version(), what };
-        let unusable = |_| refused(format!("{}: a zero byte within the text", program.path()));
-        let text = CString::new(text).map_err(unusable)?;
+    fn compile_uncached(
+        &self,
+        program: &Program,
+        options: &[String],
+        text: String,
+    ) -> Result<Entry> {
+        let path = program.path();
+        let error = |what| Error::Device { device: self.version(), what };
+        let zero_byte = |_| error(format!("{path}: the source or an option has a zero byte"));
+        let text = CString::new(text).map_err(zero_byte)?;
         let flags = options.iter().map(|option| CString::new(option.as_str()));
-        let flags = flags.collect::<StdResult<Vec<_>, _>>().map_err(unusable)?;
+        let flags = flags.collect::<StdResult<Vec<_>, _>>().map_err(zero_byte)?;
         let outcome = self.0.compile(&text, &flags);
-        let outcome = outcome.map_err(|what| refused(format!("{}: {what}", program.path())))?;
+        let outcome = outcome.map_err(|what| error(format!("{path}: {what}")))?;
         match outcome.cubin {
             Some(cubin) => Ok(Entry { cubin, log: outcome.log }),
-            None => Err(refused(format!(
-                "{} does not compile with {}{}",
-                program.path(),
+            None => Err(error(format!(
+                "{path} does not compile with {}{}",
                 options[0],
-                complaints(&outcome.log)
+                first_errors(&outcome.log)
             ))),
         }
     }
@@ -111,12 +122,13 @@ fn options(architecture: &str) -> Vec<String> {
     std::iter::once(architecture).chain(OPTIONS.map(str::to_owned)).collect()
 }
 
-/// The first lines of a log that tell of errors, each on a line of its own.
-fn complaints(log: &str) -> String {
-    let tells = |line: &&str| line.contains("error") || line.contains("fatal");
-    let mut lines: Vec<&str> = log.lines().filter(tells).take(SHOWN).collect();
+/// The first lines of a log that report errors, or its first lines if none does, each indented on a
+/// line of its own.
+fn first_errors(log: &str) -> String {
+    let is_error = |line: &&str| line.contains("error") || line.contains("fatal");
+    let mut lines: Vec<&str> = log.lines().filter(is_error).take(MAX_ERROR_LINES).collect();
     if lines.is_empty() {
-        lines = log.lines().take(SHOWN).collect();
+        lines = log.lines().take(MAX_ERROR_LINES).collect();
     }
     lines.iter().map(|line| format!("\n  {line}")).collect()
 }
@@ -127,23 +139,23 @@ mod tests {
     use crate::DType;
     use crate::gpu::{Source, sum_program};
 
-    /// Runs a test, with a cache of its own, where there is a compiler.
+    /// Runs `test` with an empty cache, or skips it if there is no compiler.
     fn with_compiler(test: impl FnOnce(Compiler, Cache)) {
         let folder = tempfile::tempdir().unwrap();
         match Compiler::find() {
             Ok(compiler) => test(compiler, Cache::at(folder.path().to_owned())),
-            Err(absent) => eprintln!("left out: {absent}"),
+            Err(absent) => eprintln!("skipped: {absent}"),
         }
     }
 
     #[test]
-    fn the_first_errors_of_a_log_are_shown() {
+    fn messages_show_the_first_errors_of_the_log() {
         let log = "sum.cu(4): error: identifier \"narow\" is undefined\n    a[i] = narow(b);\n\
                    sum.cu(7): error: no\n\n2 errors detected\n";
-        let shown = complaints(log);
+        let shown = first_errors(log);
         assert_eq!(shown.lines().count(), 4, "{shown}");
         assert!(shown.starts_with("\n  sum.cu(4): error"));
-        assert_eq!(complaints("ptxas is lost"), "\n  ptxas is lost");
+        assert_eq!(first_errors("ptxas is lost"), "\n  ptxas is lost");
     }
 
     #[test]
@@ -151,7 +163,7 @@ mod tests {
         with_compiler(|compiler, cache| {
             for architecture in ["sm_80", "sm_90a"] {
                 let program = sum_program(DType::F64);
-                let compiled = compiler.through(&cache, &program, architecture).unwrap();
+                let compiled = compiler.compile_cached(&cache, &program, architecture).unwrap();
                 assert!(compiled.cubin.starts_with(b"\x7fELF"));
                 assert_eq!(compiled.kernels[0].name, "sum");
                 assert!(compiled.kernels[0].registers > 0 && !compiled.kernels[0].spills());
@@ -160,29 +172,31 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_file_and_line() {
+    fn compile_errors_name_file_and_line() {
         with_compiler(|compiler, cache| {
             const SOURCES: &[Source] = &[Source {
                 path: "here/wrong.cu",
                 text: "\nextern \"C\" __global__ void wrong(real* a) { a[0] = nothing; }",
             }];
             let program = Program::new(SOURCES, DType::F32);
-            let error = compiler.through(&cache, &program, "sm_80").err().unwrap().to_string();
+            let compile = |architecture| compiler.compile_cached(&cache, &program, architecture);
+            let error = compile("sm_80").err().unwrap().to_string();
             assert!(error.contains("here/wrong.cu(2): error"), "{error}");
-            let error = compiler.through(&cache, &program, "sm_1").err().unwrap().to_string();
+            let error = compile("sm_1").err().unwrap().to_string();
             assert!(error.contains("here/wrong.cu") && error.contains("architecture"), "{error}");
         });
     }
 
     #[test]
-    fn what_the_cache_has_is_not_compiled_again() {
+    fn cached_programs_are_not_compiled_again() {
         with_compiler(|compiler, cache| {
             let program = sum_program(DType::F32);
-            let first = compiler.through(&cache, &program, "sm_80").unwrap();
-            let again = compiler.through(&cache, &program, "sm_80").unwrap();
-            // The log tells the time that it took to compile, which is never the same twice.
+            let compile = |architecture| compiler.compile_cached(&cache, &program, architecture);
+            let first = compile("sm_80").unwrap();
+            let again = compile("sm_80").unwrap();
+            // Equal logs prove the cache hit: they state the compile time, which varies.
             assert!(first.log == again.log && first.cubin == again.cubin);
-            let other = compiler.through(&cache, &program, "sm_90a").unwrap();
+            let other = compile("sm_90a").unwrap();
             assert!(other.cubin != first.cubin);
         });
     }

@@ -1,4 +1,4 @@
-//! Kernels that are loaded, found again at every launch.
+//! Loaded modules and kernels, looked up at every launch.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,28 +9,28 @@ use cudarc::driver::sys;
 
 use crate::gpu::Program;
 
-/// The most arguments that a kernel may take.
+/// The maximum number of arguments of a kernel.
 pub const ARGUMENTS: usize = 64;
 
-/// A kernel that can be launched. Its module stays loaded as long as the program runs.
+/// A loaded kernel. Its module is never unloaded.
 pub struct Function {
-    /// The driver's.
+    /// The driver's handle.
     pub handle: Handle<sys::CUfunction>,
-    /// The source it comes from.
+    /// The program of the kernel.
     pub program: Program,
     /// The kernel's name.
     pub kernel: String,
-    /// How many arguments it takes, where the driver can tell.
+    /// The number of parameters, if the driver reports it.
     pub parameters: Option<usize>,
 }
 
-/// A program that is loaded.
+/// A loaded program.
 pub struct Module {
-    /// The driver's.
+    /// The driver's handle.
     pub handle: Handle<sys::CUmodule>,
-    /// What it was compiled from.
+    /// The program that was loaded.
     pub program: Program,
-    /// The names of its kernels, for messages.
+    /// The names of its kernels, for error messages.
     pub kernels: Vec<String>,
 }
 
@@ -45,20 +45,20 @@ unsafe impl<T> Sync for Handle<T> {}
 
 /// All kernels loaded so far.
 ///
-/// Looked up without taking memory: under a hash of what a program is made of, where sources count as
-/// the place they lie at. They are part of the executable and never change.
+/// A lookup does not allocate: the key is a hash of program and kernel, and sources are compared by
+/// address, as they are static.
 #[derive(Default)]
 pub struct Functions(RwLock<HashMap<u64, Vec<Arc<Function>>>>);
 
 impl Functions {
-    /// A kernel, if it was loaded.
+    /// A kernel; `None` if it has not been loaded.
     pub fn find(&self, program: &Program, kernel: &str) -> Option<Arc<Function>> {
         let functions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let alike = functions.get(&key(program, kernel))?;
-        alike.iter().find(|function| function.is(program, kernel)).cloned()
+        let candidates = functions.get(&key(program, kernel))?;
+        candidates.iter().find(|function| function.is(program, kernel)).cloned()
     }
 
-    /// Keeps a kernel.
+    /// Adds a loaded kernel.
     pub fn add(&self, function: Function) -> Arc<Function> {
         let key = key(&function.program, &function.kernel);
         let function = Arc::new(function);
@@ -93,7 +93,7 @@ mod tests {
     use crate::gpu::sum_program;
 
     #[test]
-    fn a_kernel_is_told_from_its_specialisations() {
+    fn lookup_distinguishes_specialisations() {
         let functions = Functions::default();
         let program = sum_program(DType::F32);
         let handle = Handle(ptr::null_mut());

@@ -1,4 +1,4 @@
-//! A captured step as a CUDA graph: thousands of launches at the cost of one.
+//! Captured work as a CUDA graph: thousands of launches at the cost of one.
 
 use std::ptr;
 use std::sync::Arc;
@@ -8,29 +8,29 @@ use cudarc::driver::sys::{self, CUstreamCaptureMode};
 
 use super::Cuda;
 use super::functions::Handle;
-use super::pool::Step;
+use super::pool::CaptureId;
 use crate::Result;
 use crate::gpu::Captured;
 
-/// A graph that can be launched, and the memory that is its own.
+/// An executable graph, which owns the memory of its capture.
 pub struct Graph {
     gpu: Arc<Cuda>,
-    step: Step,
-    /// Null until the capture is finished.
+    capture: CaptureId,
+    /// Null until the capture has ended.
     executable: Handle<sys::CUgraphExec>,
 }
 
 impl Graph {
-    /// The owner of a step's memory, from its capture on.
-    pub fn of(gpu: Arc<Cuda>, step: Step) -> Self {
-        Graph { gpu, step, executable: Handle(ptr::null_mut()) }
+    /// The owner of the memory of a capture. It cannot be launched before [`finish`](Self::finish).
+    pub fn new(gpu: Arc<Cuda>, capture: CaptureId) -> Self {
+        Graph { gpu, capture, executable: Handle(ptr::null_mut()) }
     }
 
-    /// Ends the capture on the stream and makes it ready to be launched.
+    /// Ends the capture on the stream and instantiates the graph.
     pub fn finish(&mut self) -> Result<()> {
         let failed = |error| self.gpu.failed("ending a capture", error);
-        // SAFETY: a capture was begun on the stream. What it gave is a graph or null, which cannot be
-        // instantiated; it is needed no more once that has been tried.
+        // SAFETY: the stream is capturing. The result is a graph, or null, for which instantiation is
+        // an error. The executable graph does not depend on the graph that is destroyed.
         unsafe {
             let graph = result::stream::end_capture(self.gpu.stream()).map_err(failed)?;
             let mut executable = ptr::null_mut();
@@ -48,7 +48,7 @@ impl Graph {
 impl Captured for Graph {
     unsafe fn replay(&self) -> Result<()> {
         self.gpu.bind()?;
-        // SAFETY: the caller's, of all that the graph did not take itself.
+        // SAFETY: the caller guarantees memory that is older than the capture; `self` owns the rest.
         unsafe { self.gpu.replay(self.executable.0) }
     }
 }
@@ -56,34 +56,34 @@ impl Captured for Graph {
 impl Drop for Graph {
     fn drop(&mut self) {
         if self.gpu.bind().is_ok() && !self.executable.0.is_null() {
-            // SAFETY: made by `finish`, and launched by nobody else. One that still runs is freed
-            // when it is done. A failure is one of an earlier kernel, which the next call tells.
+            // SAFETY: instantiated by `finish` and owned by `self`. The driver destroys a running graph
+            // when it is complete. An error here is one of an earlier kernel: the next call reports it.
             let _ = unsafe { result::graph::exec_destroy(self.executable.0) };
         }
-        self.gpu.let_go(self.step);
+        self.gpu.release_capture(self.capture);
     }
 }
 
-/// Lets this thread do what a capture of its own would forbid, such as to ask for memory; it touches
-/// nothing that is captured.
-pub struct Relaxed(CUstreamCaptureMode);
+/// A guard that sets the capture mode of this thread to relaxed. It allows calls such as `cuMemAlloc`,
+/// which are otherwise an error during a capture although they are not captured.
+pub struct RelaxedCaptureMode(CUstreamCaptureMode);
 
-impl Relaxed {
-    /// From now on, until it is dropped.
-    pub fn now() -> Self {
-        Relaxed(exchanged(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED))
+impl RelaxedCaptureMode {
+    /// Sets the mode until the guard is dropped.
+    pub fn enter() -> Self {
+        RelaxedCaptureMode(exchange_mode(CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_RELAXED))
     }
 }
 
-impl Drop for Relaxed {
+impl Drop for RelaxedCaptureMode {
     fn drop(&mut self) {
-        exchanged(self.0);
+        exchange_mode(self.0);
     }
 }
 
-/// Sets the mode of this thread, and returns what it was.
-fn exchanged(mut mode: CUstreamCaptureMode) -> CUstreamCaptureMode {
-    // SAFETY: the mode is read and written in place. Where the driver refuses it stays as it is.
+/// Sets the capture mode of this thread and returns the previous one.
+fn exchange_mode(mut mode: CUstreamCaptureMode) -> CUstreamCaptureMode {
+    // SAFETY: the driver reads and writes `mode`. On an error it remains unchanged.
     let _ = unsafe { sys::cuThreadExchangeStreamCaptureMode(&mut mode) };
     mode
 }

@@ -1,4 +1,4 @@
-//! What the driver shows: a device, and kernels loaded onto it.
+//! The device as the driver shows it, and loading of kernels.
 
 use std::ffi::{CString, c_int};
 use std::sync::Arc;
@@ -11,60 +11,60 @@ use super::compiler::Compiled;
 use super::functions::{ARGUMENTS, Function, Handle, Module};
 use crate::gpu::Program;
 
-/// What is looked for first.
+/// The driver's library, as error messages name it.
 const DRIVER: &str = if cfg!(windows) {
-    "nvcuda.dll (the driver of NVIDIA's GPUs)"
+    "nvcuda.dll (the NVIDIA driver)"
 } else {
-    "libcuda.so.1 (the driver of NVIDIA's GPUs)"
+    "libcuda.so.1 (the NVIDIA driver)"
 };
 
-/// The oldest driver that takes what the compiler makes, and has all that is called.
-const OLDEST_DRIVER: i32 = 12_000;
+/// The minimum driver version, as [`Hardware::driver`]: CUDA 12, the oldest supported NVRTC.
+const MIN_DRIVER: i32 = 12_000;
 
-/// The oldest compute capability that kernels are written for: tensor cores that take bf16.
-const OLDEST_CAPABILITY: (i32, i32) = (8, 0);
+/// The minimum compute capability: Ampere, the first whose tensor cores multiply bf16.
+const MIN_CAPABILITY: (i32, i32) = (8, 0);
 
-/// A device that the driver has shown.
+/// A device with its context and the stream for all work.
 pub struct Hardware {
     pub context: Arc<CudaContext>,
     pub stream: Arc<CudaStream>,
     pub name: String,
     /// Compute capability.
     capability: (i32, i32),
-    /// What the driver can do, as 1000 times the major version of CUDA and 10 times the minor.
+    /// The CUDA version of the driver: 1000 * major + 10 * minor.
     driver: i32,
 }
 
 impl Hardware {
-    /// The first device, or one clause that says why there is none.
-    pub fn find() -> std::result::Result<Self, String> {
-        // SAFETY: the driver's library does nothing when loaded but set itself up.
+    /// The first device, or the reason why there is none.
+    pub fn find() -> Result<Self, String> {
+        // SAFETY: loading the driver's library only initialises it.
         if !unsafe { sys::is_culib_present() } {
             return Err(format!("{DRIVER} was not found by the system's loader"));
         }
         let version = driver_version();
-        if version < OLDEST_DRIVER {
+        if version < MIN_DRIVER {
             return Err(format!(
-                "{DRIVER} knows CUDA {}, and {} or later is needed",
+                "{DRIVER} supports CUDA {}, but {} or later is required",
                 dotted(version),
-                dotted(OLDEST_DRIVER)
+                dotted(MIN_DRIVER)
             ));
         }
-        let found = Self::first(version)
-            .map_err(|error| format!("{DRIVER} has no device: {}", explained(error)))?;
-        let (major, minor) = found.capability;
-        if found.capability < OLDEST_CAPABILITY {
+        let first = Self::first(version)
+            .map_err(|error| format!("{DRIVER} has no device: {}", describe(error)))?;
+        let (major, minor) = first.capability;
+        if first.capability < MIN_CAPABILITY {
             return Err(format!(
-                "{} has compute capability {major}.{minor}, and 8.0 or later is needed",
-                found.name
+                "{} has compute capability {major}.{minor}, but 8.0 or later is required",
+                first.name
             ));
         }
-        Ok(found)
+        Ok(first)
     }
 
-    fn first(driver: i32) -> std::result::Result<Self, DriverError> {
+    fn first(driver: i32) -> Result<Self, DriverError> {
         let context = CudaContext::new(0)?;
-        // SAFETY: memory and order are looked after here, on one stream.
+        // SAFETY: tracking orders work on several streams, and there is only one.
         unsafe { context.disable_event_tracking() };
         let stream = context.new_stream()?;
         let name = context.name()?;
@@ -72,39 +72,30 @@ impl Hardware {
         Ok(Hardware { context, stream, name, capability, driver })
     }
 
-    /// What kernels are compiled for. On Hopper it is the architecture whose tensor cores have
-    /// instructions of their own.
+    /// The architecture to compile for. On Hopper it is `sm_90a`, which has the `wgmma` instructions.
     pub fn architecture(&self) -> String {
         let (major, minor) = self.capability;
-        let own = if self.capability == (9, 0) { "a" } else { "" };
-        format!("sm_{major}{minor}{own}")
+        let suffix = if self.capability == (9, 0) { "a" } else { "" };
+        format!("sm_{major}{minor}{suffix}")
     }
 
-    /// What the driver can do, as a version of CUDA: `13.0`.
+    /// The CUDA version of the driver, such as `13.0`.
     pub fn driver_version(&self) -> String {
         dotted(self.driver)
     }
 
-    /// Loads a program, for as long as this one runs.
-    pub fn module(
-        &self,
-        program: &Program,
-        compiled: &Compiled,
-    ) -> std::result::Result<Module, DriverError> {
-        // SAFETY: a whole cubin, as the compiler gave it.
+    /// Loads a program. It is never unloaded.
+    pub fn module(&self, program: &Program, compiled: &Compiled) -> Result<Module, DriverError> {
+        // SAFETY: a complete cubin from the compiler, or from the cache, which verifies checksums.
         let handle = unsafe { result::module::load_data(compiled.cubin.as_ptr().cast()) }?;
-        // What is no kernel has no registers of its own.
+        // Entries without registers are functions, not kernels.
         let kernels = compiled.kernels.iter().filter(|usage| usage.registers > 0);
         let kernels = kernels.map(|usage| usage.name.clone()).collect();
         Ok(Module { handle: Handle(handle), program: program.clone(), kernels })
     }
 
-    /// Readies a kernel of a module to be launched.
-    pub fn function(
-        &self,
-        module: &Module,
-        kernel: &str,
-    ) -> std::result::Result<Function, DriverError> {
+    /// Prepares a kernel of a module for launch.
+    pub fn function(&self, module: &Module, kernel: &str) -> Result<Function, DriverError> {
         let name = CString::new(kernel).map_err(|_| DriverError(CUresult::CUDA_ERROR_NOT_FOUND))?;
         // SAFETY: modules are never unloaded.
         let handle = unsafe { result::module::get_function(module.handle.0, name) }?;
@@ -117,50 +108,49 @@ impl Hardware {
         })
     }
 
-    /// Lets launches of a kernel ask for all the shared memory that the device has, beyond the
-    /// customary 48 KiB. What a launch does not ask for is not taken.
-    fn allow_shared(&self, function: sys::CUfunction) -> std::result::Result<(), DriverError> {
+    /// Allows launches of a kernel to use all shared memory of the device. Without this opt-in the
+    /// limit is 48 KiB. It reserves nothing.
+    fn allow_shared(&self, function: sys::CUfunction) -> Result<(), DriverError> {
         use sys::{CUdevice_attribute as Device, CUfunction_attribute as Kernel};
-        let most = Device::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
-        let most = self.context.attribute(most)?;
+        let optin = Device::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN;
+        let max = self.context.attribute(optin)?;
         // SAFETY: the function is loaded.
         unsafe {
-            let own = Kernel::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
-            let own = result::function::get_function_attribute(function, own)?;
+            let size = Kernel::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+            let declared = result::function::get_function_attribute(function, size)?;
             let dynamic = Kernel::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-            result::function::set_function_attribute(function, dynamic, most - own)
+            result::function::set_function_attribute(function, dynamic, max - declared)
         }
     }
 
-    /// How many arguments a kernel takes; drivers before CUDA 12.4 cannot tell.
+    /// The number of a kernel's parameters. `None` for drivers before CUDA 12.4, which do not report it.
     fn parameters(&self, function: sys::CUfunction) -> Option<usize> {
         if self.driver < 12_040 {
             return None;
         }
         let (mut offset, mut size) = (0, 0);
-        // SAFETY: the function is loaded; past the last parameter the driver says so.
-        let mut is = |index| unsafe {
+        // SAFETY: the function is loaded. An index beyond the last parameter is an error.
+        let mut exists = |index| unsafe {
             sys::cuFuncGetParamInfo(function, index, &mut offset, &mut size)
                 == CUresult::CUDA_SUCCESS
         };
-        Some((0..=ARGUMENTS).take_while(|&index| is(index)).count())
+        Some((0..=ARGUMENTS).take_while(|&index| exists(index)).count())
     }
 }
 
-/// The driver's version, as 1000 times the major version of CUDA and 10 times the minor; 0 where it
-/// will not tell.
+/// The CUDA version of the driver: 1000 * major + 10 * minor, or 0 if it is unknown.
 fn driver_version() -> i32 {
     let mut version = 0;
-    // SAFETY: the library is there, and the number to be written too.
+    // SAFETY: callers have checked that the library is present; it writes one integer.
     match unsafe { sys::cuDriverGetVersion(&mut version) } {
         CUresult::CUDA_SUCCESS => version,
         _ => 0,
     }
 }
 
-/// The major version of CUDA that the driver knows; none where there is no driver.
+/// The major CUDA version of the driver; `None` if there is no driver.
 pub fn driver_major() -> Option<i32> {
-    // SAFETY: the driver's library does nothing when loaded but set itself up.
+    // SAFETY: loading the driver's library only initialises it.
     let present = unsafe { sys::is_culib_present() };
     present.then(driver_version).filter(|version| *version > 0).map(|version| version / 1000)
 }
@@ -169,8 +159,8 @@ fn dotted(version: i32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
-/// Whether the device is of no more use after an error: one of a kernel, or of the hardware.
-pub fn breaks(error: DriverError) -> bool {
+/// Whether the context is unusable after an error of a kernel or of the hardware.
+pub fn is_fatal(error: DriverError) -> bool {
     use CUresult::*;
     matches!(
         error.0,
@@ -189,10 +179,10 @@ pub fn breaks(error: DriverError) -> bool {
     )
 }
 
-/// An error in the driver's words, with the name under which it is documented.
-pub fn explained(error: DriverError) -> String {
+/// The driver's description of an error, with its documented name.
+pub fn describe(error: DriverError) -> String {
     match (error.error_string(), error.error_name()) {
         (Ok(text), Ok(name)) => format!("{} ({})", text.to_string_lossy(), name.to_string_lossy()),
-        _ => format!("error {} of the driver", error.0 as c_int),
+        _ => format!("CUDA driver error {}", error.0 as c_int),
     }
 }

@@ -1,19 +1,19 @@
-//! NVIDIA's graphics processors, through CUDA.
+//! NVIDIA GPUs, through CUDA.
 //!
-//! Nothing of CUDA is needed to build or to start the program. Two libraries are looked for when a
-//! GPU is asked for: the driver's (`libcuda.so.1`, through the `cudarc` crate) and the run-time
-//! compiler's (`libnvrtc.so`, which `CINE_NVRTC` can name). [`open`] gives the GPU, or says in one line
-//! what is missing. [`Compiler`] needs no GPU.
+//! CUDA is needed neither to build nor to start a program. [`open`] loads two libraries at run time:
+//! the driver (`libcuda.so.1`, through the `cudarc` crate) and the compiler (`libnvrtc.so`, whose path
+//! `CINE_NVRTC` can give). If either is missing, its error says so in one line. [`Compiler`] works
+//! without a GPU.
 //!
-//! Everything runs on one stream, in the order in which it is launched: memory that is given back can
-//! be handed out again at once, for whatever is launched on it comes later.
+//! All work is issued to one stream. Freed memory can therefore be reused at once: work that uses it
+//! again runs after the work that used it before.
 //!
-//! # Captured steps
-//! A training step can be captured as a CUDA graph, which is launched at a stroke (`graph`). All work
-//! goes to one stream, which is not the default one; kernels are loaded before their first launch and
-//! stay; memory that a graph uses is its own while it lives (`pool`). What the host has to say to a
-//! step that is replayed it writes to fixed places before: batches to tensors that stay
-//! ([`Tensor::refill`](crate::Tensor::refill)), rates to [`Numbers`](crate::gpu::Numbers).
+//! # Graphs
+//! A training step can be captured as a CUDA graph and launched as a whole (module `graph`). While a
+//! graph exists, it owns the memory that was allocated during its capture (module `pool`). Inputs that
+//! change between replays are written to fixed addresses: batches to existing tensors
+//! ([`Tensor::refill`](crate::Tensor::refill)), learning rates and the like to
+//! [`Numbers`](crate::gpu::Numbers).
 
 mod cache;
 mod compiler;
@@ -35,12 +35,12 @@ pub use compiler::{Compiled, Compiler};
 pub use driver::Cuda;
 pub use usage::Usage;
 
-/// What is missing for CUDA, in one line.
+/// Why CUDA is not available, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent(String);
 
 impl Absent {
-    /// The first thing that is missing, without what else was looked for.
+    /// The first reason only.
     pub fn brief(&self) -> &str {
         self.0.split(';').next().unwrap_or_default()
     }
@@ -54,17 +54,27 @@ impl fmt::Display for Absent {
 
 impl std::error::Error for Absent {}
 
-/// The first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses among several): the same one
-/// whenever it is asked for.
+/// Opens the first GPU; `CUDA_VISIBLE_DEVICES` selects among several. All calls return the same one.
 ///
 /// # Errors
-/// When there is none, or no compiler for it: with all that was looked for and not found.
+/// When there is no usable GPU, driver or compiler: everything that is missing.
+///
+/// ```
+/// use tensor::{Device, cuda};
+/// let device = match cuda::open() {
+///     Ok(gpu) => Device::Gpu(gpu),
+///     Err(reason) => {
+///         eprintln!("computing on the CPU: {reason}");
+///         Device::Cpu
+///     }
+/// };
+/// ```
 pub fn open() -> Result<Arc<Cuda>, Absent> {
     static FOUND: OnceLock<Result<Arc<Cuda>, Absent>> = OnceLock::new();
-    FOUND.get_or_init(look).clone()
+    FOUND.get_or_init(find).clone()
 }
 
-fn look() -> Result<Arc<Cuda>, Absent> {
+fn find() -> Result<Arc<Cuda>, Absent> {
     let missing = match (hardware::Hardware::find(), nvrtc::Nvrtc::find()) {
         (Ok(hardware), Ok(_)) => {
             return Compiler::find().map(|compiler| Arc::new(Cuda::new(hardware, compiler)));

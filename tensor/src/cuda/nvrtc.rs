@@ -1,7 +1,7 @@
-//! NVIDIA's run-time compiler, looked for when it is first wanted and called through its C functions.
+//! NVRTC, NVIDIA's run-time compiler, loaded when it is first needed.
 //!
-//! The functions are taken from the very library that was found, so that `CINE_NVRTC` decides even
-//! where the system has a library of its own.
+//! The `cudarc` crate also wraps NVRTC, but always loads the system's library. Here `CINE_NVRTC` can
+//! give the path of another.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
@@ -12,71 +12,78 @@ use libloading::Library;
 
 use super::hardware;
 
-/// The environment variable that names the library, or a folder with it (an unpacked wheel will do).
+/// The environment variable for the path of the library or of a folder that has it, such as an
+/// unpacked Python wheel.
 pub const VARIABLE: &str = "CINE_NVRTC";
 
-/// The major versions of CUDA whose library will do, and what it is called there, the newest first.
+/// The supported major versions of CUDA with the library's name in each, newest first.
 const NAMES: [(c_int, &str); 2] = if cfg!(windows) {
     [(13, "nvrtc64_130_0.dll"), (12, "nvrtc64_120_0.dll")]
 } else {
     [(13, "libnvrtc.so.13"), (12, "libnvrtc.so.12")]
 };
 
-/// Those whose machine code a driver can load: it knows that of its own major version of CUDA and of
-/// older ones. All where there is no driver.
+/// The library names for a driver of a major version of CUDA, which loads machine code of that version
+/// and of older ones. All names if there is no driver.
 fn names(driver: Option<c_int>) -> Vec<&'static str> {
     let fits = |(major, _): &(c_int, &str)| driver.is_none_or(|driver| *major <= driver);
     NAMES.into_iter().filter(fits).map(|(_, name)| name).collect()
 }
 
-/// Where below a folder it may lie: itself, a toolkit, a wheel of CUDA 13, a wheel of CUDA 12.
-const BELOW: [&str; 5] = ["", "lib64", "lib", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"];
+/// Subfolders to search: those of a toolkit, of a wheel of CUDA 13 and of one of CUDA 12.
+const SUBFOLDERS: [&str; 5] = ["", "lib64", "lib", "nvidia/cu13/lib", "nvidia/cuda_nvrtc/lib"];
 
-/// The part that the library loads itself, by name, when it first compiles.
+/// Prefix of the second library, which NVRTC loads by name when it first compiles.
 const BUILTINS: &str = if cfg!(windows) { "nvrtc-builtins64_" } else { "libnvrtc-builtins.so" };
 
 type Handle = *mut c_void;
 type Status = c_int;
 const SUCCESS: Status = 0;
 
-type Size = unsafe extern "C" fn(Handle, *mut usize) -> Status;
-type Bytes = unsafe extern "C" fn(Handle, *mut c_char) -> Status;
-type Texts = *const *const c_char;
-type Create =
-    unsafe extern "C" fn(*mut Handle, *const c_char, *const c_char, c_int, Texts, Texts) -> Status;
+type GetSize = unsafe extern "C" fn(Handle, *mut usize) -> Status;
+type GetBytes = unsafe extern "C" fn(Handle, *mut c_char) -> Status;
+type Strings = *const *const c_char;
+type Create = unsafe extern "C" fn(
+    *mut Handle,
+    *const c_char,
+    *const c_char,
+    c_int,
+    Strings,
+    Strings,
+) -> Status;
 
-/// The library's functions, as its header declares them.
+/// The functions of the library, as `nvrtc.h` declares them.
 pub struct Nvrtc {
     version: (c_int, c_int),
-    explain: unsafe extern "C" fn(Status) -> *const c_char,
+    error_string: unsafe extern "C" fn(Status) -> *const c_char,
     create: Create,
-    compile: unsafe extern "C" fn(Handle, c_int, Texts) -> Status,
-    log_size: Size,
-    log: Bytes,
-    cubin_size: Size,
-    cubin: Bytes,
+    compile: unsafe extern "C" fn(Handle, c_int, Strings) -> Status,
+    log_size: GetSize,
+    log: GetBytes,
+    cubin_size: GetSize,
+    cubin: GetBytes,
     destroy: unsafe extern "C" fn(*mut Handle) -> Status,
-    /// What the functions belong to.
+    /// Keeps the functions loaded.
     _library: Library,
 }
 
-/// What came of a program.
+/// The result of a compilation.
 pub struct Outcome {
-    /// Machine code, where it compiled.
+    /// Machine code; `None` if the source has errors.
     pub cubin: Option<Vec<u8>>,
-    /// What the compiler had to say.
+    /// The log of compiler and assembler.
     pub log: String,
 }
 
 impl Nvrtc {
-    /// The library, or one clause that says where it was looked for.
-    pub fn find() -> std::result::Result<&'static Nvrtc, &'static str> {
-        static FOUND: OnceLock<std::result::Result<Nvrtc, String>> = OnceLock::new();
+    /// The library, loaded on the first call, or the reason why it cannot be used.
+    pub fn find() -> Result<&'static Nvrtc, &'static str> {
+        static FOUND: OnceLock<Result<Nvrtc, String>> = OnceLock::new();
         let found = FOUND.get_or_init(|| {
-            let place = std::env::var_os(VARIABLE).filter(|place| !place.is_empty());
+            let path = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
             let driver = hardware::driver_major();
-            let nvrtc = locate(place.as_deref(), &names(driver)).and_then(Self::over)?;
-            refuse_newer(nvrtc.version, driver)?;
+            let nvrtc = locate(path.as_deref(), &names(driver)).and_then(Self::new)?;
+            check_driver(nvrtc.version, driver)?;
             Ok(nvrtc)
         });
         found.as_ref().map_err(String::as_str)
@@ -87,13 +94,13 @@ impl Nvrtc {
         self.version
     }
 
-    fn over(library: Library) -> std::result::Result<Self, String> {
-        let lacks = |error: libloading::Error| format!("the NVRTC found is of no use: {error}");
-        // SAFETY: each type is that of the function in nvrtc.h, the same since CUDA 11.
+    fn new(library: Library) -> Result<Self, String> {
+        let lacks = |error: libloading::Error| format!("the NVRTC found cannot be used: {error}");
+        // SAFETY: the types are those of nvrtc.h, which have not changed since CUDA 11.
         let mut nvrtc = unsafe {
             Nvrtc {
                 version: (0, 0),
-                explain: *library.get(c"nvrtcGetErrorString").map_err(lacks)?,
+                error_string: *library.get(c"nvrtcGetErrorString").map_err(lacks)?,
                 create: *library.get(c"nvrtcCreateProgram").map_err(lacks)?,
                 compile: *library.get(c"nvrtcCompileProgram").map_err(lacks)?,
                 log_size: *library.get(c"nvrtcGetProgramLogSize").map_err(lacks)?,
@@ -105,89 +112,86 @@ impl Nvrtc {
             }
         };
         let (mut major, mut minor) = (0, 0);
-        // SAFETY: the type is that of the header, and both numbers are there to be written.
+        // SAFETY: the type is that of nvrtc.h. The function writes two integers.
         let status = unsafe {
             let version: unsafe extern "C" fn(*mut c_int, *mut c_int) -> Status =
                 *nvrtc._library.get(c"nvrtcVersion").map_err(lacks)?;
             version(&mut major, &mut minor)
         };
-        nvrtc.checked(status)?;
+        nvrtc.check(status)?;
         nvrtc.version = (major, minor);
         Ok(nvrtc)
     }
 
-    /// Compiles a source. A source with mistakes has an outcome too; an error is one of the compiler
-    /// itself.
-    pub fn compile(
-        &self,
-        source: &CStr,
-        options: &[CString],
-    ) -> std::result::Result<Outcome, String> {
-        let program = Source::new(self, source)?;
+    /// Compiles a source. Errors in the source are part of the outcome; `Err` is a failure of the
+    /// compiler itself, or an invalid option.
+    pub fn compile(&self, source: &CStr, options: &[CString]) -> Result<Outcome, String> {
+        let program = NvrtcProgram::new(self, source)?;
         let options: Vec<*const c_char> = options.iter().map(|option| option.as_ptr()).collect();
-        // SAFETY: the program is alive, and the options are as many as is said.
+        // SAFETY: the program is alive, and `options` has the length passed.
         let status =
             unsafe { (self.compile)(program.handle, options.len() as c_int, options.as_ptr()) };
         let log = program.bytes(self.log_size, self.log)?;
         let log = String::from_utf8_lossy(&log).trim_end_matches('\0').to_owned();
         if status != SUCCESS && log.trim().is_empty() {
-            // It did not come as far as the source: an option, or a missing part of its own.
-            self.checked(status)?;
+            // The source was not read: an option is invalid, or a library is missing.
+            self.check(status)?;
         }
         let cubin = (status == SUCCESS).then(|| program.bytes(self.cubin_size, self.cubin));
         Ok(Outcome { cubin: cubin.transpose()?, log })
     }
 
-    fn checked(&self, status: Status) -> std::result::Result<(), String> {
+    fn check(&self, status: Status) -> Result<(), String> {
         if status == SUCCESS {
             return Ok(());
         }
-        // SAFETY: it takes any number, and returns text that lives as long as the library.
-        let text = unsafe { CStr::from_ptr((self.explain)(status)) };
+        // SAFETY: it accepts any status and returns a static string of the library.
+        let text = unsafe { CStr::from_ptr((self.error_string)(status)) };
         Err(text.to_string_lossy().into_owned())
     }
 }
 
-/// A source that the compiler knows; forgotten when dropped.
-struct Source<'a> {
+/// An owned `nvrtcProgram`.
+struct NvrtcProgram<'a> {
     nvrtc: &'a Nvrtc,
     handle: Handle,
 }
 
-impl<'a> Source<'a> {
-    fn new(nvrtc: &'a Nvrtc, source: &'a CStr) -> std::result::Result<Self, String> {
+impl<'a> NvrtcProgram<'a> {
+    fn new(nvrtc: &'a Nvrtc, source: &'a CStr) -> Result<Self, String> {
         let mut handle = ptr::null_mut();
         let (text, none) = (source.as_ptr(), ptr::null());
-        // SAFETY: text outlives the program; there is no name and there are no headers.
+        // SAFETY: `source` outlives the program. Name and headers are optional.
         let status = unsafe { (nvrtc.create)(&mut handle, text, ptr::null(), 0, none, none) };
-        nvrtc.checked(status)?;
-        Ok(Source { nvrtc, handle })
+        nvrtc.check(status)?;
+        Ok(NvrtcProgram { nvrtc, handle })
     }
 
-    /// One of its results, which comes in two calls: how long it is, and what it is.
-    fn bytes(&self, size: Size, bytes: Bytes) -> std::result::Result<Vec<u8>, String> {
+    /// Reads a result of the compilation, such as the log: its size, then its bytes.
+    fn bytes(&self, get_size: GetSize, get_bytes: GetBytes) -> Result<Vec<u8>, String> {
         let mut len = 0;
         // SAFETY: the program is alive.
-        self.nvrtc.checked(unsafe { size(self.handle, &mut len) })?;
-        let mut all = vec![0u8; len];
-        // SAFETY: there is room for as much as was said.
-        self.nvrtc.checked(unsafe { bytes(self.handle, all.as_mut_ptr().cast()) })?;
-        Ok(all)
+        self.nvrtc.check(unsafe { get_size(self.handle, &mut len) })?;
+        let mut bytes = vec![0u8; len];
+        // SAFETY: the buffer has the size that the library reported.
+        self.nvrtc.check(unsafe { get_bytes(self.handle, bytes.as_mut_ptr().cast()) })?;
+        Ok(bytes)
     }
 }
 
-impl Drop for Source<'_> {
+impl Drop for NvrtcProgram<'_> {
     fn drop(&mut self) {
-        // SAFETY: it was created, and is destroyed once. What it answers helps nobody.
+        // SAFETY: `self` owns the program. Failure to destroy it would only leak memory.
         unsafe { (self.nvrtc.destroy)(&mut self.handle) };
     }
 }
 
-/// Opens the library at `place`, or else where the system's loader and toolkits have it.
-fn locate(place: Option<&OsStr>, names: &[&str]) -> std::result::Result<Library, String> {
-    if let Some(place) = place {
-        return beside_builtins(Path::new(place), names)
-            .map_err(|why| format!("{VARIABLE} is {}, where {why}", Path::new(place).display()));
+/// Loads the library at `path`, which may be a folder. Without a path, searches the directories of the
+/// system's loader, then CUDA toolkits.
+fn locate(path: Option<&OsStr>, names: &[&str]) -> Result<Library, String> {
+    if let Some(path) = path {
+        return open_with_builtins(Path::new(path), names)
+            .map_err(|reason| format!("{VARIABLE} is {}: {reason}", Path::new(path).display()));
     }
     let toolkits: Vec<PathBuf> = ["CUDA_HOME", "CUDA_PATH"]
         .into_iter()
@@ -195,65 +199,62 @@ fn locate(place: Option<&OsStr>, names: &[&str]) -> std::result::Result<Library,
         .map(PathBuf::from)
         .chain([PathBuf::from("/usr/local/cuda")])
         .collect();
-    let known = names.iter().find_map(|name| open(Path::new(name)).ok());
-    let below = || toolkits.iter().find_map(|folder| beside_builtins(folder, names).ok());
-    let found = known.or_else(below);
-    found.ok_or_else(|| {
+    let installed = names.iter().find_map(|name| open(Path::new(name)).ok());
+    let in_toolkit = || toolkits.iter().find_map(|folder| open_with_builtins(folder, names).ok());
+    installed.or_else(in_toolkit).ok_or_else(|| {
         let folders: Vec<String> = toolkits.iter().map(|f| f.display().to_string()).collect();
         format!(
-            "{} (CUDA's compiler) was found neither by the system's loader nor in {}; {VARIABLE} \
-             can name the folder that has it",
+            "{} (the CUDA compiler) was found neither by the system's loader nor in {}; set \
+             {VARIABLE} to the folder that has it",
             names.join(" or "),
             folders.join(", ")
         )
     })
 }
 
-/// Opens the library that `place` is or has below it, after what the library needs from beside it.
-fn beside_builtins(place: &Path, names: &[&str]) -> std::result::Result<Library, String> {
-    let below = |below| names.iter().map(move |name| place.join(below).join(name));
-    let candidates = BELOW.iter().flat_map(below);
-    let mut candidates = std::iter::once(place.to_owned()).chain(candidates);
+/// Loads the library at `path` or in a subfolder. First loads the builtins library from the same
+/// folder, which NVRTC would not find there.
+fn open_with_builtins(path: &Path, names: &[&str]) -> Result<Library, String> {
+    let in_subfolder = |folder| names.iter().map(move |name| path.join(folder).join(name));
+    let candidates = SUBFOLDERS.iter().flat_map(in_subfolder);
+    let mut candidates = std::iter::once(path.to_owned()).chain(candidates);
     let library = candidates
         .find(|candidate| candidate.is_file())
         .ok_or_else(|| format!("there is no {}", names.join(" or ")))?;
-    let beside = library.parent().and_then(|folder| folder.read_dir().ok());
-    for entry in beside.into_iter().flatten().flatten() {
+    let siblings = library.parent().and_then(|folder| folder.read_dir().ok());
+    for entry in siblings.into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(BUILTINS) {
-            // It stays loaded, and is found by name where the compiler asks for it.
+            // Never unloaded, so that the loader finds it by name later.
             open(&entry.path()).map(std::mem::forget).map_err(|error| error.to_string())?;
         }
     }
     open(&library).map_err(|error| error.to_string())
 }
 
-/// Machine code for a newer major version of CUDA than the driver's is refused by the driver, when the
-/// first kernel is loaded and with less to say.
-fn refuse_newer(
-    (major, minor): (c_int, c_int),
-    driver: Option<c_int>,
-) -> std::result::Result<(), String> {
+/// Checks that the driver can load machine code of this compiler version. Otherwise it would fail when
+/// the first kernel is loaded, with a less helpful message.
+fn check_driver((major, minor): (c_int, c_int), driver: Option<c_int>) -> Result<(), String> {
     match driver.filter(|driver| major > *driver) {
         None => Ok(()),
         Some(driver) => Err(format!(
-            "NVRTC {major}.{minor} makes machine code that the driver, of CUDA {driver}, cannot load; \
-             install a newer driver, or name the NVRTC of CUDA {driver} by {VARIABLE}"
+            "a driver of CUDA {driver} cannot load machine code of NVRTC {major}.{minor}; install a \
+             newer driver, or set {VARIABLE} to the NVRTC of CUDA {driver}"
         )),
     }
 }
 
-/// Opens a library so that those opened later can use what is in it.
+/// Loads a library and makes its symbols available to libraries loaded later.
 #[cfg(unix)]
-fn open(path: &Path) -> std::result::Result<Library, libloading::Error> {
+fn open(path: &Path) -> Result<Library, libloading::Error> {
     use libloading::os::unix::{self, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: NVIDIA's libraries do nothing when loaded but set themselves up.
+    // SAFETY: loading NVIDIA's libraries only initialises them.
     unsafe { unix::Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }.map(Library::from)
 }
 
-/// Opens a library.
+/// Loads a library.
 #[cfg(not(unix))]
-fn open(path: &Path) -> std::result::Result<Library, libloading::Error> {
-    // SAFETY: NVIDIA's libraries do nothing when loaded but set themselves up.
+fn open(path: &Path) -> Result<Library, libloading::Error> {
+    // SAFETY: loading NVIDIA's libraries only initialises them.
     unsafe { Library::new(path) }
 }
 
@@ -262,16 +263,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_without_the_library_is_named() {
+    fn a_folder_without_the_library_is_named_in_the_error() {
         let folder = tempfile::tempdir().unwrap();
         let names = names(None);
-        let why = locate(Some(folder.path().as_os_str()), &names).expect_err("an empty folder");
-        assert!(why.contains(VARIABLE) && why.contains(&folder.path().display().to_string()));
-        assert!(why.contains(names[0]) && !why.contains('\n'), "{why}");
+        let error = locate(Some(folder.path().as_os_str()), &names).expect_err("an empty folder");
+        assert!(error.contains(VARIABLE) && error.contains(&folder.path().display().to_string()));
+        assert!(error.contains(names[0]) && !error.contains('\n'), "{error}");
     }
 
     #[test]
-    fn a_file_that_is_no_library_is_an_error() {
+    fn a_file_that_is_not_a_library_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(NAMES[0].1);
         std::fs::write(&file, "not one").unwrap();
@@ -280,12 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn the_compiler_is_no_newer_than_the_driver() {
+    fn the_compiler_must_not_be_newer_than_the_driver() {
         assert_eq!(names(None).len(), 2);
         assert_eq!(names(Some(13)), names(Some(14)));
         assert_eq!(names(Some(12)), [NAMES[1].1]);
-        assert!(refuse_newer((13, 0), None).is_ok() && refuse_newer((12, 9), Some(12)).is_ok());
-        let why = refuse_newer((13, 0), Some(12)).unwrap_err();
-        assert!(why.contains("NVRTC 13.0") && why.contains("driver, of CUDA 12"), "{why}");
+        assert!(check_driver((13, 0), None).is_ok() && check_driver((12, 9), Some(12)).is_ok());
+        let error = check_driver((13, 0), Some(12)).unwrap_err();
+        assert!(error.contains("NVRTC 13.0") && error.contains("driver of CUDA 12"), "{error}");
     }
 }

@@ -1,191 +1,203 @@
-//! Device memory that is recycled.
+//! A caching allocator for device memory.
 //!
-//! The driver takes long to hand out memory, and waits for the whole device when it takes some back.
-//! What is released here is kept by size, so that a training step, whose shapes recur, asks the driver
-//! for nothing after the first.
+//! The driver allocates slowly, and waits for the whole device before it frees memory. The pool keeps
+//! freed memory by size class, so that a training step, which repeats its sizes, makes no driver calls
+//! after the first.
 //!
-//! # Captured steps
-//! What is taken during a capture belongs to the captured step: it is recycled within the capture as
-//! usual, and goes to nobody else until the step is [let go](Pool::let_go). So does what was there
-//! before and is released during the capture, which the step may still read; and constants, which
-//! are not recycled within the capture either, for nothing writes them anew in a replay.
+//! # Captures
+//! A captured graph contains addresses, so a graph owns memory until it is dropped
+//! ([`Pool::release_capture`]):
+//! - memory allocated during its capture. It is reused within the capture, whose order every replay
+//!   repeats, but not outside;
+//! - memory that was allocated before and freed during its capture, because the graph may read it. It is
+//!   not reused within the capture either;
+//! - constants ([`Pool::take_constant`]), which are not reused within the capture, because a replay does
+//!   not write them again.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::gpu::Address;
 use crate::{MemoryUse, Result};
 
-/// Where memory comes from.
-pub trait Source {
-    /// New memory, or none where there is not so much left.
+/// The allocator behind the pool: the driver.
+pub trait DeviceAllocator {
+    /// Allocates memory; `None` if the device has too little.
     fn allocate(&self, bytes: usize) -> Result<Option<Address>>;
 
-    /// Takes memory back that [`allocate`](Self::allocate) gave.
+    /// Frees memory that [`allocate`](Self::allocate) returned.
     fn free(&self, address: Address);
 }
 
-/// Memory by size class.
+/// The caching allocator of one device.
 #[derive(Default)]
 pub struct Pool {
-    idle: Idle,
+    idle: FreeLists,
     usage: MemoryUse,
-    /// The step that is being captured, and what may be recycled within it.
-    capture: Option<(Step, Idle)>,
+    /// The capture in progress, and memory that can be reused within it.
+    capture: Option<(CaptureId, FreeLists)>,
+    /// Number of captures so far.
     captures: u64,
-    /// What belongs to captured steps.
+    /// Memory of captured graphs, by address.
     owned: HashMap<u64, Owned>,
 }
 
-type Idle = BTreeMap<usize, Vec<Address>>;
+/// Free memory by size class.
+type FreeLists = BTreeMap<usize, Vec<Address>>;
 
-/// A captured step, by number.
+/// Identifies a capture and the graph that results from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step(u64);
+pub struct CaptureId(u64);
 
-/// Memory of captured steps.
+/// Memory that captured graphs own.
 struct Owned {
-    /// Those that may read or write it.
-    steps: Vec<Step>,
+    /// The captures whose graphs may read or write it.
+    captures: Vec<CaptureId>,
     class: usize,
-    /// Whether somebody holds it beside the steps.
-    held: bool,
-    /// Whether the step that took it may take it again; others may not.
-    recycled: bool,
+    /// Whether it is also allocated to a user of the pool.
+    allocated: bool,
+    /// Whether it can be reused within the capture that allocated it.
+    reusable: bool,
 }
 
 impl Pool {
-    /// Memory for at least so many bytes. Where the source has no more, it first gets back all that
-    /// lies idle; none if that does not help.
-    pub fn take(&mut self, bytes: usize, source: &impl Source) -> Result<Option<Address>> {
+    /// Allocates at least `bytes` bytes. If the device has too little memory, returns idle memory to
+    /// the driver and tries again; `None` if that does not help.
+    pub fn take(&mut self, bytes: usize, device: &impl DeviceAllocator) -> Result<Option<Address>> {
         let class = size_class(bytes);
-        if let Some((_, idle)) = &mut self.capture
-            && let Some(address) = idle.get_mut(&class).and_then(Vec::pop)
+        if let Some((_, reusable)) = &mut self.capture
+            && let Some(address) = reusable.get_mut(&class).and_then(Vec::pop)
         {
             if let Some(owned) = self.owned.get_mut(&address.0) {
-                owned.held = true;
+                owned.allocated = true;
             }
             return Ok(Some(address));
         }
-        self.take_for_good(class, true, source)
+        self.take_idle_or_new(class, true, device)
     }
 
-    /// The same, for what a captured step finds in every replay as it is written once.
-    pub fn take_constant(&mut self, bytes: usize, source: &impl Source) -> Result<Option<Address>> {
-        self.take_for_good(size_class(bytes), false, source)
+    /// As [`take`](Self::take), for a constant of the capture in progress.
+    pub fn take_constant(
+        &mut self,
+        bytes: usize,
+        device: &impl DeviceAllocator,
+    ) -> Result<Option<Address>> {
+        self.take_idle_or_new(size_class(bytes), false, device)
     }
 
-    fn take_for_good(
+    fn take_idle_or_new(
         &mut self,
         class: usize,
-        recycled: bool,
-        source: &impl Source,
+        reusable: bool,
+        device: &impl DeviceAllocator,
     ) -> Result<Option<Address>> {
         let address = match self.idle.get_mut(&class).and_then(Vec::pop) {
             Some(address) => {
                 self.usage.idle -= class;
                 Some(address)
             }
-            None => self.fresh(class, source)?,
+            None => self.allocate(class, device)?,
         };
         let Some(address) = address else { return Ok(None) };
         self.usage.live += class;
         self.usage.peak = self.usage.peak.max(self.usage.live);
-        if let Some(&(step, _)) = self.capture.as_ref() {
-            self.owned.insert(address.0, Owned { steps: vec![step], class, held: true, recycled });
+        if let Some(&(capture, _)) = self.capture.as_ref() {
+            let captures = vec![capture];
+            self.owned.insert(address.0, Owned { captures, class, allocated: true, reusable });
         }
         Ok(Some(address))
     }
 
-    fn fresh(&mut self, class: usize, source: &impl Source) -> Result<Option<Address>> {
-        let mut address = source.allocate(class)?;
-        // To take memory back the driver waits for the device, which nobody can during a capture.
+    fn allocate(&mut self, class: usize, device: &impl DeviceAllocator) -> Result<Option<Address>> {
+        let mut address = device.allocate(class)?;
+        // To free memory the driver waits for the device, which is an error during a capture.
         if address.is_none() && self.usage.idle > 0 && self.capture.is_none() {
-            self.release_idle(source);
-            address = source.allocate(class)?;
+            self.release_idle(device);
+            address = device.allocate(class)?;
         }
         self.usage.allocations += usize::from(address.is_some());
         Ok(address)
     }
 
-    /// Keeps memory that was taken for so many bytes.
+    /// Frees memory that was taken for `bytes` bytes.
     pub fn give_back(&mut self, address: Address, bytes: usize) {
         let class = size_class(bytes);
         let capture = self.capture.as_mut();
         if let Some(owned) = self.owned.get_mut(&address.0) {
-            owned.held = false;
-            let Some((step, idle)) = capture else { return };
-            if !owned.steps.contains(step) {
-                owned.steps.push(*step);
-                owned.recycled = false;
+            owned.allocated = false;
+            let Some((capture, reusable)) = capture else { return };
+            if !owned.captures.contains(capture) {
+                owned.captures.push(*capture);
+                owned.reusable = false;
             }
-            if owned.recycled {
-                idle.entry(class).or_default().push(address);
+            if owned.reusable {
+                reusable.entry(class).or_default().push(address);
             }
-        } else if let Some(&mut (step, _)) = capture {
-            let steps = vec![step];
-            self.owned.insert(address.0, Owned { steps, class, held: false, recycled: false });
+        } else if let Some(&mut (capture, _)) = capture {
+            let captures = vec![capture];
+            let owned = Owned { captures, class, allocated: false, reusable: false };
+            self.owned.insert(address.0, owned);
         } else {
-            self.usage.live -= class;
-            self.keep(class, address);
+            self.make_idle(class, address);
         }
     }
 
-    fn keep(&mut self, class: usize, address: Address) {
+    fn make_idle(&mut self, class: usize, address: Address) {
+        self.usage.live -= class;
         self.usage.idle += class;
         self.idle.entry(class).or_default().push(address);
     }
 
-    /// Begins a captured step; none if one is begun already.
-    pub fn begin(&mut self) -> Option<Step> {
+    /// Begins a capture; `None` if one is in progress.
+    pub fn begin(&mut self) -> Option<CaptureId> {
         if self.capture.is_some() {
             return None;
         }
         self.captures += 1;
-        let step = Step(self.captures);
-        self.capture = Some((step, Idle::new()));
-        Some(step)
+        let capture = CaptureId(self.captures);
+        self.capture = Some((capture, FreeLists::new()));
+        Some(capture)
     }
 
-    /// The step that was begun, if one was: it owns what it has taken until it is let go.
-    pub fn end(&mut self) -> Option<Step> {
-        self.capture.take().map(|(step, _)| step)
+    /// Ends the capture in progress, if any. Its memory remains owned until
+    /// [`release_capture`](Self::release_capture).
+    pub fn end(&mut self) -> Option<CaptureId> {
+        self.capture.take().map(|(capture, _)| capture)
     }
 
-    /// Nobody replays a step any more: what it alone holds is idle.
-    pub fn let_go(&mut self, step: Step) {
-        let mut idle = Vec::new();
+    /// Releases the memory of a graph that is dropped.
+    pub fn release_capture(&mut self, capture: CaptureId) {
+        let mut unused = Vec::new();
         self.owned.retain(|&address, owned| {
-            owned.steps.retain(|&other| other != step);
-            if owned.steps.is_empty() && !owned.held {
-                idle.push((address, owned.class));
+            owned.captures.retain(|&other| other != capture);
+            if owned.captures.is_empty() && !owned.allocated {
+                unused.push((address, owned.class));
             }
-            !owned.steps.is_empty()
+            !owned.captures.is_empty()
         });
-        // In an order that does not hang on the map's.
-        idle.sort_unstable();
-        for (address, class) in idle {
-            self.usage.live -= class;
-            self.keep(class, Address(address));
+        // Makes the order of the free lists independent of the hash map's.
+        unused.sort_unstable();
+        for (address, class) in unused {
+            self.make_idle(class, Address(address));
         }
     }
 
-    /// Returns what lies idle to the source.
-    pub fn release_idle(&mut self, source: &impl Source) {
+    /// Returns idle memory to the driver.
+    pub fn release_idle(&mut self, device: &impl DeviceAllocator) {
         for address in std::mem::take(&mut self.idle).into_values().flatten() {
-            source.free(address);
+            device.free(address);
         }
         self.usage.idle = 0;
     }
 
-    /// How much is in use, that of captured steps included, and how much lies idle.
+    /// Memory in use, including that of captured graphs, and idle memory.
     pub fn usage(&self) -> MemoryUse {
         self.usage
     }
 }
 
-/// Rounds a number of bytes up to one of eight steps per power of two, so that close sizes share
-/// memory at a cost of at most an eighth. Small ones are whole multiples of 256 bytes (what kernels
-/// may take for aligned), large ones of the driver's pages, which it would round to in any case.
+/// Rounds a number of bytes up to one of eight sizes per power of two, so that similar sizes share
+/// memory and at most an eighth of it is unused. Sizes are multiples of 256 bytes, the alignment that
+/// kernels assume, and large ones of the driver's page size, to which it would round anyway.
 fn size_class(bytes: usize) -> usize {
     const ALIGNMENT: usize = 256;
     const PAGE: usize = 2 << 20;
@@ -201,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    /// A device of so many bytes.
+    /// A simulated device with `left` bytes of free memory.
     struct Device {
         left: RefCell<usize>,
         sizes: RefCell<BTreeMap<u64, usize>>,
@@ -213,7 +225,7 @@ mod tests {
         }
     }
 
-    impl Source for Device {
+    impl DeviceAllocator for Device {
         fn allocate(&self, bytes: usize) -> Result<Option<Address>> {
             let mut left = self.left.borrow_mut();
             if bytes > *left {
@@ -232,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn size_classes_waste_little_and_are_their_own_class() {
+    fn size_classes_waste_little_and_are_fixed_points() {
         let sizes = (1..20_000).chain((0..4000).map(|i| 30_011 * i + 7));
         for bytes in sizes {
             let class = size_class(bytes);
@@ -244,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_that_recurs_allocates_nothing_new() {
+    fn repeating_a_step_allocates_nothing() {
         let (device, mut pool) = (Device::of(1 << 30), Pool::default());
         let mut step = || {
             let sizes = [100, 5000, 100, 1 << 20, 5 << 20, 5000];
@@ -258,51 +270,51 @@ mod tests {
     }
 
     #[test]
-    fn idle_memory_is_returned_before_anything_is_refused() {
+    fn idle_memory_is_freed_before_an_allocation_fails() {
         let (device, mut pool) = (Device::of(100 << 20), Pool::default());
         let large = pool.take(60 << 20, &device).unwrap().unwrap();
-        assert_eq!(pool.take(64 << 20, &device).unwrap(), None, "there is not so much");
-        assert_eq!(pool.usage().live, 60 << 20, "what was refused does not count");
+        assert_eq!(pool.take(64 << 20, &device).unwrap(), None, "too little memory");
+        assert_eq!(pool.usage().live, 60 << 20, "a failed allocation is not counted");
         pool.give_back(large, 60 << 20);
-        assert!(pool.take(64 << 20, &device).unwrap().is_some(), "the idle was returned");
+        assert!(pool.take(64 << 20, &device).unwrap().is_some(), "idle memory was freed");
         assert_eq!((pool.usage().idle, *device.left.borrow()), (0, 36 << 20));
     }
 
     #[test]
-    fn nothing_is_returned_during_a_capture() {
+    fn nothing_is_freed_during_a_capture() {
         let (device, mut pool) = (Device::of(100 << 20), Pool::default());
         let idle = pool.take(60 << 20, &device).unwrap().unwrap();
         pool.give_back(idle, 60 << 20);
-        let step = pool.begin().unwrap();
+        let capture = pool.begin().unwrap();
         assert_eq!(pool.take(64 << 20, &device).unwrap(), None);
-        assert_eq!(pool.take(60 << 20, &device).unwrap(), Some(idle), "what is there is used");
+        assert_eq!(pool.take(60 << 20, &device).unwrap(), Some(idle), "idle memory is reused");
         pool.end();
-        pool.let_go(step);
+        pool.release_capture(capture);
         pool.give_back(idle, 60 << 20);
         assert!(pool.take(64 << 20, &device).unwrap().is_some());
     }
 
     #[test]
-    fn memory_of_a_captured_step_is_recycled_within_it_and_goes_to_nobody_else() {
+    fn memory_of_a_graph_is_reused_within_its_capture_only() {
         let (device, mut pool) = (Device::of(1 << 30), Pool::default());
         let take = |pool: &mut Pool| pool.take(5000, &device).unwrap().unwrap();
         let before = [take(&mut pool), take(&mut pool)];
         pool.give_back(before[0], 5000);
 
-        let step = pool.begin().unwrap();
-        assert_eq!(pool.begin(), None, "one at a time");
+        let capture = pool.begin().unwrap();
+        assert_eq!(pool.begin(), None, "one capture at a time");
         let first = take(&mut pool);
-        assert_eq!(first, before[0], "what lay idle is used up first");
+        assert_eq!(first, before[0], "idle memory is used first");
         pool.give_back(first, 5000);
-        assert_eq!(take(&mut pool), first, "recycled within the capture");
+        assert_eq!(take(&mut pool), first, "reused within the capture");
         let constant = pool.take_constant(5000, &device).unwrap().unwrap();
         pool.give_back(constant, 5000);
-        // Read by what was captured, and nobody's afterwards but the step's.
+        // Allocated before and freed during the capture: the graph may read it.
         pool.give_back(before[1], 5000);
         let other = take(&mut pool);
         assert!(other != constant && other != before[1] && other != first);
         pool.give_back(first, 5000);
-        assert_eq!(pool.end(), Some(step));
+        assert_eq!(pool.end(), Some(capture));
 
         let owned = [first, constant, before[1], other];
         let outside: Vec<_> = (0..6).map(|_| take(&mut pool)).collect();
@@ -311,28 +323,28 @@ mod tests {
         assert!(!pool.idle.values().flatten().any(|address| owned.contains(address)));
         assert_eq!(pool.usage().live, 4 * size_class(5000));
 
-        pool.let_go(step);
-        assert_eq!(pool.usage().live, size_class(5000), "what is held beside the step stays held");
+        pool.release_capture(capture);
+        assert_eq!(pool.usage().live, size_class(5000), "`other` is still allocated");
         pool.give_back(other, 5000);
         assert_eq!((pool.usage().live, pool.owned.len()), (0, 0));
         assert_eq!(pool.usage().idle, 10 * size_class(5000));
     }
 
     #[test]
-    fn what_one_captured_step_gave_and_another_read_stays_for_both() {
+    fn memory_shared_by_two_graphs_is_kept_until_both_are_dropped() {
         let (device, mut pool) = (Device::of(1 << 30), Pool::default());
         let take = |pool: &mut Pool| pool.take(5000, &device).unwrap().unwrap();
         let one = pool.begin().unwrap();
         let result = take(&mut pool);
         pool.end();
-        // Read by what the other captures, and dropped there.
+        // The second capture reads the memory and frees it.
         let other = pool.begin().unwrap();
         pool.give_back(result, 5000);
-        assert_ne!(take(&mut pool), result, "not recycled: the other step may have read it");
+        assert_ne!(take(&mut pool), result, "not reused: the second graph may have read it");
         pool.end();
-        pool.let_go(one);
-        assert_ne!(take(&mut pool), result, "the other step still reads it");
-        pool.let_go(other);
+        pool.release_capture(one);
+        assert_ne!(take(&mut pool), result, "the second graph still reads it");
+        pool.release_capture(other);
         assert_eq!(take(&mut pool), result);
     }
 }

@@ -1,96 +1,97 @@
-//! The way from the host's memory to the device's.
+//! Asynchronous copies from the host to the device.
 
 use std::ptr;
 
 use cudarc::driver::result::{self, DriverError, event};
 use cudarc::driver::sys;
 
-/// How much goes at once.
-const PIECE: usize = 4 << 20;
-/// How many pieces can be on their way.
-const PIECES: usize = 4;
-/// Up to here the driver takes a copy along with the command, and nobody waits.
+/// Bytes of one pinned buffer.
+const BUFFER_BYTES: usize = 4 << 20;
+/// Number of pinned buffers, and so of copies that can be in flight.
+const BUFFERS: usize = 4;
+/// Up to this size the driver stages a copy from pageable memory itself, without waiting.
 const SMALL: usize = 64 << 10;
 
-/// Memory of the host that the device reads by itself, so that a copy waits for its turn among the
-/// kernels while the host goes on. Data are copied into it, piece by piece, round and round.
+/// A ring of pinned host buffers. The driver waits for the stream before it copies from pageable
+/// memory; from pinned memory it copies in the background while the host continues.
 pub struct Staging {
-    pieces: Vec<Piece>,
+    buffers: Vec<Pinned>,
     next: usize,
 }
 
-struct Piece {
+struct Pinned {
     memory: *mut u8,
-    /// When the device has read the piece.
-    read: sys::CUevent,
+    /// Recorded after the last copy from the buffer.
+    copied: sys::CUevent,
 }
 
-// SAFETY: both are names of things that any thread with the context may use; the owner's lock sees to
-// it that it is one at a time.
+// SAFETY: any thread with the context may use pinned memory and events, and `&mut self` keeps other
+// threads from using them at the same time.
 unsafe impl Send for Staging {}
 
 impl Staging {
-    /// Staging for the current context; without pieces, and so slower, where there is no memory of
-    /// this kind.
+    /// Allocates the ring in the current context. If pinned memory is not available the ring is shorter
+    /// or empty, and copies are slower.
     pub fn new() -> Self {
-        let pieces = (0..PIECES).map_while(|_| Piece::new().ok()).collect();
-        Staging { pieces, next: 0 }
+        let buffers = (0..BUFFERS).map_while(|_| Pinned::new().ok()).collect();
+        Staging { buffers, next: 0 }
     }
 
-    /// Copies to the device, in the order of the stream. The host's bytes may change afterwards.
+    /// Copies to the device in stream order. `bytes` may be changed as soon as the call returns.
     ///
     /// # Safety
-    /// The context is current, and from `to` on there is allocated memory for all of `bytes`.
+    /// The context is current, and `to` points to at least `bytes.len()` bytes of allocated memory.
     pub unsafe fn write(
         &mut self,
         to: sys::CUdeviceptr,
         bytes: &[u8],
         stream: sys::CUstream,
     ) -> Result<(), DriverError> {
-        if bytes.len() <= SMALL || self.pieces.is_empty() {
-            // SAFETY: the caller's. Memory that is not pinned is read before the call returns.
+        if bytes.len() <= SMALL || self.buffers.is_empty() {
+            // SAFETY: the caller guarantees the destination. The driver reads pageable memory before
+            // the call returns.
             return unsafe { result::memcpy_htod_async(to, bytes, stream) };
         }
-        for (index, chunk) in bytes.chunks(PIECE).enumerate() {
-            let piece = &self.pieces[self.next];
-            self.next = (self.next + 1) % self.pieces.len();
-            // SAFETY: the device is done with the piece, which has room for the chunk; the target is
-            // the caller's.
+        for (index, chunk) in bytes.chunks(BUFFER_BYTES).enumerate() {
+            let buffer = &self.buffers[self.next];
+            self.next = (self.next + 1) % self.buffers.len();
+            // SAFETY: after the event no copy reads the buffer, and a chunk fits into it. The caller
+            // guarantees the destination.
             unsafe {
-                event::synchronize(piece.read)?;
-                ptr::copy_nonoverlapping(chunk.as_ptr(), piece.memory, chunk.len());
-                let staged = std::slice::from_raw_parts(piece.memory, chunk.len());
-                result::memcpy_htod_async(to + (index * PIECE) as u64, staged, stream)?;
-                event::record(piece.read, stream)?;
+                event::synchronize(buffer.copied)?;
+                ptr::copy_nonoverlapping(chunk.as_ptr(), buffer.memory, chunk.len());
+                let staged = std::slice::from_raw_parts(buffer.memory, chunk.len());
+                result::memcpy_htod_async(to + (index * BUFFER_BYTES) as u64, staged, stream)?;
+                event::record(buffer.copied, stream)?;
             }
         }
         Ok(())
     }
 }
 
-impl Piece {
+impl Pinned {
     fn new() -> Result<Self, DriverError> {
-        let read = event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?;
-        // SAFETY: bytes, which are written before they are read.
-        let memory = unsafe { result::malloc_host(PIECE, 0) };
+        let copied = event::create(sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)?;
+        // SAFETY: the memory is written before it is read, and never through a reference.
+        let memory = unsafe { result::malloc_host(BUFFER_BYTES, 0) };
         match memory {
-            Ok(memory) => Ok(Piece { memory: memory.cast(), read }),
+            Ok(memory) => Ok(Pinned { memory: memory.cast(), copied }),
             Err(error) => {
-                // SAFETY: it was created above, and nothing else knows of it.
-                let _ = unsafe { event::destroy(read) };
+                // SAFETY: created above and not used.
+                let _ = unsafe { event::destroy(copied) };
                 Err(error)
             }
         }
     }
 }
 
-impl Drop for Piece {
+impl Drop for Pinned {
     fn drop(&mut self) {
-        // SAFETY: both were created with the piece; the device reads it no more once the event is
-        // there. Where the device has failed there is nobody left to tell.
+        // SAFETY: `self` owns both. After the event no copy reads the memory. If the device has failed,
+        // errors here have been reported before.
         unsafe {
-            let _ = event::synchronize(self.read);
-            let _ = event::destroy(self.read);
+            let _ = event::synchronize(self.copied);
+            let _ = event::destroy(self.copied);
             let _ = result::free_host(self.memory.cast());
         }
     }

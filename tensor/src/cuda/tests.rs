@@ -1,4 +1,4 @@
-//! The GPU as a whole: what is told where there is none, and what it does where there is one.
+//! Tests of the whole CUDA device, and of the error without one.
 
 use std::sync::Arc;
 
@@ -6,28 +6,28 @@ use super::{Cuda, open};
 use crate::gpu::{Address, Launch, Memory, Program, Source, capture, sum_program};
 use crate::{DType, Gpu, Result};
 
-/// Runs a test where there is a GPU.
+/// Runs a test, or skips it if there is no GPU.
 fn with_gpu(test: impl FnOnce(Arc<Cuda>)) {
     match open() {
         Ok(gpu) => test(gpu),
-        Err(absent) => eprintln!("left out: {absent}"),
+        Err(absent) => eprintln!("skipped: {absent}"),
     }
 }
 
 #[test]
-fn what_is_missing_is_told_in_one_line_and_always_the_same() {
+fn missing_libraries_are_reported_in_one_line() {
     let Err(absent) = open() else { return };
     let line = absent.to_string();
     assert!(line.starts_with("no GPU through CUDA: "), "{line}");
-    // SAFETY: the driver's library does nothing when loaded but set itself up.
+    // SAFETY: loading the driver's library only initialises it.
     let driver = unsafe { cudarc::driver::sys::is_culib_present() };
-    assert!(driver || line.contains("the driver of NVIDIA's GPUs) was not found"), "{line}");
+    assert!(driver || line.contains("the NVIDIA driver) was not found"), "{line}");
     assert!(!line.contains('\n'), "{line}");
     assert_eq!(open().err(), Some(absent));
 }
 
 #[test]
-fn bytes_go_there_and_back() {
+fn copies_to_the_device_and_back_preserve_bytes() {
     with_gpu(|gpu| {
         let gpu: Arc<dyn Gpu> = gpu;
         for len in [1, 4, 65_536, 65_537, 4 << 20, (20 << 20) + 3] {
@@ -48,7 +48,7 @@ fn add(gpu: &dyn Gpu, a: &Memory, b: &Memory, count: usize) -> Result<()> {
 }
 
 #[test]
-fn a_kernel_runs_and_its_memory_is_recycled() {
+fn a_kernel_runs_and_its_memory_is_reused() {
     with_gpu(|gpu| {
         let device: Arc<dyn Gpu> = gpu.clone();
         let count = 100_001;
@@ -71,7 +71,7 @@ fn a_kernel_runs_and_its_memory_is_recycled() {
 }
 
 #[test]
-fn a_captured_step_is_replayed_with_what_lies_there_then() {
+fn a_replay_uses_the_current_contents_of_memory() {
     with_gpu(|gpu| {
         let device: Arc<dyn Gpu> = gpu.clone();
         let ones = vec![1f64; 1000];
@@ -90,10 +90,10 @@ fn a_captured_step_is_replayed_with_what_lies_there_then() {
             assert!(values.iter().all(|value| *value == values[0]));
             values[0]
         };
-        assert_eq!(value(&a), 2.0, "nothing has run yet");
+        assert_eq!(value(&a), 2.0, "nothing runs before the replay");
         for wanted in [3.0, 4.0] {
             let others: Vec<_> = (0..8).map(|_| Memory::stale(&device, 8000).unwrap()).collect();
-            // SAFETY: all that the step uses is held here.
+            // SAFETY: all memory that the graph uses is alive.
             unsafe { step.replay() }.unwrap();
             assert_eq!((value(&a), value(&kept)), (wanted, wanted));
             drop(others);
@@ -102,12 +102,12 @@ fn a_captured_step_is_replayed_with_what_lies_there_then() {
         let error = refused.err().unwrap().to_string();
         assert!(error.contains("a copy to the host cannot be captured"), "{error}");
         // SAFETY: as above.
-        unsafe { step.replay() }.expect("a refusal breaks nothing");
+        unsafe { step.replay() }.expect("a failed capture has no effect on other graphs");
     });
 }
 
 #[test]
-fn what_a_kernel_does_not_take_is_refused() {
+fn invalid_launches_are_errors() {
     with_gpu(|gpu| {
         let program = sum_program(DType::F32);
         let launch = |kernel, launch, arguments: &[_]| {
@@ -122,12 +122,12 @@ fn what_a_kernel_does_not_take_is_refused() {
         assert!(error.contains("other arguments: 64 at most, not 65"), "{error}");
         let error = launch("sum", Launch::blocks(1, 4096), &nothing).unwrap_err().to_string();
         assert!(error.contains("kernel sum of tensor/src/gpu/sum.cu"), "{error}");
-        launch("sum", Launch::over(1), &nothing).expect("a refused launch breaks nothing");
+        launch("sum", Launch::over(1), &nothing).expect("a failed launch has no lasting effect");
         gpu.synchronise().unwrap();
     });
 }
 
-/// Turns 20000 numbers around, by way of shared memory.
+/// Reverses 20000 numbers in shared memory.
 const TURNED: &str = r#"
 extern "C" __global__ void turned(float* a) {
     extern __shared__ float row[];
@@ -138,7 +138,7 @@ extern "C" __global__ void turned(float* a) {
 "#;
 
 #[test]
-fn a_kernel_may_have_more_shared_memory_than_is_customary() {
+fn a_kernel_can_use_more_than_48_kib_of_shared_memory() {
     with_gpu(|gpu| {
         const SOURCES: &[Source] = &[Source { path: "turned.cu", text: TURNED }];
         let program = Program::new(SOURCES, DType::F32);
@@ -155,10 +155,10 @@ fn a_kernel_may_have_more_shared_memory_than_is_customary() {
 }
 
 #[test]
-fn more_memory_than_there_is_is_an_error_that_says_so() {
+fn a_failed_allocation_is_an_error_with_its_size() {
     with_gpu(|gpu| {
         let error = gpu.allocate(1 << 46).unwrap_err().to_string();
         assert!(error.contains("out of memory") && error.contains("67108864.0 MiB"), "{error}");
-        gpu.synchronise().expect("a refusal breaks nothing");
+        gpu.synchronise().expect("a failed allocation has no lasting effect");
     });
 }

@@ -1,41 +1,40 @@
-//! What a kernel takes of the hardware, read off the assembler's log.
+//! Hardware resources of kernels, parsed from the assembler's log.
 
-/// What a kernel takes of the hardware, as the assembler tells it (`--ptxas-options=-v`).
+/// Hardware resources of a kernel or function, as reported by `ptxas -v`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// The kernel's name; the linker's name of a function that was not inlined.
+    /// Name of the kernel, or mangled name of a function that was not inlined.
     pub name: String,
-    /// Registers of a thread; 0 for a function, whose callers count them.
+    /// Registers per thread; 0 for a function, whose registers count for its callers.
     pub registers: usize,
-    /// Bytes that a thread stores to memory for want of registers.
+    /// Bytes of register spill stores per thread.
     pub spill_stores: usize,
-    /// Bytes that it loads again.
+    /// Bytes of register spill loads per thread.
     pub spill_loads: usize,
-    /// Bytes of a thread's own memory: spills, and arrays that are indexed at run time.
+    /// Bytes of stack per thread: spills, and arrays that are indexed at run time.
     pub stack: usize,
-    /// Bytes of shared memory that the kernel declares.
+    /// Bytes of static shared memory per block.
     pub shared: usize,
-    /// Bytes of constant memory, arguments included.
+    /// Bytes of constant memory, including arguments.
     pub constant: usize,
-    /// Hopper's asynchronous matrix products wait for one another, at a large part of their speed
-    /// (the assembler's C7510 and its neighbours).
+    /// Whether the assembler serialised `wgmma.mma_async` instructions (warnings such as C7510), which
+    /// costs much of their speed.
     pub serialised: bool,
 }
 
 impl Usage {
-    /// Everything that a log tells, kernel by kernel.
-    ///
-    /// A function that a kernel calls has an entry of its own: it can spill as well.
+    /// Parses a log: one entry for each kernel and for each function that was not inlined, which can
+    /// spill too.
     pub fn of_log(log: &str) -> Vec<Usage> {
         let mut all: Vec<Usage> = Vec::new();
-        for line in log.lines().filter_map(of_assembler) {
+        for line in log.lines().filter_map(ptxas_message) {
             if let Some(name) = line.strip_prefix("Function properties for ") {
                 all.push(Usage { name: name.trim().to_owned(), ..Usage::default() });
             } else if let Some(last) = all.last_mut() {
-                last.read(line);
+                last.parse_line(line);
             }
         }
-        // The warning comes before the kernel's own lines.
+        // The warning precedes the lines of its kernel.
         for line in
             log.lines().filter(|line| line.contains("wgmma.mma_async instructions are serialized"))
         {
@@ -46,8 +45,8 @@ impl Usage {
         all
     }
 
-    /// Takes in a line such as `Used 32 registers, used 1 barriers, 4000 bytes smem`.
-    fn read(&mut self, line: &str) {
+    /// Parses a line such as `Used 32 registers, used 1 barriers, 4000 bytes smem`.
+    fn parse_line(&mut self, line: &str) {
         for part in line.split(',') {
             let part = part.trim().trim_start_matches("Used ");
             let Some((number, what)) = part.split_once(' ') else { continue };
@@ -64,25 +63,24 @@ impl Usage {
         }
     }
 
-    /// Whether a thread has too few registers.
+    /// Whether registers are spilled to memory.
     pub fn spills(&self) -> bool {
         self.spill_stores + self.spill_loads > 0
     }
 }
 
-/// What the assembler says in a line: `ptxas info    : ...`, `ptxas         .     ...`.
-fn of_assembler(line: &str) -> Option<&str> {
-    let said = line.strip_prefix("ptxas")?;
-    let (_, said) = said.split_once([':', '.'])?;
-    Some(said.trim())
+/// The message in a line of the assembler: `ptxas info    : ...` or `ptxas         .     ...`.
+fn ptxas_message(line: &str) -> Option<&str> {
+    let (_, message) = line.strip_prefix("ptxas")?.split_once([':', '.'])?;
+    Some(message.trim())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// As NVRTC 13.0 wrote it, of a kernel that spills, one with a table in constant memory, and one
-    /// that calls a function.
+    /// Output of NVRTC 13.0 for a kernel with a table in constant memory, one that spills, and a
+    /// function.
     const AMPERE: &str = "\
 ptxas info    : 0 bytes gmem, 40 bytes cmem[3]
 ptxas info    : Compiling entry function 'tabled' for 'sm_80'
@@ -99,7 +97,7 @@ ptxas info    : Function properties for _Z1ffi
 ptxas         .     0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
 ";
 
-    /// The same of a Hopper kernel whose accumulators are touched too early.
+    /// Output for a Hopper kernel that reads its accumulators too early, and for another kernel.
     const HOPPER: &str = "\
 ptxas info    : (C7519) warpgroup.arrive is injected in around line 216 by compiler to allow use of registers in GMMA in function 'product'
 ptxas info    : (C7511) Potential Performance Loss: wgmma.mma_async instructions are serialized due to insufficient register resources for the wgmma pipeline in the function 'product'
@@ -116,7 +114,7 @@ ptxas info    : Used 8 registers, used 0 barriers
 ";
 
     #[test]
-    fn registers_spills_and_memory_are_read_per_kernel() {
+    fn resources_are_parsed_per_kernel() {
         let usage = Usage::of_log(AMPERE);
         let names: Vec<&str> = usage.iter().map(|u| u.name.as_str()).collect();
         assert_eq!(names, ["tabled", "heavy", "_Z1ffi"]);
@@ -136,7 +134,7 @@ ptxas info    : Used 8 registers, used 0 barriers
     }
 
     #[test]
-    fn products_that_wait_for_one_another_are_recognised() {
+    fn serialised_wgmma_instructions_are_detected() {
         let usage = Usage::of_log(HOPPER);
         assert_eq!(usage.len(), 2);
         assert!(usage[0].serialised && usage[0].shared == 1024);
@@ -144,7 +142,7 @@ ptxas info    : Used 8 registers, used 0 barriers
     }
 
     #[test]
-    fn a_log_of_nothing_tells_nothing() {
+    fn a_log_without_kernels_has_no_entries() {
         assert!(Usage::of_log("").is_empty());
         assert!(Usage::of_log("tensor/src/gpu/sum.cu(4): error: no\nptxas fatal").is_empty());
     }

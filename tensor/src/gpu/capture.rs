@@ -1,41 +1,41 @@
-//! Work that is captured once and run again at a stroke.
+//! Captured graphs: work that is recorded once and replayed with a single launch.
 
 use std::sync::Arc;
 
 use super::Gpu;
 use crate::Error;
 
-/// Work that was captured: launches and copies, with every address and argument that they had.
+/// A captured graph of launches and copies, with the addresses and arguments that they had.
 ///
-/// Memory that was taken, given back or uploaded during the capture belongs to it and goes to nobody
-/// else while it lives; for what was there before, whoever replays it answers.
+/// The graph owns all memory that was allocated, freed or uploaded during the capture: until the graph
+/// is dropped, such memory is not reused outside it. Memory allocated before remains the caller's.
 pub trait Captured: Send {
-    /// Runs it, after everything launched before.
+    /// Launches the graph, after all work that was issued before.
     ///
     /// # Errors
     /// When the device fails.
     ///
     /// # Safety
-    /// All that it reads and writes, and that was there before the capture, is still held by whom it
-    /// was held then, who expects it to be written.
+    /// All memory that the graph uses and that was allocated before the capture is still allocated to
+    /// the same owners, and no borrow of it conflicts with what the graph writes.
     unsafe fn replay(&self) -> Result<(), Error>;
 }
 
-/// Captures what `work` launches and copies on a GPU, none of which is run: that is left to
+/// Records the launches and copies that `work` issues on `gpu` into a graph. None of them runs until
 /// [`Captured::replay`].
 ///
-/// All that it launches must have been launched before, so that kernels are loaded. It must not wait
-/// for the device, nor copy from or to the host other than by [`Gpu::upload`].
+/// `work` must have run once before, so that all its kernels are loaded. It must not wait for the
+/// device, nor copy to or from host memory other than by [`Gpu::upload`].
 ///
 /// # Errors
-/// Those of `work`, which are also those of what must not be captured.
+/// Those of `work`, which include calls that cannot be captured, and those of the device.
 pub fn capture<T, E: From<Error>>(
     gpu: &Arc<dyn Gpu>,
     work: impl FnOnce() -> Result<T, E>,
 ) -> Result<(T, Box<dyn Captured>), E> {
-    /// Ends a capture whose work panicked.
-    struct Ending<'a>(Option<&'a Arc<dyn Gpu>>);
-    impl Drop for Ending<'_> {
+    /// Ends the capture if `work` panics.
+    struct Guard<'a>(Option<&'a Arc<dyn Gpu>>);
+    impl Drop for Guard<'_> {
         fn drop(&mut self) {
             if let Some(gpu) = self.0 {
                 let _ = gpu.clone().end_capture();
@@ -43,9 +43,9 @@ pub fn capture<T, E: From<Error>>(
         }
     }
     gpu.begin_capture()?;
-    let mut ending = Ending(Some(gpu));
-    let outcome = work();
-    ending.0 = None;
+    let mut guard = Guard(Some(gpu));
+    let result = work();
+    guard.0 = None;
     let captured = gpu.clone().end_capture();
-    Ok((outcome?, captured?))
+    Ok((result?, captured?))
 }

@@ -1,59 +1,65 @@
-//! Memory of a device, given back when it is dropped.
+//! Owned device memory.
 
 use std::sync::Arc;
 
 use super::{Address, Gpu};
 use crate::Result;
 
-/// Memory of a [`Gpu`], of a fixed length in bytes.
+/// Owned memory of a [`Gpu`], freed on drop.
 pub struct Memory {
     gpu: Arc<dyn Gpu>,
-    /// Null where there is nothing.
+    /// Null if the length is 0.
     address: Address,
     bytes: usize,
 }
 
 impl Memory {
-    /// Memory for so many bytes, holding anything.
+    /// Allocates memory of unspecified contents.
     ///
     /// # Errors
-    /// When there is not so much left.
+    /// When the device has too little free memory.
     pub fn stale(gpu: &Arc<dyn Gpu>, bytes: usize) -> Result<Self> {
         let address = if bytes == 0 { Address::NULL } else { gpu.allocate(bytes)? };
         Ok(Memory { gpu: gpu.clone(), address, bytes })
     }
 
-    /// A copy of the host's bytes.
+    /// Allocates memory and copies `bytes` from the host into it.
     ///
     /// # Errors
-    /// When there is not so much memory left, or the device fails.
+    /// When the device has too little free memory, or fails.
     pub fn from_host(gpu: &Arc<dyn Gpu>, bytes: &[u8]) -> Result<Self> {
         let address = if bytes.is_empty() { Address::NULL } else { gpu.upload(bytes)? };
         Ok(Memory { gpu: gpu.clone(), address, bytes: bytes.len() })
     }
 
-    /// Copies from the host, which has as many bytes at most.
+    /// Copies `bytes` from the host to the beginning of the memory.
     ///
     /// # Errors
     /// When the device fails.
+    ///
+    /// # Panics
+    /// When `bytes` is longer than the memory.
     pub fn write(&self, bytes: &[u8]) -> Result<()> {
-        assert!(bytes.len() <= self.bytes, "memory and what is written to it");
+        assert!(bytes.len() <= self.bytes, "{} bytes written to {}", bytes.len(), self.bytes);
         match bytes.len() {
             0 => Ok(()),
-            // SAFETY: the memory was allocated for as many bytes.
+            // SAFETY: `address` points to at least as many bytes, as asserted above.
             _ => unsafe { self.gpu.write(self.address, bytes) },
         }
     }
 
-    /// Copies to the host, which has as many bytes.
+    /// Copies all of the memory to the host and waits for it.
     ///
     /// # Errors
-    /// When the device fails, or a kernel launched before did.
+    /// When the device fails, or a kernel failed before.
+    ///
+    /// # Panics
+    /// When the lengths differ.
     pub fn read(&self, bytes: &mut [u8]) -> Result<()> {
-        assert_eq!(bytes.len(), self.bytes, "memory and what it is read into");
+        assert_eq!(bytes.len(), self.bytes, "lengths of destination and source");
         match self.bytes {
             0 => Ok(()),
-            // SAFETY: the memory was allocated for as many bytes.
+            // SAFETY: `address` points to as many bytes, as asserted above.
             _ => unsafe { self.gpu.read(self.address, bytes) },
         }
     }
@@ -61,39 +67,42 @@ impl Memory {
     /// A copy on the same device.
     ///
     /// # Errors
-    /// When there is not so much memory left, or the device fails.
+    /// When the device has too little free memory, or fails.
     pub fn copied(&self) -> Result<Self> {
         let copy = Self::stale(&self.gpu, self.bytes)?;
         copy.copy_from(self)?;
         Ok(copy)
     }
 
-    /// Copies from memory of the same device, equally long.
+    /// Copies from memory of the same length on the same device.
     ///
     /// # Errors
     /// When the device fails.
+    ///
+    /// # Panics
+    /// When the lengths or devices differ.
     pub fn copy_from(&self, from: &Memory) -> Result<()> {
-        assert_eq!(from.bytes, self.bytes, "memory and what is copied to it");
-        assert!(Arc::ptr_eq(&from.gpu, &self.gpu), "memory of two devices");
+        assert_eq!(from.bytes, self.bytes, "lengths of source and destination");
+        assert!(Arc::ptr_eq(&from.gpu, &self.gpu), "copy between two devices");
         match self.bytes {
             0 => Ok(()),
             _ if from.address == self.address => Ok(()),
-            // SAFETY: both were allocated for as many bytes, apart from each other.
+            // SAFETY: both are allocations of as many bytes, and two allocations do not overlap.
             _ => unsafe { self.gpu.copy(from.address, self.address, self.bytes) },
         }
     }
 
-    /// Whose it is.
+    /// The device that owns the memory.
     pub fn gpu(&self) -> &Arc<dyn Gpu> {
         &self.gpu
     }
 
-    /// Where it begins.
+    /// Address of the first byte.
     pub fn address(&self) -> Address {
         self.address
     }
 
-    /// How long it is.
+    /// Length in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
@@ -102,7 +111,7 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            // SAFETY: it was allocated for as many bytes, and nobody else holds it.
+            // SAFETY: allocated with this length, and its only owner is being dropped.
             unsafe { self.gpu.release(self.address, self.bytes) };
         }
     }

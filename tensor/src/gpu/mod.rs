@@ -1,7 +1,8 @@
-//! Graphics processors: memory of their own, and kernels that run there.
+//! The interface to GPUs: device memory, kernel programs, launches and captured graphs.
 //!
-//! [`Gpu`] is all that the engine asks of one, so that the same kernel sources, launched by the same
-//! code, run on hardware and on an emulator that looks for mistakes.
+//! Everything that the engine needs from a GPU is in the trait [`Gpu`]. So the same kernel sources and
+//! launch code run on hardware ([`cuda`](crate::cuda)) and on an emulator that detects memory errors
+//! and races.
 
 mod capture;
 mod memory;
@@ -18,37 +19,37 @@ pub use memory::Memory;
 pub use number::{Number, Numbers, Place};
 pub use program::{PRELUDE, Program, Source, sum_program};
 
-/// A place in the memory of a [`Gpu`], as its kernels see it.
+/// An address in the memory of a [`Gpu`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Address(pub u64);
 
 impl Address {
-    /// Where there is nothing.
+    /// The null pointer.
     pub const NULL: Address = Address(0);
 }
 
-/// How many blocks and threads a kernel runs on.
+/// The grid of a kernel launch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Launch {
     /// Blocks along x, y and z.
     pub blocks: [u32; 3],
-    /// Threads of a block along x, y and z; 1024 at most together.
+    /// Threads per block along x, y and z; at most 1024 in total.
     pub threads: [u32; 3],
-    /// Bytes of shared memory beside what the kernel declares.
+    /// Bytes of dynamic shared memory per block.
     pub shared: u32,
 }
 
 impl Launch {
-    /// Threads of a block where nothing speaks for another number.
+    /// The default number of threads per block.
     pub const THREADS: u32 = 256;
 
-    /// A thread for each of `items`, in blocks of [`THREADS`](Self::THREADS). The last block has some
-    /// too many.
+    /// One thread per item, in blocks of [`THREADS`](Self::THREADS). The surplus threads of the last
+    /// block must do nothing.
     pub fn over(items: usize) -> Self {
         Self::blocks(items.div_ceil(Self::THREADS as usize), Self::THREADS)
     }
 
-    /// So many blocks in a row, at least one.
+    /// A one-dimensional grid of `blocks` blocks, at least one, of `threads` threads each.
     pub fn blocks(blocks: usize, threads: u32) -> Self {
         let blocks = u32::try_from(blocks.max(1)).unwrap_or(u32::MAX);
         Launch { blocks: [blocks, 1, 1], threads: [threads, 1, 1], shared: 0 }
@@ -84,57 +85,60 @@ impl From<f64> for Argument {
     }
 }
 
-/// A processor with memory of its own, which runs kernels in the order in which they are launched.
+/// A GPU with one stream: copies and kernels run in the order in which they are issued.
+///
+/// Kernels run asynchronously. An error of a kernel can be returned by any later call.
 pub trait Gpu: Send + Sync {
-    /// What it is, for people.
+    /// The name of the device, for messages.
     fn name(&self) -> String;
 
-    /// Memory for so many bytes (above 0), aligned to 256, holding anything.
+    /// Allocates device memory of unspecified contents, aligned to 256 bytes. `bytes` must not be 0.
     ///
     /// # Errors
-    /// When there is not so much left.
+    /// When the device has too little free memory.
     fn allocate(&self, bytes: usize) -> Result<Address>;
 
-    /// Memory that holds a copy of the host's bytes, of which there are some.
+    /// Allocates device memory and copies `bytes` from the host into it. `bytes` must not be empty.
     ///
-    /// In a capture it becomes a constant of what is captured: written once, before the first replay,
-    /// and no kernel may write there.
+    /// During a capture the memory becomes a constant of the captured graph: it is written once, before
+    /// the first replay, and no kernel may write to it.
     ///
     /// # Errors
-    /// When there is not so much memory left, or the device fails.
+    /// When the device has too little free memory, or fails.
     fn upload(&self, bytes: &[u8]) -> Result<Address>;
 
-    /// Takes memory back, once every kernel launched before is done with it.
+    /// Frees memory after all work that was issued before.
     ///
     /// # Safety
-    /// It is what [`allocate`](Self::allocate) gave for as many bytes, and nobody uses it any more.
+    /// [`allocate`](Self::allocate) or [`upload`](Self::upload) returned `address` for this number of
+    /// bytes, and nothing issued later uses it.
     unsafe fn release(&self, address: Address, bytes: usize);
 
-    /// Copies from the host.
+    /// Copies from the host. `bytes` may be changed as soon as the call returns.
     ///
     /// # Errors
     /// When the device fails.
     ///
     /// # Safety
-    /// From `to` on there is allocated memory for all of `bytes`.
+    /// `to` points to at least `bytes.len()` bytes of allocated memory.
     unsafe fn write(&self, to: Address, bytes: &[u8]) -> Result<()>;
 
-    /// Copies to the host, after everything launched before.
+    /// Copies to the host and waits until the copy is complete.
     ///
     /// # Errors
-    /// When the device fails, or a kernel launched before did.
+    /// When the device fails, or a kernel failed before.
     ///
     /// # Safety
-    /// From `from` on there is allocated memory for all of `bytes`.
+    /// `from` points to at least `bytes.len()` bytes of allocated memory.
     unsafe fn read(&self, from: Address, bytes: &mut [u8]) -> Result<()>;
 
-    /// Copies within the device's memory.
+    /// Copies within device memory.
     ///
     /// # Errors
     /// When the device fails.
     ///
     /// # Safety
-    /// Both are allocated memory of so many bytes, and do not overlap.
+    /// Both addresses point to at least `bytes` bytes of allocated memory, which do not overlap.
     unsafe fn copy(&self, from: Address, to: Address, bytes: usize) -> Result<()>;
 
     /// Runs a kernel of a program, which is compiled the first time.
@@ -153,36 +157,39 @@ pub trait Gpu: Send + Sync {
         arguments: &[Argument],
     ) -> Result<()>;
 
-    /// How much of its memory is in use.
+    /// Device memory in use.
     fn memory_use(&self) -> MemoryUse;
 
-    /// Waits until everything that was launched is done.
+    /// Waits until all work that was issued is complete.
     ///
     /// # Errors
     /// When some of it failed.
     fn synchronise(&self) -> Result<()>;
 
-    /// Keeps what is launched and copied from now on, by this thread, instead of running it.
-    /// [`capture`] does so for a piece of work.
+    /// Starts to record the launches and copies of this thread instead of running them. Use
+    /// [`capture`], which also ends the capture if the work fails.
     ///
     /// # Errors
-    /// When a capture is under way already, or the device fails.
+    /// When a capture is in progress, or the device fails.
     fn begin_capture(&self) -> Result<()>;
 
-    /// What was launched and copied since [`begin_capture`](Self::begin_capture), to be run.
+    /// Ends the capture: a graph of all launches and copies since
+    /// [`begin_capture`](Self::begin_capture).
     ///
     /// # Errors
-    /// When none was begun, or the device fails.
+    /// When no capture is in progress, or the device fails.
     fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>>;
 }
 
-/// Where tensors lie and are computed with.
+/// A device where tensors reside and are computed.
+///
+/// Two GPU devices are equal if they are the same object.
 #[derive(Clone, Default)]
 pub enum Device {
-    /// The processor that runs the program.
+    /// The CPU and host memory.
     #[default]
     Cpu,
-    /// Another.
+    /// A GPU and its memory.
     Gpu(Arc<dyn Gpu>),
 }
 

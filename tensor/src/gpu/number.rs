@@ -1,4 +1,4 @@
-//! Numbers that change from step to step, such as a learning rate.
+//! Scalars that change from step to step, such as the learning rate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,15 +6,18 @@ use std::sync::Arc;
 use super::{Address, Gpu, Memory};
 use crate::Result;
 
-/// A number that a kernel reads in the memory of its device, so that a captured step which is
-/// replayed sees the newest; on the host it is a number like any other.
+/// A scalar argument of an operation, such as a learning rate, that may change between replays of a
+/// captured graph.
+///
+/// CPU code reads [`value`](Self::value). Kernels read the scalar from device memory ([`on`](Self::on)),
+/// so that a replayed graph sees the latest value that [`Numbers`] wrote there.
 #[derive(Clone)]
 pub struct Number {
     value: f64,
-    place: Option<Place>,
+    resident: Option<Place>,
 }
 
-/// Where a number lies on a device.
+/// A scalar in device memory.
 #[derive(Clone)]
 pub struct Place {
     memory: Arc<Memory>,
@@ -22,18 +25,18 @@ pub struct Place {
 }
 
 impl Number {
-    /// What it is: of one that lies on a device, what it was when it was told.
+    /// The value on the host. Later values that [`Numbers`] writes to the device do not change it.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// Where it lies on a device, once it has been brought there if it has no place yet.
+    /// The scalar in the memory of `gpu`, uploaded if it is not there yet.
     ///
     /// # Errors
-    /// When the device has no memory left, or fails.
+    /// When the device has too little free memory, or fails.
     pub fn on(&self, gpu: &Arc<dyn Gpu>) -> Result<Place> {
-        match &self.place {
-            Some(place) if Arc::ptr_eq(place.memory.gpu(), gpu) => Ok(place.clone()),
+        match &self.resident {
+            Some(resident) if Arc::ptr_eq(resident.memory.gpu(), gpu) => Ok(resident.clone()),
             _ => {
                 let memory = Memory::from_host(gpu, &self.value.to_ne_bytes())?;
                 Ok(Place { memory: Arc::new(memory), index: 0 })
@@ -43,7 +46,7 @@ impl Number {
 }
 
 impl Place {
-    /// The address of a `double`, good as long as the place is kept.
+    /// The address of the scalar, a `double`. Valid until `self` and all its clones are dropped.
     pub fn address(&self) -> Address {
         Address(self.memory.address().0 + (self.index * size_of::<f64>()) as u64)
     }
@@ -51,7 +54,7 @@ impl Place {
 
 impl From<f64> for Number {
     fn from(value: f64) -> Self {
-        Number { value, place: None }
+        Number { value, resident: None }
     }
 }
 
@@ -73,40 +76,39 @@ impl fmt::Debug for Number {
     }
 }
 
-/// The numbers of a step, in a place of a device that stays.
+/// The scalars of a captured graph, at fixed addresses of a device.
+///
+/// Capture a graph with the scalars that [`tell`](Self::tell) returns; before each replay, write new
+/// values with another call.
 pub struct Numbers(Arc<Memory>);
 
 impl Numbers {
-    /// Room for so many numbers, at least one.
+    /// Device memory for `count` scalars, at least one.
     ///
     /// # Errors
-    /// When the device has no memory left.
+    /// When the device has too little free memory.
     pub fn new(gpu: &Arc<dyn Gpu>, count: usize) -> Result<Self> {
         Ok(Numbers(Arc::new(Memory::stale(gpu, count.max(1) * size_of::<f64>())?)))
     }
 
-    /// How many there is room for.
+    /// The maximum number of scalars.
     pub fn count(&self) -> usize {
         self.0.bytes() / size_of::<f64>()
     }
 
-    /// Tells the device the numbers of the steps that follow.
+    /// Writes `values` to the device, for all work issued afterwards, and returns a scalar for each.
     ///
     /// # Errors
     /// When the device fails.
     ///
     /// # Panics
-    /// When there is no room for so many.
+    /// With more than [`count`](Self::count) values.
     pub fn tell(&self, values: &[f64]) -> Result<Vec<Number>> {
-        assert!(
-            values.len() <= self.count(),
-            "{} numbers in room for {}",
-            values.len(),
-            self.count()
-        );
+        let (given, capacity) = (values.len(), self.count());
+        assert!(given <= capacity, "{given} scalars written to memory for {capacity}");
         self.0.write(bytemuck::cast_slice(values))?;
-        let place = |index| Some(Place { memory: self.0.clone(), index });
+        let resident = |index| Some(Place { memory: self.0.clone(), index });
         let values = values.iter().enumerate();
-        Ok(values.map(|(index, &value)| Number { value, place: place(index) }).collect())
+        Ok(values.map(|(index, &value)| Number { value, resident: resident(index) }).collect())
     }
 }

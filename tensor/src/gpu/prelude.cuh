@@ -1,8 +1,8 @@
-// What every kernel starts with. REAL says how many bits a stored number has.
+// Precedes every kernel source. REAL is the number of bits of the storage type.
 //
-// Images and features are stored as `real`. Kernels compute in `wide`, and all else is stored as that:
-// parameters, their gradients, statistics, losses. Nothing is included, so that the compiler needs no
-// headers: bf16 is the upper half of a float.
+// Images and features are stored as `real`. Kernels compute in `wide`, the accumulator type, in which
+// everything else is also stored: parameters, their gradients, statistics and losses. There are no
+// includes, so that compilation needs no CUDA headers; hence a bf16 type of our own.
 
 #if REAL == 64
 typedef double real;
@@ -15,7 +15,7 @@ struct real { unsigned short bits; };
 typedef float wide;
 #endif
 
-// A float as bf16: to the nearest, halves to even; what is no number stays none.
+// Rounds to bf16: to nearest, ties to even. NaN stays NaN.
 __device__ __forceinline__ unsigned short bf16_of(float x) {
 #ifdef EMULATED
     unsigned bits = __float_as_uint(x);
@@ -36,7 +36,7 @@ __device__ __forceinline__ wide widen(real x) { return x; }
 __device__ __forceinline__ real narrow(wide x) { return x; }
 #endif
 
-// The item that this thread works on, where there is one thread for each.
+// The global index of this thread in a one-dimensional grid.
 __device__ __forceinline__ long long item() {
     return (long long)blockIdx.x * blockDim.x + threadIdx.x;
 }

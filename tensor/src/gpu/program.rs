@@ -1,67 +1,84 @@
-//! Kernel source, and what it is compiled for.
+//! CUDA source code and its specialisation.
 
 use std::fmt::Write;
 
 use crate::DType;
 
-/// What every program starts with: the types `real` and `wide`, and the traffic between them.
+/// The source that precedes every program: storage and accumulator types and their conversions.
 pub const PRELUDE: &str = include_str!("prelude.cuh");
 
 const SUM: &[Source] = &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
 
-/// The program whose kernel `sum` adds gradients that meet on the tape.
+/// The program with the kernel `sum(real* a, const real* b, long long count)`: `a += b`, for
+/// accumulating gradients.
 pub fn sum_program(dtype: DType) -> Program {
     Program::new(SUM, dtype)
 }
 
-/// A file of source.
+/// A source file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Source {
-    /// Where it lies in the repository, for messages.
+    /// Its path in the repository, for compiler messages and profilers.
     pub path: &'static str,
-    /// What it says. It includes nothing.
+    /// Its text, without `#include` directives.
     pub text: &'static str,
 }
 
-/// Kernels, specialised.
+/// CUDA source and the constants that specialise it: the unit of compilation.
+///
+/// ```
+/// use tensor::DType;
+/// use tensor::gpu::{Program, Source};
+/// const SOURCES: &[Source] = &[Source {
+///     path: "examples/scale.cu",
+///     text: r#"
+///         extern "C" __global__ void scale(real* a, long long count) {
+///             long long i = item();
+///             if (i < count) a[i] = narrow(FACTOR * widen(a[i]));
+///         }"#,
+/// }];
+/// let program = Program::new(SOURCES, DType::F32).with("FACTOR", 3);
+/// assert!(program.whole().contains("#define FACTOR 3LL"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
-    /// The sources, each of which may use what stands in those before; [`PRELUDE`] goes before all.
+    /// The source files, concatenated after [`PRELUDE`].
     pub sources: &'static [Source],
-    /// What tensors are stored in: `real` of the source.
+    /// The dtype in which features are stored: the source's `real`.
     pub dtype: DType,
-    /// Constants of the source by name, such as a kernel's size.
+    /// Preprocessor constants by name, such as tile sizes.
     pub constants: Vec<(&'static str, i64)>,
 }
 
 impl Program {
-    /// A program for tensors of a dtype, without constants.
+    /// A program for tensors of `dtype`, without constants.
     pub fn new(sources: &'static [Source], dtype: DType) -> Self {
         Program { sources, dtype, constants: vec![] }
     }
 
-    /// The same with one constant more.
+    /// Adds a preprocessor constant of type `long long`.
     pub fn with(mut self, name: &'static str, value: i64) -> Self {
         self.constants.push((name, value));
         self
     }
 
-    /// The file that holds the kernels: the last.
+    /// The path of the last source file, which by convention has the kernels.
     pub fn path(&self) -> &'static str {
         self.sources.last().map_or("", |source| source.path)
     }
 
-    /// All that is compiled, in one piece; messages name the file and the line of the source.
+    /// The translation unit: constants, [`PRELUDE`] and sources, with `#line` directives so that
+    /// compiler messages name the original files and lines.
     pub fn whole(&self) -> String {
-        let mut whole = format!("#define REAL {}\n", 8 * self.dtype.bytes());
+        let mut unit = format!("#define REAL {}\n", 8 * self.dtype.bytes());
         for (name, value) in &self.constants {
-            let _ = writeln!(whole, "#define {name} {value}LL");
+            let _ = writeln!(unit, "#define {name} {value}LL");
         }
         let prelude = Source { path: "tensor/src/gpu/prelude.cuh", text: PRELUDE };
         for Source { path, text } in [&prelude].into_iter().chain(self.sources) {
-            let _ = writeln!(whole, "#line 1 \"{path}\"\n{text}");
+            let _ = writeln!(unit, "#line 1 \"{path}\"\n{text}");
         }
-        whole
+        unit
     }
 }
 
@@ -70,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_one_text_whose_lines_are_those_of_its_files() {
+    fn a_translation_unit_keeps_the_line_numbers_of_its_files() {
         const SOURCES: &[Source] =
             &[Source { path: "a.cuh", text: "int a;" }, Source { path: "b.cu", text: "int b;" }];
         let program = Program::new(SOURCES, DType::F64).with("SIZE", 3);

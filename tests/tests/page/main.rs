@@ -12,8 +12,8 @@ use chromium::Chromium;
 use cine_tests::made_up::{self, MadeUp};
 use cine_tests::suites::left_out;
 use serde_json::{Value, json};
-use ssp::settings::Method;
-use ssp::sweep::{self, Ask};
+use settings::Method;
+use sweep::{self, Ask};
 use tempfile::TempDir;
 
 /// Ways to look at a page: its width in CSS pixels, and the colours that the reader prefers.

@@ -1,13 +1,13 @@
 //! What needs no network: losses, sampling, intensities, the Dice metric, schedules.
 
+use evaluate::dice;
 use kernels::intensity::{affine, blur, contrast, extremes, solarise, standardising};
 use kernels::nt_xent::{NtXent, nt_xent};
 use kernels::resample::{Filter, Padding, Sampling, resample, resample_labels};
 use kernels::simd::Scalar;
 use nn::schedule;
+use sampling::augment::{Grid, Placement, sampling_matrix};
 use serde::Deserialize;
-use ssp::augment::{Grid, Placement, sampling_matrix};
-use ssp::evaluate::dice;
 use tensor::{Float, Tensor, with_float};
 
 use crate::Outcome;
@@ -150,7 +150,7 @@ pub fn dice_metric(case: &Case, _: &Place) -> Outcome {
 }
 
 /// Hard Dice of each structure, averaged over a batch of logits `[n, classes, rows, columns]`.
-pub fn mean_dice(logits: &Golden, truth: &[u8]) -> ssp::Result<Golden> {
+pub fn mean_dice(logits: &Golden, truth: &[u8]) -> common::Result<Golden> {
     let (size, predicted) = logits.classes();
     let pixels = size[1] * size[2];
     let mut mean = vec![0.0; 3];

@@ -6,12 +6,15 @@ use std::error::Error;
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::masked_error::masked_error;
 use kernels::nt_xent::{NtXent, nt_xent};
-use nn::{EncoderMlp, Init, Layout, Mode, Module, Sgd, SgdSettings, Slot, UNet, checkpoint};
+use nn::{
+    EncoderMlp, Init, Mode, Module, Rates, Sgd, SgdSettings, StateList, StateMut, StateRef, UNet,
+    WeightLayout, checkpoint,
+};
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
-use ssp::settings::{self, Method, Preset, Settings};
-use ssp::task::{Comparison, Dino, Task};
+use settings::{self, Method, Preset, Settings};
 use tensor::{DType, Gradients, Tensor, without_tape};
+use train::task::{Comparison, Dino, Task};
 
 use crate::Outcome;
 use crate::case::{Case, Golden, Goldens, Place};
@@ -30,7 +33,6 @@ impl Optimizer {
         Sgd::new(SgdSettings {
             momentum: self.momentum,
             nesterov: self.nesterov,
-            weight_decay: self.weight_decay,
             decay_matrices_only: false,
         })
     }
@@ -58,7 +60,7 @@ pub fn unet(case: &Case, on: &Place) -> Outcome {
     let labels = Tensor::from_slice(&truth, size.as_slice())?.on(&on.device)?;
     let settings = DiceCe { class_weights: config.class_weights, ..DiceCe::default() };
 
-    let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
+    let steps = Steps::new(&config.optimizer, &config.learning_rates);
     let mut found = steps.run(&mut net, |net, found| {
         let logits = net.forward(&image, Mode::Train)?;
         let loss = dice_ce(&logits.iter().collect::<Vec<_>>(), &labels, &settings)?;
@@ -97,7 +99,7 @@ pub fn contrastive(case: &Case, on: &Place) -> Outcome {
     let positions = positions.transpose()?;
     let settings: NtXent = config.loss.into();
 
-    let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
+    let steps = Steps::new(&config.optimizer, &config.learning_rates);
     steps.run(&mut net, |net, found| {
         let features = net.forward(&image, Mode::Train)?;
         let loss = nt_xent(&features, positions.as_ref(), &settings)?;
@@ -129,7 +131,7 @@ pub fn mim(case: &Case, on: &Place) -> Outcome {
     let bytes: Vec<u8> = hidden.values.iter().map(|&v| v as u8).collect();
     let mask = Tensor::from_slice(&bytes, &hidden.shape[..3])?.on(&on.device)?;
 
-    let steps = Steps { sgd: config.optimizer.sgd(), rates: &config.learning_rates };
+    let steps = Steps::new(&config.optimizer, &config.learning_rates);
     steps.run(&mut net, |net, found| {
         let output = net.forward(&seen, Mode::Train)?.swap_remove(0);
         let loss = masked_error(&output, &image, &mask)?;
@@ -157,7 +159,7 @@ struct DinoConfig {
 }
 
 impl DinoConfig {
-    fn task(&self, dtype: DType) -> ssp::Result<Dino> {
+    fn task(&self, dtype: DType) -> common::Result<Dino> {
         let study = Settings::preset(Preset::Paper, Method::Dino).pretrain.dino;
         let settings = settings::Dino {
             local_views: self.local,
@@ -183,7 +185,6 @@ pub fn dino(case: &Case, on: &Place) -> Outcome {
     let mut sgd = Sgd::new(SgdSettings {
         momentum: config.sgd_momentum,
         nesterov: false,
-        weight_decay: config.weight_decay,
         decay_matrices_only: true,
     });
     let (mut found, mut losses) = (Goldens::new(), Vec::new());
@@ -196,21 +197,22 @@ pub fn dino(case: &Case, on: &Place) -> Outcome {
             found.insert("out.student".into(), Golden::of(&student));
             found.insert("out.teacher".into(), Golden::of(&teacher));
             note_gradients(task.network(), &gradients, &mut found);
-            Published(&mut task).visit("", &mut |name, slot| {
-                if let (Slot::Buffer(centre), "center") = (slot, name) {
-                    found.insert("out.center".into(), Golden::of(centre));
+            for (name, state) in Published(&mut task).state() {
+                if let (StateRef::Buffer(centre), "center") = (state, &*name) {
+                    found.insert("out.center".into(), Golden::of(centre.tensor()));
                 }
-            });
+            }
         }
         // The gradients of frozen parameters are dropped, as PyTorch's `p.grad = None` does.
         let frozen = step < config.frozen_last_layer_steps;
-        task.network().freeze(&|name| frozen && name.contains("last_layer"));
-        sgd.step(task.network(), gradients, rate)?;
-        task.network().freeze(&|_| false);
-        task.teach(config.teacher_momenta[step])?;
+        task.network_mut().freeze(&|name| frozen && name.contains("last_layer"))?;
+        let rates = Rates::new(rate, config.weight_decay);
+        sgd.step(task.network_mut(), gradients, &rates)?;
+        task.network_mut().freeze(&|_| false)?;
+        task.update_teacher(config.teacher_momenta[step])?;
     }
     found.insert("out.losses".into(), Golden::list(losses));
-    note_state(&mut Published(&mut task), &mut found);
+    note_state(&Published(&mut task), &mut found);
     // PyTorch's centre is a matrix of one row.
     for name in ["out.center", "after.center"] {
         if let Some(centre) = found.get_mut(name) {
@@ -223,24 +225,40 @@ pub fn dino(case: &Case, on: &Place) -> Outcome {
 /// Student, teacher and centre under the names that the cases have for them.
 struct Published<'a>(&'a mut Dino);
 
+fn published_name(name: &str) -> String {
+    match name {
+        "centre" => "center".into(),
+        name if name.starts_with("teacher.") => name.into(),
+        name => format!("student.{name}"),
+    }
+}
+
 impl Module for Published<'_> {
-    fn visit(&mut self, _: &str, visitor: &mut dyn FnMut(&str, Slot<'_>)) {
-        self.0.network().visit("student", visitor);
-        let Some(companion) = self.0.companion() else { return };
-        companion.visit("", &mut |name, slot| match name {
-            "centre" => visitor("center", slot),
-            name => visitor(name, slot),
-        });
+    fn list_state<'a>(&'a self, list: &mut StateList<StateRef<'a>>) {
+        for (name, state) in self.0.state() {
+            list.push(&published_name(&name), state);
+        }
+    }
+
+    fn list_state_mut<'a>(&'a mut self, list: &mut StateList<StateMut<'a>>) {
+        for (name, state) in self.0.state_mut() {
+            list.push(&published_name(&name), state);
+        }
     }
 }
 
 /// Optimiser steps on the same batch.
 struct Steps<'a> {
     sgd: Sgd,
-    rates: &'a [f64],
+    learning_rates: &'a [f64],
+    weight_decay: f64,
 }
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
+    fn new(optimizer: &Optimizer, learning_rates: &'a [f64]) -> Self {
+        Steps { sgd: optimizer.sgd(), learning_rates, weight_decay: optimizer.weight_decay }
+    }
+
     /// Runs all steps of `loss`, which notes its outputs. Returns the outputs and gradients of the
     /// first step, the loss of each, and the network as it is then.
     fn run<N: Module>(
@@ -249,7 +267,7 @@ impl Steps<'_> {
         mut loss: impl FnMut(&mut N, &mut Goldens) -> Result<Tensor, Box<dyn Error>>,
     ) -> Outcome {
         let (mut found, mut losses) = (Goldens::new(), Vec::new());
-        for (step, &rate) in self.rates.iter().enumerate() {
+        for (step, &rate) in self.learning_rates.iter().enumerate() {
             let mut outputs = Goldens::new();
             let loss = loss(net, &mut outputs)?;
             losses.push(loss.item()?);
@@ -258,7 +276,7 @@ impl Steps<'_> {
                 found = outputs;
                 note_gradients(net, &gradients, &mut found);
             }
-            self.sgd.step(net, gradients, rate)?;
+            self.sgd.step(net, gradients, &Rates::new(rate, self.weight_decay))?;
         }
         found.insert("out.losses".into(), Golden::list(losses));
         note_state(net, &mut found);
@@ -267,33 +285,32 @@ impl Steps<'_> {
 }
 
 /// The gradient of every parameter that has one.
-fn note_gradients(net: &mut dyn Module, gradients: &Gradients, found: &mut Goldens) {
-    net.visit("", &mut |name, slot| {
-        let Slot::Parameter(parameter) = slot else { return };
-        let Some(gradient) = gradients.get(parameter.tensor()) else { return };
+fn note_gradients(net: &dyn Module, gradients: &Gradients, found: &mut Goldens) {
+    for (name, parameter) in net.named_parameters() {
+        let Some(gradient) = gradients.get(parameter.tensor()) else { continue };
         found.insert(format!("grad.{name}"), published(gradient, parameter.layout()));
-    });
+    }
 }
 
-/// Every parameter and buffer as it is now.
-fn note_state(net: &mut dyn Module, found: &mut Goldens) {
-    net.visit("", &mut |name, slot| {
-        let value = match slot {
-            Slot::Parameter(parameter) => published(parameter.tensor(), parameter.layout()),
-            Slot::Buffer(buffer) => Golden::of(buffer),
-            Slot::Counter(count) => Golden::scalar(*count as f64),
+/// Every parameter, buffer and counter as it is now.
+fn note_state(net: &dyn Module, found: &mut Goldens) {
+    for (name, state) in net.state() {
+        let value = match state {
+            StateRef::Parameter(parameter) => published(parameter.tensor(), parameter.layout()),
+            StateRef::Buffer(buffer) => Golden::of(buffer.tensor()),
+            StateRef::Counter(counter) => Golden::scalar(counter.get() as f64),
         };
         found.insert(format!("after.{name}"), value);
-    });
+    }
 }
 
 /// A tensor in the layout that PyTorch has for it, `[rows, columns, in, out]` being the engine's.
-fn published(tensor: &Tensor, layout: Layout) -> Golden {
+fn published(tensor: &Tensor, layout: WeightLayout) -> Golden {
     let inside = Golden::of(tensor);
     match layout {
-        Layout::Plain => inside,
-        Layout::Convolution => inside.permuted([3, 2, 0, 1]),
-        Layout::TransposedConvolution => inside.permuted([2, 3, 0, 1]),
+        WeightLayout::Plain => inside,
+        WeightLayout::Convolution => inside.permuted([3, 2, 0, 1]),
+        WeightLayout::TransposedConvolution => inside.permuted([2, 3, 0, 1]),
     }
 }
 

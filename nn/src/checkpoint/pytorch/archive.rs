@@ -5,15 +5,15 @@ use std::io::Cursor;
 
 use zip::{CompressionMethod, ZipArchive};
 
-/// A zip of which entries are borrowed, not copied.
+/// A zip archive whose entries are borrowed, not copied.
 pub struct Archive<'a> {
     bytes: &'a [u8],
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// With its slash.
+    /// Ends with a slash.
     folder: String,
 }
 
-/// Content of an archive, with the checksum that it has to have.
+/// Content of an archive, with the checksum that it should have.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
     pub bytes: &'a [u8],
@@ -21,10 +21,10 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// Refuses zips that `torch.save` did not write, saying what they are as far as it can be told.
+    /// Refuses archives that `torch.save` did not write, and says what they are if that is known.
     pub fn open(bytes: &'a [u8]) -> Result<Self, String> {
         let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| {
-            format!("not a whole PyTorch file ({error}); copy or write it again")
+            format!("not a complete PyTorch file ({error}); copy or write it again")
         })?;
         let mut folders = zip.file_names().filter_map(|name| {
             let folder = name.strip_suffix("data.pkl")?;
@@ -42,14 +42,13 @@ impl<'a> Archive<'a> {
         };
         drop(folders);
         let mut archive = Archive { bytes, zip, folder };
-        if archive.holds("constants.pkl") {
+        if archive.has("constants.pkl") {
             let what = "a TorchScript archive, which is a program; save its weights in Python: \
                         torch.save(torch.jit.load(file).state_dict(), \"weights.pt\")";
             return Err(what.into());
         }
-        // Files of PyTorch before 2.1 do not say; those were written on little-endian machines.
-        if archive.holds("byteorder") && archive.entry("byteorder")?.checked("byteorder")? == b"big"
-        {
+        // Files of PyTorch before 2.1 do not state it and are little-endian.
+        if archive.has("byteorder") && archive.entry("byteorder")?.checked("byteorder")? == b"big" {
             let what = "written on a big-endian machine; load and save it on a little-endian one \
                         with torch.serialization.set_default_load_endianness";
             return Err(what.into());
@@ -57,11 +56,11 @@ impl<'a> Archive<'a> {
         Ok(archive)
     }
 
-    fn holds(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> bool {
         self.zip.index_for_name(&format!("{}{name}", self.folder)).is_some()
     }
 
-    /// The entry `name` of the folder. Looks at its header only.
+    /// The entry `name` of the folder. Reads its header only.
     pub fn entry(&mut self, name: &str) -> Result<Entry<'a>, String> {
         let damaged = |what: &dyn std::fmt::Display| {
             format!("its entry {name} is damaged ({what}); copy or write the file again")
@@ -89,8 +88,7 @@ impl<'a> Archive<'a> {
 impl<'a> Entry<'a> {
     /// The content, once its checksum has been compared.
     pub fn checked(self, name: &str) -> Result<&'a [u8], String> {
-        // Files may be written without checksums (torch.serialization.set_crc32_options); 0 it is
-        // then.
+        // Files may be written without checksums (torch.serialization.set_crc32_options), as 0.
         if self.checksum != 0 && crc32fast::hash(self.bytes) != self.checksum {
             return Err(format!(
                 "its entry {name} is damaged (its checksum differs); copy or write the file again"

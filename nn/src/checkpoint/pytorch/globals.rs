@@ -1,24 +1,11 @@
-//! The names that a state dict's pickle may use, and what they stand for.
+//! The Python names that a state dict's pickle may use, and what they mean.
 
 use safetensors::tensor::Dtype;
 
-use super::pickle::{Fault, Step, Storage, Value, damaged};
+use super::value::{Global, PickleError, PickleResult, Storage, Value, damaged};
 
-/// A name that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Global {
-    /// `collections.OrderedDict`
-    OrderedDict,
-    /// `torch._utils._rebuild_tensor_v2`
-    RebuildTensor,
-    /// `torch._utils._rebuild_parameter`
-    RebuildParameter,
-    /// The class of a storage, by the type of its elements.
-    Storage(Dtype),
-}
-
-/// Any other name is refused: Python would run what it names.
-pub fn find(module: &str, name: &str) -> Step<Global> {
+/// The meaning of a known name. Any other one is refused: Python would call what it names.
+pub fn find(module: &str, name: &str) -> PickleResult<Global> {
     let storage = match (module, name) {
         ("collections", "OrderedDict") => return Ok(Global::OrderedDict),
         ("torch._utils", "_rebuild_tensor_v2") => return Ok(Global::RebuildTensor),
@@ -33,7 +20,7 @@ pub fn find(module: &str, name: &str) -> Step<Global> {
         ("torch", "CharStorage") => Dtype::I8,
         ("torch", "ByteStorage") => Dtype::U8,
         ("torch", "BoolStorage") => Dtype::BOOL,
-        // Without a type, PyTorch takes its elements for bytes.
+        // PyTorch treats the elements of a storage without a type as bytes.
         ("torch.storage" | "torch", "UntypedStorage") => Dtype::U8,
         _ => {
             let named: String = format!("{module}.{name}")
@@ -41,7 +28,7 @@ pub fn find(module: &str, name: &str) -> Step<Global> {
                 .map(|letter| if letter.is_control() { '?' } else { letter })
                 .take(100)
                 .collect();
-            return Err(Fault::Refused(format!(
+            return Err(PickleError::Refused(format!(
                 "holds more than weights: it asks for Python's {named}, which was not run; save \
                  the weights alone: torch.save(model.state_dict(), \"weights.pt\")"
             )));
@@ -50,8 +37,8 @@ pub fn find(module: &str, name: &str) -> Step<Global> {
     Ok(Global::Storage(storage))
 }
 
-/// Of a persistent identifier: `("storage", class, key, device, elements)`.
-pub fn storage<'a>(id: &[Value<'a>]) -> Step<Storage<'a>> {
+/// The storage of a persistent identifier: `("storage", class, key, device, elements)`.
+pub fn storage<'a>(id: &[Value<'a>]) -> PickleResult<Storage<'a>> {
     match *id {
         [
             Value::Text("storage"),
@@ -63,6 +50,6 @@ pub fn storage<'a>(id: &[Value<'a>]) -> Step<Storage<'a>> {
             Ok(len) => Ok(Storage { dtype, key, len }),
             Err(_) => damaged("a storage of a negative size"),
         },
-        _ => damaged("a reference to what is no storage"),
+        _ => damaged("a reference to something other than a storage"),
     }
 }

@@ -1,24 +1,25 @@
-//! State dicts as `torch.save` writes them, read without Python and without running anything.
+//! State dicts of `torch.save`, read without Python and without running any code from the file.
 
 mod archive;
 mod globals;
 mod names;
 mod pickle;
+mod value;
 
 use std::collections::{BTreeMap, HashMap};
 
 use archive::{Archive, Entry};
-use pickle::{Object, Pickle, Storage, Tensor, Value};
+use value::{Object, Pickle, PickledTensor, Storage, Value};
 
-use super::found::{Found, size_of};
+use super::file_tensor::{FileTensor, size_of};
 
-/// As PyTorch has it.
+/// PyTorch's limit.
 const MOST_AXES: usize = 64;
 
-/// Why a file of the kinds that begin with `bytes` is refused, or nothing.
+/// Why a file that begins with `bytes` is refused, if it is.
 pub fn refusal(bytes: &[u8]) -> Option<String> {
-    // Before the zip, a file was five pickles and raw bytes, of which the first is this number;
-    // before that, a tar.
+    // Before zip archives, a file was five pickles, of which the first is this number, and raw bytes;
+    // before that, a tar archive.
     let number = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
     let tar = bytes.get(257..262) == Some(b"ustar");
     (bytes.starts_with(number) || tar).then(|| {
@@ -33,25 +34,25 @@ pub fn is_archive(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
 
-/// The shape of every tensor. Looks at no values.
+/// The shape of every tensor. Reads no values.
 pub fn shapes(bytes: &[u8]) -> Result<BTreeMap<String, Vec<usize>>, String> {
     let tensors = read(bytes, |_, entry| Ok(entry.bytes))?;
     Ok(tensors.into_iter().map(|(name, found)| (name, found.shape)).collect())
 }
 
-/// Every tensor, once the checksums of all they lie in have been compared.
-pub fn tensors(bytes: &[u8]) -> Result<HashMap<String, Found<'_>>, String> {
+/// Every tensor, after the checksums of their storages have been compared.
+pub fn tensors(bytes: &[u8]) -> Result<HashMap<String, FileTensor<'_>>, String> {
     read(bytes, |name, entry| entry.checked(name))
 }
 
 fn read<'a>(
     bytes: &'a [u8],
     content: impl Fn(&str, Entry<'a>) -> Result<&'a [u8], String>,
-) -> Result<HashMap<String, Found<'a>>, String> {
+) -> Result<HashMap<String, FileTensor<'a>>, String> {
     let mut archive = Archive::open(bytes)?;
     let pickle = pickle::read(archive.entry("data.pkl")?.checked("data.pkl")?)?;
     let mut storages = HashMap::new();
-    let mut room = bytes.len();
+    let mut unread = bytes.len();
     let mut tensors = HashMap::new();
     for (name, tensor) in names::tensors(&pickle)? {
         let Storage { dtype, key, len } = tensor.storage;
@@ -60,8 +61,8 @@ fn read<'a>(
             None => {
                 let entry = format!("data/{key}");
                 let found = archive.entry(&entry)?;
-                // Entries that overlap could have a small file read for hours.
-                room = room.checked_sub(found.bytes.len()).ok_or_else(|| {
+                // Overlapping entries could make reading a small file take hours.
+                unread = unread.checked_sub(found.bytes.len()).ok_or_else(|| {
                     "its entries overlap; copy or write the file again".to_owned()
                 })?;
                 let bytes = content(&entry, found)?;
@@ -82,15 +83,15 @@ fn read<'a>(
     Ok(tensors)
 }
 
-/// What a tensor claims to be, if its storage has it.
+/// The tensor that the pickle describes, if its storage has it.
 fn view<'a>(
     pickle: &Pickle<'_>,
-    tensor: &Tensor<'_>,
+    tensor: &PickledTensor<'_>,
     storage: &'a [u8],
-) -> Result<Found<'a>, String> {
+) -> Result<FileTensor<'a>, String> {
     let offset = count(tensor.offset)?;
     let (shape, strides) = (counts(pickle, tensor.shape)?, counts(pickle, tensor.strides)?);
-    Found::view(tensor.storage.dtype, shape, strides, offset, storage)
+    FileTensor::view(tensor.storage.dtype, shape, strides, offset, storage)
 }
 
 fn counts(pickle: &Pickle<'_>, tuple: Value<'_>) -> Result<Vec<usize>, String> {
@@ -165,9 +166,9 @@ mod tests {
             ("of 8 elements that are there", tensor("0", "K\x08", "K\x07", "K\x02", "K\x01")),
             ("of 8 elements that are there", tensor("0", "K\x08", "K\x09", "K\0", "K\x01")),
             ("of 8 elements that are there", tensor("0", "K\x08", huge, "K\x02", "K\x01")),
-            ("share places", tensor("0", "K\x08", "K\0", &huge.repeat(2), "K\x01K\x02")),
+            ("share memory", tensor("0", "K\x08", "K\0", &huge.repeat(2), "K\x01K\x02")),
             ("that are there", tensor("0", "K\x08", "K\0", "K\x03K\x03", &format!("K\x01{huge}"))),
-            ("share places", tensor("0", "K\x08", "K\0", "K\x02K\x02", "K\x01K\x01")),
+            ("share memory", tensor("0", "K\x08", "K\0", "K\x02K\x02", "K\x01K\x01")),
             ("2 axes and 1 strides", tensor("0", "K\x08", "K\0", "K\x02K\x02", "K\x01")),
             ("a size that is no number", tensor("0", "K\x08", "K\0", "N", "K\x01")),
         ] {
@@ -178,7 +179,7 @@ mod tests {
         let none =
             tensor("0", "K\x08", "K\0", &format!("K\0{}", huge.repeat(2)), "K\x01K\x01K\x01");
         assert_eq!(
-            tensors(&archive(&none)).unwrap()["x"].plain().unwrap().dims().iter().min(),
+            tensors(&archive(&none)).unwrap()["x"].decode().unwrap().dims().iter().min(),
             Some(&0)
         );
     }
@@ -193,7 +194,7 @@ mod tests {
         let deep = [deep, b"s".repeat(100_000), b".".to_vec()].concat();
         assert!(refusal(&deep).contains("nested more than 16 deep"));
 
-        // Each dict holds the one before 200 times.
+        // Each dict contains the one before it 200 times.
         let mut wide = b"}q\0".to_vec();
         for level in 0..10 {
             wide.extend_from_slice(&[b'}', b'q', level + 1, b'(']);
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn pickles_of_chance_are_read_or_refused() {
+    fn random_pickles_are_read_or_refused() {
         let opcodes = b"\x80\x95.((012N\x88GKKMJ\x8a\x8b\x8cXX\x8dUT\x8e))\x85\x86\x87tt}}}ssuu]ae\x91qrh\x94jcc\x93QRRbb\0\0\x01";
         let good = tensor("0", "K\x08", "K\x02", "K\x02K\x03", "K\x01K\x02");
         let mut state = 1u64;
@@ -228,7 +229,7 @@ mod tests {
             if let Ok(pickle) = pickle::read(&pickle) {
                 read += 1;
                 for (_, tensor) in names::tensors(&pickle).unwrap_or_default() {
-                    let _ = view(&pickle, tensor, &[0; 32]).map(|found| found.plain());
+                    let _ = view(&pickle, tensor, &[0; 32]).map(|found| found.decode());
                 }
             }
         }

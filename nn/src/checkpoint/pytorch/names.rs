@@ -1,24 +1,26 @@
-//! Tensors by their names: what lies around a state dict is taken off.
+//! Tensors by name: removes what training scripts wrap around a state dict.
 
-use super::pickle::{Object, Pickle, Tensor, Value};
+use super::value::{Object, Pickle, PickledTensor, Value};
 
-/// Keys under which training scripts keep a state dict beside other things.
+/// Keys under which training scripts store a state dict beside other objects.
 const WRAPPERS: [&str; 3] = ["state_dict", "model_state_dict", "model"];
 
-/// What data-parallel training and `torch.compile` put before every name.
+/// Prefixes that data-parallel training and `torch.compile` add to every name.
 const PREFIXES: [&str; 2] = ["module.", "_orig_mod."];
 
-/// Nested dicts, no deeper than this.
+/// The deepest nesting of dicts.
 const DEEPEST: usize = 16;
-/// Entries of all dicts together; one may be met more than once.
+/// Entries of all dicts together; a dict counts each time it is visited.
 const MOST_ENTRIES: usize = 100_000;
-/// Characters of a name.
+/// The longest name, in bytes.
 const LONGEST: usize = 500;
 
 type Dict<'a> = [(Value<'a>, Value<'a>)];
 
 /// The tensors of the state dict that a pickle holds, with nested names joined by dots.
-pub fn tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(String, &'p Tensor<'a>)>, String> {
+pub fn tensors<'p, 'a>(
+    pickle: &'p Pickle<'a>,
+) -> Result<Vec<(String, &'p PickledTensor<'a>)>, String> {
     let Some(Object::Dict(dict)) = pickle.object(pickle.root) else {
         let what = "holds no state dict; save one: torch.save(model.state_dict(), \"weights.pt\")";
         return Err(what.into());
@@ -30,10 +32,10 @@ pub fn tensors<'p, 'a>(pickle: &'p Pickle<'a>) -> Result<Vec<(String, &'p Tensor
             None => break,
         }
     }
-    let mut walk = Walk { pickle, found: Vec::new(), entries: 0 };
+    let mut walk = NameWalk { pickle, found: Vec::new(), entries: 0 };
     walk.enter(dict, "", 0)?;
     let mut found = walk.found;
-    while let Some(prefix) = PREFIXES.iter().find(|prefix| common(&found, prefix)) {
+    while let Some(prefix) = PREFIXES.iter().find(|prefix| all_begin_with(&found, prefix)) {
         found.iter_mut().for_each(|(name, _)| drop(name.drain(..prefix.len())));
     }
     if found.is_empty() {
@@ -52,18 +54,18 @@ fn inner<'p, 'a>(pickle: &'p Pickle<'a>, dict: &Dict<'a>, key: &str) -> Option<&
     }
 }
 
-fn common(found: &[(String, &Tensor<'_>)], prefix: &str) -> bool {
+fn all_begin_with(found: &[(String, &PickledTensor<'_>)], prefix: &str) -> bool {
     !found.is_empty() && found.iter().all(|(name, _)| name.starts_with(prefix))
 }
 
-struct Walk<'p, 'a> {
+struct NameWalk<'p, 'a> {
     pickle: &'p Pickle<'a>,
-    found: Vec<(String, &'p Tensor<'a>)>,
+    found: Vec<(String, &'p PickledTensor<'a>)>,
     entries: usize,
 }
 
-impl<'p, 'a> Walk<'p, 'a> {
-    /// What is neither a tensor nor a dict of some is passed over.
+impl<'p, 'a> NameWalk<'p, 'a> {
+    /// Collects the tensors of a dict and of the dicts in it; ignores everything else.
     fn enter(&mut self, dict: &'p Dict<'a>, path: &str, depth: usize) -> Result<(), String> {
         for &(key, value) in dict {
             self.entries += 1;

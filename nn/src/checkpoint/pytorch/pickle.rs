@@ -4,83 +4,25 @@
 //! and the format lets it call any function by name. This machine knows the few names of a state
 //! dict and makes plain data of them; any other name is an error, and nothing is ever called.
 //!
-//! Objects lie in one list and refer to each other by their places, so that neither cycles nor
-//! depth can do harm; each opcode adds at most one, so that memory is bounded by the pickle's size.
+//! Objects are in one list and refer to each other by index, so that neither cycles nor depth can do
+//! harm; each opcode adds at most one, so that memory is bounded by the pickle's size.
 
 use std::collections::HashMap;
 
-use safetensors::tensor::Dtype;
+use super::globals;
+use super::value::{
+    Global, Object, Pickle, PickleError, PickleResult, PickledTensor, Value, damaged,
+};
 
-use super::globals::{self, Global};
-
-/// A pickle of a state dict has some two hundred bytes per tensor; more than this is none.
+/// In bytes. The pickle of a state dict has about two hundred per tensor, so a larger one is none.
 const LARGEST: usize = 4 << 20;
-
-/// A Python value. Texts are borrowed from the pickle.
-#[derive(Clone, Copy, Debug)]
-pub enum Value<'a> {
-    None,
-    Integer(i64),
-    Text(&'a str),
-    /// What is read over: booleans, floats, bytes, integers of more than 64 bits, lists and sets.
-    Other,
-    Global(Global),
-    /// By its place among all of a pickle's objects.
-    Object(usize),
-}
-
-/// What a [`Value`] can refer to.
-#[derive(Debug)]
-pub enum Object<'a> {
-    Tuple(Vec<Value<'a>>),
-    Dict(Vec<(Value<'a>, Value<'a>)>),
-    Storage(Storage<'a>),
-    Tensor(Box<Tensor<'a>>),
-}
-
-/// Memory that tensors lie in: the entry `data/<key>` of the archive.
-#[derive(Clone, Copy, Debug)]
-pub struct Storage<'a> {
-    pub dtype: Dtype,
-    pub key: &'a str,
-    /// In elements.
-    pub len: u64,
-}
-
-/// A view of a storage, as the pickle claims it to be: nothing is checked yet.
-#[derive(Debug)]
-pub struct Tensor<'a> {
-    pub storage: Storage<'a>,
-    /// In elements, as are strides.
-    pub offset: Value<'a>,
-    /// A tuple, as are strides.
-    pub shape: Value<'a>,
-    pub strides: Value<'a>,
-}
-
-/// All that a pickle makes.
-#[derive(Debug)]
-pub struct Pickle<'a> {
-    objects: Vec<Object<'a>>,
-    pub root: Value<'a>,
-}
-
-impl<'a> Pickle<'a> {
-    /// What a value refers to, if it does.
-    pub fn object(&self, value: Value<'a>) -> Option<&Object<'a>> {
-        match value {
-            Value::Object(place) => self.objects.get(place),
-            _ => None,
-        }
-    }
-}
 
 /// Reads a pickle.
 pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, String> {
     if bytes.len() > LARGEST {
         let (size, most) = (bytes.len() >> 20, LARGEST >> 20);
         return Err(format!(
-            "its data.pkl has {size} MiB, which is more than names and shapes can take ({most} \
+            "its data.pkl has {size} MiB, which is more than names and shapes can need ({most} \
              MiB); save the weights alone: torch.save(model.state_dict(), \"weights.pt\")"
         ));
     }
@@ -91,8 +33,8 @@ pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, String> {
         match step {
             Ok(None) => {}
             Ok(Some(root)) => break root,
-            Err(Fault::Refused(what)) => return Err(what),
-            Err(Fault::Damaged(what)) => {
+            Err(PickleError::Refused(what)) => return Err(what),
+            Err(PickleError::Damaged(what)) => {
                 return Err(format!(
                     "its data.pkl cannot be read at byte {at} ({what}); copy or write the file \
                      again"
@@ -103,34 +45,20 @@ pub fn read(bytes: &[u8]) -> Result<Pickle<'_>, String> {
     Ok(Pickle { objects: machine.objects, root })
 }
 
-/// Why a pickle is not read on.
-pub enum Fault {
-    /// It is whole, but is not to be had; the line says all.
-    Refused(String),
-    /// It is not what a pickle of a state dict is.
-    Damaged(&'static str),
-}
-
-pub type Step<T> = Result<T, Fault>;
-
-pub fn damaged<T>(what: &'static str) -> Step<T> {
-    Err(Fault::Damaged(what))
-}
-
 #[derive(Default)]
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     objects: Vec<Object<'a>>,
     stack: Vec<Value<'a>>,
-    /// Heights of the stack at which collections begin.
+    /// Lengths of the stack at which collections begin.
     marks: Vec<usize>,
     memo: HashMap<u64, Value<'a>>,
 }
 
 impl<'a> Machine<'a> {
-    /// One opcode, by the names that `pickletools` has for them. The last one yields the result.
-    fn step(&mut self, opcode: u8) -> Step<Option<Value<'a>>> {
+    /// Executes one opcode; names in comments are those of `pickletools`. The last one returns the result.
+    fn step(&mut self, opcode: u8) -> PickleResult<Option<Value<'a>>> {
         match opcode {
             0x80 => drop(self.byte()?),  // PROTO
             0x95 => drop(self.take(8)?), // FRAME
@@ -208,10 +136,10 @@ impl<'a> Machine<'a> {
         Ok(None)
     }
 
-    /// What calling a known name comes to.
-    fn reduce(&mut self) -> Step<()> {
+    /// The result of calling a known name.
+    fn reduce(&mut self) -> PickleResult<()> {
         let [Value::Global(callee), arguments] = self.pop_many(2)?[..] else {
-            return damaged("a call of what has no name");
+            return damaged("a call of something without a name");
         };
         let arguments = self.items(arguments)?;
         let made = match (callee, arguments) {
@@ -220,7 +148,7 @@ impl<'a> Machine<'a> {
                 let Some(&Object::Storage(storage)) = self.objects.get(storage) else {
                     return damaged("a tensor without a storage");
                 };
-                Object::Tensor(Box::new(Tensor { storage, offset, shape, strides }))
+                Object::Tensor(Box::new(PickledTensor { storage, offset, shape, strides }))
             }
             // A parameter is its tensor.
             (Global::RebuildParameter, &[tensor, ..]) => {
@@ -233,20 +161,20 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Attributes beside the items of an `OrderedDict`, such as `_metadata`: read over.
-    fn build(&mut self) -> Step<()> {
+    /// Attributes beside the items of an `OrderedDict`, such as `_metadata`: ignored.
+    fn build(&mut self) -> PickleResult<()> {
         self.pop()?;
         match self.top()? {
-            Value::Object(place) if matches!(self.objects.get(place), Some(Object::Dict(_))) => {
+            Value::Object(index) if matches!(self.objects.get(index), Some(Object::Dict(_))) => {
                 Ok(())
             }
-            _ => damaged("attributes of what has none"),
+            _ => damaged("attributes of an object without any"),
         }
     }
 
-    fn set_items(&mut self, items: &[Value<'a>]) -> Step<()> {
-        let Value::Object(place) = self.top()? else { return damaged("items of no dict") };
-        let Some(Object::Dict(dict)) = self.objects.get_mut(place) else {
+    fn set_items(&mut self, items: &[Value<'a>]) -> PickleResult<()> {
+        let Value::Object(index) = self.top()? else { return damaged("items of no dict") };
+        let Some(Object::Dict(dict)) = self.objects.get_mut(index) else {
             return damaged("items of no dict");
         };
         let (pairs, rest) = items.as_chunks::<2>();
@@ -255,13 +183,13 @@ impl<'a> Machine<'a> {
     }
 
     /// The items of a tuple.
-    fn items(&self, value: Value<'a>) -> Step<&[Value<'a>]> {
+    fn items(&self, value: Value<'a>) -> PickleResult<&[Value<'a>]> {
         match value {
-            Value::Object(place) => match self.objects.get(place) {
+            Value::Object(index) => match self.objects.get(index) {
                 Some(Object::Tuple(items)) => Ok(items),
-                _ => damaged("no tuple where one is due"),
+                _ => damaged("no tuple where one is expected"),
             },
-            _ => damaged("no tuple where one is due"),
+            _ => damaged("no tuple where one is expected"),
         }
     }
 }
@@ -273,62 +201,62 @@ impl<'a> Machine<'a> {
         self.objects.push(object);
     }
 
-    fn pop(&mut self) -> Step<Value<'a>> {
+    fn pop(&mut self) -> PickleResult<Value<'a>> {
         let value = self.top()?;
         self.stack.pop();
         Ok(value)
     }
 
-    fn top(&self) -> Step<Value<'a>> {
-        let floor = self.marks.last().copied().unwrap_or(0);
+    fn top(&self) -> PickleResult<Value<'a>> {
+        let bottom = self.marks.last().copied().unwrap_or(0);
         match self.stack.last() {
-            Some(&value) if self.stack.len() > floor => Ok(value),
+            Some(&value) if self.stack.len() > bottom => Ok(value),
             _ => damaged("an empty stack"),
         }
     }
 
-    fn pop_many(&mut self, count: usize) -> Step<Vec<Value<'a>>> {
-        let floor = self.marks.last().copied().unwrap_or(0);
+    fn pop_many(&mut self, count: usize) -> PickleResult<Vec<Value<'a>>> {
+        let bottom = self.marks.last().copied().unwrap_or(0);
         match self.stack.len().checked_sub(count) {
-            Some(from) if from >= floor => Ok(self.stack.split_off(from)),
+            Some(from) if from >= bottom => Ok(self.stack.split_off(from)),
             _ => damaged("an empty stack"),
         }
     }
 
-    fn pop_to_mark(&mut self) -> Step<Vec<Value<'a>>> {
+    fn pop_to_mark(&mut self) -> PickleResult<Vec<Value<'a>>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
-            None => damaged("no beginning of a collection"),
+            None => damaged("a collection that never began"),
         }
     }
 
-    fn tuple(&mut self, count: usize) -> Step<()> {
+    fn tuple(&mut self, count: usize) -> PickleResult<()> {
         let items = self.pop_many(count)?;
         self.push(Object::Tuple(items));
         Ok(())
     }
 
-    fn put(&mut self, size: usize) -> Step<()> {
+    fn put(&mut self, size: usize) -> PickleResult<()> {
         let key = self.unsigned(size)?;
         self.memo.insert(key, self.top()?);
         Ok(())
     }
 
-    fn get(&mut self, size: usize) -> Step<()> {
+    fn get(&mut self, size: usize) -> PickleResult<()> {
         let key = self.unsigned(size)?;
         match self.memo.get(&key) {
             Some(&value) => {
                 self.stack.push(value);
                 Ok(())
             }
-            None => damaged("a memory of what never was"),
+            None => damaged("a memo entry that was never stored"),
         }
     }
 }
 
 /// The bytes.
 impl<'a> Machine<'a> {
-    fn take(&mut self, count: u64) -> Step<&'a [u8]> {
+    fn take(&mut self, count: u64) -> PickleResult<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         match usize::try_from(count).ok().and_then(|count| rest.get(..count)) {
             Some(taken) => {
@@ -339,31 +267,31 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn byte(&mut self) -> Step<u8> {
+    fn byte(&mut self) -> PickleResult<u8> {
         self.take(1).map(|taken| taken[0])
     }
 
     /// Of up to 8 bytes.
-    fn unsigned(&mut self, size: usize) -> Step<u64> {
+    fn unsigned(&mut self, size: usize) -> PickleResult<u64> {
         let taken = self.take(size as u64)?;
         Ok(taken.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    fn integer(&mut self, size: usize) -> Step<()> {
+    fn integer(&mut self, size: usize) -> PickleResult<()> {
         let number = self.unsigned(size)?;
         self.stack.push(Value::Integer(number as i64));
         Ok(())
     }
 
     /// In two's complement, of 1 to 8 bytes.
-    fn signed(&mut self, size: usize) -> Step<()> {
+    fn signed(&mut self, size: usize) -> PickleResult<()> {
         let unused = 64 - 8 * size as u32;
         let number = self.unsigned(size)?;
         self.stack.push(Value::Integer((number << unused) as i64 >> unused));
         Ok(())
     }
 
-    fn long(&mut self, size: usize) -> Step<()> {
+    fn long(&mut self, size: usize) -> PickleResult<()> {
         match self.unsigned(size)? {
             0 => self.stack.push(Value::Integer(0)),
             count @ 1..=8 => self.signed(count as usize)?,
@@ -372,27 +300,27 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn text(&mut self, size: usize) -> Step<()> {
+    fn text(&mut self, size: usize) -> PickleResult<()> {
         let count = self.unsigned(size)?;
         match std::str::from_utf8(self.take(count)?) {
             Ok(text) => self.stack.push(Value::Text(text)),
-            Err(_) => return damaged("a text that is not UTF-8"),
+            Err(_) => return damaged("a string that is not UTF-8"),
         }
         Ok(())
     }
 
-    fn skipped(&mut self, size: usize) -> Step<()> {
+    fn skipped(&mut self, size: usize) -> PickleResult<()> {
         let count = self.unsigned(size)?;
         self.other(count)
     }
 
-    fn other(&mut self, count: u64) -> Step<()> {
+    fn other(&mut self, count: u64) -> PickleResult<()> {
         self.take(count)?;
         self.stack.push(Value::Other);
         Ok(())
     }
 
-    fn line(&mut self) -> Step<&'a str> {
+    fn line(&mut self) -> PickleResult<&'a str> {
         let rest = &self.bytes[self.at..];
         let Some(end) = rest.iter().position(|&byte| byte == b'\n') else {
             return damaged("it ends there");

@@ -1,0 +1,266 @@
+//! An operation on one shape, as it is timed.
+
+use kernels::cast::cast;
+use kernels::check::{Values, normal, uniform};
+use serde_json::Value;
+use tensor::random::{Purpose, Stream};
+use tensor::{DType, Device, Shape, Tensor, with_float, without_tape};
+
+use super::clock::{Clock, Once};
+use crate::Result;
+
+/// Dtypes of what a network keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dtypes {
+    /// Of images, features and their gradients.
+    pub features: DType,
+    /// Of everything else: parameters and their gradients, statistics, losses.
+    pub parameters: DType,
+}
+
+impl Dtypes {
+    /// Features of this dtype, and what goes with it.
+    pub fn of(features: DType) -> Self {
+        Dtypes { features, parameters: features.wide() }
+    }
+}
+
+/// A tensor that an operation takes or gives.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Argument {
+    shape: Shape,
+    kind: Kind,
+}
+
+/// What its elements are.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Drawn(Values, DType),
+    /// Labels below this number.
+    Classes(usize),
+    /// From 0 to 1 in pairs: where slices lie between base and apex.
+    Positions,
+}
+
+impl Argument {
+    /// Values of a distribution.
+    pub fn drawn(shape: impl Into<Shape>, values: Values, dtype: DType) -> Self {
+        Argument { shape: shape.into(), kind: Kind::Drawn(values, dtype) }
+    }
+
+    /// Standard normal values.
+    pub fn normal(shape: impl Into<Shape>, dtype: DType) -> Self {
+        Self::drawn(shape, normal(0.0, 1.0), dtype)
+    }
+
+    /// Values from one half to one and a half.
+    pub fn positive(shape: impl Into<Shape>, dtype: DType) -> Self {
+        Self::drawn(shape, uniform(0.5, 1.5), dtype)
+    }
+
+    /// Labels below `classes`.
+    pub fn classes(shape: impl Into<Shape>, classes: usize) -> Self {
+        Argument { shape: shape.into(), kind: Kind::Classes(classes) }
+    }
+
+    /// Positions of slices, two views of each.
+    pub fn positions(views: usize) -> Self {
+        Argument { shape: [views].into(), kind: Kind::Positions }
+    }
+
+    fn dtype(&self) -> DType {
+        match self.kind {
+            Kind::Positions => DType::F64,
+            Kind::Drawn(_, dtype) => dtype,
+            Kind::Classes(_) => DType::U8,
+        }
+    }
+
+    /// How much memory it takes.
+    pub fn bytes(&self) -> f64 {
+        (self.shape.elements() * self.dtype().bytes()) as f64
+    }
+
+    /// Draws it. A few values are repeated: to draw each would take longer than to time.
+    pub fn draw(&self, device: &Device) -> Result<Tensor> {
+        const PERIOD: usize = (1 << 16) - 1;
+        let mut stream = Stream::new(0, Purpose::Check, 0, 0);
+        let count = self.shape.elements().min(PERIOD);
+        let mut numbers = |draw: &mut dyn FnMut(&mut Stream) -> f64| {
+            let drawn: Vec<f32> = (0..count).map(|_| draw(&mut stream) as f32).collect();
+            repeated(&drawn, self.shape)
+        };
+        // The host has no bf16 but to hand it on.
+        match self.kind {
+            Kind::Drawn(values, dtype) => {
+                Ok(cast(&numbers(&mut |stream| values.draw(stream)).on(device)?, dtype)?)
+            }
+            Kind::Positions => {
+                let views = self.shape.elements();
+                let positions = (0..views).map(|view| (view / 2) as f64 / views as f64);
+                let positions: Vec<f64> = positions.collect();
+                Ok(Tensor::from_slice(&positions, self.shape)?.on(device)?)
+            }
+            Kind::Classes(classes) => {
+                let drawn: Vec<u8> = (0..count).map(|_| stream.below(classes) as u8).collect();
+                Ok(repeated(&drawn, self.shape).on(device)?)
+            }
+        }
+    }
+}
+
+fn repeated<T: tensor::Element>(drawn: &[T], shape: Shape) -> Tensor {
+    Tensor::build::<T>(shape, |out| {
+        for out in out.chunks_mut(drawn.len().max(1)) {
+            out.copy_from_slice(&drawn[..out.len()]);
+        }
+    })
+}
+
+/// An operation, from the arguments of its case to its result.
+pub(super) type Function = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
+
+/// Something that can be done again and again.
+pub(super) type Repeated = Box<dyn FnMut() -> Result<()>>;
+
+/// What builds it on a device.
+pub(super) type Setup = Box<dyn Fn(&Device) -> Result<Repeated>>;
+
+/// What is done.
+pub(super) enum Work {
+    /// The operation itself, off the tape.
+    Forward(Function),
+    /// The gradients of these arguments; the forward that they need is not timed.
+    Gradient(Function, Vec<usize>),
+    /// Something with a state of its own, which lies on the device.
+    Update(Setup),
+}
+
+/// One thing to time.
+pub(super) struct Pass {
+    /// Forward, or whose gradient.
+    pub name: &'static str,
+    pub work: Work,
+    /// Floating-point operations of products of matrices; none where there are no such.
+    pub flop: Option<f64>,
+    /// What must be read and written at least.
+    pub bytes: f64,
+}
+
+impl Pass {
+    /// The operation itself.
+    pub fn forward(
+        bytes: f64,
+        run: impl Fn(&[Tensor]) -> tensor::Result<Tensor> + 'static,
+    ) -> Self {
+        let run = Box::new(move |arguments: &[Tensor]| Ok(run(arguments)?));
+        Pass { name: "forward", work: Work::Forward(run), flop: None, bytes }
+    }
+
+    /// Gradients of the arguments `of`.
+    pub fn gradient(
+        name: &'static str,
+        of: impl Into<Vec<usize>>,
+        bytes: f64,
+        run: impl Fn(&[Tensor]) -> tensor::Result<Tensor> + 'static,
+    ) -> Self {
+        let run = Box::new(move |arguments: &[Tensor]| Ok(run(arguments)?));
+        Pass { name, work: Work::Gradient(run, of.into()), flop: None, bytes }
+    }
+
+    /// The same under another name.
+    pub fn named(self, name: &'static str) -> Self {
+        Pass { name, ..self }
+    }
+
+    /// The same, known to take so many operations.
+    pub fn of_flop(self, flop: f64) -> Self {
+        Pass { flop: Some(flop), ..self }
+    }
+}
+
+/// An operation on one shape.
+pub(super) struct Case {
+    /// Its room in `kernels`.
+    pub operation: &'static str,
+    /// For people.
+    pub shape: String,
+    /// How often the network has it.
+    pub uses: usize,
+    pub arguments: Vec<Argument>,
+    pub passes: Vec<Pass>,
+    /// What PyTorch needs to know to do the same; none where it has no such operation.
+    pub peer: Option<Value>,
+}
+
+impl Case {
+    /// Draws the arguments and times every pass, in order: seconds each.
+    pub fn time(&self, clock: &Clock<'_>) -> Result<Vec<f64>> {
+        let draw = |argument: &Argument| argument.draw(clock.device);
+        let mut arguments = self.arguments.iter().map(draw).collect::<Result<Vec<_>>>()?;
+        let mut seconds = Vec::new();
+        for pass in &self.passes {
+            let of: &[usize] = match &pass.work {
+                Work::Gradient(_, of) => of,
+                _ => &[],
+            };
+            let leaves = arguments.into_iter().enumerate();
+            arguments =
+                leaves.map(|(i, leaf)| renewed(leaf, of.contains(&i))).collect::<Result<_>>()?;
+            seconds.push(match &pass.work {
+                Work::Forward(run) => forward(clock, run, &arguments)?,
+                Work::Gradient(run, _) => gradient(clock, run, &arguments)?,
+                Work::Update(setup) => {
+                    let mut update = setup(clock.device)?;
+                    update_seconds(clock, &mut update)?
+                }
+            });
+        }
+        Ok(seconds)
+    }
+}
+
+/// The same values as a new leaf of the tape, a parameter or a constant.
+fn renewed(tensor: Tensor, parameter: bool) -> Result<Tensor> {
+    let (shape, dtype) = (tensor.shape(), tensor.dtype());
+    let leaf = Tensor::over(tensor.into_memory()?, shape, dtype);
+    Ok(if parameter { leaf.parameter() } else { leaf })
+}
+
+fn forward(clock: &Clock<'_>, run: &Function, arguments: &[Tensor]) -> Result<f64> {
+    clock.median(0, &mut || {
+        let once = || without_tape(|| run(arguments)).and_then(|result| compute(&result));
+        Ok(Box::new(once) as Once<'_>)
+    })
+}
+
+/// Values that are computed when somebody reads them are read.
+fn compute(result: &Tensor) -> Result<()> {
+    if result.gpu().is_some() {
+        result.address()?;
+        return Ok(());
+    }
+    Ok(with_float!("bench", result.dtype(), T => {
+        std::hint::black_box(result.data::<T>());
+        Ok(())
+    })?)
+}
+
+fn gradient(clock: &Clock<'_>, run: &Function, arguments: &[Tensor]) -> Result<f64> {
+    let result = run(arguments)?;
+    let cotangent = Argument::normal(result.shape(), result.dtype()).draw(clock.device)?;
+    let bytes = 2.0 * Argument::normal(result.shape(), result.dtype()).bytes();
+    drop(result);
+    clock.median(bytes as usize, &mut || {
+        let result = run(arguments)?;
+        // An operation may write over the gradient that it is handed.
+        let cotangent = cotangent.to(clock.device)?;
+        let once = move || Ok(result.backward_from(cotangent).map(drop)?);
+        Ok(Box::new(once) as Once<'_>)
+    })
+}
+
+fn update_seconds(clock: &Clock<'_>, update: &mut Repeated) -> Result<f64> {
+    let update = std::cell::RefCell::new(update);
+    clock.median(0, &mut || Ok(Box::new(|| (update.borrow_mut())()) as Once<'_>))
+}

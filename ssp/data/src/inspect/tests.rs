@@ -1,0 +1,131 @@
+//! Reports of what is there, and findings where there is something to find.
+
+use super::*;
+use crate::testing::{Draft, ramp, real};
+
+const DIMS: [usize; 3] = [9, 9, 4];
+
+/// A ring of myocardium around a left ventricle with a right ventricle beside it, in every slice
+/// whose width is not 0: half the ring's width.
+fn heart(widths: [usize; 4], ventricles: [u8; 2]) -> Vec<u8> {
+    let mut labels = vec![0; DIMS.iter().product()];
+    for (k, &width) in widths.iter().enumerate().filter(|(_, width)| **width > 0) {
+        for j in 0..9usize {
+            for i in 0..9usize {
+                let distance = i.abs_diff(3).max(j.abs_diff(3));
+                labels[(k * 9 + j) * 9 + i] = match distance {
+                    d if d < width => ventricles[0],
+                    d if d == width => 2,
+                    d if d == width + 1 && i > 3 => ventricles[1],
+                    _ => 0,
+                };
+            }
+        }
+    }
+    labels
+}
+
+fn report_on(labels: &[u8]) -> SubjectReport {
+    let root = tempfile::tempdir().unwrap();
+    let spacing = [1.5, 1.5, 10.0];
+    let image = Draft { spacing, ..Draft::of_i16(&DIMS, &ramp(324)) };
+    image.write(root.path().join("images/a.nii"));
+    Draft { spacing, ..Draft::of_u8(&DIMS, labels) }.write(root.path().join("labels/a.nii"));
+    inspect(root.path()).sets.remove(0).subjects.remove(0)
+}
+
+fn warnings(report: &SubjectReport) -> Vec<&str> {
+    let warnings = report.findings.iter().filter(|finding| finding.severity == Severity::Warning);
+    warnings.map(|finding| finding.what.as_str()).collect()
+}
+
+#[test]
+fn a_plausible_heart_raises_no_warning() {
+    let report = report_on(&heart([2, 2, 1, 1], [1, 3]));
+    assert_eq!(warnings(&report), Vec::<&str>::new());
+    let frame = &report.reading.unwrap().frames[0];
+    assert_eq!(frame.voxels[0], 9 + 9 + 1 + 1);
+    assert!((frame.millilitres[0] - 20.0 * 0.0225).abs() < 1e-6);
+}
+
+#[test]
+fn an_implausible_heart_does() {
+    let part_of = |labels: &[u8]| warnings(&report_on(labels)).join("; ");
+    assert!(part_of(&heart([1, 1, 2, 2], [1, 3])).contains("apex"));
+    assert!(part_of(&heart([2, 2, 1, 1], [3, 1])).contains("swapped"));
+    assert!(part_of(&heart([2, 2, 1, 1], [1, 0])).contains("RV"));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_finding_and_the_rest_is_reported() {
+    let root = tempfile::tempdir().unwrap();
+    let image = Draft { spacing: [9.0, 9.0, 50.0], ..Draft::of_i16(&DIMS, &ramp(324)) };
+    image.write(root.path().join("patient001/patient001_frame01.nii.gz"));
+    std::fs::create_dir(root.path().join("patient002")).unwrap();
+    let inspection = inspect(root.path());
+    assert_eq!(inspection.gravest(), Some(Severity::Error));
+    let [set] = inspection.sets.as_slice() else { panic!("{inspection}") };
+    let [good, bad] = set.subjects.as_slice() else { panic!("{inspection}") };
+    assert_eq!((set.layout, inspection.files.len()), (Layout::Acdc, 0));
+    let reading = good.reading.as_ref().unwrap();
+    assert_eq!((reading.shape, reading.spacing), ([4, 9, 9, 1], [9.0, 9.0, 50.0]));
+    assert_eq!((reading.range, reading.frames.len()), ([1.0, 994.0], 0));
+    assert_eq!(warnings(good).len(), 2, "spacing in a slice and between slices: {good:?}");
+    assert!(bad.reading.is_none());
+    assert!(bad.findings.iter().any(|finding| finding.severity == Severity::Error), "{bad:?}");
+    let text = inspection.to_string();
+    let line = |id: &str| text.lines().find(|line| line.trim_start().starts_with(id)).unwrap();
+    let cells = ["4 x 9 x 9", "9 x 9 x 50", "int16", "1 to 994"];
+    assert!(cells.iter().all(|cell| line("patient001").contains(cell)), "{text}");
+    assert!(!line("patient002").contains(" x "), "{text}");
+    assert!(line("error").contains("patient002"), "{text}");
+    let nowhere = inspect(root.path().join("nowhere"));
+    assert_eq!(nowhere.gravest(), Some(Severity::Error));
+    assert!(nowhere.sets.is_empty() && nowhere.files.is_empty());
+    assert!(nowhere.to_string().contains("nowhere"));
+}
+
+#[test]
+fn a_file_is_described() {
+    let root = tempfile::tempdir().unwrap();
+    let path =
+        Draft::of_u8(&DIMS, &heart([2, 2, 1, 1], [1, 3])).write(root.path().join("a.nii.gz"));
+    let inspection = inspect(&path);
+    let content = inspection.files[0].content.as_ref().unwrap();
+    assert_eq!((content.header.dims, content.axes[0]), ([9, 9, 4, 1], 2), "slices along k");
+    assert_eq!(content.range, [0.0, 3.0]);
+    let labels = content.labels.as_ref().unwrap();
+    assert_eq!((labels[&1], labels.values().sum::<usize>()), (20, 324));
+    let text = inspection.to_string();
+    for part in ["NIfTI-1", "uint8", "9 x 9 x 4", "slices along k", "1 (LV?): 20"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let folder = inspect(root.path());
+    assert_eq!((folder.files.len(), folder.gravest()), (1, Some(Severity::Note)));
+}
+
+/// The real sets raise no warning but those that are deserved, and every awkward file has a report.
+#[test]
+fn real_folders() {
+    let (Some(acdc), Some(awkward), Some(fd)) = (real("acdc"), real("awkward"), real("autofd"))
+    else {
+        return;
+    };
+    let inspection = inspect(acdc);
+    assert_eq!(inspection.gravest(), Some(Severity::Note), "{inspection}");
+    for folder in std::fs::read_dir(awkward).unwrap() {
+        let folder = inspect(folder.unwrap().path());
+        let text = folder.to_string();
+        for file in &folder.files {
+            let known = file.content.is_some() || !file.findings.is_empty();
+            assert!(known, "{}: no content and no finding", file.path.display());
+            assert!(text.contains(file.path.file_name().unwrap().to_str().unwrap()), "{text}");
+        }
+        assert!(!folder.files.is_empty() || folder.gravest().is_some(), "{text}");
+    }
+    let Some(mnms) = real("mnms_frames") else { return };
+    let text = inspect(mnms.join("H1N8S6_sa_ED.nii.gz")).to_string();
+    assert!(text.contains("LPS (oblique)") && text.contains("sform"), "{text}");
+    let text = inspect(fd.join("A/seg_sa_ED.nii.gz")).to_string();
+    assert!(text.contains("RAS") && text.contains("qform") && text.contains("4: 16208"), "{text}");
+}

@@ -1,0 +1,277 @@
+//! Files read rightly, or refused in one line.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::{Draft, ramp, real, write};
+
+fn refusal(path: impl AsRef<Path>) -> String {
+    let line = read(path).map(|volume| volume.header.shape()).unwrap_err().to_string();
+    assert!(!line.contains('\n'), "{line}");
+    line
+}
+
+#[test]
+fn a_stack_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let voxels = ramp(2 * 3 * 4 * 2);
+    for name in ["a.nii", "a.nii.gz"] {
+        let path = Draft::of_i16(&[2, 3, 4, 2], &voxels).write(folder.path().join(name));
+        let volume = read(&path).unwrap();
+        assert_eq!(volume.header.dims, [2, 3, 4, 2]);
+        assert_eq!(volume.header.spacing, [1.5, 1.25, 10.0]);
+        assert_eq!(volume.header.affine_from, AffineFrom::Nowhere);
+        let expected: Vec<f32> = voxels.iter().map(|&voxel| voxel.into()).collect();
+        assert_eq!(volume.voxels, expected);
+        assert_eq!(volume.phase(1), &expected[24..]);
+    }
+}
+
+#[test]
+fn a_slope_scales_and_zero_or_nonsense_means_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let read_with = |scale| {
+        let draft = Draft { scale, ..Draft::of_i16(&[2, 1, 1], &[10, -20]) };
+        read(draft.write(folder.path().join("a.nii"))).unwrap().voxels
+    };
+    assert_eq!(read_with((0.5, 3.0)), [8.0, -7.0]);
+    assert_eq!(read_with((0.0, 3.0)), [10.0, -20.0]);
+    assert_eq!(read_with((f32::NAN, 3.0)), [10.0, -20.0]);
+}
+
+#[test]
+fn pixdim_is_believed_over_a_placeholder_matrix_and_the_affine_used_where_it_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let sform = Some([[-2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 3.0, 6.0], [0.0, 2.0, 0.0, 7.0]]);
+    let draft = Draft { sform, ..Draft::of_i16(&[2, 2, 2], &ramp(8)) };
+    let header = read_header(draft.write(folder.path().join("a.nii"))).unwrap();
+    assert_eq!((header.spacing, header.spacing_from), ([1.5, 1.25, 10.0], SpacingFrom::Pixdim));
+    assert_eq!(header.remarks.len(), 1, "{:?}", header.remarks);
+    let draft = Draft { spacing: [0.0; 3], ..draft };
+    let header = read_header(draft.write(folder.path().join("a.nii"))).unwrap();
+    assert_eq!((header.spacing, header.spacing_from), ([2.0, 2.0, 3.0], SpacingFrom::Affine));
+    let draft = Draft { sform: None, ..draft };
+    assert!(refusal(draft.write(folder.path().join("a.nii"))).contains("spacing"));
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_memory_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let fine = Draft::of_i16(&[2, 3, 4], &ramp(24));
+    let cases = [
+        (Draft { dims: vec![32767, 32767, 32767], ..fine.clone() }, "larger than any cine stack"),
+        (Draft { dims: vec![1000, 1000, 500], ..fine.clone() }, "cut short"),
+        (Draft { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
+        (Draft { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
+        (Draft { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
+        (Draft { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
+        (Draft { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
+        (Draft { offset: -352.0, ..fine.clone() }, "begin at byte"),
+        (Draft { offset: 1e9, ..fine.clone() }, "cut short"),
+        (Draft { datatype: 32, ..fine.clone() }, "complex"),
+        (Draft { datatype: 128, ..fine.clone() }, "RGB"),
+        (Draft { datatype: 7, ..fine.clone() }, "unknown"),
+        (Draft { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
+    ];
+    for (draft, expected) in cases {
+        for name in ["a.nii", "a.nii.gz"] {
+            let line = refusal(draft.write(folder.path().join(name)));
+            assert!(line.contains(expected), "{line:?} should tell of {expected:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_or_damaged_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Draft::of_i16(&[5, 5, 5], &ramp(125));
+    for name in ["a.nii", "a.nii.gz"] {
+        let bytes = std::fs::read(whole.write(folder.path().join(name))).unwrap();
+        // The last 8 bytes of a gzip file are its checksum and size; the voxels are there without.
+        for length in (0..bytes.len()).step_by(7) {
+            let cut = folder.path().join("cut.nii");
+            std::fs::write(&cut, &bytes[..length]).unwrap();
+            if name == "a.nii" || length < bytes.len() - 12 {
+                refusal(&cut);
+            }
+        }
+    }
+    let mut bytes = std::fs::read(folder.path().join("a.nii.gz")).unwrap();
+    let middle = bytes.len() - 6;
+    bytes[middle] ^= 0x55;
+    std::fs::write(folder.path().join("bad.nii.gz"), bytes).unwrap();
+    assert!(refusal(folder.path().join("bad.nii.gz")).contains("bad.nii.gz"));
+}
+
+proptest! {
+    /// No header makes the reader panic or take more memory than the file could fill.
+    #[test]
+    fn no_header_makes_the_reader_fail_hard(
+        changes in prop::collection::vec((4usize..344, any::<u8>()), 1..12),
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = Draft::of_i16(&[4, 4, 4], &ramp(64)).bytes();
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
+        let path = write(folder.path().join("a.nii"), &bytes);
+        let _ = read(&path);
+        let _ = read_labels(&path, 3);
+    }
+}
+
+#[test]
+fn labels_come_back_as_written_with_the_source_geometry() {
+    let folder = tempfile::tempdir().unwrap();
+    let sform =
+        Some([[-0.9, -0.4, 5.8, 134.5], [0.0, -1.0, -5.1, 196.4], [0.8, -0.4, 6.3, -125.6]]);
+    let draft = Draft { sform, scale: (2.5, 7.0), ..Draft::of_i16(&[4, 3, 2, 2], &ramp(48)) };
+    let source = read(draft.write(folder.path().join("a.nii.gz"))).unwrap();
+    let path = folder.path().join("labels.nii.gz");
+    for phases in [1, 2] {
+        let labels: Vec<u8> = (0..24 * phases).map(|n| (n % 4) as u8).collect();
+        write_labels(&path, &source.header, &labels).unwrap();
+        let back = read_labels(&path, 3).unwrap();
+        assert_eq!(back.labels, labels);
+        assert_eq!(back.header.dims, [4, 3, 2, phases]);
+        assert_eq!(back.header.spacing, source.header.spacing);
+        assert_eq!(back.header.affine, source.header.affine);
+        assert_eq!((back.header.stored_as().as_str(), back.header.scale()), ("uint8", None));
+        assert_eq!(back.header.raw.xyzt_units, source.header.raw.xyzt_units);
+    }
+    assert!(write_labels(&path, &source.header, &[0; 23]).is_err());
+    assert!(write_labels(folder.path().join("none/a.nii.gz"), &source.header, &[0; 24]).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no leftovers");
+}
+
+#[test]
+fn a_value_that_is_no_label_is_named_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path =
+        Draft::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0]).write(folder.path().join("a.nii"));
+    let line = read_labels(path, 3).unwrap_err().to_string();
+    assert!(line.contains("(0, 1, 1)") && line.contains('4'), "{line}");
+    let draft = Draft { scale: (0.5, 0.0), ..Draft::of_u8(&[2, 1, 1], &[2, 1]) };
+    let line = read_labels(draft.write(folder.path().join("b.nii")), 3).unwrap_err().to_string();
+    assert!(line.contains("0.5"), "{line}");
+}
+
+#[test]
+fn labels_on_a_shifted_grid_are_moved_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |z: f32| Some([[1.5, 0.0, 0.0, 1.0], [0.0, 1.25, 0.0, 2.0], [0.0, 0.0, 10.0, z]]);
+    let image = Draft { sform: at(0.0), ..Draft::of_i16(&[2, 2, 2], &ramp(8)) };
+    let image = read_header(image.write(folder.path().join("image.nii"))).unwrap();
+    let labels = |z: f32, voxels: &[u8]| {
+        let draft = Draft { sform: at(z), ..Draft::of_u8(&[2, 2, 4], voxels) };
+        read_labels(draft.write(folder.path().join("l.nii")), 3).unwrap().on_grid_of(&image)
+    };
+    let inside = [0, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    let (moved, remark) = labels(-10.0, &inside).unwrap();
+    assert_eq!((moved.labels.as_slice(), remark.is_some()), (&inside[4..12], true));
+    // Labels beyond the image, and a shift by half a slice.
+    for z in [10.0, -5.0] {
+        let error = labels(z, &inside).unwrap_err();
+        assert!(error.contains("2 x 2 x 4") && error.contains("2 x 2 x 2"), "{error}");
+    }
+}
+
+type Expected = std::result::Result<([usize; 4], f64), &'static str>;
+
+/// What becomes of every awkward file: the shape and sum of its voxels, or a part of the refusal.
+/// Sums are those of nibabel 5 in float64.
+const AWKWARD: &[(&str, Expected)] = &[
+    ("nibabel/analyze.hdr", Err("Analyze")),
+    ("nibabel/anatomical.nii", Ok(([33, 41, 25, 1], 284_166_082.0))),
+    ("nibabel/example4d.nii.gz", Ok(([128, 96, 24, 2], 101_985_356.0))),
+    ("nibabel/example_nifti2.nii.gz", Ok(([32, 20, 12, 2], 6_926_802.0))),
+    ("nibabel/functional.nii", Ok(([17, 21, 3, 20], 77_913_290.362_923_62))),
+    ("nibabel/invalid.nii", Err("NIfTI")),
+    ("nibabel/invalid.nii.gz", Err("NIfTI")),
+    ("nibabel/nifti1.hdr", Err(".img")),
+    ("nibabel/nifti2.hdr", Err(".img")),
+    ("nibabel/reoriented_anat_moved.nii", Ok(([21, 26, 22, 1], 32_739_769.449_157_715))),
+    ("nibabel/resampled_anat_moved.nii", Ok(([17, 21, 3, 1], f64::NAN))),
+    ("nibabel/someones_anatomy.nii.gz", Err("gzip")),
+    ("nibabel/standard.nii.gz", Ok(([4, 5, 7, 1], 7650.0))),
+    ("nifti-jl/empty.nii.gz", Err("empty")),
+    ("nifti-reader-js/5D_small.nii", Err("per voxel")),
+    ("nifti-reader-js/5D_zeros.nii.gz", Err("per voxel")),
+    ("nifti-reader-js/big.nii.gz", Ok(([64, 64, 21, 1], 11_648.372_022_011_292))),
+    ("nifti-reader-js/little.nii.gz", Ok(([64, 64, 21, 1], 11_648.372_022_011_292))),
+    ("nifti-reader-js/not-nifti.nii", Err("NIfTI")),
+    ("nifti-reader-js/with_extension.nii.gz", Ok(([161, 191, 151, 1], 1_472_871.0))),
+    ("nifti-rs/3D.nii", Err("RGB")),
+    ("nifti-rs/4D.nii", Err("RGB")),
+    ("nifti-rs/avg152T1_LR_nifti.hdr.gz", Err(".img")),
+    ("nifti-rs/complex32.nii", Err("complex")),
+    ("nifti-rs/complex64.nii", Err("complex")),
+    ("nifti-rs/crash-1.nii", Err("NIfTI")),
+    ("nifti-rs/crash-ed7d46344d7efb3b9f0c374d66d2e02f66cc447d.nii", Err("NIfTI")),
+    ("nifti-rs/f32.nii.gz", Ok(([11, 11, 11, 1], 166.000_000_715_255_74))),
+    ("nifti-rs/float32.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/float64.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/int16.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/int32.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/int64.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/int8.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/minimal.hdr", Ok(([64, 64, 10, 1], 1_290_240.0))),
+    ("nifti-rs/minimal.hdr.gz", Ok(([64, 64, 10, 1], 1_290_240.0))),
+    ("nifti-rs/minimal.img", Ok(([64, 64, 10, 1], 1_290_240.0))),
+    ("nifti-rs/minimal.img.gz", Ok(([64, 64, 10, 1], 1_290_240.0))),
+    ("nifti-rs/minimal.nii", Ok(([64, 64, 10, 1], 1_290_240.0))),
+    ("nifti-rs/minimal.nii.gz", Ok(([64, 64, 10, 1], 1_290_240.0))),
+    ("nifti-rs/minimal2.hdr", Err("NIfTI")),
+    ("nifti-rs/minimal2.img.gz", Err("NIfTI")),
+    ("nifti-rs/minimal_extended_hdr.nii", Ok(([8, 8, 1, 1], 0.0))),
+    ("nifti-rs/uint16.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/uint32.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/uint64.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/uint8.nii", Ok(([3, 3, 3, 1], 351.0))),
+    ("nifti-rs/zstat1.nii.gz", Ok(([64, 64, 21, 1], 11_648.372_022_011_292))),
+];
+
+#[test]
+fn awkward_files_are_read_rightly_or_refused() {
+    let Some(folder) = real("awkward") else { return };
+    for (name, expected) in AWKWARD {
+        match (read(folder.join(name)), expected) {
+            (Ok(volume), Ok((dims, sum))) => {
+                assert_eq!(volume.header.dims, *dims, "{name}");
+                let found: f64 = volume.voxels.iter().map(|&voxel| f64::from(voxel)).sum();
+                let close = (found - sum).abs() <= 1e-6 * sum.abs();
+                assert!(close || sum.is_nan() && found.is_nan(), "{name}: {found}, not {sum}");
+            }
+            (Err(error), Err(part)) => {
+                let line = error.to_string();
+                assert!(line.contains(part) && !line.contains('\n'), "{name}: {line}");
+                assert!(line.contains(&stem(Path::new(name))), "{name}: {line}");
+            }
+            (Ok(volume), Err(_)) => panic!("{name} was read as {}", volume.header.shape()),
+            (Err(error), Ok(_)) => panic!("{name} was refused: {error}"),
+        }
+    }
+    let mut listed = 0;
+    for source in std::fs::read_dir(&folder).unwrap() {
+        let files = std::fs::read_dir(source.unwrap().path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
+        listed += names.filter(|name| !name.contains("LICENSE") && name != "COPYING").count();
+    }
+    assert_eq!(listed, AWKWARD.len(), "every awkward file has its line");
+}
+
+#[test]
+fn clumsy_axes_are_dropped() {
+    let (Some(odd), Some(fd)) = (real("odd"), real("autofd")) else { return };
+    let labels = read_labels(odd.join("acdc_patient021_labels_6d.nii.gz"), 3).unwrap();
+    assert_eq!(labels.header.dims, [240, 256, 10, 30]);
+    assert_eq!(labels.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 971_987);
+    let image = read_header(fd.join("A/sa_ED.nii.gz")).unwrap();
+    assert_eq!((image.dims, image.affine_from), ([123, 123, 12, 1], AffineFrom::Qform));
+    let line = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 3).unwrap_err().to_string();
+    assert!(line.contains("4"), "{line}");
+    let labels = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 4).unwrap();
+    let (moved, remark) = labels.on_grid_of(&image).unwrap();
+    assert_eq!((moved.header.dims, remark.is_some()), ([123, 123, 12, 1], true));
+    assert_eq!(moved.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 94_724);
+}

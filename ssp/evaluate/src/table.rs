@@ -1,0 +1,394 @@
+//! Results as rows, and the CSV files that hold them.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Dice, Function, Measured, READINGS, SliceDice, SubjectRow, SurfaceDistance};
+use crate::{Error, Result};
+use common::files::write_atomically;
+use data::Moment;
+
+/// The result of one labelled frame of one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameRow {
+    /// Identifier of the subject within its source.
+    pub subject: String,
+    /// Moment of the cardiac cycle.
+    pub moment: Moment,
+    /// Index of the phase in the stack, from 0.
+    pub phase: usize,
+    /// Dice in 3D on the source grid.
+    pub dice: Dice,
+    /// Distances and volumes; none in files of older versions.
+    pub measured: Option<Measured>,
+    /// Scanner vendor, where known.
+    pub vendor: Option<String>,
+    /// Diagnosis or group, where known.
+    pub pathology: Option<String>,
+}
+
+/// The result of one slice of one labelled frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SliceRow {
+    /// Identifier of the subject within its source.
+    pub subject: String,
+    /// Moment of the cardiac cycle.
+    pub moment: Moment,
+    /// Index of the phase in the stack, from 0.
+    pub phase: usize,
+    /// The slice, its place between base and apex, and its Dice.
+    pub slice: SliceDice,
+}
+
+/// A line of the file of frames. The mean is there for readers of the file; it is not read back.
+#[derive(Serialize, Deserialize)]
+struct FrameLine {
+    subject: String,
+    moment: String,
+    phase: usize,
+    dice_lv: f64,
+    dice_myo: f64,
+    dice_rv: f64,
+    dice_mean: f64,
+    #[serde(default)]
+    hd95_lv_mm: Option<f64>,
+    #[serde(default)]
+    hd95_myo_mm: Option<f64>,
+    #[serde(default)]
+    hd95_rv_mm: Option<f64>,
+    #[serde(default)]
+    assd_lv_mm: Option<f64>,
+    #[serde(default)]
+    assd_myo_mm: Option<f64>,
+    #[serde(default)]
+    assd_rv_mm: Option<f64>,
+    #[serde(default)]
+    lv_ml: Option<f64>,
+    #[serde(default)]
+    myo_ml: Option<f64>,
+    #[serde(default)]
+    rv_ml: Option<f64>,
+    #[serde(default)]
+    lv_true_ml: Option<f64>,
+    #[serde(default)]
+    myo_true_ml: Option<f64>,
+    #[serde(default)]
+    rv_true_ml: Option<f64>,
+    vendor: Option<String>,
+    pathology: Option<String>,
+}
+
+impl FrameLine {
+    fn of(row: &FrameRow) -> Self {
+        let distances = row.measured.map_or([None; 3], |measured| measured.distances);
+        let [hd95_lv_mm, hd95_myo_mm, hd95_rv_mm] = distances.map(|d| d.map(|d| d.hd95));
+        let [assd_lv_mm, assd_myo_mm, assd_rv_mm] = distances.map(|d| d.map(|d| d.assd));
+        let volumes = |of: fn(Measured) -> [f64; 3]| {
+            row.measured.map_or([None; 3], |measured| of(measured).map(Some))
+        };
+        let [lv_ml, myo_ml, rv_ml] = volumes(|measured| measured.predicted_ml);
+        let [lv_true_ml, myo_true_ml, rv_true_ml] = volumes(|measured| measured.true_ml);
+        FrameLine {
+            subject: row.subject.clone(),
+            moment: row.moment.name().to_string(),
+            phase: row.phase,
+            dice_lv: row.dice.left_ventricle,
+            dice_myo: row.dice.myocardium,
+            dice_rv: row.dice.right_ventricle,
+            dice_mean: row.dice.mean(),
+            hd95_lv_mm,
+            hd95_myo_mm,
+            hd95_rv_mm,
+            assd_lv_mm,
+            assd_myo_mm,
+            assd_rv_mm,
+            lv_ml,
+            myo_ml,
+            rv_ml,
+            lv_true_ml,
+            myo_true_ml,
+            rv_true_ml,
+            vendor: row.vendor.clone(),
+            pathology: row.pathology.clone(),
+        }
+    }
+
+    fn measured(&self) -> Option<Measured> {
+        let all = |[lv, myo, rv]: [Option<f64>; 3]| Some([lv?, myo?, rv?]);
+        let distances = [
+            (self.hd95_lv_mm, self.assd_lv_mm),
+            (self.hd95_myo_mm, self.assd_myo_mm),
+            (self.hd95_rv_mm, self.assd_rv_mm),
+        ];
+        Some(Measured {
+            distances: distances
+                .map(|(hd95, assd)| Some(SurfaceDistance { hd95: hd95?, assd: assd? })),
+            predicted_ml: all([self.lv_ml, self.myo_ml, self.rv_ml])?,
+            true_ml: all([self.lv_true_ml, self.myo_true_ml, self.rv_true_ml])?,
+        })
+    }
+}
+
+/// A line of the file of slices.
+#[derive(Serialize, Deserialize)]
+struct SliceLine {
+    subject: String,
+    moment: String,
+    phase: usize,
+    slice: usize,
+    position: f64,
+    dice_lv: f64,
+    dice_myo: f64,
+    dice_rv: f64,
+    dice_mean: f64,
+}
+
+/// Writes one line per frame to the CSV file `path`, replacing it in one step.
+///
+/// Columns: `subject`, `moment` (`ED`, `ES` or `-`), `phase` (from 0), `dice_lv`, `dice_myo`,
+/// `dice_rv`, `dice_mean`; `hd95_*_mm` and `assd_*_mm` of the three structures (empty where one is not
+/// there), predicted volumes `*_ml` and true ones `*_true_ml`; `vendor`, `pathology` (empty where unknown).
+pub fn write_frames(path: impl AsRef<Path>, rows: &[FrameRow]) -> Result<()> {
+    const COLUMNS: [&str; 21] = [
+        "subject",
+        "moment",
+        "phase",
+        "dice_lv",
+        "dice_myo",
+        "dice_rv",
+        "dice_mean",
+        "hd95_lv_mm",
+        "hd95_myo_mm",
+        "hd95_rv_mm",
+        "assd_lv_mm",
+        "assd_myo_mm",
+        "assd_rv_mm",
+        "lv_ml",
+        "myo_ml",
+        "rv_ml",
+        "lv_true_ml",
+        "myo_true_ml",
+        "rv_true_ml",
+        "vendor",
+        "pathology",
+    ];
+    write_lines(path.as_ref(), &COLUMNS, rows.iter().map(FrameLine::of))
+}
+
+/// Reads what [`write_frames`] wrote.
+pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
+    read_lines(path.as_ref(), |line: FrameLine| {
+        Ok(FrameRow {
+            moment: moment(&line.moment)?,
+            phase: line.phase,
+            dice: Dice::from_values([line.dice_lv, line.dice_myo, line.dice_rv]),
+            measured: line.measured(),
+            subject: line.subject,
+            vendor: line.vendor,
+            pathology: line.pathology,
+        })
+    })
+}
+
+/// Writes one line per subject that has both moments to the CSV file `path`, replacing it in one step.
+///
+/// Columns: `subject`, then each of [`READINGS`] as predicted and, with `_true` after its name, as labelled;
+/// empty where it is not defined.
+pub fn write_subjects(path: impl AsRef<Path>, rows: &[SubjectRow]) -> Result<()> {
+    let truth = READINGS.map(|reading| {
+        let (name, unit) = reading.column.rsplit_once('_').unwrap_or((reading.column, ""));
+        format!("{name}_true_{unit}")
+    });
+    let columns: Vec<&str> = std::iter::once("subject")
+        .chain(READINGS.iter().zip(&truth).flat_map(|(r, truth)| [r.column, truth.as_str()]))
+        .collect();
+    let lines = rows.iter().map(|row| {
+        let value = |of: &Function, reading: &super::Reading| {
+            (reading.of)(of).map_or(String::new(), |value| value.to_string())
+        };
+        let values = READINGS.iter();
+        let values = values.flat_map(|r| [value(&row.predicted, r), value(&row.truth, r)]);
+        std::iter::once(row.subject.clone()).chain(values).collect::<Vec<String>>()
+    });
+    write_lines(path.as_ref(), &columns, lines)
+}
+
+/// Writes one line per slice to the CSV file `path`, replacing it in one step.
+///
+/// Columns: `subject`, `moment`, `phase`, `slice` (from 0 at the base), `position` (0 most basal
+/// to 1 most apical labelled slice), `dice_lv`, `dice_myo`, `dice_rv`, `dice_mean`.
+pub fn write_slices(path: impl AsRef<Path>, rows: &[SliceRow]) -> Result<()> {
+    const COLUMNS: [&str; 9] = [
+        "subject",
+        "moment",
+        "phase",
+        "slice",
+        "position",
+        "dice_lv",
+        "dice_myo",
+        "dice_rv",
+        "dice_mean",
+    ];
+    let lines = rows.iter().map(|row| SliceLine {
+        subject: row.subject.clone(),
+        moment: row.moment.name().to_string(),
+        phase: row.phase,
+        slice: row.slice.slice,
+        position: row.slice.position,
+        dice_lv: row.slice.dice.left_ventricle,
+        dice_myo: row.slice.dice.myocardium,
+        dice_rv: row.slice.dice.right_ventricle,
+        dice_mean: row.slice.dice.mean(),
+    });
+    write_lines(path.as_ref(), &COLUMNS, lines)
+}
+
+/// Reads what [`write_slices`] wrote.
+pub fn read_slices(path: impl AsRef<Path>) -> Result<Vec<SliceRow>> {
+    read_lines(path.as_ref(), |line: SliceLine| {
+        Ok(SliceRow {
+            subject: line.subject,
+            moment: moment(&line.moment)?,
+            phase: line.phase,
+            slice: SliceDice {
+                slice: line.slice,
+                position: line.position,
+                dice: Dice::from_values([line.dice_lv, line.dice_myo, line.dice_rv]),
+            },
+        })
+    })
+}
+
+/// The moment of a short name, see [`Moment::name`].
+fn moment(name: &str) -> std::result::Result<Moment, String> {
+    [Moment::EndDiastole, Moment::EndSystole, Moment::Other]
+        .into_iter()
+        .find(|moment| moment.name() == name)
+        .ok_or_else(|| format!("moment \"{name}\" is none of ED, ES, -"))
+}
+
+/// Writes `lines` under their `columns`, which an empty table has too.
+fn write_lines<L: Serialize>(
+    path: &Path,
+    columns: &[&str],
+    lines: impl Iterator<Item = L>,
+) -> Result<()> {
+    let fail = |what: &dyn Display| Error::file(path, format!("cannot be written as CSV: {what}"));
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(columns).map_err(|error| fail(&error))?;
+    for line in lines {
+        writer.serialize(line).map_err(|error| fail(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| fail(&error))?;
+    write_atomically(path, &bytes)
+}
+
+/// Reads every line of the CSV file `path`; columns are found by name, in any order.
+fn read_lines<L: DeserializeOwned, R>(
+    path: &Path,
+    row: impl Fn(L) -> std::result::Result<R, String>,
+) -> Result<Vec<R>> {
+    let text = std::fs::read_to_string(path).map_err(|source| Error::io(path, source))?;
+    csv::Reader::from_reader(text.as_bytes())
+        .deserialize()
+        .enumerate()
+        .map(|(index, line)| {
+            let line = line.map_err(|error| Error::file(path, error.to_string()))?;
+            row(line).map_err(|what| Error::file(path, format!("row {}: {what}", index + 1)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames() -> Vec<FrameRow> {
+        let row = |subject: &str, moment, phase, dice| FrameRow {
+            subject: subject.into(),
+            moment,
+            phase,
+            dice: Dice::from_values(dice),
+            measured: None,
+            vendor: None,
+            pathology: None,
+        };
+        let near = Some(SurfaceDistance { hd95: 10.0 / 3.0, assd: 0.7 });
+        vec![
+            FrameRow {
+                measured: Some(Measured {
+                    distances: [near, None, near],
+                    predicted_ml: [131.25, 0.1 + 0.2, 0.0],
+                    true_ml: [120.0, 90.5, 110.0],
+                }),
+                vendor: Some("Siemens, \"Avanto\"".into()),
+                pathology: Some("DCM".into()),
+                ..row("patient001", Moment::EndDiastole, 0, [0.1 + 0.2, 1.0 / 3.0, 0.0])
+            },
+            row("patient001", Moment::EndSystole, 11, [1.0, 0.875, 5e-324]),
+            row("sujet é", Moment::Other, 4, [0.5, 0.25, 0.125]),
+        ]
+    }
+
+    #[test]
+    fn frames_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dice.csv");
+        write_frames(&path, &frames()).unwrap();
+        assert_eq!(read_frames(&path).unwrap(), frames());
+        write_frames(&path, &[]).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().starts_with("subject,moment,phase,"));
+        assert!(read_frames(&path).unwrap().is_empty());
+    }
+
+    #[test]
+    fn subjects_are_written_as_predicted_and_as_labelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("subjects.csv");
+        let truth = Function { end_diastole: [100.0, 80.0, 0.0], end_systole: [40.0, 80.0, 0.0] };
+        let predicted = Function { end_systole: [50.0, 80.0, 0.0], ..truth };
+        let row = SubjectRow { subject: "a".into(), predicted, truth };
+        write_subjects(&path, &[row]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("subject,lv_edv_ml,lv_edv_true_ml,lv_esv_ml"), "{text}");
+        assert_eq!(lines[1], "a,100,100,50,40,50,60,84,84,0,0,0,0,,");
+    }
+
+    #[test]
+    fn slices_come_back_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("slices.csv");
+        let rows: Vec<_> = frames()
+            .into_iter()
+            .enumerate()
+            .map(|(slice, row)| SliceRow {
+                subject: row.subject,
+                moment: row.moment,
+                phase: row.phase,
+                slice: SliceDice { slice, position: slice as f64 / 3.0, dice: row.dice },
+            })
+            .collect();
+        write_slices(&path, &rows).unwrap();
+        assert_eq!(read_slices(&path).unwrap(), rows);
+    }
+
+    #[test]
+    fn a_broken_file_is_named_with_its_row() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dice.csv");
+        // As older versions wrote it.
+        let header = "subject,moment,phase,dice_lv,dice_myo,dice_rv,dice_mean,vendor,pathology\n";
+        std::fs::write(&path, format!("{header}a,ED,0,0.5,0.5,0.5,0.5,,\n")).unwrap();
+        assert_eq!(read_frames(&path).unwrap()[0].measured, None);
+        for line in ["a,ED,0,0.5,0.5,0.5,0.5,,\nb,end,0,1,1,1,1,,\n", "a,ED,0,high,1,1,1,,\n"] {
+            std::fs::write(&path, format!("{header}{line}")).unwrap();
+            let message = read_frames(&path).unwrap_err().to_string();
+            assert!(message.contains("dice.csv") && !message.contains('\n'), "{message}");
+            assert!(message.contains("row 2") || message.contains("line: 2"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Training: tasks, the trainer that runs any of them, and the folders that runs leave.
+
+mod growth;
+pub mod model;
+mod predict_files;
+pub mod roles;
+pub mod run;
+pub mod step;
+pub mod study;
+pub mod task;
+pub mod trainer;
+
+pub use common::{Error, Result};
+pub use predict_files::{Tally, predict_files};

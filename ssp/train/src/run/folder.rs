@@ -1,0 +1,234 @@
+//! The folder of a run, and what lies where in it.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Error, Result};
+use common::files::{UNFINISHED, write_atomically};
+use settings::Settings;
+
+/// The file that a process locks while it works in a run's folder.
+const LOCK: &str = ".lock";
+
+/// The file in a stage's folder that it is resumed from.
+pub const PROGRESS: &str = "progress.safetensors";
+
+/// The folder of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// The folder `path`, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        RunFolder { path: path.into() }
+    }
+
+    /// The first folder `runs/<name>-<n>` that is not there yet.
+    pub fn next(name: &str) -> Self {
+        let free = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}"))).find(|p| !p.exists());
+        RunFolder::new(free.unwrap_or_else(|| PathBuf::from("runs").join(name)))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every setting, resolved.
+    pub fn settings(&self) -> PathBuf {
+        self.path.join("settings.json")
+    }
+
+    /// What the run was asked to do, and with what.
+    pub fn job(&self) -> PathBuf {
+        self.path.join("job.json")
+    }
+
+    /// Who trained, validated, tested, and who had labels.
+    pub fn split(&self) -> PathBuf {
+        self.path.join("split.json")
+    }
+
+    /// How training went, row by row.
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.csv")
+    }
+
+    /// What came out.
+    pub fn result(&self) -> PathBuf {
+        self.path.join("result.json")
+    }
+
+    /// Dice of every frame of the test subjects.
+    pub fn frames(&self) -> PathBuf {
+        self.path.join("test.csv")
+    }
+
+    /// Volumes, ejection fractions and mass of them.
+    pub fn subjects(&self) -> PathBuf {
+        self.path.join("test-subjects.csv")
+    }
+
+    /// Dice of every slice of them.
+    pub fn slices(&self) -> PathBuf {
+        self.path.join("test-slices.csv")
+    }
+
+    /// A stage's weights.
+    pub fn stage(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// What a stage is resumed from.
+    pub fn progress(&self, stage: &str) -> PathBuf {
+        self.stage(stage).join(PROGRESS)
+    }
+
+    /// Removes what its stages are resumed from; weights stay.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be removed.
+    pub fn discard_progress(&self) -> Result<()> {
+        for stage in ["pretrain", "finetune"] {
+            let path = self.progress(stage);
+            if path.exists() {
+                std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Curves and overlays.
+    pub fn pictures(&self) -> PathBuf {
+        self.path.join("pictures")
+    }
+
+    /// Refuses a folder that a run of these settings can neither begin in nor go on with.
+    ///
+    /// # Errors
+    /// When there is a run with other settings, or something that is no run.
+    pub fn check(&self, settings: &Settings) -> Result<()> {
+        if self.settings().exists() {
+            let there = Settings::from_value(&read_json(&self.settings())?).map_err(|error| {
+                Error::file(self.settings(), format!("cannot be used: {error}"))
+            })?;
+            if let Some(difference) = difference(&there, settings)? {
+                return Err(Error::file(
+                    &self.path,
+                    format!(
+                        "holds a run with other settings ({difference}); name another folder \
+                         with --out, or remove this one"
+                    ),
+                ));
+            }
+            return Ok(());
+        }
+        if self.is_occupied() {
+            let what = "is not empty and holds no run; name another folder with --out";
+            return Err(Error::file(&self.path, what));
+        }
+        Ok(())
+    }
+
+    /// Makes the folder, or opens that of a run with the same settings to go on with it. It is
+    /// this process's alone for as long as what is returned lives.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), or when another process works in it or it cannot be made.
+    pub fn prepare(&self, settings: &Settings) -> Result<Held> {
+        self.check(settings)?;
+        std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e))?;
+        let path = self.path.join(LOCK);
+        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        // Some network file systems know no locks; then there is none.
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            let what = "another process is at work on this run; wait for it, or name another \
+                        folder with --out";
+            return Err(Error::file(&self.path, what));
+        }
+        if !self.settings().exists() {
+            write_json(&self.settings(), settings)?;
+        }
+        Ok(Held { _file: file })
+    }
+
+    /// Whether there is anything that a run does not leave when it is cut off before its settings are
+    /// written.
+    fn is_occupied(&self) -> bool {
+        let Ok(mut entries) = self.path.read_dir() else { return false };
+        entries.any(|entry| {
+            let name = entry.map(|entry| entry.file_name());
+            let name = name.as_ref().ok().and_then(|name| name.to_str());
+            !name.is_some_and(|name| name == LOCK || name.starts_with(UNFINISHED))
+        })
+    }
+}
+
+/// A run's folder while a process works in it. The system lets go of it however the process ends.
+#[derive(Debug)]
+pub struct Held {
+    _file: File,
+}
+
+/// The first setting that differs.
+fn difference(there: &Settings, asked: &Settings) -> Result<Option<String>> {
+    fn first(path: &str, a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
+        match (a, b) {
+            (serde_json::Value::Object(a), serde_json::Value::Object(b)) => {
+                a.iter().find_map(|(key, value)| {
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                    first(&path, value, b.get(key).unwrap_or(&serde_json::Value::Null))
+                })
+            }
+            _ => (a != b).then(|| format!("{path} is {a} there, {b} now")),
+        }
+    }
+    Ok(first("", &there.to_value()?, &asked.to_value()?))
+}
+
+/// Writes a value as JSON for people, replacing the file in one step.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value);
+    let text = text.map_err(|e| Error::file(path, e.to_string()))?;
+    write_atomically(path, (text + "\n").as_bytes())
+}
+
+/// Reads a value from JSON.
+///
+/// # Errors
+/// When the file cannot be read or holds something else.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("cannot be used: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use settings::{Method, Preset};
+
+    #[test]
+    fn a_run_that_was_cut_off_before_its_settings_were_written_begins_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::preset(Preset::Demo, Method::Scratch);
+        let run = RunFolder::new(folder.path());
+        for left in [LOCK, ".unfinished-a1b2c3"] {
+            std::fs::write(folder.path().join(left), "{").unwrap();
+        }
+        drop(run.prepare(&settings).unwrap());
+        drop(run.prepare(&settings).unwrap());
+
+        let other = tempfile::tempdir().unwrap();
+        std::fs::write(other.path().join("thesis.tex"), "").unwrap();
+        let error = RunFolder::new(other.path()).prepare(&settings).unwrap_err().to_string();
+        assert!(error.contains(&other.path().display().to_string()), "{error}");
+    }
+}

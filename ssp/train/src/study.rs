@@ -1,0 +1,456 @@
+//! One run of the study: pretraining, fine-tuning, testing, and the folder that tells of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nn::{NameFilter, checkpoint};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use tensor::Device;
+
+use crate::growth::{growth, norms, remark};
+use crate::model::{Model, metadata, pretrained_weights_of};
+use crate::roles::Roles;
+use crate::run::folder::{RunFolder, read_json, write_json};
+use crate::task::{PretextData, PretextSetup, Segmentation, Task, unet};
+use crate::trainer::{Stage, State};
+use crate::{Error, Result, run};
+use common::Watcher;
+use evaluate::Predictor;
+use evaluate::{Results, evaluate, functions, write_frames, write_slices, write_subjects};
+use sampling::Cohort;
+use sampling::augment::Grid;
+use sampling::cache::Cache;
+use sampling::sampler::{Crops, Order, Sampler, Selection};
+use settings::{Method, Optimisation, Preset, Settings};
+
+mod cohorts;
+mod summary;
+
+pub use cohorts::cohorts;
+pub use cohorts::{mnms_behind, open_cohort};
+pub use summary::{scale, summary};
+
+/// Which parts of a run are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Parts {
+    /// Pretraining, fine-tuning and testing.
+    All,
+    /// Pretraining alone.
+    Pretrain,
+    /// Fine-tuning and testing, from weights that there are.
+    Finetune,
+    /// Fine-tuning alone: of the subjects held out, only those that validate are looked at.
+    Validate,
+}
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Every setting.
+    pub settings: Settings,
+    /// Folders of subjects; none for the built-in cohort.
+    pub data: Vec<PathBuf>,
+    /// Folders of test subjects; none to hold some out.
+    pub test: Vec<PathBuf>,
+    /// What to do.
+    pub parts: Parts,
+    /// Weights to start from: a run folder or a file.
+    pub weights: Option<PathBuf>,
+    /// Where the run goes; none for the next free folder under `runs`.
+    pub out: Option<PathBuf>,
+    /// Where it computes.
+    pub device: Device,
+}
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Where it lies.
+    pub folder: RunFolder,
+    /// How pretraining went; none if there was none.
+    pub pretraining: Option<State>,
+    /// How fine-tuning went; none if there was none.
+    pub finetuning: Option<State>,
+    /// Results on the test subjects; none if there was no testing.
+    pub results: Option<Results>,
+}
+
+/// Does what a job asks for.
+///
+/// A run that was cut off goes on when the same job is given the same folder.
+///
+/// # Errors
+/// When data, settings or weights cannot be used, or files cannot be written.
+pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
+    let settings = &job.settings;
+    settings.check()?;
+    refuse_contradictions(job)?;
+    let weights = job.weights.as_deref().map(pretrained_weights_of).transpose()?;
+    let name = format!("{}-{}", settings.method.name(), settings.preset.name());
+    let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
+    // Before the data are read, which may take long.
+    folder.check(settings)?;
+    if let Some(weights) = &weights {
+        let mut network = unet(&settings.network, settings.seed)?;
+        let which = |name: &str| settings.method.hands_over(name);
+        checkpoint::check(weights, &NameFilter { module: &mut network, keep: &which })?;
+    }
+    let (cohort, test) = cohorts(job, watcher)?;
+    let pretrain_only = job.parts == Parts::Pretrain;
+    let note = |text: &str| watcher.note(text);
+    let roles = Roles::draw(settings, &cohort, test.as_ref(), pretrain_only, &note)?;
+    if let Some(weights) = &weights {
+        roles.refuse_leak(weights)?;
+    }
+    let _held = folder.prepare(settings)?;
+    roles.keep(&folder)?;
+    keep_job(job, weights.as_deref(), &folder)?;
+    watcher.folder(folder.path());
+    watcher.note(&format!(
+        "{}: {} train ({} with labels), {} validate, {} test",
+        cohort.source,
+        roles.train.len(),
+        roles.labelled.len(),
+        roles.valid.len(),
+        roles.test.len()
+    ));
+    // Who has set a grid of their own knows what they do.
+    let as_preset = Settings::preset(Preset::Demo, settings.method).network == settings.network;
+    let for_a_look = match as_preset && !job.data.is_empty() {
+        true => " (for a look; --preset small is for experiments)",
+        false => "",
+    };
+    watcher.note(&format!("{}{for_a_look}", summary(settings, job.parts)));
+    let device = job.device.clone();
+    let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, device, watcher };
+    let pretrained = match weights {
+        Some(weights) => Some(Pretrained { weights, state: None }),
+        None if settings.method == Method::Scratch => None,
+        None => Some(run.pretrained()?),
+    };
+    let (mut finetuning, mut results) = (None, None);
+    if job.parts != Parts::Pretrain {
+        let mut finetuned = run.finetuned(pretrained.as_ref())?;
+        if job.parts != Parts::Validate {
+            let test = test.as_ref().unwrap_or(&cohort);
+            results = Some(run.tested(&mut finetuned, test, pretrained.as_ref())?);
+        }
+        finetuning = Some(finetuned.state);
+    }
+    run::pictures::draw_curves(&folder)?;
+    let pretraining = pretrained.and_then(|pretrained| pretrained.state);
+    Ok(Outcome { folder, pretraining, finetuning, results })
+}
+
+fn refuse_contradictions(job: &Job) -> Result<()> {
+    let refuse = |what: &str| Err(Error::Setting(what.to_owned()));
+    match (job.parts, job.settings.method, &job.weights) {
+        (Parts::Pretrain, Method::Scratch, _) => {
+            refuse("--stage pretrain with --method scratch: there is nothing to pretrain")
+        }
+        (_, Method::Scratch, Some(_)) => refuse(
+            "--method scratch starts from random weights; name the method that made --weights",
+        ),
+        (Parts::Pretrain, _, Some(_)) => {
+            refuse("--stage pretrain starts from random weights; leave --weights out")
+        }
+        (Parts::Finetune | Parts::Validate, method, None) if method != Method::Scratch => {
+            refuse("--stage finetune needs pretrained weights: name a run or a file with --weights")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a run was last asked to do; `job.json` of its folder.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    version: String,
+    stage: Parts,
+    data: Vec<PathBuf>,
+    test: Vec<PathBuf>,
+    weights: Option<PathBuf>,
+}
+
+/// Notes what is asked of a run. Fine-tuning that was begun goes on from what it was begun with.
+fn keep_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()> {
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let asked = Asked {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        stage: job.parts,
+        data: job.data.clone(),
+        test: job.test.clone(),
+        weights: weights.map(resolved),
+    };
+    let path = folder.job();
+    if path.exists() && folder.stage("finetune").exists() {
+        let there: Asked = read_json(&path)?;
+        if !same_weights(there.weights.as_deref(), asked.weights.as_deref()) {
+            let name = |weights: &Option<PathBuf>| match weights {
+                Some(path) => path.display().to_string(),
+                None => "no given weights".to_owned(),
+            };
+            let what = format!(
+                "fine-tuning began from {}, not from {}; name another folder with --out",
+                name(&there.weights),
+                name(&asked.weights)
+            );
+            return Err(Error::file(&path, what));
+        }
+    }
+    write_json(&path, &asked)
+}
+
+/// Whether two paths are of the same weights. Those that moved, with their run or with the sweep that
+/// it is of, are where they were within the run, which has its name, and no longer where they were.
+fn same_weights(there: Option<&Path>, asked: Option<&Path>) -> bool {
+    let (Some(before), Some(now)) = (there, asked) else { return there == asked };
+    let end =
+        |path: &Path| path.components().rev().take(3).map(|c| c.as_os_str().to_owned()).collect();
+    let ends: [Vec<_>; 2] = [end(before), end(now)];
+    let copied = || matches!((std::fs::read(before), std::fs::read(now)), (Ok(a), Ok(b)) if a == b);
+    before == now || (ends[0] == ends[1] && (!before.exists() || copied()))
+}
+
+struct Run<'a> {
+    settings: &'a Settings,
+    cohort: &'a Cohort,
+    roles: &'a Roles,
+    folder: &'a RunFolder,
+    device: Device,
+    watcher: &'a dyn Watcher,
+}
+
+/// Weights to fine-tune from, and how long they took if they were made here.
+struct Pretrained {
+    weights: PathBuf,
+    state: Option<State>,
+}
+
+/// A network after supervised training.
+struct Finetuned {
+    task: Segmentation,
+    state: State,
+    /// Slices with labels that it was trained on.
+    slices: usize,
+}
+
+impl Run<'_> {
+    fn grid(&self) -> Grid {
+        Grid::square(self.settings.network.size, self.settings.network.spacing)
+    }
+
+    /// Pretrains.
+    fn pretrained(&self) -> Result<Pretrained> {
+        let Run { settings, cohort, roles, .. } = *self;
+        let (train, valid) = (cohort.places(&roles.train)?, cohort.places(&roles.valid)?);
+        let data = PretextData { settings, cache: &cohort.cache, train: &train, valid: &valid };
+        let PretextSetup { samplers, mut task } = data.pretext()?;
+        run::pictures::draw_views(self.folder, &data, &samplers)?;
+        let pretrain = &settings.pretrain;
+        let stage = Stage {
+            name: "pretrain",
+            folder: self.folder.stage("pretrain"),
+            metadata: metadata(settings)?,
+            optimisation: &pretrain.optimisation,
+            learning_rate: pretrain.optimisation.base_rate(),
+            learning_rate_key: "pretrain.optimisation.learning_rate",
+            validate_every: pretrain.validate_every,
+            patience: 0,
+            min_delta: 0.0,
+            keep_every: match settings.method {
+                Method::Dino => pretrain.dino.checkpoint_every,
+                _ => 0,
+            },
+            save_every: settings.save_every,
+            device: self.device.clone(),
+        };
+        let metrics = self.folder.metrics();
+        let state = stage.run(task.as_mut(), &samplers, &metrics, self.watcher)?;
+        run::pictures::draw_reconstructions(self.folder, &data, task.as_mut())?;
+        run::pictures::draw_neighbours(self.folder, &data, task.as_mut())?;
+        tensor::release_idle_memory();
+        Ok(Pretrained { weights: stage.last(), state: Some(state) })
+    }
+
+    /// Trains with labels.
+    fn finetuned(&self, pretrained: Option<&Pretrained>) -> Result<Finetuned> {
+        let valid = self.cohort.places(&self.roles.valid)?;
+        let mut task = Segmentation::new(self.settings, &self.cohort.cache, &valid)?;
+        let finetune = &self.settings.finetune;
+        let (learning_rate, learning_rate_key) = match pretrained {
+            None => (finetune.optimisation.base_rate(), "finetune.optimisation.learning_rate"),
+            Some(Pretrained { weights, .. }) => {
+                self.hand_over(weights, &mut task)?;
+                (finetune.pretrained_learning_rate, "finetune.pretrained_learning_rate")
+            }
+        };
+        let sampler = Sampler::new(
+            self.cohort.cache.clone(),
+            &self.cohort.places(&self.roles.labelled)?,
+            Selection::Labelled(finetune.phases),
+            Order::Shuffled,
+            Crops::augmented(self.grid(), finetune.augmentation, 1, finetune.centre),
+            finetune.optimisation.batch,
+            self.settings.seed,
+        )?;
+        let slices = sampler.slices();
+        let optimisation = Optimisation {
+            epochs: finetune.epochs(sampler.batches()),
+            ..finetune.optimisation.clone()
+        };
+        let stage = Stage {
+            name: "finetune",
+            folder: self.folder.stage("finetune"),
+            metadata: metadata(self.settings)?,
+            optimisation: &optimisation,
+            learning_rate,
+            learning_rate_key,
+            validate_every: finetune.epochs_between_looks(sampler.batches()),
+            patience: finetune.patience,
+            min_delta: finetune.min_delta,
+            keep_every: 0,
+            save_every: self.settings.save_every,
+            device: self.device.clone(),
+        };
+        let metrics = self.folder.metrics();
+        let state = stage.run(&mut task, &[sampler], &metrics, self.watcher)?;
+        if state.best_epoch.is_some() {
+            checkpoint::load(&stage.best(), task.network_mut())?;
+        }
+        Ok(Finetuned { task, state, slices })
+    }
+
+    /// Tests, and writes what came out.
+    fn tested(
+        &self,
+        finetuned: &mut Finetuned,
+        test: &Cohort,
+        pretrained: Option<&Pretrained>,
+    ) -> Result<Results> {
+        let subjects = test.places(&self.roles.test)?;
+        let started = Instant::now();
+        let results = self.test(&mut finetuned.task, &test.cache, &subjects)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let Finetuned { state, slices, .. } = finetuned;
+        self.write_result(&results, pretrained, state, seconds, *slices)?;
+        Ok(results)
+    }
+
+    /// Takes over what the method hands to fine-tuning.
+    fn hand_over(&self, weights: &Path, task: &mut Segmentation) -> Result<()> {
+        let method = self.settings.method;
+        let which = |name: &str| method.hands_over(name);
+        let mut part = NameFilter { module: task.network_mut(), keep: &which };
+        let fresh = norms(&part)?;
+        let report = checkpoint::load(weights, &mut part)?;
+        let growth = growth(&fresh, &norms(&part)?);
+        let part = if method == Method::Mim { "encoder and decoder" } else { "encoder" };
+        self.watcher.note(&format!("{part} from {}: {report}", weights.display()));
+        remark(growth).iter().for_each(|remark| self.watcher.note(remark));
+        Ok(())
+    }
+
+    fn test(
+        &self,
+        task: &mut Segmentation,
+        cache: &Arc<Cache>,
+        subjects: &[usize],
+    ) -> Result<Results> {
+        let frames: usize = subjects.iter().map(|&s| cache.subject(s).study_frames().len()).sum();
+        self.watcher.begin("test", frames as u64);
+        let mut done = 0;
+        let mut predictor = Predictor::new(task.unet(), self.grid());
+        let results = evaluate(&mut predictor, cache, subjects, |_| {
+            done += 1;
+            self.watcher.advance(done, "frames");
+        });
+        self.watcher.end();
+        let results = results?;
+        write_frames(self.folder.frames(), &results.frames)?;
+        write_slices(self.folder.slices(), &results.slices)?;
+        write_subjects(self.folder.subjects(), &functions(&results.frames))?;
+        run::pictures::draw_overlays(self.folder, &mut predictor, cache, &results)?;
+        Ok(results)
+    }
+
+    fn write_result(
+        &self,
+        results: &Results,
+        pretrained: Option<&Pretrained>,
+        state: &State,
+        test_seconds: f64,
+        slices: usize,
+    ) -> Result<()> {
+        let pretrain = pretrained.and_then(|p| p.state.as_ref());
+        let what = json!({
+            "method": self.settings.method.name(),
+            "preset": self.settings.preset.name(),
+            "seed": self.settings.seed,
+            "data": self.cohort.source,
+            "weights": pretrained.map(|p| p.weights.display().to_string()),
+        });
+        let how = json!({
+            "subjects": {
+                "train": self.roles.train.len(),
+                "labelled": self.roles.labelled.len(),
+                "valid": self.roles.valid.len(),
+                "test": self.roles.test.len(),
+            },
+            "labelled_slices": slices,
+            "pretrain": pretrain,
+            "finetune": state,
+            "seconds": {
+                "pretrain": pretrain.map_or(0.0, |p| p.seconds),
+                "finetune": state.seconds,
+                "test": test_seconds,
+            },
+        });
+        let parts = [what, results.to_json(), how];
+        let entries = parts.iter().filter_map(Value::as_object).flatten();
+        let result: Map<String, Value> = entries.map(|(k, v)| (k.clone(), v.clone())).collect();
+        write_json(&self.folder.result(), &result)
+    }
+}
+
+/// Predicts and evaluates with weights that there are, on the labelled subjects of `cohort`.
+///
+/// # Errors
+/// When no subject has labels, or the network does not fit.
+pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> Result<Results> {
+    let subjects = cohort.places(&cohort.labelled_ids())?;
+    if subjects.is_empty() {
+        return Err(Error::Data(format!("no subject of {} has labels", cohort.source)));
+    }
+    note_known_subjects(model, cohort, watcher)?;
+    let frames: usize =
+        subjects.iter().map(|&s| cohort.cache.subject(s).study_frames().len()).sum();
+    watcher.begin("evaluate", frames as u64);
+    let mut done = 0;
+    let results = evaluate(&mut model.predictor(), &cohort.cache, &subjects, |_| {
+        done += 1;
+        watcher.advance(done, "frames");
+    });
+    watcher.end();
+    results
+}
+
+/// Dice of subjects that a network was trained on says nothing of others, and is not to be
+/// reported by mistake.
+fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) -> Result<()> {
+    let Some(roles) = Roles::of_weights(&model.path)? else { return Ok(()) };
+    let ids = cohort.labelled_ids();
+    let made_weights = |id: &&String| roles.train.contains(id) || roles.valid.contains(id);
+    let known: Vec<&String> = ids.iter().filter(made_weights).collect();
+    if let Some(first) = known.first() {
+        watcher.note(&format!(
+            "warning: {} of {} subjects bear names that this run was trained or validated on \
+             ({first}, ...); their Dice says nothing of new subjects",
+            known.len(),
+            ids.len()
+        ));
+    }
+    Ok(())
+}
