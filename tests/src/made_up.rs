@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use common::Watcher;
-use data::Moment;
+use data::CardiacPhase;
 use evaluate::{
     Dice, FrameRow, Measured, SliceDice, SliceRow, SurfaceDistance, write_frames, write_slices,
 };
@@ -147,7 +147,7 @@ impl MadeUp<'_> {
             // Subjects differ by more than methods do.
             let of_subject = 0.1 * ((number * 7) % 11) as f64 / 11.0 - 0.05;
             let of_subject = of_subject + stream.uniform(-0.02, 0.02);
-            for (phase, moment) in [(0, Moment::EndDiastole), (9, Moment::EndSystole)] {
+            for (phase, moment) in [(0, CardiacPhase::EndDiastole), (9, CardiacPhase::EndSystole)] {
                 let mut near = |by: f64| {
                     let noise = stream.uniform(-0.01, 0.01);
                     (level + of_subject + by + noise).clamp(0.0, 1.0)
@@ -203,8 +203,8 @@ impl MadeUp<'_> {
 }
 
 /// Of a heart whose volumes are predicted too large by what Dice lacks.
-fn measured(number: usize, moment: Moment, dice: Dice) -> Measured {
-    let full = if moment == Moment::EndDiastole { 1.0 } else { 0.45 };
+fn measured(number: usize, moment: CardiacPhase, dice: Dice) -> Measured {
+    let full = if moment == CardiacPhase::EndDiastole { 1.0 } else { 0.45 };
     let true_ml = [120.0 + number as f64, 90.0, 130.0].map(|ml| ml * full);
     let values = dice.values();
     let off = |structure: usize| true_ml[structure] * (2.0 - values[structure]) * 0.95;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use cine_tests::devices;
-use data::{Frame, Moment, Stack, Subject};
+use data::{CardiacPhase, LabelledFrame, Stack, Subject};
 use sampling::augment::{Augmentation, Grid};
 use sampling::cache::{Cache, Key};
 use sampling::sampler::{Crops, Order, Sampler, Selection};
@@ -31,11 +31,12 @@ fn subject(number: usize) -> Subject {
     let labels: Vec<u8> = (0..volume)
         .map(|v| if (15..35).contains(&(v % columns)) { (v % 7 % 4) as u8 } else { 0 })
         .collect();
-    let frame = |phase, moment| Frame { phase, moment, labels: labels.clone() };
+    let frame =
+        |phase, cardiac_phase| LabelledFrame { phase, cardiac_phase, labels: labels.clone() };
     Subject {
         id: format!("S{number}"),
         stack: Stack { voxels, phases, slices, rows, columns, spacing: [1.9, 1.4, 8.0] },
-        frames: vec![frame(0, Moment::EndDiastole), frame(2, Moment::EndSystole)],
+        frames: vec![frame(0, CardiacPhase::EndDiastole), frame(2, CardiacPhase::EndSystole)],
         vendor: None,
         pathology: None,
     }

@@ -18,7 +18,7 @@ pub struct Data {
 
 #[derive(Debug, Subcommand)]
 enum DataCommand {
-    /// What was found, how it was read, and what is wrong with it.
+    /// Report what files and folders hold, how they are read, and what is wrong with them.
     Inspect {
         /// NIfTI files, subjects or whole data sets.
         #[arg(required = true, value_name = "PATH")]
@@ -27,15 +27,17 @@ enum DataCommand {
 }
 
 impl Data {
-    /// Runs the command.
+    /// Prints a report for each path. The exit status is a failure if anything cannot be read.
     pub fn run(self) -> Result<ExitCode> {
         let DataCommand::Inspect { paths } = self.command;
-        let mut unusable = false;
+        let mut status = ExitCode::SUCCESS;
         for path in paths {
-            let found = inspect(&path);
-            print(&found.to_string());
-            unusable |= found.gravest() == Some(Severity::Error);
+            let inspection = inspect(&path);
+            print(&inspection.to_string());
+            if inspection.worst_severity() == Some(Severity::Error) {
+                status = ExitCode::FAILURE;
+            }
         }
-        Ok(if unusable { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(status)
     }
 }

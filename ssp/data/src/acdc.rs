@@ -2,30 +2,44 @@
 //! `patientNNN_frameXX_gt.nii.gz` and `Info.cfg`.
 //!
 //! Frames are numbered from 1. Labels are 1 = right ventricle, 2 = myocardium, 3 = left ventricle,
-//! and are mapped to the study's. Without the 4D file the frames are stacked in order of time.
+//! and are mapped to the study's. Without the 4D file, the single frames are stacked in order of time.
 //!
 //! Bernard et al., *Deep Learning Techniques for Automatic MRI Cardiac Multi-Structures Segmentation
 //! and Diagnosis: Is the Problem Solved?*, IEEE TMI 2018.
 
 use std::path::{Path, PathBuf};
 
+use super::assemble::{assemble, assign_cardiac_phases, read_frame_labels, read_frames};
 use super::dataset::{
-    Dataset, LabelledPhase, Layout, Listing, Loaded, Remarks, assemble, name_moments,
-    read_labels_for,
+    Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
 };
-use super::nifti::{self, Volume};
-use super::open::{check_unique, names_in, volume_named};
-use super::subject::{Label, Moment};
+use super::files::{last_name, names_in};
+use super::nifti::{self, Volume, volume_named};
+use super::subject::{CardiacPhase, Label, LabelledFrame};
 use crate::{Error, Result};
 
-/// What ACDC's labels 0, 1, 2, 3 stand for.
+/// The structures of ACDC's labels 0, 1, 2, 3.
 pub const ACDC_LABELS: [Label; 4] =
     [Label::Background, Label::RightVentricle, Label::Myocardium, Label::LeftVentricle];
 
-/// Subjects in ACDC's layout.
-pub struct Acdc {
-    listings: Vec<Listing>,
-    patients: Vec<Patient>,
+/// Lists the subjects in the given patient folders.
+pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
+    let mut subjects = Vec::new();
+    for folder in folders {
+        let id = last_name(&folder);
+        let patient = Patient::find(folder, &id)?;
+        // An unreadable Info.cfg is reported when the subject is loaded.
+        let info = Info::read(&patient.folder).unwrap_or_default();
+        let entry = SubjectEntry {
+            id,
+            vendor: None,
+            pathology: info.group,
+            labelled: patient.frames.iter().any(|frame| frame.labels.is_some()),
+            files: patient.files(),
+        };
+        subjects.push((entry, patient));
+    }
+    Dataset::new(DatasetLayout::Acdc, subjects)
 }
 
 struct Patient {
@@ -34,77 +48,38 @@ struct Patient {
     frames: Vec<FrameFiles>,
 }
 
-/// One frame's files; `number` counts from 1.
+/// The files of one frame; `number` counts from 1.
 struct FrameFiles {
     number: usize,
     image: Option<PathBuf>,
     labels: Option<PathBuf>,
 }
 
-impl Acdc {
-    /// Lists the subjects in the given patient folders.
-    ///
-    /// # Errors
-    /// If two folders have one name, or a folder cannot be listed.
-    pub fn new(folders: Vec<PathBuf>) -> Result<Acdc> {
-        let mut patients = Vec::new();
-        let mut listings = Vec::new();
-        for folder in folders {
-            let id = folder_name(&folder);
-            let patient = Patient::find(folder, &id)?;
-            // An Info.cfg that cannot be read is reported when the subject is loaded.
-            let info = Info::read(&patient.folder).unwrap_or_default();
-            listings.push(Listing {
-                id,
-                vendor: None,
-                pathology: info.group,
-                labelled: patient.frames.iter().any(|frame| frame.labels.is_some()),
-                files: patient.files(),
-            });
-            patients.push(patient);
-        }
-        check_unique(&listings)?;
-        Ok(Acdc { listings, patients })
-    }
-}
-
-impl Dataset for Acdc {
-    fn layout(&self) -> Layout {
-        Layout::Acdc
-    }
-
-    fn subjects(&self) -> &[Listing] {
-        &self.listings
-    }
-
-    fn load(&self, index: usize) -> Result<Loaded> {
-        let (listing, patient) = (&self.listings[index], &self.patients[index]);
-        let info = Info::read(&patient.folder)?;
-        let mut remarks = Remarks::default();
-        let (image, phases) = patient.image(&mut remarks)?;
-        let mut labelled = Vec::new();
-        for (frame, phase) in patient.frames.iter().zip(phases) {
+impl SubjectFiles for Patient {
+    fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject> {
+        let info = Info::read(&self.folder)?;
+        let mut diagnostics = Diagnostics::default();
+        let (image, phases) = self.image(&mut diagnostics)?;
+        let mut frames = Vec::new();
+        for (frame, phase) in self.frames.iter().zip(phases) {
             let Some(path) = &frame.labels else { continue };
             let phase = phase.ok_or_else(|| {
                 let (number, count) = (frame.number, image.header.dims[3]);
                 let what =
-                    format!("labels frame {number}, and the image of {count} phases lacks it");
+                    format!("labels frame {number}, which the image of {count} phases lacks");
                 Error::file(path, what)
             })?;
-            let volume = read_labels_for(&image.header, path, &ACDC_LABELS, &mut remarks)?;
-            if volume.header.dims[3] != 1 {
-                return Err(Error::file(
-                    path,
-                    "labels of one frame were expected, and it has phases",
-                ));
-            }
-            let moment = info.moment(frame.number);
-            labelled.push(LabelledPhase { phase, moment, labels: volume.labels });
+            let labels = read_frame_labels(&image.header, path, &ACDC_LABELS, &mut diagnostics)?;
+            frames.push(LabelledFrame {
+                phase,
+                cardiac_phase: info.cardiac_phase(frame.number),
+                labels,
+            });
         }
-        if !info.tells_phases() {
-            name_moments(&mut labelled, &mut remarks);
+        if info.end_diastole.is_none() || info.end_systole.is_none() {
+            assign_cardiac_phases(&mut frames, &mut diagnostics);
         }
-        assemble(listing, image, labelled, remarks)
+        assemble(entry, image, frames, diagnostics)
     }
 }
 
@@ -126,7 +101,7 @@ impl Patient {
         Ok(Patient { folder, cine, frames })
     }
 
-    /// Images first, then labels, then Info.cfg. With the 4D file, single frames are not read.
+    /// Images first, then labels, then Info.cfg. If there is a 4D file, single frames are not read.
     fn files(&self) -> Vec<PathBuf> {
         let images = match &self.cine {
             Some(cine) => vec![cine.clone()],
@@ -137,54 +112,40 @@ impl Patient {
         images.into_iter().chain(labels).chain(info).collect()
     }
 
-    /// The image, and for each of the frames its phase, if the image has it.
-    fn image(&self, remarks: &mut Remarks) -> Result<(Volume, Vec<Option<usize>>)> {
+    /// The image, and for each frame the index of its phase, if the image has it.
+    fn image(&self, diagnostics: &mut Diagnostics) -> Result<(Volume, Vec<Option<usize>>)> {
         if let Some(cine) = &self.cine {
             let image = nifti::read(cine)?;
-            let there = 1..=image.header.dims[3];
-            let phase =
-                |frame: &FrameFiles| there.contains(&frame.number).then(|| frame.number - 1);
+            let phases = 0..image.header.dims[3];
+            let phase = |frame: &FrameFiles| {
+                frame.number.checked_sub(1).filter(|phase| phases.contains(phase))
+            };
             let phases = self.frames.iter().map(phase).collect();
             return Ok((image, phases));
         }
-        let mut volumes = Vec::new();
-        let mut phases = Vec::new();
-        for frame in &self.frames {
-            phases.push(frame.image.as_ref().map(|_| volumes.len()));
-            if let Some(path) = &frame.image {
-                let volume = nifti::read(path)?;
-                if volume.header.dims[3] != 1 {
-                    return Err(Error::file(
-                        path,
-                        "a single frame was expected, and it has phases",
-                    ));
-                }
-                volumes.push(volume);
-            }
-        }
-        if volumes.is_empty() {
-            let id = folder_name(&self.folder);
+        let images: Vec<&PathBuf> =
+            self.frames.iter().filter_map(|frame| frame.image.as_ref()).collect();
+        if images.is_empty() {
+            let id = last_name(&self.folder);
             let what = format!("holds neither {id}_4d.nii.gz nor {id}_frameXX.nii.gz");
             return Err(Error::file(&self.folder, what));
         }
-        remarks.push(format!("no 4D file; {} frames are stacked", volumes.len()));
-        let image = Volume::join(volumes).map_err(|what| Error::file(&self.folder, what))?;
-        Ok((image, phases))
+        let mut next = 0..;
+        let phase = |frame: &FrameFiles| frame.image.as_ref().and_then(|_| next.next());
+        let phases = self.frames.iter().map(phase).collect();
+        diagnostics.note(format!("no 4D file; {} frames are stacked", images.len()));
+        Ok((read_frames(images.into_iter(), &self.folder)?, phases))
     }
 }
 
-/// `12` of `patient001_frame12.nii.gz` and of `patient001_frame12_gt.nii.gz`.
+/// `12` for `patient001_frame12.nii.gz` and `patient001_frame12_gt.nii.gz`.
 fn frame_number(name: &str, id: &str) -> Option<usize> {
     let stem = nifti::stem(Path::new(name));
     let digits = stem.strip_prefix(id)?.strip_prefix("_frame")?;
     digits.strip_suffix("_gt").unwrap_or(digits).parse().ok()
 }
 
-fn folder_name(folder: &Path) -> String {
-    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// What `Info.cfg` tells.
+/// The content of `Info.cfg`.
 #[derive(Default)]
 struct Info {
     end_diastole: Option<usize>,
@@ -193,7 +154,7 @@ struct Info {
 }
 
 impl Info {
-    /// Lines of `Key: value`; unknown keys are passed over, and there may be no file.
+    /// Reads lines of `Key: value`. Unknown keys are ignored, and there may be no file.
     fn read(folder: &Path) -> Result<Info> {
         let path = folder.join("Info.cfg");
         let text = match std::fs::read_to_string(&path) {
@@ -208,7 +169,7 @@ impl Info {
             let value = value.trim();
             let number = || {
                 value.parse().map(Some).map_err(|_| {
-                    let what = format!("{}: {value:?} is no frame number", key.trim());
+                    let what = format!("{}: {value:?} is not a frame number", key.trim());
                     Error::file(&path, what)
                 })
             };
@@ -222,15 +183,11 @@ impl Info {
         Ok(info)
     }
 
-    fn tells_phases(&self) -> bool {
-        self.end_diastole.is_some() && self.end_systole.is_some()
-    }
-
-    fn moment(&self, frame: usize) -> Moment {
+    fn cardiac_phase(&self, frame: usize) -> CardiacPhase {
         match Some(frame) {
-            number if number == self.end_diastole => Moment::EndDiastole,
-            number if number == self.end_systole => Moment::EndSystole,
-            _ => Moment::Other,
+            number if number == self.end_diastole => CardiacPhase::EndDiastole,
+            number if number == self.end_systole => CardiacPhase::EndSystole,
+            _ => CardiacPhase::Other,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Cine data: subjects, the sources that they come from, and the way from there to batches.
+//! Cine data: subjects, and the data sets that they come from.
 
 mod acdc;
 pub mod anatomy;
+mod assemble;
 mod dataset;
+mod files;
 pub mod folder;
 pub mod inspect;
 mod mnms;
@@ -11,23 +13,21 @@ pub mod nifti;
 mod open;
 mod orient;
 pub mod phantom;
+pub mod phase_suffix;
 pub mod split;
 mod subject;
-mod table;
+mod subject_table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod vendor;
 
-pub use acdc::{ACDC_LABELS, Acdc};
+pub use acdc::ACDC_LABELS;
+pub use assemble::cardiac_phases_by_size;
 pub use common::{Error, Result};
-pub use dataset::moments_of;
-pub use dataset::{Dataset, Layout, Listing, Loaded, Remarks, Source};
-pub use folder::Folder;
-pub use mnms::Mnms;
-pub use mnms2::{Mnms2, may_be_in_mnms};
+pub use dataset::{Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry};
 pub use open::{Found, find, holds_mnms, holds_mnms_at, list, open, open_all};
-pub use orient::{Placement, SliceOrder};
+pub use orient::{SliceOrder, StackMapping};
 pub use phantom::{PhantomCohort, PhantomSettings};
-pub use subject::{CLASSES, Frame, Label, Moment, Stack, Subject};
+pub use subject::{CLASSES, CardiacPhase, Label, LabelledFrame, Stack, Subject};

@@ -1,9 +1,9 @@
 //! A subject: one short-axis cine stack, and the labels of some of its phases.
 
-/// Number of classes, background included.
+/// Number of classes, including the background.
 pub const CLASSES: usize = 4;
 
-/// What a voxel shows, in the convention of M&Ms. Readers map other conventions to it.
+/// The structure that a voxel belongs to, numbered as in M&Ms. Readers map other numberings to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Label {
@@ -33,36 +33,36 @@ impl Label {
     }
 }
 
-/// A moment of the cardiac cycle.
+/// The phases of the cardiac cycle that are labelled in the challenges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Moment {
-    /// End of diastole: the ventricles at their largest.
+pub enum CardiacPhase {
+    /// End of diastole: the ventricles are largest.
     EndDiastole,
-    /// End of systole: the ventricles at their smallest.
+    /// End of systole: the ventricles are smallest.
     EndSystole,
-    /// Any other phase.
+    /// Any other phase, or an unknown one.
     Other,
 }
 
-impl Moment {
+impl CardiacPhase {
     /// Short name in tables and files: `ED`, `ES`, `-`.
     pub fn name(self) -> &'static str {
         match self {
-            Moment::EndDiastole => "ED",
-            Moment::EndSystole => "ES",
-            Moment::Other => "-",
+            CardiacPhase::EndDiastole => "ED",
+            CardiacPhase::EndSystole => "ES",
+            CardiacPhase::Other => "-",
         }
     }
 }
 
 /// A cine stack: every slice of every phase, phase-major, then slice, row, column.
 ///
-/// Slices run from base to apex. Intensities are as stored in the source, after its scale slope.
+/// Slices run from base to apex. Intensities are those of the file, after its scale slope.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stack {
     /// `phases * slices * rows * columns` intensities.
     pub voxels: Vec<f32>,
-    /// Number of cardiac phases.
+    /// Number of phases (time frames).
     pub phases: usize,
     /// Number of slices per phase.
     pub slices: usize,
@@ -85,26 +85,33 @@ impl Stack {
 
 /// The labels of one phase of a stack.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Frame {
+pub struct LabelledFrame {
     /// Index of the phase in the stack, from 0.
     pub phase: usize,
-    /// Which moment of the cycle it is.
-    pub moment: Moment,
+    /// Which cardiac phase it is.
+    pub cardiac_phase: CardiacPhase,
     /// `slices * rows * columns` labels on the stack's grid, each a [`Label`] as a number.
     pub labels: Vec<u8>,
 }
 
-/// One person's short-axis cine, with whatever labels there are.
+impl LabelledFrame {
+    /// The number of voxels with a label.
+    pub fn count(&self, label: Label) -> usize {
+        self.labels.iter().filter(|&&found| found == label as u8).count()
+    }
+}
+
+/// One person's short-axis cine, with the labels that exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject {
-    /// Unique within its source, as the source spells it.
+    /// Unique within its data set, as the data set spells it.
     pub id: String,
     /// The images.
     pub stack: Stack,
     /// The phases that carry labels, by phase index; empty for an unlabelled subject.
-    pub frames: Vec<Frame>,
-    /// Scanner vendor, where the source tells.
+    pub frames: Vec<LabelledFrame>,
+    /// Scanner vendor, if known.
     pub vendor: Option<String>,
-    /// Diagnosis or group, where the source tells.
+    /// Diagnosis or group, if known.
     pub pathology: Option<String>,
 }

@@ -1,8 +1,8 @@
-//! Scanner vendors, which sources name differently.
+//! Scanner vendors, whose names differ between data sets.
 
-/// The letter of a vendor in M&Ms, whichever way a source names it: A Siemens, B Philips, C General
-/// Electric, D Canon (Toshiba until 2016). A name of none of them stays as it is.
-pub fn letter(name: &str) -> &str {
+/// A vendor's letter in M&Ms: A Siemens, B Philips, C General Electric, D Canon (Toshiba until 2016).
+/// `name` may be a letter or a name that begins with one of these; any other is returned trimmed.
+pub fn vendor_letter(name: &str) -> &str {
     const NAMES: [(&str, &str); 6] = [
         ("siemens", "A"),
         ("philips", "B"),
@@ -13,21 +13,21 @@ pub fn letter(name: &str) -> &str {
     ];
     let name = name.trim();
     let lower = name.to_lowercase();
-    let begins = |known: &str| {
+    let begins_with = |known: &str| {
         lower.strip_prefix(known).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
     };
     if let Some(known) = ["A", "B", "C", "D"].into_iter().find(|l| l.eq_ignore_ascii_case(name)) {
         return known;
     }
-    NAMES.into_iter().find(|(known, _)| begins(known)).map_or(name, |(_, letter)| letter)
+    NAMES.into_iter().find(|(known, _)| begins_with(known)).map_or(name, |(_, letter)| letter)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::letter;
+    use super::vendor_letter;
 
     #[test]
-    fn vendors_are_the_same_under_every_name() {
+    fn every_name_of_a_vendor_has_the_same_letter() {
         for (name, wanted) in [
             ("A", "A"),
             ("b", "B"),
@@ -40,7 +40,7 @@ mod tests {
             ("Geneva", "Geneva"),
             ("", ""),
         ] {
-            assert_eq!(letter(name), wanted, "{name}");
+            assert_eq!(vendor_letter(name), wanted, "{name}");
         }
     }
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::{FrameRow, Measured, Results, dice};
 use crate::{Error, Result};
-use data::anatomy::{Edges, ventricles_look_swapped};
-use data::folder::PhaseName;
+use data::anatomy::{BorderCounts, ventricles_look_swapped};
 use data::nifti::LabelVolume;
-use data::{ACDC_LABELS, CLASSES, Label, Moment, folder, moments_of, nifti};
+use data::phase_suffix::{self, PhaseSuffix};
+use data::{ACDC_LABELS, CLASSES, CardiacPhase, Label, cardiac_phases_by_size, nifti};
 
 /// How a folder of label maps numbers the ventricles; 2 is myocardium in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,9 @@ impl Numbering {
         let edges = |ventricle| {
             let of_map = |map: &LabelVolume| {
                 let [columns, rows, ..] = map.header.dims;
-                Edges::of(&map.labels, [rows, columns], ventricle)
+                BorderCounts::of(&map.labels, [rows, columns], ventricle)
             };
-            maps.iter().map(of_map).fold(Edges::default(), Edges::and)
+            maps.iter().map(of_map).fold(BorderCounts::default(), BorderCounts::and)
         };
         match ventricles_look_swapped(edges(Label::LeftVentricle), edges(Label::RightVentricle)) {
             true => Numbering::Acdc,
@@ -72,13 +72,13 @@ pub fn compare_folders(
     (predictions, their_numbering): (&Path, Option<Numbering>),
     (labels, numbering): (&Path, Option<Numbering>),
 ) -> Result<Compared> {
-    let truths = folder::volumes_in(labels)?;
+    let truths = nifti::volumes_in(labels)?;
     if truths.is_empty() {
         let what = "holds no NIfTI file (.nii, .nii.gz) itself; name the folder that label maps lie in, \
                     or compare with a data set as it was distributed by --weights and --data";
         return Err(Error::file(labels, what));
     }
-    let predicted = folder::volumes_in(predictions)?;
+    let predicted = nifti::volumes_in(predictions)?;
     let (mut names, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     let mut turned = Vec::new();
     for path in &truths {
@@ -98,7 +98,9 @@ pub fn compare_folders(
             let what = format!("is {given:?} where {} is {wanted:?}", path.display());
             return Err(Error::file(found, what));
         }
-        if let Some([own, other]) = prediction.header.turned_against(&truth.header) {
+        if let Some([own, other]) =
+            prediction.header.geometry.differing_axes(&truth.header.geometry)
+        {
             let name = found.display();
             turned.push(format!("{name}: its axes run {own}, those of the true labels {other}"));
         }
@@ -146,7 +148,7 @@ fn ventricles(results: &Results) -> f64 {
 /// Whose a file is, and what of them.
 struct Place {
     subject: String,
-    moment: Moment,
+    moment: CardiacPhase,
     /// The phase of what comes first in it.
     first: usize,
 }
@@ -155,16 +157,17 @@ struct Place {
 fn places(names: &[String]) -> Vec<Place> {
     let alone = |name: &String| Place {
         subject: name.clone(),
-        moment: PhaseName::split(name).map_or(Moment::Other, |(_, phase)| phase.moment()),
+        moment: PhaseSuffix::split(name)
+            .map_or(CardiacPhase::Other, |(_, phase)| phase.cardiac_phase()),
         first: 0,
     };
     let mut places: Vec<Place> = names.iter().map(alone).collect();
-    for group in folder::groups(names) {
-        for (phase, index) in folder::phases_of_one(names, &group).into_iter().flatten() {
-            if let Some((id, _)) = PhaseName::split(&names[index]) {
+    for group in phase_suffix::group_by_subject(names) {
+        for (phase, index) in phase_suffix::phases_of_subject(names, &group).into_iter().flatten() {
+            if let Some((id, _)) = PhaseSuffix::split(&names[index]) {
                 places[index].subject = id.to_owned();
             }
-            if let PhaseName::Frame(number) = phase {
+            if let PhaseSuffix::Frame(number) = phase {
                 places[index].first = number.saturating_sub(1) as usize;
             }
         }
@@ -179,7 +182,7 @@ fn name_moments(frames: &mut [FrameRow]) {
         subjects.entry(frame.subject.clone()).or_default().push(index);
     }
     for places in subjects.into_values() {
-        if places.iter().any(|&at| frames[at].moment != Moment::Other) {
+        if places.iter().any(|&at| frames[at].moment != CardiacPhase::Other) {
             continue;
         }
         // In voxels of one size, volumes are as numbers of voxels.
@@ -188,7 +191,7 @@ fn name_moments(frames: &mut [FrameRow]) {
             volumes.map_or(0, |ml| (1e6 * ml.iter().sum::<f64>()).round() as usize)
         };
         let sizes: Vec<usize> = places.iter().map(size).collect();
-        for (at, moment) in places.into_iter().zip(moments_of(&sizes)) {
+        for (at, moment) in places.into_iter().zip(cardiac_phases_by_size(&sizes)) {
             frames[at].moment = moment;
         }
     }
@@ -197,11 +200,11 @@ fn name_moments(frames: &mut [FrameRow]) {
 /// A row for each labelled phase.
 fn frames(place: &Place, truth: &LabelVolume, prediction: &LabelVolume) -> Result<Vec<FrameRow>> {
     let [columns, rows, slices, phases] = truth.header.dims;
-    let [along, down, between] = truth.header.spacing;
+    let [along, down, between] = truth.header.geometry.spacing;
     let volume = (slices * rows * columns).max(1);
     let Place { subject, moment, first } = place;
     // A name of one phase says nothing of several.
-    let moment = if phases == 1 { *moment } else { Moment::Other };
+    let moment = if phases == 1 { *moment } else { CardiacPhase::Other };
     let mut found = Vec::new();
     let pairs = truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
     for (phase, (truth, prediction)) in pairs.enumerate() {
@@ -233,12 +236,12 @@ mod tests {
         let found: Vec<_> =
             places(&names).into_iter().map(|p| (p.subject, p.moment, p.first)).collect();
         let wanted = [
-            ("p1", Moment::EndDiastole, 0),
-            ("p1", Moment::EndSystole, 0),
-            ("p2", Moment::Other, 0),
-            ("p2", Moment::Other, 11),
-            ("p3_frame05", Moment::Other, 0),
-            ("p4", Moment::Other, 0),
+            ("p1", CardiacPhase::EndDiastole, 0),
+            ("p1", CardiacPhase::EndSystole, 0),
+            ("p2", CardiacPhase::Other, 0),
+            ("p2", CardiacPhase::Other, 11),
+            ("p3_frame05", CardiacPhase::Other, 0),
+            ("p4", CardiacPhase::Other, 0),
         ];
         assert_eq!(found, wanted.map(|(name, moment, first)| (name.to_owned(), moment, first)));
     }

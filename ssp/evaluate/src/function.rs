@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::FrameRow;
-use data::Moment;
+use data::CardiacPhase;
 
 /// Volumes of a heart. Myocardium counts at end-diastole, papillary muscles as the labels have them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -78,9 +78,9 @@ pub fn functions(frames: &[FrameRow]) -> Vec<SubjectRow> {
     let mut subjects: BTreeMap<&str, [Option<[[f64; 3]; 2]>; 2]> = BTreeMap::new();
     for frame in frames {
         let moment = match frame.moment {
-            Moment::EndDiastole => 0,
-            Moment::EndSystole => 1,
-            Moment::Other => continue,
+            CardiacPhase::EndDiastole => 0,
+            CardiacPhase::EndSystole => 1,
+            CardiacPhase::Other => continue,
         };
         if let Some(measured) = &frame.measured {
             let volumes = [measured.predicted_ml, measured.true_ml];
@@ -136,7 +136,12 @@ mod tests {
     use super::*;
     use crate::{Dice, Measured};
 
-    fn frame(subject: &str, moment: Moment, predicted: [f64; 3], truth: [f64; 3]) -> FrameRow {
+    fn frame(
+        subject: &str,
+        moment: CardiacPhase,
+        predicted: [f64; 3],
+        truth: [f64; 3],
+    ) -> FrameRow {
         FrameRow {
             subject: subject.into(),
             moment,
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn ejection_fractions_are_of_both_moments() {
-        let (ed, es) = (Moment::EndDiastole, Moment::EndSystole);
+        let (ed, es) = (CardiacPhase::EndDiastole, CardiacPhase::EndSystole);
         let frames = [
             frame("b", ed, [100.0, 90.0, 0.0], [100.0, 100.0, 0.0]),
             frame("a", es, [60.0, 0.0, 50.0], [40.0, 0.0, 50.0]),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Agreement, READINGS, Results, SurfaceDistance, functions};
-use data::Moment;
+use data::CardiacPhase;
 
 impl Results {
     /// `dice`, `dice_by_moment`, `distance_mm` and `predicted_less_true`: means over frames, and how volumes,
@@ -17,8 +17,8 @@ impl Results {
         json!({
             "dice": self.dice_at(None),
             "dice_by_moment": {
-                "ED": self.dice_at(Some(Moment::EndDiastole)),
-                "ES": self.dice_at(Some(Moment::EndSystole)),
+                "ED": self.dice_at(Some(CardiacPhase::EndDiastole)),
+                "ES": self.dice_at(Some(CardiacPhase::EndSystole)),
             },
             "distance_mm": { "LV": self.distance(0), "MYO": self.distance(1), "RV": self.distance(2) },
             "predicted_less_true": agreement,
@@ -26,7 +26,7 @@ impl Results {
     }
 
     /// Dice over the frames of a moment; none for all.
-    fn dice_at(&self, moment: Option<Moment>) -> Value {
+    fn dice_at(&self, moment: Option<CardiacPhase>) -> Value {
         let mut part = self.clone();
         part.frames.retain(|row| moment.is_none_or(|moment| row.moment == moment));
         let [lv, myo, rv] = part.dice().values();

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::{Dice, Function, Measured, READINGS, SliceDice, SubjectRow, SurfaceDistance};
 use crate::{Error, Result};
 use common::files::write_atomically;
-use data::Moment;
+use data::CardiacPhase;
 
 /// The result of one labelled frame of one subject.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameRow {
     /// Identifier of the subject within its source.
     pub subject: String,
-    /// Moment of the cardiac cycle.
-    pub moment: Moment,
+    /// Cardiac phase.
+    pub moment: CardiacPhase,
     /// Index of the phase in the stack, from 0.
     pub phase: usize,
     /// Dice in 3D on the source grid.
@@ -35,8 +35,8 @@ pub struct FrameRow {
 pub struct SliceRow {
     /// Identifier of the subject within its source.
     pub subject: String,
-    /// Moment of the cardiac cycle.
-    pub moment: Moment,
+    /// Cardiac phase.
+    pub moment: CardiacPhase,
     /// Index of the phase in the stack, from 0.
     pub phase: usize,
     /// The slice, its place between base and apex, and its Dice.
@@ -262,9 +262,9 @@ pub fn read_slices(path: impl AsRef<Path>) -> Result<Vec<SliceRow>> {
     })
 }
 
-/// The moment of a short name, see [`Moment::name`].
-fn moment(name: &str) -> std::result::Result<Moment, String> {
-    [Moment::EndDiastole, Moment::EndSystole, Moment::Other]
+/// The moment of a short name, see [`CardiacPhase::name`].
+fn moment(name: &str) -> std::result::Result<CardiacPhase, String> {
+    [CardiacPhase::EndDiastole, CardiacPhase::EndSystole, CardiacPhase::Other]
         .into_iter()
         .find(|moment| moment.name() == name)
         .ok_or_else(|| format!("moment \"{name}\" is none of ED, ES, -"))
@@ -326,10 +326,10 @@ mod tests {
                 }),
                 vendor: Some("Siemens, \"Avanto\"".into()),
                 pathology: Some("DCM".into()),
-                ..row("patient001", Moment::EndDiastole, 0, [0.1 + 0.2, 1.0 / 3.0, 0.0])
+                ..row("patient001", CardiacPhase::EndDiastole, 0, [0.1 + 0.2, 1.0 / 3.0, 0.0])
             },
-            row("patient001", Moment::EndSystole, 11, [1.0, 0.875, 5e-324]),
-            row("sujet é", Moment::Other, 4, [0.5, 0.25, 0.125]),
+            row("patient001", CardiacPhase::EndSystole, 11, [1.0, 0.875, 5e-324]),
+            row("sujet é", CardiacPhase::Other, 4, [0.5, 0.25, 0.125]),
         ]
     }
 

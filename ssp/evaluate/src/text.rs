@@ -3,7 +3,7 @@
 use super::{
     Agreement, FrameRow, Measured, READINGS, SubjectRow, Summary, SurfaceDistance, functions,
 };
-use data::{Label, Moment};
+use data::{CardiacPhase, Label};
 
 /// Heading of the three structures and their mean.
 const SCORES: [&str; 4] = ["LV", "MYO", "RV", "mean"];
@@ -170,14 +170,18 @@ fn columns(rows: &[&FrameRow]) -> [Vec<f64>; Label::STRUCTURES.len() + 1] {
 
 /// Rows by moment, where there are any, and all rows.
 fn moments(rows: &[FrameRow]) -> Vec<(String, Vec<&FrameRow>)> {
-    let mut found: Vec<_> = [Moment::EndDiastole, Moment::EndSystole, Moment::Other]
-        .into_iter()
-        .map(|moment| {
-            let name = if moment == Moment::Other { "other" } else { moment.name() };
-            (name.to_string(), rows.iter().filter(|row| row.moment == moment).collect::<Vec<_>>())
-        })
-        .filter(|(_, group)| !group.is_empty())
-        .collect();
+    let mut found: Vec<_> =
+        [CardiacPhase::EndDiastole, CardiacPhase::EndSystole, CardiacPhase::Other]
+            .into_iter()
+            .map(|moment| {
+                let name = if moment == CardiacPhase::Other { "other" } else { moment.name() };
+                (
+                    name.to_string(),
+                    rows.iter().filter(|row| row.moment == moment).collect::<Vec<_>>(),
+                )
+            })
+            .filter(|(_, group)| !group.is_empty())
+            .collect();
     found.push(("all".to_string(), rows.iter().collect()));
     found
 }
@@ -260,9 +264,9 @@ mod tests {
             pathology: None,
         };
         vec![
-            row("A0S9V9", Moment::EndDiastole, [0.9, 0.8, 0.7], "Siemens"),
-            row("A0S9V9", Moment::EndSystole, [0.8, 0.7, 0.6], "Siemens"),
-            row("B1", Moment::EndDiastole, [0.7, 0.6, 0.5], "GE"),
+            row("A0S9V9", CardiacPhase::EndDiastole, [0.9, 0.8, 0.7], "Siemens"),
+            row("A0S9V9", CardiacPhase::EndSystole, [0.8, 0.7, 0.6], "Siemens"),
+            row("B1", CardiacPhase::EndDiastole, [0.7, 0.6, 0.5], "GE"),
         ]
     }
 

@@ -6,7 +6,7 @@ use super::grey::Window;
 use super::regions::{Crop, Plane};
 use super::slice::{Layer, View};
 use crate::Result;
-use data::{Label, Moment, Stack};
+use data::{CardiacPhase, Label, Stack};
 use evaluate::dice;
 
 /// Smallest and preferred largest side of an image, in pixels of the picture.
@@ -34,7 +34,7 @@ pub struct Segmented<'a> {
     /// Index of the phase in the stack.
     pub phase: usize,
     /// End-diastole, end-systole or another phase.
-    pub moment: Moment,
+    pub moment: CardiacPhase,
     /// Ground truth: `slices * rows * columns` labels, if there are any.
     pub truth: Option<&'a [u8]>,
     /// `slices * rows * columns` predicted labels.
@@ -50,7 +50,7 @@ impl Segmented<'_> {
     /// `ED`, `ES`, or the number of the phase.
     pub fn name(&self) -> String {
         match self.moment {
-            Moment::Other => format!("phase {}", self.phase),
+            CardiacPhase::Other => format!("phase {}", self.phase),
             moment => moment.name().to_string(),
         }
     }

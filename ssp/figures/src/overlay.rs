@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::colour::{WHITE, blend};
     use crate::label_colour;
-    use data::{Label, Moment};
+    use data::{CardiacPhase, Label};
 
     /// Eight slices of 60 by 50 pixels; the truth labels slices 1 to 6 with nested squares.
     fn case() -> (Stack, Vec<u8>) {
@@ -106,7 +106,7 @@ mod tests {
         let plane = stack.rows * stack.columns;
         let frame = |labels| Segmented {
             phase: 1,
-            moment: Moment::EndSystole,
+            moment: CardiacPhase::EndSystole,
             truth: None,
             prediction: labels,
         };
@@ -131,7 +131,7 @@ mod tests {
             truth: Some(&truth[..]),
             prediction: &predicted,
         };
-        let both = [frame(0, Moment::EndDiastole), frame(1, Moment::EndSystole)];
+        let both = [frame(0, CardiacPhase::EndDiastole), frame(1, CardiacPhase::EndSystole)];
         let picture = overlay("patient001", &stack, &both).unwrap();
         assert_eq!((picture.width, picture.height), (800, 1278));
         let left = |column: usize| 90 + column * 156;
@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn frames_that_do_not_fit_are_refused() {
         let (stack, labels) = case();
-        let frame = Segmented { phase: 2, moment: Moment::Other, truth: None, prediction: &labels };
+        let frame =
+            Segmented { phase: 2, moment: CardiacPhase::Other, truth: None, prediction: &labels };
         assert!(overlay("a", &stack, &[frame]).is_err());
         let short = Segmented { phase: 0, prediction: &labels[1..], ..frame };
         assert!(overlay("a", &stack, &[short]).is_err());

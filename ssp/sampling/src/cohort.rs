@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cache::{Cache, CachedSubject, Failure, Key};
 use crate::{Error, Result};
-use data::anatomy::{Edges, ventricles_look_swapped};
+use data::anatomy::{BorderCounts, ventricles_look_swapped};
 use data::phantom::{PhantomCohort, PhantomSettings};
-use data::{Dataset, Label, Loaded};
+use data::{Dataset, Label, LoadedSubject};
 use data::{Found, find, holds_mnms, list};
 
 /// Counts up when readers change what they make of the same files.
@@ -106,7 +106,7 @@ impl Cohort {
         let found = search(folders, subsets)?;
         let mnms =
             found.iter().any(holds_mnms) || search(beside.0, beside.1)?.iter().any(holds_mnms);
-        let sets: Vec<Box<dyn Dataset>> = found
+        let sets: Vec<Dataset> = found
             .into_iter()
             .map(|found| list(found, mnms))
             .collect::<Result<Vec<_>>>()?
@@ -171,11 +171,11 @@ impl Cohort {
         let warnings = Mutex::new(BTreeMap::new());
         let read = |i: usize| {
             let (set, index) = places[i];
-            let Loaded { mut subject, remarks, .. } = sets[set].load(index)?;
+            let LoadedSubject { mut subject, diagnostics, .. } = sets[set].load(index)?;
             subject.id = ids[i].clone();
-            if !remarks.warnings.is_empty() {
+            if !diagnostics.warnings.is_empty() {
                 let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-                warnings.insert(i, remarks.warnings);
+                warnings.insert(i, diagnostics.warnings);
             }
             Ok(subject)
         };
@@ -212,7 +212,7 @@ impl Cohort {
         let looks = |subject: CachedSubject<'_>| -> Option<bool> {
             let (phase, _) = subject.frames().next()?;
             let labels = subject.labels(phase)?;
-            let edges = |ventricle| Edges::of(labels, subject.grid().size, ventricle);
+            let edges = |ventricle| BorderCounts::of(labels, subject.grid().size, ventricle);
             let [left, right] = [Label::LeftVentricle, Label::RightVentricle].map(edges);
             Some(ventricles_look_swapped(left, right))
         };

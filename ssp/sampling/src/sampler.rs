@@ -11,7 +11,7 @@ use super::cache::{Cache, CachedSubject};
 use crate::augment::{Augmentation, Grid};
 use crate::{Error, Result};
 use common::purposes;
-use data::Moment;
+use data::CardiacPhase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -297,8 +297,8 @@ fn phases(subject: &CachedSubject, selection: Selection) -> Vec<usize> {
     let wanted = match selection {
         Selection::Everything => return (0..subject.phases()).collect(),
         Selection::Labelled(Phases::All) => None,
-        Selection::Labelled(Phases::Ed) => Some(Moment::EndDiastole),
-        Selection::Labelled(Phases::Es) => Some(Moment::EndSystole),
+        Selection::Labelled(Phases::Ed) => Some(CardiacPhase::EndDiastole),
+        Selection::Labelled(Phases::Es) => Some(CardiacPhase::EndSystole),
     };
     let frames = subject.study_frames().into_iter();
     let chosen = frames.filter(|(_, moment)| wanted.is_none_or(|wanted| wanted == *moment));

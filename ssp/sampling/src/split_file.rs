@@ -1,7 +1,7 @@
-//! Split files: who trains, validates and tests, as the study's files (YAML) name them.
+//! Split files (YAML): which subjects train, validate and test.
 //!
 //! `train`, `valid` and `test` each map a data set (`mm1`, `mm2`, `acdc`, `folder`, `phantom`) to
-//! a list of IDs; a plain list will do where IDs are unique.
+//! a list of IDs. A plain list works where IDs are unique.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -14,36 +14,36 @@ use common::yaml::{self, Content, Node, Place};
 #[derive(Clone, Debug)]
 pub struct SplitFile {
     path: PathBuf,
-    parts: BTreeMap<String, Vec<Named>>,
+    parts: BTreeMap<String, Vec<NamedSubject>>,
 }
 
-/// A subject that a file names.
+/// A subject as the file names it.
 #[derive(Clone, Debug)]
-struct Named {
+struct NamedSubject {
     subset: Option<String>,
     id: String,
     place: Place,
 }
 
-impl Named {
+impl NamedSubject {
     fn is(&self, member: &Member) -> bool {
         self.id == member.plain && self.subset.as_ref().is_none_or(|name| name == member.subset)
     }
 
-    fn described(&self) -> String {
+    fn full_name(&self) -> String {
         let subset = self.subset.as_ref().map_or(String::new(), |subset| format!("{subset} "));
         subset + &self.id
     }
 }
 
-/// A split file's parts as ids of a cohort; none where the file does not have the part.
+/// A split file's parts as IDs of a cohort; none for a part that the file does not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
-    /// To train on.
+pub struct SplitParts {
+    /// Training subjects.
     pub train: Option<Vec<String>>,
-    /// To choose the best weights by.
+    /// Validation subjects.
     pub valid: Option<Vec<String>>,
-    /// To report on.
+    /// Test subjects.
     pub test: Option<Vec<String>>,
 }
 
@@ -51,11 +51,11 @@ impl SplitFile {
     /// Reads a split file.
     ///
     /// # Errors
-    /// When it cannot be read, is no split, or names a subject twice.
+    /// If it cannot be read, is not a split, or names a subject twice.
     pub fn read(path: &Path) -> Result<Self> {
         if !path.exists() {
-            let what = "the file of subjects (subjects.split) is not there; name it with --split, \
-                        or leave it out with --set subjects.split=none";
+            let what = "the split file (subjects.split) does not exist; name it with --split, or use \
+                        none with --set subjects.split=none";
             return Err(Error::file(path, what));
         }
         let documents = yaml::read(path)?;
@@ -65,26 +65,24 @@ impl SplitFile {
         let mut split = SplitFile { path: path.to_path_buf(), parts: BTreeMap::new() };
         for entry in document.entries() {
             if !["train", "valid", "test"].contains(&entry.key.as_str()) {
-                let found = &entry.key;
-                return Err(wrong(
-                    &entry.place,
-                    format!("found {found}; takes train, valid, test"),
-                ));
+                let what = format!("found {}; takes train, valid, test", entry.key);
+                return Err(error_at(&entry.place, what));
             }
-            split.parts.insert(entry.key.clone(), named(&entry.value)?);
+            split.parts.insert(entry.key.clone(), subjects_of(&entry.value)?);
         }
         if split.parts.is_empty() {
             return Err(Error::file(path, "is no split: it has neither train, valid nor test"));
         }
-        split.refuse_twice()?;
+        split.check_unique()?;
         Ok(split)
     }
 
-    /// The same of a file that says who trains, validates and tests, not whose labels are used.
+    /// Reads a split file that assigns roles: `train` and `valid` are both there or both missing. A
+    /// file that only lists whose labels are used need not satisfy this.
     ///
     /// # Errors
-    /// As [`read`](Self::read), and when it names only one of train and valid.
-    pub fn of_roles(path: &Path) -> Result<Self> {
+    /// As [`read`](Self::read), and if the file has only one of `train` and `valid`.
+    pub fn read_roles(path: &Path) -> Result<Self> {
         let split = Self::read(path)?;
         if split.parts.contains_key("train") != split.parts.contains_key("valid") {
             let what = "names one of train and valid; give both, or neither to draw them";
@@ -93,14 +91,18 @@ impl SplitFile {
         Ok(split)
     }
 
-    fn refuse_twice(&self) -> Result<()> {
-        let mut seen: BTreeMap<(Option<&str>, &str), &Named> = BTreeMap::new();
-        for subject in self.parts.values().flatten() {
+    fn subjects(&self) -> impl Iterator<Item = &NamedSubject> {
+        self.parts.values().flatten()
+    }
+
+    fn check_unique(&self) -> Result<()> {
+        let mut seen: BTreeMap<(Option<&str>, &str), &NamedSubject> = BTreeMap::new();
+        for subject in self.subjects() {
             if let Some(first) = seen.insert((subject.subset.as_deref(), &subject.id), subject) {
                 let (one, other) = (first.place.line, subject.place.line);
                 let what = format!(
                     "subject {} is there twice, in lines {} and {}",
-                    subject.described(),
+                    subject.full_name(),
                     one.min(other),
                     one.max(other)
                 );
@@ -110,133 +112,138 @@ impl SplitFile {
         Ok(())
     }
 
-    /// The parts as ids of a cohort. Of subjects that could not be read nothing is said; `note`
-    /// is told of data sets of which there is nothing.
+    /// Resolves the parts to IDs of a cohort. Subjects that could not be read are left out silently;
+    /// `note` receives a line for each data set that is left out as the cohort has nothing of it.
     ///
     /// # Errors
-    /// When subjects are not among the data, or one could be two.
-    pub fn among(&self, cohort: &Cohort, note: &dyn Fn(&str)) -> Result<Parts> {
-        let there: BTreeSet<&str> = cohort.members.iter().map(|member| member.subset).collect();
-        let absent = |subject: &&Named| {
-            subject.subset.as_ref().is_some_and(|subset| !there.contains(subset.as_str()))
+    /// If subjects are missing from the cohort, or a name matches two of them.
+    pub fn resolve(&self, cohort: &Cohort, note: &dyn Fn(&str)) -> Result<SplitParts> {
+        let present: BTreeSet<&str> = cohort.members.iter().map(|member| member.subset).collect();
+        let of_absent_set = |subject: &NamedSubject| {
+            subject.subset.as_ref().is_some_and(|subset| !present.contains(subset.as_str()))
         };
-        let mut left_out: BTreeMap<&str, usize> = BTreeMap::new();
-        for subject in self.parts.values().flatten().filter(absent) {
-            *left_out.entry(subject.subset.as_deref().unwrap_or_default()).or_default() += 1;
+        let mut absent_sets: BTreeMap<&str, usize> = BTreeMap::new();
+        for subject in self.subjects().filter(|subject| of_absent_set(subject)) {
+            *absent_sets.entry(subject.subset.as_deref().unwrap_or_default()).or_default() += 1;
         }
-        let all: usize = self.parts.values().map(Vec::len).sum();
-        if all > 0 && left_out.values().sum::<usize>() == all {
-            let subsets: Vec<&str> = left_out.into_keys().collect();
+        let all = self.subjects().count();
+        if all > 0 && absent_sets.values().sum::<usize>() == all {
+            let subsets: Vec<&str> = absent_sets.into_keys().collect();
             let what = format!(
-                "names subjects of {} only, and the data are of {}; give the data it is for with \
-                 --data, or another file with --split",
+                "names subjects of {} only, and the data are of {}; give its data with --data, or \
+                 another file with --split",
                 subsets.join(", "),
-                there.into_iter().collect::<Vec<_>>().join(", ")
+                present.into_iter().collect::<Vec<_>>().join(", ")
             );
             return Err(Error::file(&self.path, what));
         }
-        for (subset, count) in left_out {
+        let path = self.path.display();
+        for (subset, count) in absent_sets {
             note(&format!(
-                "{}: no data of {subset} were given; its {count} subjects are left out",
-                self.path.display()
+                "{path}: no data of {subset} were given; its {count} subjects are left out"
             ));
         }
-        let shared = |subject: &&Named| cohort.left_out.iter().any(|member| subject.is(member));
-        match self.parts.values().flatten().filter(shared).count() {
-            0 => {}
-            count => note(&format!(
-                "{}: {count} of its M&Ms-2 subjects may be in M&Ms as well and are left out",
-                self.path.display()
-            )),
+        let is_shared =
+            |subject: &NamedSubject| cohort.left_out.iter().any(|member| subject.is(member));
+        if let count @ 1.. = self.subjects().filter(|subject| is_shared(subject)).count() {
+            note(&format!(
+                "{path}: {count} of its M&Ms-2 subjects may be in M&Ms as well and are left out"
+            ));
         }
-        let absent = |subject: &&Named| absent(subject) || shared(subject);
-        self.refuse_missing(cohort, &absent)?;
+        let wanted = |subject: &&NamedSubject| !of_absent_set(subject) && !is_shared(subject);
+        self.check_members(self.subjects().filter(wanted), cohort)?;
         let part = |name: &str| -> Result<Option<Vec<String>>> {
             let Some(subjects) = self.parts.get(name) else { return Ok(None) };
-            let present = subjects.iter().filter(|subject| !absent(subject));
             let mut ids = Vec::new();
-            for subject in present {
-                ids.extend(self.find(subject, cohort)?);
+            for subject in subjects.iter().filter(wanted) {
+                ids.extend(find(subject, cohort)?);
             }
             ids.sort_unstable();
             Ok(Some(ids))
         };
-        Ok(Parts { train: part("train")?, valid: part("valid")?, test: part("test")? })
+        Ok(SplitParts { train: part("train")?, valid: part("valid")?, test: part("test")? })
     }
 
-    fn refuse_missing(&self, cohort: &Cohort, absent: &dyn Fn(&&Named) -> bool) -> Result<()> {
-        let known = |subject: &&Named| cohort.members.iter().any(|member| subject.is(member));
-        let subjects = self.parts.values().flatten().filter(|subject| !absent(subject));
-        let missing: Vec<&Named> = subjects.filter(|subject| !known(subject)).collect();
+    /// Checks that all subjects are in the cohort.
+    fn check_members<'a>(
+        &self,
+        subjects: impl Iterator<Item = &'a NamedSubject>,
+        cohort: &Cohort,
+    ) -> Result<()> {
+        const MAX_NAMES: usize = 3;
+        let is_known =
+            |subject: &NamedSubject| cohort.members.iter().any(|member| subject.is(member));
+        let missing: Vec<String> =
+            subjects.filter(|subject| !is_known(subject)).map(NamedSubject::full_name).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let few: Vec<String> = missing.iter().take(3).map(|subject| subject.described()).collect();
-        let more = if missing.len() > few.len() { ", ..." } else { "" };
+        let more = if missing.len() > MAX_NAMES { ", ..." } else { "" };
         Err(Error::file(
             &self.path,
             format!(
-                "{} of its subjects are not in {} ({}{more}); add their folder with --data, or \
-                 take them out of the file",
+                "{} of its subjects are not in {} ({}{more}); add their folder with --data, or remove \
+                 them from the file",
                 missing.len(),
                 cohort.source,
-                few.join(", ")
+                missing[..missing.len().min(MAX_NAMES)].join(", ")
             ),
         ))
     }
+}
 
-    /// The id of a subject that is among the members; none where it could not be read.
-    fn find(&self, subject: &Named, cohort: &Cohort) -> Result<Option<String>> {
-        let mut found = cohort.members.iter().filter(|member| subject.is(member));
-        match (found.next(), found.next()) {
-            (Some(one), Some(other)) => Err(wrong(
-                &subject.place,
-                format!(
-                    "{} could be {} of {} or {} of {}; name its data set above it",
-                    subject.id, one.id, one.subset, other.id, other.subset
-                ),
-            )),
-            (Some(member), None) => {
-                Ok(cohort.cache.find(&member.id).is_some().then(|| member.id.clone()))
-            }
-            (None, _) => Ok(None),
+/// The ID of a subject in a cohort; none if its files could not be read.
+fn find(subject: &NamedSubject, cohort: &Cohort) -> Result<Option<String>> {
+    let mut found = cohort.members.iter().filter(|member| subject.is(member));
+    match (found.next(), found.next()) {
+        (Some(one), Some(other)) => Err(error_at(
+            &subject.place,
+            format!(
+                "{} could be {} of {} or {} of {}; name its data set above it",
+                subject.id, one.id, one.subset, other.id, other.subset
+            ),
+        )),
+        (Some(member), None) => {
+            Ok(cohort.cache.find(&member.id).is_some().then(|| member.id.clone()))
         }
+        (None, _) => Ok(None),
     }
 }
 
-fn wrong(place: &Place, what: String) -> Error {
+fn error_at(place: &Place, what: String) -> Error {
     Error::Data(format!("{place}: {what}"))
 }
 
 /// The subjects of a part: lists by data set, or one list.
-fn named(part: &Node) -> Result<Vec<Named>> {
+fn subjects_of(part: &Node) -> Result<Vec<NamedSubject>> {
     match &part.content {
         Content::Map(entries) => {
-            let lists = entries.iter().map(|entry| list(&entry.value, Some(&entry.key)));
+            let lists = entries.iter().map(|entry| list_of(&entry.value, Some(&entry.key)));
             Ok(lists.collect::<Result<Vec<_>>>()?.concat())
         }
-        _ => list(part, None),
+        _ => list_of(part, None),
     }
 }
 
-fn list(node: &Node, subset: Option<&str>) -> Result<Vec<Named>> {
+fn list_of(node: &Node, subset: Option<&str>) -> Result<Vec<NamedSubject>> {
     let items = match &node.content {
         Content::List(items) => items,
         _ if node.value().is_null() => return Ok(vec![]),
         _ => {
-            return Err(wrong(
-                &node.place,
-                format!("found {}; takes a list of IDs", node.described()),
-            ));
+            let what = format!("found {}; takes a list of IDs", node.described());
+            return Err(error_at(&node.place, what));
         }
     };
-    let one = |item: &Node| match &item.content {
-        Content::Scalar(id, _) => Ok(Named {
+    let subject = |item: &Node| match &item.content {
+        Content::Scalar(id, _) => Ok(NamedSubject {
             subset: subset.map(str::to_owned),
             id: id.clone(),
             place: item.place.clone(),
         }),
-        _ => Err(wrong(&item.place, format!("found {}; takes an ID", item.described()))),
+        _ => {
+            let what = format!("found {}; takes an ID", item.described());
+            Err(error_at(&item.place, what))
+        }
     };
-    items.iter().map(one).collect()
+    items.iter().map(subject).collect()
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::plan::{Arm, Candidate, Plan, Subsets, Table, Variant};
 use crate::{Error, Result};
 use common::Watcher;
-use data::vendor::letter;
+use data::vendor::vendor_letter;
 use sampling::Cohort;
 use settings::published::Configs;
 use settings::{Method, Preset, Settings, Subjects};
@@ -276,12 +276,17 @@ impl Ask {
 
     /// The vendors whose labels are used.
     fn vendor_names(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<String>> {
-        let wanted: Vec<String> = self.vendors.iter().map(|name| letter(name).to_owned()).collect();
+        let wanted: Vec<String> =
+            self.vendors.iter().map(|name| vendor_letter(name).to_owned()).collect();
         let mut wanted = once(&wanted);
         wanted.sort_unstable();
         let (cohort, test) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
         let vendors = |cohort: &Cohort| -> BTreeSet<String> {
-            cohort.cache.subjects().filter_map(|s| Some(letter(s.vendor()?).to_owned())).collect()
+            cohort
+                .cache
+                .subjects()
+                .filter_map(|s| Some(vendor_letter(s.vendor()?).to_owned()))
+                .collect()
         };
         let mut names: Vec<String> = vendors(&cohort).into_iter().collect();
         let tested = vendors(test.as_ref().unwrap_or(&cohort));

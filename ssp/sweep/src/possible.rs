@@ -7,8 +7,8 @@ use super::plan::{Plan, Subsets, Table};
 use super::protocol::{Choice, Pretraining, choices};
 use crate::{Error, Result};
 use common::Watcher;
-use data::Moment;
-use data::vendor::letter;
+use data::CardiacPhase;
+use data::vendor::vendor_letter;
 use sampling::Cohort;
 use settings::{Phases, Settings};
 use train::roles::Roles;
@@ -129,7 +129,7 @@ fn refuse_seen_vendors(
     let named: Vec<&str> = cell.variant.split('+').collect();
     for id in roles.labelled.iter().chain(&roles.valid) {
         let subject = cohort.cache.find(id).map(|index| cohort.cache.subject(index));
-        let vendor = subject.and_then(|subject| subject.vendor()).map(letter);
+        let vendor = subject.and_then(|subject| subject.vendor()).map(vendor_letter);
         if let Some(vendor) = vendor.filter(|vendor| !named.contains(vendor)) {
             return Err(format!(
                 "subject {id} is of vendor {vendor}, which is to be unseen; leave it out of train and \
@@ -148,8 +148,8 @@ fn refuse_missing_phases(
 ) -> std::result::Result<(), String> {
     let (moment, name) = match settings.finetune.phases {
         Phases::All => return Ok(()),
-        Phases::Ed => (Moment::EndDiastole, "end-diastole"),
-        Phases::Es => (Moment::EndSystole, "end-systole"),
+        Phases::Ed => (CardiacPhase::EndDiastole, "end-diastole"),
+        Phases::Es => (CardiacPhase::EndSystole, "end-systole"),
     };
     for (ids, who) in [(&roles.labelled, "trains"), (&roles.valid, "validates")] {
         let has = |id: &String| {

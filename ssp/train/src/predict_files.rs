@@ -88,7 +88,7 @@ fn images(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for input in inputs {
         if input.is_dir() {
-            let mut found = folder::volumes_in(input)?;
+            let mut found = nifti::volumes_in(input)?;
             found.retain(|file| !nifti::stem(file).ends_with("_gt"));
             if found.is_empty() {
                 let what = "holds no NIfTI image (.nii, .nii.gz) itself; name files, or the \

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::{Error, Result};
-use data::split::{Split, Test};
-use data::vendor::letter;
+use data::split::{Split, TestSubjects};
+use data::vendor::vendor_letter;
 use sampling::Cohort;
 use sampling::cache::CachedSubject;
 use sampling::split_file::SplitFile;
@@ -57,9 +57,9 @@ impl Roles {
         let test_set = match test {
             Some(test) => {
                 refuse_overlap(cohort, test)?;
-                Test::Given(test.labelled_ids())
+                TestSubjects::Given(test.labelled_ids())
             }
-            None => Test::Share(settings.subjects.test_share),
+            None => TestSubjects::Share(settings.subjects.test_share),
         };
         let valid_share = settings.subjects.valid_share;
         let split = Split::draw(&with_labels, test_set, valid_share, split_seed(settings))?;
@@ -165,13 +165,14 @@ fn labelled(settings: &Settings, cohort: &Cohort, train: &[String]) -> Result<Ve
 
 /// Those of the vendors that the settings name, if they name any.
 fn of_vendors(settings: &Settings, cohort: &Cohort, mut ids: Vec<String>) -> Vec<String> {
-    let wanted: Vec<&str> = settings.subjects.vendors.iter().map(|name| letter(name)).collect();
+    let wanted: Vec<&str> =
+        settings.subjects.vendors.iter().map(|name| vendor_letter(name)).collect();
     let vendor = |id: &str| {
         let index = cohort.cache.find(id)?;
         cohort.cache.subject(index).vendor()
     };
     if !wanted.is_empty() {
-        ids.retain(|id| vendor(id).is_some_and(|name| wanted.contains(&letter(name))));
+        ids.retain(|id| vendor(id).is_some_and(|name| wanted.contains(&vendor_letter(name))));
     }
     ids
 }
@@ -188,7 +189,7 @@ struct Named<'a> {
 impl Named<'_> {
     fn roles(&self, test: Option<&Cohort>) -> Result<Roles> {
         let Named { settings, cohort, path, .. } = *self;
-        let file = SplitFile::of_roles(path)?.among(cohort, self.note)?;
+        let file = SplitFile::read_roles(path)?.resolve(cohort, self.note)?;
         let with_labels = cohort.labelled_ids();
         let mut split = match (file.train, file.valid) {
             (Some(train), Some(valid)) => Split { train, valid, test: vec![] },
@@ -238,7 +239,7 @@ impl Named<'_> {
         let share = self.settings.subjects.valid_share;
         let members = self.cohort.members.iter().filter(|member| with_labels.contains(&member.id));
         let named = members.map(|m| (format!("{}-{}", m.subset, m.plain), m.id.clone())).collect();
-        let mut split = Split::as_published(named, share, split_seed(self.settings))?;
+        let mut split = Split::draw_as_published(named, share, split_seed(self.settings))?;
         let others = rest(self.cohort.ids());
         split.train.extend(others.into_iter().filter(|id| !with_labels.contains(id)));
         split.train.sort_unstable();
@@ -285,7 +286,7 @@ impl Named<'_> {
             let train = split.train.iter();
             return Ok(train.filter(|id| with_labels.contains(id)).cloned().collect());
         };
-        let file = SplitFile::read(Path::new(path))?.among(self.cohort, self.note)?;
+        let file = SplitFile::read(Path::new(path))?.resolve(self.cohort, self.note)?;
         let Some(train) = file.train else {
             return Err(Error::file(path, "names no train: it is to say whose labels are used"));
         };

@@ -2,12 +2,14 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::super::nifti::{Format, SpacingFrom};
-use super::super::subject::{Label, Moment};
-use super::{FileContent, FileReport, Finding, Inspection, Reading, SetReport, Severity};
+use super::super::nifti::SpacingSource;
+use super::super::subject::{CardiacPhase, Label};
+use super::report::{
+    DatasetReport, FileContent, FileReport, Finding, Inspection, Severity, SubjectContent,
+};
 
-/// A finding that many share names so many of them, and counts the rest.
-const NAMED: usize = 3;
+/// A finding that many subjects share lists this many of them, and counts the rest.
+const MAX_NAMES: usize = 3;
 
 impl Display for Inspection {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
@@ -19,76 +21,73 @@ impl Display for Inspection {
             write_file(out, file, self.path != file.path)?;
         }
         for finding in &self.findings {
-            writeln!(out, "  {:7}  {}", finding.severity.name(), finding.what)?;
+            writeln!(out, "  {:7}  {}", finding.severity.name(), finding.message)?;
         }
         Ok(())
     }
 }
 
-fn write_set(out: &mut Formatter<'_>, set: &SetReport) -> Result {
-    let labelled = set.subjects.iter().filter(|subject| subject.listing.labelled).count();
+fn write_set(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
+    let labelled = set.subjects.iter().filter(|subject| subject.entry.labelled).count();
     let count = set.subjects.len();
     writeln!(out, "  {}: {count} subjects, {labelled} with labels", set.layout.name())?;
-    let mut rows = vec![
-        [
-            "subject",
-            "group",
-            "vendor",
-            "slices x rows x columns",
-            "phases",
-            "spacing mm",
-            "stored as",
-        ]
-        .map(String::from)
-        .to_vec(),
+    let columns = [
+        "subject",
+        "group",
+        "vendor",
+        "slices x rows x columns",
+        "phases",
+        "spacing mm",
+        "stored as",
+        "intensities",
+        "labels: LV, MYO, RV in ml",
     ];
-    rows[0].extend(["intensities", "labels: LV, MYO, RV in ml"].map(String::from));
+    let mut rows = vec![columns.map(String::from).to_vec()];
     for subject in &set.subjects {
-        let listing = &subject.listing;
+        let entry = &subject.entry;
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".into());
-        let mut row =
-            vec![listing.id.clone(), or_dash(&listing.pathology), or_dash(&listing.vendor)];
-        match &subject.reading {
-            Some(reading) => row.extend(reading_cells(reading)),
+        let mut row = vec![entry.id.clone(), or_dash(&entry.pathology), or_dash(&entry.vendor)];
+        match &subject.content {
+            Some(content) => row.extend(content_cells(content)),
             None => row.push("not readable, see below".into()),
         }
         rows.push(row);
     }
     write_table(out, &rows)?;
-    write_orders(out, set)?;
+    write_reading(out, set)?;
     write_findings(out, set)
 }
 
-fn reading_cells(reading: &Reading) -> Vec<String> {
-    let [slices, rows, columns, phases] = reading.shape;
-    let [row, column, slice] = reading.spacing.map(short);
-    let frames: Vec<String> = reading
+fn content_cells(content: &SubjectContent) -> [String; 6] {
+    let [slices, rows, columns, phases] = content.shape;
+    let [row, column, slice] = content.spacing.map(short);
+    let frames: Vec<String> = content
         .frames
         .iter()
         .map(|frame| {
-            let name = match frame.moment {
-                Moment::Other => String::new(),
-                moment => format!("{} ", moment.name()),
+            let name = match frame.cardiac_phase {
+                CardiacPhase::Other => String::new(),
+                cardiac_phase => format!("{} ", cardiac_phase.name()),
             };
-            let [left, muscle, right] = frame.millilitres;
-            format!("{name}phase {}: {left:.0}, {muscle:.0}, {right:.0}", frame.phase)
+            let [left, myocardium, right] = frame.millilitres;
+            format!("{name}phase {}: {left:.0}, {myocardium:.0}, {right:.0}", frame.phase)
         })
         .collect();
-    let [low, high] = reading.range;
-    vec![
+    [
         format!("{slices} x {rows} x {columns}"),
         phases.to_string(),
         format!("{row} x {column} x {slice}"),
-        reading.header.stored_as(),
-        format!("{} to {}", short(low), short(high)),
+        content.header.stored_as(),
+        in_words(content.range),
         if frames.is_empty() { "none".into() } else { frames.join("; ") },
     ]
 }
 
-/// Columns as wide as their widest cell.
+/// Writes columns as wide as their widest cell.
 fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
+        // The last cell of a row may be longer than its column.
         let cells = rows.iter().filter(|row| row.len() > column + 1).map(|row| &row[column]);
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
@@ -100,55 +99,56 @@ fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
     Ok(())
 }
 
-/// How slices were ordered and spacing was found, for each way that occurs.
-fn write_orders(out: &mut Formatter<'_>, set: &SetReport) -> Result {
-    let mut ways: Vec<(String, usize)> = Vec::new();
-    for reading in set.subjects.iter().filter_map(|subject| subject.reading.as_ref()) {
-        let way = format!(
-            "{}; {}",
-            reading.slice_order.describe(),
-            spacing_from(reading.header.spacing_from)
-        );
-        match ways.iter_mut().find(|(known, _)| *known == way) {
-            Some((_, count)) => *count += 1,
-            None => ways.push((way, 1)),
-        }
-    }
-    for (way, count) in ways {
-        writeln!(out, "  read     {count} of {}: {way}", set.subjects.len())?;
+/// Writes how slices were ordered and where the spacing is from, with the number of subjects of each.
+fn write_reading(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
+    let contents = set.subjects.iter().filter_map(|subject| subject.content.as_ref());
+    let ways = contents.map(|content| {
+        let source = spacing_source(content.header.geometry.spacing_source);
+        (format!("{}; {source}", content.slice_order.describe()), ())
+    });
+    for (way, subjects) in grouped(ways) {
+        let (count, all) = (subjects.len(), set.subjects.len());
+        writeln!(out, "  read     {count} of {all}: {way}")?;
     }
     Ok(())
 }
 
-/// Gravest first; what several subjects share is said once.
-fn write_findings(out: &mut Formatter<'_>, set: &SetReport) -> Result {
-    let mut shared: Vec<(&Finding, Vec<&str>)> = Vec::new();
-    for subject in &set.subjects {
-        for finding in &subject.findings {
-            match shared.iter_mut().find(|(known, _)| *known == finding) {
-                Some((_, ids)) => ids.push(&subject.listing.id),
-                None => shared.push((finding, vec![&subject.listing.id])),
-            }
+/// Writes findings by severity. A finding that several subjects share is written once.
+fn write_findings(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
+    let of_subjects = set.subjects.iter().flat_map(|subject| {
+        subject.findings.iter().map(|finding| (finding, subject.entry.id.as_str()))
+    });
+    let mut findings: Vec<(&Finding, Vec<&str>)> = grouped(of_subjects);
+    findings.extend(set.findings.iter().map(|finding| (finding, Vec::new())));
+    findings.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.severity));
+    for (finding, ids) in &findings {
+        let mut names = ids.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
+        if ids.len() > MAX_NAMES {
+            names += &format!(" and {} more", ids.len() - MAX_NAMES);
         }
+        let colon = if names.is_empty() { "" } else { ": " };
+        writeln!(out, "  {:7}  {names}{colon}{}", finding.severity.name(), finding.message)?;
     }
-    shared.extend(set.findings.iter().map(|finding| (finding, Vec::new())));
-    shared.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.severity));
-    for (finding, ids) in &shared {
-        let mut who = ids.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        if ids.len() > NAMED {
-            who += &format!(" and {} more", ids.len() - NAMED);
-        }
-        let colon = if who.is_empty() { "" } else { ": " };
-        writeln!(out, "  {:7}  {who}{colon}{}", finding.severity.name(), finding.what)?;
-    }
-    if shared.iter().all(|(finding, _)| finding.severity == Severity::Note) {
+    if findings.iter().all(|(finding, _)| finding.severity == Severity::Note) {
         writeln!(out, "  nothing is wrong")?;
     }
     Ok(())
 }
 
-fn write_file(out: &mut Formatter<'_>, file: &FileReport, named: bool) -> Result {
-    if named {
+/// The values of each key, in order of first occurrence.
+fn grouped<K: PartialEq, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in pairs {
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
+}
+
+fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Result {
+    if with_name {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
         writeln!(out, "  {name}")?;
     }
@@ -158,63 +158,54 @@ fn write_file(out: &mut Formatter<'_>, file: &FileReport, named: bool) -> Result
         }
     }
     for finding in &file.findings {
-        writeln!(out, "    {:12} {}", finding.severity.name(), finding.what)?;
+        writeln!(out, "    {:12} {}", finding.severity.name(), finding.message)?;
     }
     Ok(())
 }
 
 fn content_lines(content: &FileContent) -> Vec<(&'static str, String)> {
-    let header = &content.header;
-    let version = match header.format {
-        Format::Nifti1 => "NIfTI-1",
-        Format::Nifti2 => "NIfTI-2",
-    };
-    let scale = header.scale().map_or("no scale slope".into(), |(slope, offset)| {
+    let (header, geometry) = (&content.header, &content.header.geometry);
+    let scale = header.scale.map_or("no scale slope".into(), |(slope, offset)| {
         format!("scaled by {} plus {}", short(slope as f32), short(offset as f32))
     });
-    let [low, high] = content.range;
     let [i, j, k, phases] = header.dims;
-    let spacing = header.spacing.map(|step| short(step as f32)).join(" x ");
-    let axes = content.axes.map(|axis| ["i", "j", "k"][axis]);
-    let orientation = match header.axis_codes() {
-        Some(codes) => format!("{codes} by the {}", header.affine_from.name()),
-        None => "not told".into(),
-    };
+    let spacing = geometry.spacing.map(|step| short(step as f32)).join(" x ");
+    let [slices, rows, columns] = content.axes.map(|axis| ["i", "j", "k"][axis]);
+    let order = content.slice_order.describe();
+    let orientation = geometry.affine.map_or("unknown".into(), |affine| {
+        let oblique = if affine.is_oblique() { " (oblique)" } else { "" };
+        format!("{}{oblique} by the {}", affine.axis_codes(), affine.source.name())
+    });
     let mut lines = vec![
-        ("stored", format!("{version}, {}, {scale}", header.stored_as())),
+        ("stored", format!("{}, {}, {scale}", header.format.name(), header.stored_as())),
         ("shape", format!("{i} x {j} x {k} voxels, {phases} phases")),
-        ("spacing", format!("{spacing} mm, {}", spacing_from(header.spacing_from))),
+        ("spacing", format!("{spacing} mm, {}", spacing_source(geometry.spacing_source))),
         ("orientation", orientation),
         (
             "read as",
-            format!(
-                "slices along {}, rows along {}, columns along {}; {}",
-                axes[0],
-                axes[1],
-                axes[2],
-                content.slice_order.describe()
-            ),
+            format!("slices along {slices}, rows along {rows}, columns along {columns}; {order}"),
         ),
-        ("intensities", format!("{} to {}", short(low), short(high))),
+        ("intensities", in_words(content.range)),
     ];
     if let Some(labels) = &content.labels {
         let counts = labels.iter().map(|(label, count)| {
-            let known = [Label::LeftVentricle, Label::Myocardium, Label::RightVentricle];
-            let name = known.iter().find(|known| **known as u8 == *label).map(|label| label.name());
-            name.map_or(format!("{label}: {count}"), |name| format!("{label} ({name}?): {count}"))
+            let known = Label::STRUCTURES.into_iter().find(|known| *known as u8 == *label);
+            let name = known.map_or(String::new(), |known| format!(" ({}?)", known.name()));
+            format!("{label}{name}: {count}")
         });
         let counts = counts.collect::<Vec<_>>().join(", ");
         lines
-            .push(("labels", format!("whole numbers only, so perhaps labels; voxels of {counts}")));
+            .push(("labels", format!("only whole numbers, so perhaps labels; voxels of {counts}")));
     }
     lines
 }
 
-fn spacing_from(from: SpacingFrom) -> &'static str {
-    match from {
-        SpacingFrom::Pixdim => "spacing from pixdim",
-        SpacingFrom::Affine => "spacing from the affine",
-    }
+fn spacing_source(source: SpacingSource) -> String {
+    format!("spacing from {}", source.name())
+}
+
+fn in_words([low, high]: [f32; 2]) -> String {
+    format!("{} to {}", short(low), short(high))
 }
 
 /// A number to three decimals, without trailing zeros.

@@ -1,4 +1,4 @@
-//! Label maps: read with every value checked, written on the grid that they were made for.
+//! Label maps: every value is checked on reading; they are written on the grid of their image.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use ::nifti::writer::WriterOptions;
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 
 use super::header::Header;
-use super::{geometry, read};
+use super::volume::read;
 use crate::{Error, Result};
 
 /// `NIFTI_INTENT_LABEL`: voxels are indices of labels.
@@ -24,28 +24,31 @@ pub struct LabelVolume {
 /// Reads a label map, and checks that every voxel is a whole number from 0 to `highest`.
 ///
 /// # Errors
-/// As [`read`], and for the first voxel that is no label.
+/// As [`read`], and for the first voxel that is not a label.
 pub fn read_labels(path: impl AsRef<Path>, highest: u8) -> Result<LabelVolume> {
     let path = path.as_ref();
     let volume = read(path)?;
     let mut labels = Vec::with_capacity(volume.voxels.len());
     for (index, &value) in volume.voxels.iter().enumerate() {
         let label = value.round();
-        // A scale slope may leave a whole number a rounding away from one.
+        // A scale slope may move a whole number by a rounding error.
         if (value - label).abs() > 1e-3 || !(0.0..=f32::from(highest)).contains(&label) {
-            let [i, j, k, _] = volume.header.dims;
-            let place = [index % i, index / i % j, index / (i * j) % k].map(|at| at.to_string());
+            let [i, j, k, _] = position(index, volume.header.dims);
             return Err(Error::file(
                 path,
                 format!(
-                    "voxel ({}) holds {value}; labels here are whole numbers from 0 to {highest}",
-                    place.join(", ")
+                    "voxel ({i}, {j}, {k}) holds {value}; labels are whole numbers from 0 to {highest}"
                 ),
             ));
         }
         labels.push(label as u8);
     }
     Ok(LabelVolume { labels, header: volume.header })
+}
+
+/// The indices i, j, k and the phase of a voxel.
+fn position(index: usize, [i, j, k, phases]: [usize; 4]) -> [usize; 4] {
+    [index % i, index / i % j, index / (i * j) % k, index / (i * j * k) % phases]
 }
 
 impl LabelVolume {
@@ -55,78 +58,55 @@ impl LabelVolume {
         &self.labels[phase * size..(phase + 1) * size]
     }
 
-    /// These labels on the grid of an image. Grids of one shape are taken for the same; otherwise
-    /// both files must tell that one grid is the other one moved by whole voxels, and no label may
-    /// fall outside the image. Returns what was done where that was not plain.
+    /// These labels on the grid of an image, and a note if anything had to be resolved. Grids of one
+    /// shape are taken to be the same. Otherwise both affines must be known and differ by a shift of
+    /// whole voxels, and every label must fall inside the image.
     ///
     /// # Errors
     /// If the grids do not fit; the line names both.
     pub fn on_grid_of(self, image: &Header) -> std::result::Result<(Self, Option<String>), String> {
-        let (own, other) = (self.header.dims, image.dims);
-        if own[..3] == other[..3] {
-            let moved = shift(&self.header, image).is_none_or(|shift| shift != [0, 0, 0]);
-            let both = self.header.affine.is_some() && image.affine.is_some();
-            let remark = (both && moved).then(|| {
+        let shift = self.header.geometry.voxel_shift(&image.geometry);
+        if self.header.dims[..3] == image.dims[..3] {
+            let known = self.header.geometry.affine.is_some() && image.geometry.affine.is_some();
+            let note = (known && shift != Some([0, 0, 0])).then(|| {
                 "labels and image differ in orientation; voxels are paired as stored".to_string()
             });
-            return Ok((self, remark));
+            return Ok((self, note));
         }
-        let refuse = |why: &str| {
-            format!(
-                "labels of {} voxels do not fit the image of {}{why}",
-                self.header.shape(),
-                image.shape()
-            )
-        };
-        let shift = shift(&self.header, image)
-            .ok_or_else(|| refuse(", and the files do not tell how one lies in the other"))?;
-        let mut header = image.clone();
-        header.dims[3] = own[3];
-        let mut labels = vec![0; header.voxels_per_phase() * own[3]];
-        for (index, &label) in self.labels.iter().enumerate().filter(|(_, label)| **label != 0) {
-            let at = [index % own[0], index / own[0] % own[1], index / (own[0] * own[1]) % own[2]];
-            let to: [i64; 3] = std::array::from_fn(|axis| at[axis] as i64 + shift[axis]);
-            if (0..3).any(|axis| to[axis] < 0 || to[axis] >= other[axis] as i64) {
-                return Err(refuse(": some labels lie outside it"));
-            }
-            let [i, j, k] = to.map(|at| at as usize);
-            let phase = index / self.header.voxels_per_phase();
-            labels[((phase * other[2] + k) * other[1] + j) * other[0] + i] = label;
-        }
-        let remark = format!(
-            "labels of {} voxels were moved by {} voxels onto the image of {}",
-            self.header.shape(),
-            shift.map(|by| by.to_string()).join(", "),
-            image.shape()
-        );
-        Ok((LabelVolume { labels, header }, Some(remark)))
+        let sizes = format!("labels of {} voxels", self.header.shape());
+        let refuse = |why| format!("{sizes} do not fit the image of {}{why}", image.shape());
+        let shift = shift.ok_or_else(|| {
+            refuse(", and their orientations do not say how to move one onto the other")
+        })?;
+        let moved =
+            self.moved(shift, image).ok_or_else(|| refuse(": some labels are outside it"))?;
+        let by = shift.map(|by| by.to_string()).join(", ");
+        let note = format!("{sizes} were moved by {by} voxels onto the image of {}", image.shape());
+        Ok((moved, Some(note)))
     }
-}
 
-/// By how many voxels the origin of `from` lies from that of `to`, if both tell, their axes are the
-/// same and the shift is whole.
-fn shift(from: &Header, to: &Header) -> Option<[i64; 3]> {
-    let (a, b) = (from.affine?, to.affine?);
-    let steps = geometry::column_lengths(&b);
-    let mut shift = [0; 3];
-    for axis in 0..3 {
-        let differ = (0..3).any(|row| (a[row][axis] - b[row][axis]).abs() > 0.01 * steps[axis]);
-        if differ {
-            return None;
+    /// Labels moved onto an image's grid; none if one falls outside.
+    fn moved(&self, shift: [i64; 3], image: &Header) -> Option<LabelVolume> {
+        let mut header = image.clone();
+        header.dims[3] = self.header.dims[3];
+        let [width, height, depth, phases] = header.dims;
+        let mut labels = vec![0; width * height * depth * phases];
+        for (index, &label) in self.labels.iter().enumerate().filter(|(_, label)| **label != 0) {
+            let [i, j, k, phase] = position(index, self.header.dims);
+            let target = |axis: usize, from: usize| {
+                let to = usize::try_from(from as i64 + shift[axis]).ok()?;
+                (to < image.dims[axis]).then_some(to)
+            };
+            let (i, j, k) = (target(0, i)?, target(1, j)?, target(2, k)?);
+            labels[((phase * depth + k) * height + j) * width + i] = label;
         }
-        // Columns of a rotation are at right angles, so the shift along one is a projection.
-        let along: f64 = (0..3).map(|row| (a[row][3] - b[row][3]) * b[row][axis]).sum();
-        let voxels = along / (steps[axis] * steps[axis]);
-        if (voxels - voxels.round()).abs() > 0.05 {
-            return None;
-        }
-        shift[axis] = voxels.round() as i64;
+        Some(LabelVolume { labels, header })
     }
-    Some(shift)
 }
 
 /// Writes a label map as gzipped NIfTI-1 (uint8, no scale slope) on the grid of `source`, whose
-/// header is kept: geometry, qform, sform, units, description. The file appears whole or not at all.
+/// header is kept: geometry, qform, sform, units, description. The file is renamed into place when
+/// it is complete.
 ///
 /// `labels` holds one or more phases of `source`'s grid, the first axis fastest; `path` ends in
 /// `.nii.gz`.
@@ -137,16 +117,15 @@ pub fn write_labels(path: impl AsRef<Path>, source: &Header, labels: &[u8]) -> R
     let path = path.as_ref();
     let size = source.voxels_per_phase();
     if labels.is_empty() || !labels.len().is_multiple_of(size) {
-        return Err(Error::file(
-            path,
-            format!("{} labels are no whole number of phases of {size} voxels", labels.len()),
-        ));
+        let count = labels.len();
+        let what = format!("{count} labels are not a whole number of phases of {size} voxels");
+        return Err(Error::file(path, what));
     }
     let mut header = source.raw.clone();
     header.intent_code = INTENT_LABEL;
     (header.intent_p1, header.intent_p2, header.intent_p3) = (0.0, 0.0, 0.0);
     header.intent_name = [0; 16];
-    // The image's display range would leave labels black.
+    // With the image's display range, viewers would show labels in black.
     (header.cal_min, header.cal_max) = (0.0, 0.0);
     let [i, j, k, _] = source.dims;
     let mut shape = vec![i, j, k];
@@ -156,7 +135,7 @@ pub fn write_labels(path: impl AsRef<Path>, source: &Header, labels: &[u8]) -> R
     let array = ArrayView::from_shape(IxDyn(&shape).f(), labels)
         .map_err(|error| Error::file(path, error.to_string()))?;
 
-    // A folder of its own beside the target: the same file system, and gone whatever happens.
+    // A temporary folder beside the target: on the same file system, and removed on any failure.
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = tempfile::Builder::new()
         .prefix(".labels-")

@@ -1,10 +1,13 @@
-//! Files read rightly, or refused in one line.
+//! Files are read correctly, or refused with one line.
+
+use std::path::Path;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Draft, ramp, real, write};
+use crate::testing::{NiftiFile, TestFolder, ramp, real};
 
+/// The error of reading a file, which must be one line.
 fn refusal(path: impl AsRef<Path>) -> String {
     let line = read(path).map(|volume| volume.header.shape()).unwrap_err().to_string();
     assert!(!line.contains('\n'), "{line}");
@@ -13,14 +16,14 @@ fn refusal(path: impl AsRef<Path>) -> String {
 
 #[test]
 fn a_stack_is_read_as_it_was_written() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = TestFolder::new();
     let voxels = ramp(2 * 3 * 4 * 2);
     for name in ["a.nii", "a.nii.gz"] {
-        let path = Draft::of_i16(&[2, 3, 4, 2], &voxels).write(folder.path().join(name));
+        let path = folder.nifti(name, &NiftiFile::of_i16(&[2, 3, 4, 2], &voxels));
         let volume = read(&path).unwrap();
         assert_eq!(volume.header.dims, [2, 3, 4, 2]);
-        assert_eq!(volume.header.spacing, [1.5, 1.25, 10.0]);
-        assert_eq!(volume.header.affine_from, AffineFrom::Nowhere);
+        assert_eq!(volume.header.geometry.spacing, [1.5, 1.25, 10.0]);
+        assert_eq!(volume.header.geometry.affine, None);
         let expected: Vec<f32> = voxels.iter().map(|&voxel| voxel.into()).collect();
         assert_eq!(volume.voxels, expected);
         assert_eq!(volume.phase(1), &expected[24..]);
@@ -28,11 +31,11 @@ fn a_stack_is_read_as_it_was_written() {
 }
 
 #[test]
-fn a_slope_scales_and_zero_or_nonsense_means_none() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_slope_of_zero_or_nan_means_no_scale() {
+    let folder = TestFolder::new();
     let read_with = |scale| {
-        let draft = Draft { scale, ..Draft::of_i16(&[2, 1, 1], &[10, -20]) };
-        read(draft.write(folder.path().join("a.nii"))).unwrap().voxels
+        let file = NiftiFile { scale, ..NiftiFile::of_i16(&[2, 1, 1], &[10, -20]) };
+        read(folder.nifti("a.nii", &file)).unwrap().voxels
     };
     assert_eq!(read_with((0.5, 3.0)), [8.0, -7.0]);
     assert_eq!(read_with((0.0, 3.0)), [10.0, -20.0]);
@@ -40,146 +43,151 @@ fn a_slope_scales_and_zero_or_nonsense_means_none() {
 }
 
 #[test]
-fn pixdim_is_believed_over_a_placeholder_matrix_and_the_affine_used_where_it_has_none() {
-    let folder = tempfile::tempdir().unwrap();
+fn spacing_is_pixdim_or_else_that_of_the_affine() {
+    let folder = TestFolder::new();
     let sform = Some([[-2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 3.0, 6.0], [0.0, 2.0, 0.0, 7.0]]);
-    let draft = Draft { sform, ..Draft::of_i16(&[2, 2, 2], &ramp(8)) };
-    let header = read_header(draft.write(folder.path().join("a.nii"))).unwrap();
-    assert_eq!((header.spacing, header.spacing_from), ([1.5, 1.25, 10.0], SpacingFrom::Pixdim));
-    assert_eq!(header.remarks.len(), 1, "{:?}", header.remarks);
-    let draft = Draft { spacing: [0.0; 3], ..draft };
-    let header = read_header(draft.write(folder.path().join("a.nii"))).unwrap();
-    assert_eq!((header.spacing, header.spacing_from), ([2.0, 2.0, 3.0], SpacingFrom::Affine));
-    let draft = Draft { sform: None, ..draft };
-    assert!(refusal(draft.write(folder.path().join("a.nii"))).contains("spacing"));
+    let file = NiftiFile { sform, ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
+    let Header { geometry, notes, .. } = read_header(folder.nifti("a.nii", &file)).unwrap();
+    assert_eq!(geometry.spacing, [1.5, 1.25, 10.0]);
+    assert_eq!(geometry.spacing_source, SpacingSource::Pixdim);
+    let affine = geometry.affine.unwrap();
+    assert_eq!((affine.source, affine.origin()), (AffineSource::Sform, [5.0, 6.0, 7.0]));
+    assert_eq!((affine.axis_codes().as_str(), affine.is_oblique()), ("LSA", false));
+    assert!(notes.len() == 1 && notes[0].contains("the sform 2 x 2 x 3 mm"), "{notes:?}");
+    let file = NiftiFile { spacing: [0.0; 3], ..file };
+    let geometry = read_header(folder.nifti("a.nii", &file)).unwrap().geometry;
+    assert_eq!(geometry.spacing, [2.0, 2.0, 3.0]);
+    assert_eq!(geometry.spacing_source, SpacingSource::Affine);
+    let file = NiftiFile { sform: None, ..file };
+    assert!(refusal(folder.nifti("a.nii", &file)).contains("no voxel spacing"));
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_memory_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let fine = Draft::of_i16(&[2, 3, 4], &ramp(24));
+fn an_impossible_header_is_refused_before_memory_is_allocated() {
+    let folder = TestFolder::new();
+    let fine = NiftiFile::of_i16(&[2, 3, 4], &ramp(24));
     let cases = [
-        (Draft { dims: vec![32767, 32767, 32767], ..fine.clone() }, "larger than any cine stack"),
-        (Draft { dims: vec![1000, 1000, 500], ..fine.clone() }, "cut short"),
-        (Draft { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
-        (Draft { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
-        (Draft { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
-        (Draft { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
-        (Draft { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
-        (Draft { offset: -352.0, ..fine.clone() }, "begin at byte"),
-        (Draft { offset: 1e9, ..fine.clone() }, "cut short"),
-        (Draft { datatype: 32, ..fine.clone() }, "complex"),
-        (Draft { datatype: 128, ..fine.clone() }, "RGB"),
-        (Draft { datatype: 7, ..fine.clone() }, "unknown"),
-        (Draft { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
+        (
+            NiftiFile { dims: vec![32767, 32767, 32767], ..fine.clone() },
+            "larger than any cine stack",
+        ),
+        (NiftiFile { dims: vec![1000, 1000, 500], ..fine.clone() }, "truncated"),
+        (NiftiFile { dims: vec![2, 0, 4], ..fine.clone() }, "at least 1"),
+        (NiftiFile { dims: vec![2, 65535, 4], ..fine.clone() }, "-1"),
+        (NiftiFile { dims: vec![2, 1, 3, 2, 2], ..fine.clone() }, "several values per voxel"),
+        (NiftiFile { dims: vec![2; 9], ..fine.clone() }, "number of axes"),
+        (NiftiFile { offset: f32::NAN, ..fine.clone() }, "begin at byte"),
+        (NiftiFile { offset: -352.0, ..fine.clone() }, "begin at byte"),
+        (NiftiFile { offset: 1e9, ..fine.clone() }, "truncated"),
+        (NiftiFile { datatype: 32, ..fine.clone() }, "complex"),
+        (NiftiFile { datatype: 128, ..fine.clone() }, "RGB"),
+        (NiftiFile { datatype: 7, ..fine.clone() }, "unknown"),
+        (NiftiFile { scale: (2.0, f32::INFINITY), ..fine.clone() }, "offset"),
     ];
-    for (draft, expected) in cases {
+    for (file, expected) in cases {
         for name in ["a.nii", "a.nii.gz"] {
-            let line = refusal(draft.write(folder.path().join(name)));
-            assert!(line.contains(expected), "{line:?} should tell of {expected:?}");
+            let line = refusal(folder.nifti(name, &file));
+            assert!(line.contains(expected), "{line:?} lacks {expected:?}");
         }
     }
 }
 
 #[test]
-fn a_file_cut_anywhere_or_damaged_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let whole = Draft::of_i16(&[5, 5, 5], &ramp(125));
+fn a_truncated_or_damaged_file_is_refused() {
+    let folder = TestFolder::new();
+    let whole = NiftiFile::of_i16(&[5, 5, 5], &ramp(125));
     for name in ["a.nii", "a.nii.gz"] {
-        let bytes = std::fs::read(whole.write(folder.path().join(name))).unwrap();
-        // The last 8 bytes of a gzip file are its checksum and size; the voxels are there without.
+        let bytes = std::fs::read(folder.nifti(name, &whole)).unwrap();
+        // The last 8 bytes of a gzip file are its checksum and size; without them, all voxels can be read.
         for length in (0..bytes.len()).step_by(7) {
-            let cut = folder.path().join("cut.nii");
+            let cut = folder.path("cut.nii");
             std::fs::write(&cut, &bytes[..length]).unwrap();
             if name == "a.nii" || length < bytes.len() - 12 {
                 refusal(&cut);
             }
         }
     }
-    let mut bytes = std::fs::read(folder.path().join("a.nii.gz")).unwrap();
+    let mut bytes = std::fs::read(folder.path("a.nii.gz")).unwrap();
     let middle = bytes.len() - 6;
     bytes[middle] ^= 0x55;
-    std::fs::write(folder.path().join("bad.nii.gz"), bytes).unwrap();
-    assert!(refusal(folder.path().join("bad.nii.gz")).contains("bad.nii.gz"));
+    std::fs::write(folder.path("bad.nii.gz"), bytes).unwrap();
+    assert!(refusal(folder.path("bad.nii.gz")).contains("damaged"));
 }
 
 proptest! {
     /// No header makes the reader panic or take more memory than the file could fill.
     #[test]
-    fn no_header_makes_the_reader_fail_hard(
+    fn no_header_makes_the_reader_panic(
         changes in prop::collection::vec((4usize..344, any::<u8>()), 1..12),
     ) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut bytes = Draft::of_i16(&[4, 4, 4], &ramp(64)).bytes();
+        let folder = TestFolder::new();
+        let mut bytes = NiftiFile::of_i16(&[4, 4, 4], &ramp(64)).bytes();
         for (at, byte) in changes {
             bytes[at] = byte;
         }
-        let path = write(folder.path().join("a.nii"), &bytes);
+        let path = folder.bytes("a.nii", &bytes);
         let _ = read(&path);
         let _ = read_labels(&path, 3);
     }
 }
 
 #[test]
-fn labels_come_back_as_written_with_the_source_geometry() {
-    let folder = tempfile::tempdir().unwrap();
+fn labels_are_read_as_written_with_the_geometry_of_their_source() {
+    let folder = TestFolder::new();
     let sform =
         Some([[-0.9, -0.4, 5.8, 134.5], [0.0, -1.0, -5.1, 196.4], [0.8, -0.4, 6.3, -125.6]]);
-    let draft = Draft { sform, scale: (2.5, 7.0), ..Draft::of_i16(&[4, 3, 2, 2], &ramp(48)) };
-    let source = read(draft.write(folder.path().join("a.nii.gz"))).unwrap();
-    let path = folder.path().join("labels.nii.gz");
+    let file =
+        NiftiFile { sform, scale: (2.5, 7.0), ..NiftiFile::of_i16(&[4, 3, 2, 2], &ramp(48)) };
+    let source = read(folder.nifti("a.nii.gz", &file)).unwrap();
+    let path = folder.path("labels.nii.gz");
     for phases in [1, 2] {
         let labels: Vec<u8> = (0..24 * phases).map(|n| (n % 4) as u8).collect();
         write_labels(&path, &source.header, &labels).unwrap();
         let back = read_labels(&path, 3).unwrap();
         assert_eq!(back.labels, labels);
         assert_eq!(back.header.dims, [4, 3, 2, phases]);
-        assert_eq!(back.header.spacing, source.header.spacing);
-        assert_eq!(back.header.affine, source.header.affine);
-        assert_eq!((back.header.stored_as().as_str(), back.header.scale()), ("uint8", None));
+        assert_eq!(back.header.geometry, source.header.geometry);
+        assert_eq!((back.header.stored_as().as_str(), back.header.scale), ("uint8", None));
         assert_eq!(back.header.raw.xyzt_units, source.header.raw.xyzt_units);
     }
     assert!(write_labels(&path, &source.header, &[0; 23]).is_err());
-    assert!(write_labels(folder.path().join("none/a.nii.gz"), &source.header, &[0; 24]).is_err());
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no leftovers");
+    assert!(write_labels(folder.path("none/a.nii.gz"), &source.header, &[0; 24]).is_err());
+    assert_eq!(std::fs::read_dir(folder.path("")).unwrap().count(), 2, "no leftovers");
 }
 
 #[test]
-fn a_value_that_is_no_label_is_named_with_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let path =
-        Draft::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0]).write(folder.path().join("a.nii"));
+fn an_error_names_the_voxel_that_is_not_a_label() {
+    let folder = TestFolder::new();
+    let file = NiftiFile::of_u8(&[2, 2, 2], &[0, 1, 2, 3, 0, 0, 4, 0]);
+    let path = folder.nifti("a.nii", &file);
     let line = read_labels(path, 3).unwrap_err().to_string();
-    assert!(line.contains("(0, 1, 1)") && line.contains('4'), "{line}");
-    let draft = Draft { scale: (0.5, 0.0), ..Draft::of_u8(&[2, 1, 1], &[2, 1]) };
-    let line = read_labels(draft.write(folder.path().join("b.nii")), 3).unwrap_err().to_string();
-    assert!(line.contains("0.5"), "{line}");
+    assert!(line.contains("(0, 1, 1) holds 4"), "{line}");
+    let file = NiftiFile { scale: (0.5, 0.0), ..NiftiFile::of_u8(&[2, 1, 1], &[2, 1]) };
+    let line = read_labels(folder.nifti("b.nii", &file), 3).unwrap_err().to_string();
+    assert!(line.contains("holds 0.5"), "{line}");
 }
 
 #[test]
-fn labels_on_a_shifted_grid_are_moved_or_refused() {
-    let folder = tempfile::tempdir().unwrap();
+fn labels_on_a_grid_shifted_by_whole_voxels_are_moved() {
+    let folder = TestFolder::new();
     let at = |z: f32| Some([[1.5, 0.0, 0.0, 1.0], [0.0, 1.25, 0.0, 2.0], [0.0, 0.0, 10.0, z]]);
-    let image = Draft { sform: at(0.0), ..Draft::of_i16(&[2, 2, 2], &ramp(8)) };
-    let image = read_header(image.write(folder.path().join("image.nii"))).unwrap();
+    let image = NiftiFile { sform: at(0.0), ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
+    let image = read_header(folder.nifti("image.nii", &image)).unwrap();
     let labels = |z: f32, voxels: &[u8]| {
-        let draft = Draft { sform: at(z), ..Draft::of_u8(&[2, 2, 4], voxels) };
-        read_labels(draft.write(folder.path().join("l.nii")), 3).unwrap().on_grid_of(&image)
+        let file = NiftiFile { sform: at(z), ..NiftiFile::of_u8(&[2, 2, 4], voxels) };
+        read_labels(folder.nifti("l.nii", &file), 3).unwrap().on_grid_of(&image)
     };
     let inside = [0, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-    let (moved, remark) = labels(-10.0, &inside).unwrap();
-    assert_eq!((moved.labels.as_slice(), remark.is_some()), (&inside[4..12], true));
-    // Labels beyond the image, and a shift by half a slice.
-    for z in [10.0, -5.0] {
-        let error = labels(z, &inside).unwrap_err();
-        assert!(error.contains("2 x 2 x 4") && error.contains("2 x 2 x 2"), "{error}");
-    }
+    let (moved, note) = labels(-10.0, &inside).unwrap();
+    assert_eq!((moved.labels.as_slice(), note.is_some()), (&inside[4..12], true));
+    assert!(labels(10.0, &inside).unwrap_err().contains("outside"));
+    assert!(labels(-5.0, &inside).unwrap_err().contains("do not say"));
 }
 
 type Expected = std::result::Result<([usize; 4], f64), &'static str>;
 
-/// What becomes of every awkward file: the shape and sum of its voxels, or a part of the refusal.
-/// Sums are those of nibabel 5 in float64.
+/// The result of reading every awkward file: the shape and the sum of the voxels, or a part of the
+/// error. Sums are those of nibabel 5 in float64.
 const AWKWARD: &[(&str, Expected)] = &[
     ("nibabel/analyze.hdr", Err("Analyze")),
     ("nibabel/anatomical.nii", Ok(([33, 41, 25, 1], 284_166_082.0))),
@@ -232,7 +240,7 @@ const AWKWARD: &[(&str, Expected)] = &[
 ];
 
 #[test]
-fn awkward_files_are_read_rightly_or_refused() {
+fn awkward_files_are_read_correctly_or_refused() {
     let Some(folder) = real("awkward") else { return };
     for (name, expected) in AWKWARD {
         match (read(folder.join(name)), expected) {
@@ -257,21 +265,22 @@ fn awkward_files_are_read_rightly_or_refused() {
         let names = files.map(|file| file.unwrap().file_name().to_string_lossy().into_owned());
         listed += names.filter(|name| !name.contains("LICENSE") && name != "COPYING").count();
     }
-    assert_eq!(listed, AWKWARD.len(), "every awkward file has its line");
+    assert_eq!(listed, AWKWARD.len(), "every awkward file is in the table");
 }
 
 #[test]
-fn clumsy_axes_are_dropped() {
+fn phases_on_another_axis_and_labels_on_another_grid_are_read() {
     let (Some(odd), Some(fd)) = (real("odd"), real("autofd")) else { return };
     let labels = read_labels(odd.join("acdc_patient021_labels_6d.nii.gz"), 3).unwrap();
     assert_eq!(labels.header.dims, [240, 256, 10, 30]);
     assert_eq!(labels.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 971_987);
     let image = read_header(fd.join("A/sa_ED.nii.gz")).unwrap();
-    assert_eq!((image.dims, image.affine_from), ([123, 123, 12, 1], AffineFrom::Qform));
+    let source = image.geometry.affine.map(|affine| affine.source);
+    assert_eq!((image.dims, source), ([123, 123, 12, 1], Some(AffineSource::Qform)));
     let line = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 3).unwrap_err().to_string();
     assert!(line.contains("4"), "{line}");
     let labels = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 4).unwrap();
-    let (moved, remark) = labels.on_grid_of(&image).unwrap();
-    assert_eq!((moved.header.dims, remark.is_some()), ([123, 123, 12, 1], true));
+    let (moved, note) = labels.on_grid_of(&image).unwrap();
+    assert_eq!((moved.header.dims, note.is_some()), ([123, 123, 12, 1], true));
     assert_eq!(moved.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 94_724);
 }

@@ -2,31 +2,31 @@
 
 use ::nifti::NiftiType;
 
+use super::byte_reader::ByteReader;
 use super::header::Header;
-use super::stream::Stream;
 
-/// Reads all voxels, first axis fastest, with the scale slope applied in float64.
+/// Reads all voxels, first axis fastest. The scale slope is applied in float64.
 ///
-/// Memory grows with the bytes that arrive, never with what the header promises.
-pub(super) fn read(header: &Header, file: &mut Stream) -> Result<Vec<f32>, String> {
+/// Memory grows with the bytes that were read, not with the size in the header.
+pub(super) fn read(header: &Header, file: &mut ByteReader) -> Result<Vec<f32>, String> {
     let count = header.voxels_per_phase() * header.dims[3];
     let convert = converter(header.element, header.is_big_endian());
     let width = header.element.size_of();
     let mut buffer = vec![0; width << 14];
     let mut voxels = Vec::new();
     while voxels.len() < count {
-        let want = buffer.len().min((count - voxels.len()) * width);
-        let got = file.fill(&mut buffer[..want])?;
-        convert(&buffer[..got], header.scale, &mut voxels);
-        if got < want {
+        let wanted = buffer.len().min((count - voxels.len()) * width);
+        let filled = file.fill(&mut buffer[..wanted])?;
+        convert(&buffer[..filled], header.scale, &mut voxels);
+        if filled < wanted {
             return Err(format!(
-                "is cut short: {} of {count} voxels ({})",
+                "is truncated: it holds {} of {count} voxels ({})",
                 voxels.len(),
                 header.shape()
             ));
         }
     }
-    file.finish()?;
+    file.verify_checksum()?;
     Ok(voxels)
 }
 
@@ -53,7 +53,7 @@ fn converter(element: NiftiType, big_endian: bool) -> Convert {
         NiftiType::Uint64 => of!(u64),
         NiftiType::Int64 => of!(i64),
         NiftiType::Float64 => of!(f64),
-        // All other types were refused with the header.
+        // The header check refuses all other types.
         _ => of!(f32),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Pathology, PhantomCohort, PhantomSettings, Vendor};
-use crate::{Frame, Label, Moment, Subject};
+use crate::{CardiacPhase, Label, LabelledFrame, Subject};
 
 fn cohort(subjects: usize, seed: u64) -> PhantomCohort {
     PhantomCohort::new(subjects, seed, PhantomSettings::default()).expect("default settings")
@@ -23,14 +23,14 @@ fn small(seed: u64) -> PhantomCohort {
 }
 
 /// Volume of a structure in millilitres.
-fn volume(subject: &Subject, frame: &Frame, label: Label) -> f32 {
+fn volume(subject: &Subject, frame: &LabelledFrame, label: Label) -> f32 {
     let [rows, columns, slices] = subject.stack.spacing;
     let count = frame.labels.iter().filter(|&&l| l == label as u8).count();
     count as f32 * rows * columns * slices / 1000.0
 }
 
 /// Pairs of labels of pixels side by side in a slice.
-fn neighbours(subject: &Subject, frame: &Frame) -> Vec<[u8; 2]> {
+fn neighbours(subject: &Subject, frame: &LabelledFrame) -> Vec<[u8; 2]> {
     let (rows, columns) = (subject.stack.rows, subject.stack.columns);
     let mut pairs = Vec::new();
     for slice in frame.labels.chunks(rows * columns) {
@@ -108,8 +108,12 @@ fn anatomy_is_plausible() {
         let pathology = subject.pathology.as_deref().unwrap_or_default();
         let who = format!("subject {index}, {pathology}");
         let [diastole, systole] = &subject.frames[..] else { panic!("{who}: frames") };
-        assert_eq!((diastole.phase, diastole.moment), (0, Moment::EndDiastole), "{who}");
-        assert_eq!(systole.moment, Moment::EndSystole, "{who}");
+        assert_eq!(
+            (diastole.phase, diastole.cardiac_phase),
+            (0, CardiacPhase::EndDiastole),
+            "{who}"
+        );
+        assert_eq!(systole.cardiac_phase, CardiacPhase::EndSystole, "{who}");
         assert!((1..subject.stack.phases - 1).contains(&systole.phase), "{who}");
         let stack = &subject.stack;
         let size = stack.slices * stack.rows * stack.columns;
@@ -138,7 +142,7 @@ fn anatomy_is_plausible() {
             let pairs = neighbours(subject, frame);
             for open in [Label::Background, Label::RightVentricle] {
                 let leaks = touching(&pairs, Label::LeftVentricle, open);
-                assert_eq!(leaks, 0, "{who}: {} leaks into {open:?}", frame.moment.name());
+                assert_eq!(leaks, 0, "{who}: {} leaks into {open:?}", frame.cardiac_phase.name());
             }
             let septum = touching(&pairs, Label::RightVentricle, Label::Myocardium);
             assert!(septum > 40, "{who}: right ventricle touches the septum at {septum} pixels");

@@ -11,7 +11,7 @@ use super::contrast::Scan;
 use super::heart::{Heart, squeeze};
 use super::section::Section;
 use super::thorax::Thorax;
-use crate::{Frame, Label, Moment, Stack};
+use crate::{CardiacPhase, Label, LabelledFrame, Stack};
 
 /// Planes averaged within the thickness of a slice, so that walls slanting through it blur; more
 /// towards the apex, where they slant most.
@@ -107,7 +107,7 @@ pub fn render(
     layout: &Layout,
     texture: &Texture,
     noise: &mut Stream,
-) -> (Stack, Vec<Frame>) {
+) -> (Stack, Vec<LabelledFrame>) {
     let Layout { grid, slices, .. } = layout;
     let systole = layout.systole as f32 / settings.phases as f32;
     let contraction = |phase: usize| squeeze(phase as f32 / settings.phases as f32, systole);
@@ -135,9 +135,13 @@ pub fn render(
             expose(image, &shading, scan, settings.noise, noise);
         }
     }
-    let frame =
-        |phase, moment| Frame { phase, moment, labels: labels(heart, layout, contraction(phase)) };
-    let frames = vec![frame(0, Moment::EndDiastole), frame(layout.systole, Moment::EndSystole)];
+    let frame = |phase, cardiac_phase| LabelledFrame {
+        phase,
+        cardiac_phase,
+        labels: labels(heart, layout, contraction(phase)),
+    };
+    let frames =
+        vec![frame(0, CardiacPhase::EndDiastole), frame(layout.systole, CardiacPhase::EndSystole)];
     let stack = Stack {
         voxels,
         phases: settings.phases,

@@ -28,7 +28,7 @@ use self::prepare::Prepared;
 use self::resident::Resident;
 use crate::augment::{Grid, Pixels, Slice};
 use crate::{Error, Result};
-use data::{Moment, Subject};
+use data::{CardiacPhase, Subject};
 
 pub use self::key::Key;
 
@@ -267,14 +267,15 @@ impl<'a> CachedSubject<'a> {
     }
 
     /// The phases that carry labels, rising, and the moment that each is.
-    pub fn frames(&self) -> impl ExactSizeIterator<Item = (usize, Moment)> + use<'a> {
+    pub fn frames(&self) -> impl ExactSizeIterator<Item = (usize, CardiacPhase)> + use<'a> {
         self.entry.frames.iter().map(|frame| (frame.phase, moment(frame)))
     }
 
     /// The labelled phases that training and evaluation use: end-diastole and end-systole; of a
     /// subject that has neither, whatever is labelled.
-    pub fn study_frames(&self) -> Vec<(usize, Moment)> {
-        let ends: Vec<_> = self.frames().filter(|(_, moment)| *moment != Moment::Other).collect();
+    pub fn study_frames(&self) -> Vec<(usize, CardiacPhase)> {
+        let ends: Vec<_> =
+            self.frames().filter(|(_, moment)| *moment != CardiacPhase::Other).collect();
         if ends.is_empty() { self.frames().collect() } else { ends }
     }
 
@@ -328,9 +329,9 @@ impl<'a> CachedSubject<'a> {
     }
 }
 
-fn moment(frame: &FrameEntry) -> Moment {
-    let named = [Moment::EndDiastole, Moment::EndSystole];
-    named.into_iter().find(|m| m.name() == frame.moment).unwrap_or(Moment::Other)
+fn moment(frame: &FrameEntry) -> CardiacPhase {
+    let named = [CardiacPhase::EndDiastole, CardiacPhase::EndSystole];
+    named.into_iter().find(|m| m.name() == frame.moment).unwrap_or(CardiacPhase::Other)
 }
 
 #[cfg(test)]

@@ -74,7 +74,7 @@ impl Prepared {
                 .iter()
                 .map(|frame| FrameEntry {
                     phase: frame.phase,
-                    moment: frame.moment.name().into(),
+                    moment: frame.cardiac_phase.name().into(),
                     labels: 0,
                 })
                 .collect(),

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 
 use super::*;
-use data::{Frame, Stack};
+use data::{LabelledFrame, Stack};
 
 /// Subject `i` of a small cohort: odd ones have fractional intensities, every third no labels.
 fn subject(i: usize) -> Subject {
@@ -14,11 +14,12 @@ fn subject(i: usize) -> Subject {
     let mut labels = vec![0; volume];
     labels[columns + 1] = 1;
     labels[rows * columns + columns + 3] = 3;
-    let frame = |phase, moment| Frame { phase, moment, labels: labels.clone() };
+    let frame =
+        |phase, cardiac_phase| LabelledFrame { phase, cardiac_phase, labels: labels.clone() };
     let frames = match i % 3 {
         2 => vec![],
         // Out of order on purpose.
-        _ => vec![frame(2, Moment::EndSystole), frame(0, Moment::EndDiastole)],
+        _ => vec![frame(2, CardiacPhase::EndSystole), frame(0, CardiacPhase::EndDiastole)],
     };
     Subject {
         id: format!("S{i}"),
@@ -78,7 +79,7 @@ fn everything_of_a_subject_is_kept() {
         } else {
             assert_eq!(found.centre(), Some([1.0, 2.0]));
             let frames: Vec<_> = found.frames().collect();
-            assert_eq!(frames, [(0, Moment::EndDiastole), (2, Moment::EndSystole)]);
+            assert_eq!(frames, [(0, CardiacPhase::EndDiastole), (2, CardiacPhase::EndSystole)]);
         }
         assert_eq!(matches!(found.slice(0, 0).pixels, Pixels::Whole(_)), i % 2 == 0);
     }

@@ -2,8 +2,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::cache;
-use data::Moment;
-use data::{Frame, Stack, Subject};
+use data::CardiacPhase;
+use data::{LabelledFrame, Stack, Subject};
 
 const TARGET: Grid = Grid { size: [16, 16], spacing: [1.5, 1.5] };
 
@@ -13,9 +13,13 @@ fn subject(i: usize) -> Subject {
     let volume = slices * rows * columns;
     let voxels = (0..phases * volume).map(|v| (v * (37 + i) % 251) as f32).collect();
     let labels: Vec<u8> = (0..volume).map(|v| u8::from(v % columns > 8 && v % 3 == 0)).collect();
-    let frame = |phase, moment| Frame { phase, moment, labels: labels.clone() };
-    let frames =
-        vec![frame(0, Moment::EndDiastole), frame(1, Moment::Other), frame(2, Moment::EndSystole)];
+    let frame =
+        |phase, cardiac_phase| LabelledFrame { phase, cardiac_phase, labels: labels.clone() };
+    let frames = vec![
+        frame(0, CardiacPhase::EndDiastole),
+        frame(1, CardiacPhase::Other),
+        frame(2, CardiacPhase::EndSystole),
+    ];
     Subject {
         id: format!("S{i}"),
         stack: Stack { voxels, phases, slices, rows, columns, spacing: [1.5, 1.2, 8.0] },

@@ -3,7 +3,7 @@
 
 use super::compare::{Comparison, Comparisons, Group, Keep, corrected, every};
 use crate::Table;
-use data::vendor::letter;
+use data::vendor::vendor_letter;
 use evaluate::FrameRow;
 use settings::Method;
 
@@ -109,7 +109,7 @@ impl<'a> Part<'a> {
         for seen in [true, false] {
             let labelled: Vec<String> = names.split('+').map(str::to_owned).collect();
             let of = move |row: &FrameRow| {
-                let vendor = row.vendor.as_deref().map(letter);
+                let vendor = row.vendor.as_deref().map(vendor_letter);
                 vendor.is_some_and(|vendor| labelled.iter().any(|name| name == vendor) == seen)
             };
             let tested = match seen {

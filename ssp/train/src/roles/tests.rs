@@ -196,7 +196,7 @@ fn labels_may_be_of_some_vendors_only() {
     let (all, _) = desk.drawn(&settings).unwrap();
     let vendor = |id: &String| {
         let index = desk.cohort.cache.find(id).unwrap();
-        letter(desk.cohort.cache.subject(index).vendor().unwrap()).to_owned()
+        vendor_letter(desk.cohort.cache.subject(index).vendor().unwrap()).to_owned()
     };
     settings.subjects.vendors = vec![vendor(&all.labelled[0])];
     let (some, _) = desk.drawn(&settings).unwrap();

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::folder::RunFolder;
 use super::metrics::{self, Record};
 use crate::{Error, Result};
-use data::{Moment, Stack};
+use data::{CardiacPhase, Stack};
 use evaluate::Predictor;
 use evaluate::{FrameRow, Results};
 use figures::{Curves, Segmented, Series, overlay};
@@ -146,8 +146,9 @@ fn stack_of(subject: &CachedSubject<'_>, phases: &[usize]) -> Stack {
 /// What stands beside a slice: its subject, the moment or number of its phase, and its number.
 fn names(cache: &Cache, sample: &Sample) -> [String; 3] {
     let subject = cache.subject(sample.subject);
-    let named =
-        |&(phase, moment): &(usize, Moment)| phase == sample.phase && moment != Moment::Other;
+    let named = |&(phase, moment): &(usize, CardiacPhase)| {
+        phase == sample.phase && moment != CardiacPhase::Other
+    };
     let phase = match subject.frames().find(named) {
         Some((_, moment)) => moment.name().to_owned(),
         None => format!("phase {}", sample.phase),

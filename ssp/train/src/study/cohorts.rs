@@ -16,7 +16,7 @@ use settings::Subjects;
 pub fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
     // Before the images, which may take long.
     let Subjects { split, labelled_split, .. } = &job.settings.subjects;
-    split.as_ref().map(|file| SplitFile::of_roles(Path::new(file))).transpose()?;
+    split.as_ref().map(|file| SplitFile::read_roles(Path::new(file))).transpose()?;
     labelled_split.as_ref().map(|file| SplitFile::read(Path::new(file))).transpose()?;
     let cache = cache_folder();
     let all: &[String] = &[];

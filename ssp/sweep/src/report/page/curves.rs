@@ -10,7 +10,7 @@ use crate::Table;
 use crate::report::compare::{Comparisons, Group, Keep, STRUCTURES, Score, Side};
 use crate::report::statistics::{Spread, mean};
 use crate::report::words::title;
-use data::vendor::letter;
+use data::vendor::vendor_letter;
 use evaluate::FrameRow;
 
 /// Parts of the way from base to apex that slices are put together in.
@@ -24,7 +24,7 @@ pub fn curves(comparisons: &Comparisons) -> Markup {
     let moments: Vec<&str> =
         ["ED", "ES"].into_iter().filter(|m| rows.iter().any(|r| r.moment.name() == *m)).collect();
     let vendors: BTreeSet<&str> =
-        rows.iter().filter_map(|r| r.vendor.as_deref().map(letter)).collect();
+        rows.iter().filter_map(|r| r.vendor.as_deref().map(vendor_letter)).collect();
     html! {
         section id="structures" {
             h2 { "By structure" }
@@ -51,13 +51,13 @@ pub fn curves(comparisons: &Comparisons) -> Markup {
                 p.faint { "Letters as in M&Ms: A Siemens, B Philips, C General Electric, D Canon." }
                 (legend(&comparisons.methods))
                 div.grid { @for vendor in vendors {
-                    @let tested = rows.iter().filter(|r| r.vendor.as_deref().map(letter) == Some(vendor));
+                    @let tested = rows.iter().filter(|r| r.vendor.as_deref().map(vendor_letter) == Some(vendor));
                     @let tested = tested.map(|r| &r.subject).collect::<BTreeSet<_>>().len();
                     (by_count(
                         &format!("Vendor {vendor} ({tested} test subjects)"),
                         comparisons,
                         mean_dice,
-                        &|row: &FrameRow| row.vendor.as_deref().map(letter) == Some(vendor),
+                        &|row: &FrameRow| row.vendor.as_deref().map(vendor_letter) == Some(vendor),
                     ))
                 } }
             }

@@ -1,0 +1,93 @@
+//! Volumes: a header and its voxels, from one file or from a pair.
+
+use std::path::{Path, PathBuf};
+
+use super::byte_reader::ByteReader;
+use super::header::{self, Header};
+use super::paths::{has_ending, partner};
+use super::voxels;
+use crate::{Error, Result};
+
+/// A volume as stored: a header and every voxel, scale slope applied.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    /// `i * j * k * phases` intensities, the first axis fastest (the file's order).
+    pub voxels: Vec<f32>,
+    /// Shape and geometry, and the fields that a label map on this grid is written with.
+    pub header: Header,
+}
+
+impl Volume {
+    /// Voxels of one phase: `i * j * k` intensities, the first axis fastest.
+    pub fn phase(&self, phase: usize) -> &[f32] {
+        let size = self.header.voxels_per_phase();
+        &self.voxels[phase * size..(phase + 1) * size]
+    }
+
+    /// Joins volumes of one grid into one volume with all their phases, in order. The header is that
+    /// of the first volume.
+    ///
+    /// # Errors
+    /// If there is no volume, or shapes differ.
+    pub fn join(volumes: Vec<Volume>) -> std::result::Result<Volume, String> {
+        let mut volumes = volumes.into_iter();
+        let mut joined = volumes.next().ok_or("no frame to stack")?;
+        for next in volumes {
+            if next.header.dims[..3] != joined.header.dims[..3] {
+                return Err(format!(
+                    "frames differ in shape: {} and {}",
+                    joined.header.shape(),
+                    next.header.shape()
+                ));
+            }
+            joined.header.dims[3] += next.header.dims[3];
+            joined.voxels.extend(next.voxels);
+        }
+        Ok(joined)
+    }
+}
+
+/// Reads a volume: `.nii`, `.hdr` or `.img`, each with or without `.gz`.
+///
+/// # Errors
+/// If the file (or the other file of its pair) is missing, is not NIfTI, is truncated, or holds
+/// something other than one real number per voxel.
+pub fn read(path: impl AsRef<Path>) -> Result<Volume> {
+    let (header, mut image, image_path) = open_image(path.as_ref())?;
+    let voxels =
+        voxels::read(&header, &mut image).map_err(|what| Error::file(&image_path, what))?;
+    Ok(Volume { voxels, header })
+}
+
+/// Reads a volume's header alone, with the same checks that [`read`] makes before the voxels.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_header(path: impl AsRef<Path>) -> Result<Header> {
+    open_image(path.as_ref()).map(|(header, ..)| header)
+}
+
+/// The header, the image's bytes positioned at the first voxel, and the file that holds them.
+fn open_image(path: &Path) -> Result<(Header, ByteReader, PathBuf)> {
+    let header_path = if has_ending(path, ".img") {
+        let missing = || Error::file(path, "is the image of a pair, and its .hdr is missing");
+        partner(path, ".hdr").ok_or_else(missing)?
+    } else {
+        path.to_path_buf()
+    };
+    let mut file = ByteReader::open(&header_path)?;
+    let header = header::read(&mut file).map_err(|what| Error::file(&header_path, what))?;
+    let (mut image, image_path) = if header.in_one_file {
+        (file, header_path)
+    } else {
+        let image_path = partner(&header_path, ".img").ok_or_else(|| {
+            Error::file(&header_path, "is the header of a pair, and its .img is missing")
+        })?;
+        (ByteReader::open(&image_path)?, image_path)
+    };
+    image
+        .skip_to(header.data_offset)
+        .and_then(|()| image.check_remaining(header.data_bytes()))
+        .map_err(|what| Error::file(&image_path, what))?;
+    Ok((header, image, image_path))
+}
