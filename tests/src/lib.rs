@@ -1,6 +1,7 @@
 //! Shared helpers of the checks that span crates.
 
 pub mod cases;
+pub mod compare;
 pub mod data;
 pub mod devices;
 pub mod gradients;

@@ -111,11 +111,11 @@ mod tests {
     fn tiles_fill_their_places_in_order() {
         let greys: Vec<Vec<f32>> = (1..6).map(|n| vec![0.2 * n as f32; 64 * 48]).collect();
         let window = Some(Window { black: 0.0, white: 1.0 });
-        let tile = |(n, image): (usize, &_)| Tile {
-            window,
-            ..Tile::new(image, 64, 48, format!("view {n}"))
-        };
-        let tiles: Vec<_> = greys.iter().map(Vec::as_slice).enumerate().map(tile).collect();
+        let tiles: Vec<_> = greys
+            .iter()
+            .enumerate()
+            .map(|(n, image)| Tile { window, ..Tile::new(image, 64, 48, format!("view {n}")) })
+            .collect();
         let picture = montage("Views", &tiles, 3).unwrap();
         assert_eq!(picture.width, 2 * 16 + 3 * 144 + 2 * 8);
         assert_eq!(picture.height, 52 + 2 * (192 + 26) + 16);

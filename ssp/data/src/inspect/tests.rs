@@ -65,11 +65,11 @@ fn an_unreadable_subject_is_a_finding_and_the_rest_is_reported() {
     let [set] = inspection.sets.as_slice() else { panic!("{inspection}") };
     let [good, bad] = set.subjects.as_slice() else { panic!("{inspection}") };
     assert_eq!((set.layout, inspection.files.len()), (DatasetLayout::Acdc, 0));
-    let reading = good.reading.as_ref().unwrap();
-    assert_eq!((reading.shape, reading.spacing), ([4, 9, 9, 1], [9.0, 9.0, 50.0]));
-    assert_eq!((reading.range, reading.frames.len()), ([1.0, 994.0], 0));
+    let content = good.content.as_ref().unwrap();
+    assert_eq!((content.shape, content.spacing), ([4, 9, 9, 1], [9.0, 9.0, 50.0]));
+    assert_eq!((content.range, content.frames.len()), ([1.0, 994.0], 0));
     assert_eq!(warnings(good).len(), 2, "spacing in a slice and between slices: {good:?}");
-    assert!(bad.reading.is_none());
+    assert!(bad.content.is_none());
     assert!(bad.findings.iter().any(|finding| finding.severity == Severity::Error), "{bad:?}");
     let text = inspection.to_string();
     let line = |id: &str| text.lines().find(|line| line.trim_start().starts_with(id)).unwrap();
