@@ -90,21 +90,10 @@ impl SweepOptions {
 
     /// Whether no option of methods, data and settings is given.
     fn changes_only_size(&self) -> bool {
-        let SweepOptions {
-            methods,
-            data,
-            test,
-            split,
-            subsets,
-            configs,
-            preset,
-            changes,
-            grids,
-            ..
-        } = self;
-        (data.is_empty() && test.is_empty() && split.is_none() && subsets.is_none())
-            && (configs.is_empty() && preset.is_none() && changes.is_empty() && grids.is_empty())
-            && (methods.is_empty() && !self.as_given)
+        (self.methods.is_empty() && self.configs.is_empty() && self.preset.is_none())
+            && (self.changes.is_empty() && self.grids.is_empty() && !self.as_given)
+            && (self.data.is_empty() && self.test.is_empty())
+            && (self.split.is_none() && self.subsets.is_none())
     }
 
     /// A plan of the methods and their settings, with default counts and seeds.

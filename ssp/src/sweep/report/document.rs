@@ -26,7 +26,7 @@ pub enum Block {
     List(Vec<String>),
     /// A table.
     Table(Table),
-    /// Figures and the like, left out of the Markdown.
+    /// Figures, legends and folded lists, left out of the Markdown.
     Html(Markup),
 }
 
