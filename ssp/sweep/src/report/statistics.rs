@@ -212,6 +212,7 @@ mod tests {
         }
     }
 
+    /// By hand: 0.01 · 4, then 0.02 · 3, then 0.03 · 2, then 0.5 · 1.
     #[test]
     fn ranks_may_go_where_the_mean_does_not() {
         let mut differences = [0.005; 20];
@@ -222,7 +223,6 @@ mod tests {
         assert_eq!(direction(&[-1.0, 1.0, 0.0]), 0.0);
     }
 
-    /// By hand: 0.01 · 4, then 0.02 · 3, then 0.03 · 2, then 0.5 · 1.
     #[test]
     fn holm_steps_down() {
         let found = holm(&[0.03, 0.01, 0.5, 0.02]);
