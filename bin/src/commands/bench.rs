@@ -84,7 +84,7 @@ struct BenchKernels {
     #[arg(long, value_enum)]
     dtype: Option<Features>,
 
-    /// Only this operation, by the name of its folder in kernels/src. Repeatable.
+    /// Only this operation: a folder of kernels/src, or a function of its pointwise table. Repeatable.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
 

@@ -17,9 +17,11 @@ pub fn forward<T: Float, F: Pointwise<N>, const N: usize>(
     let values = inputs.map(Tensor::data::<T>);
     Tensor::build::<T>(inputs[0].shape(), |out| {
         out.par_chunks_mut(CHUNK).enumerate().for_each(|(index, out)| {
+            // A copy that `out` cannot overlap: its parameters are converted once, before the loop.
+            let local = function;
             let values = values.map(|x| &x[index * CHUNK..][..out.len()]);
             for (i, out) in out.iter_mut().enumerate() {
-                *out = function.value(values.map(|x| x[i]));
+                *out = local.value(values.map(|x| x[i]));
             }
         });
     })
@@ -36,9 +38,10 @@ pub fn backward<T: Float, F: Pointwise<N>, const N: usize>(
     let values = inputs.each_ref().map(Tensor::data::<T>);
     let mut buffer = gradient.into_buffer::<T>();
     buffer.as_mut_slice::<T>().par_chunks_mut(CHUNK).enumerate().for_each(|(index, gradient)| {
+        let (local, by) = (function, by); // as above
         let values = values.map(|x| &x[index * CHUNK..][..gradient.len()]);
         for (i, gradient) in gradient.iter_mut().enumerate() {
-            *gradient = *gradient * function.derivative(by, values.map(|x| x[i]));
+            *gradient = *gradient * local.derivative(by, values.map(|x| x[i]));
         }
     });
     Tensor::from_buffer::<T>(buffer, shape)

@@ -109,6 +109,28 @@ fn require_equal(operation: &'static str, inputs: &[&Tensor]) -> Result<()> {
     same_device(operation, inputs.iter().copied())
 }
 
+/// The index of the input of a name, for [`pointwise!`](crate::pointwise!).
+#[doc(hidden)]
+pub const fn index_of(name: &str, inputs: &[&str]) -> usize {
+    let mut index = 0;
+    while index < inputs.len() {
+        if is_same(name.as_bytes(), inputs[index].as_bytes()) {
+            return index;
+        }
+        index += 1;
+    }
+    panic!("a derivative by something that is not an input");
+}
+
+/// `a == b`, which constants cannot say.
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
 /// A row of the table, as tests and the benchmark use it.
 pub struct Function {
     /// Its entry in the registry.

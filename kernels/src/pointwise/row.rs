@@ -116,7 +116,7 @@ macro_rules! pointwise {
             ) -> T {
                 let [$($input),+] = x;
                 $($(let $parameter = T::from_f64(self.$parameter);)+)?
-                $(if Self::INPUTS[by] == stringify!($by) {
+                $(if by == const { $crate::pointwise::index_of(stringify!($by), &Self::INPUTS) } {
                     return $derivative;
                 })+
                 unreachable!("{} has no input of index {by}", Self::NAME)
