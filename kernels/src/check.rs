@@ -5,6 +5,7 @@
 //! [`registry`](crate::registry) on them. An operation outside this crate can be checked in the same
 //! way: see [`against_differences`].
 
+pub mod compare;
 mod gradients;
 mod projection;
 

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-use crate::gpu::{Gpu, Launch, sum_program};
+use crate::gpu::{Gpu, Launch, Sum, sum_program};
 use crate::{DType, Error, Float, Result, Tensor, same_device, with_float};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
@@ -238,14 +238,12 @@ fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
     }
 }
 
-fn sum_on(gpu: &dyn Gpu, a: Tensor, b: &Tensor) -> Result<Tensor> {
-    let program = sum_program(a.dtype());
-    let (shape, dtype, count) = (a.shape(), a.dtype(), a.shape().elements());
-    let sum = a.into_memory()?;
-    let arguments = [sum.address().into(), b.address()?.into(), count.into()];
-    // SAFETY: both have `count` elements of the dtype, and each thread writes one of its own.
-    unsafe { gpu.launch(&program, "sum", Launch::over(count), &arguments)? };
-    Ok(Tensor::over(sum, shape, dtype))
+fn sum_on(gpu: &dyn Gpu, mut a: Tensor, b: &Tensor) -> Result<Tensor> {
+    let (program, count) = (sum_program(a.dtype()), a.shape().elements());
+    let args = Sum { a: program.output(&mut a)?, b: program.input(b)?, count };
+    // SAFETY: both have `count` elements; a thread for each.
+    unsafe { gpu.launch(&program, "sum", Launch::over(count), &args)? };
+    Ok(a)
 }
 
 fn sum_of<T: Float>(a: Tensor, b: &Tensor) -> Tensor {

@@ -120,6 +120,15 @@ impl Tensor {
         Self::new(shape, dtype, Value::Dense(Arc::new(buffer)))
     }
 
+    /// A tensor on a device, with uninitialised elements for a kernel to write.
+    ///
+    /// # Errors
+    /// When the device has no memory left.
+    pub fn uninitialised(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
+        let shape = shape.into();
+        Ok(Self::over(Buffer::stale_on(device, dtype, shape.elements())?, shape, dtype))
+    }
+
     /// A tensor whose values `expression` computes when they are first read.
     pub fn deferred(shape: impl Into<Shape>, dtype: DType, expression: impl Deferred) -> Self {
         let value = Value::Lazy { expression: Box::new(expression), computed: OnceLock::new() };

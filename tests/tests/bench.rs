@@ -32,7 +32,7 @@ fn check(report: &Report) {
     let json = serde_json::to_value(report).unwrap();
     assert_eq!(json["rows"].as_array().unwrap().len(), report.rows().len());
     let table = report.to_string();
-    assert!(table.contains("weight gradient, fused") && table.contains("TFLOP/s"), "{table}");
+    assert!(table.contains("conv2d") && table.contains("TFLOP/s"), "{table}");
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn a_stage_whose_steps_are_replayed_goes_as_on_the_cpu() {
         // A loss that is not finite ends the stage at the end of its epoch, and nothing is written.
         let wild = tempfile::tempdir().unwrap();
         let error = stage(wild.path(), &device, f64::MAX).unwrap_err().to_string();
-        assert!(error.contains("in epoch 1 at a learning rate of"), "{error}");
+        assert!(error.contains("epoch 1") && error.contains("learning rate"), "{error}");
         assert_eq!(std::fs::read_dir(wild.path().join("pretrain")).unwrap().count(), 0);
     }
 }

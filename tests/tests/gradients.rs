@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use cine_tests::cases::for_every_case;
 use cine_tests::{data, devices};
 use emulator::Mode;
+use kernels::check::compare::{self, difference, largest, relative, worse};
 use kernels::check::{Agreement, Case, Projection, TOLERANCE, against_differences, widened};
 use kernels::registry;
 use tensor::{DType, Device, Result, Tensor};
@@ -21,20 +22,11 @@ const SINGLE: f64 = 1e-4;
 /// A float64 run against its naive reference: the same sums in another order.
 const DOUBLE: f64 = 1e-9;
 
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()))
-}
-
-/// The largest difference of two lists; infinite where it is not a number.
-fn difference(found: &[f64], wanted: &[f64]) -> f64 {
-    assert_eq!(found.len(), wanted.len(), "number of elements");
-    let differences = found.iter().zip(wanted).map(|(a, b)| (a - b).abs());
-    differences.fold(0.0, |worst: f64, d| if d.is_nan() { f64::INFINITY } else { worst.max(d) })
-}
-
-/// The largest difference of two lists, relative to the largest value of the second.
-fn relative_error(found: &[f64], wanted: &[f64]) -> f64 {
-    difference(found, wanted) / largest(wanted).max(f64::MIN_POSITIVE)
+/// The largest difference of two lists, relative to the largest value of the second, which was
+/// computed from `arguments` in float64.
+fn relative_error(found: &[f64], wanted: &[f64], arguments: &[Tensor]) -> f64 {
+    let scale = compare::scale(largest(wanted), arguments, DType::F64);
+    relative(difference(found, wanted), scale)
 }
 
 #[test]
@@ -73,30 +65,34 @@ const FEW: usize = 64;
 
 #[test]
 fn gradients_are_finite_differences() {
-    hold_against_differences(&Device::Cpu, usize::MAX);
+    compare_with_differences(&Device::Cpu, usize::MAX);
 }
 
 #[test]
 fn gradients_on_a_device_are_finite_differences() {
     if let Some(device) = devices::emulated("gradients on a GPU", Mode::Fast) {
-        hold_against_differences(&device, FEW);
+        compare_with_differences(&device, FEW);
     }
     if let Some(device) = devices::hardware() {
-        hold_against_differences(&device, usize::MAX);
+        compare_with_differences(&device, usize::MAX);
     }
 }
 
-/// Every operation that has kernels for the device, on its cases of so many elements at most.
-fn hold_against_differences(device: &Device, most: usize) {
+/// Checks every operation that has kernels for the device, on its cases of at most `most` elements. An
+/// operation with gradients none of whose cases ran is a failure.
+fn compare_with_differences(device: &Device, most: usize) {
     println!("\non {device}");
-    let mut wrong = Vec::new();
+    let (mut wrong, mut gradients) = (Vec::new(), 0);
     for operation in registry() {
         if *device != Device::Cpu && operation.programs.is_none() {
             continue;
         }
-        let mut agreement = Agreement::default();
+        let (mut agreement, mut smallest) = (Agreement::default(), None);
         for_every_case(operation, |case, seed| {
             let elements: usize = case.arguments.iter().map(|a| a.shape.elements()).sum();
+            if case.differentiable {
+                smallest = Some(smallest.unwrap_or(elements).min(elements));
+            }
             if case.differentiable && elements <= most {
                 let here = match device {
                     Device::Cpu => against_differences(case, seed)?,
@@ -108,40 +104,53 @@ fn hold_against_differences(device: &Device, most: usize) {
         });
         let Agreement { error, worst, elements, kinks } = agreement;
         let name = operation.name;
-        match elements {
-            0 => println!("{name:16} no gradient to hold against differences"),
-            n => println!("{name:16} {error:.1e} over {n} gradients, {kinks} by a shorter step"),
+        gradients += elements;
+        match (elements, smallest) {
+            (0, None) => println!("{name:16} has no gradient"),
+            (0, Some(least)) => {
+                wrong.push(format!("{name}: unchecked, cases have {least} elements"))
+            }
+            (n, _) => {
+                println!("{name:16} {error:.1e} over {n} gradients, {kinks} by a shorter step");
+            }
         }
-        if error.is_nan() || error >= TOLERANCE {
+        if error >= TOLERANCE {
             wrong.push(format!("{name}: {error:.1e} ({worst})"));
         } else if kinks as f64 > KINKS * elements as f64 {
             wrong.push(format!("{name}: {kinks} of {elements} gradients took a shorter step"));
         }
     }
+    assert!(gradients > 0, "no gradient was checked on {device}");
     assert!(wrong.is_empty(), "wrong gradients on {device}:\n{}", wrong.join("\n"));
 }
 
 #[test]
 fn values_are_those_of_the_naive_reference() {
+    let mut without = Vec::new();
     for operation in registry() {
-        let mut worst = 0.0f64;
+        let (mut worst, mut compared) = (0.0, 0);
         for_every_case(operation, |case, seed| {
             let Some(reference) = &case.reference else { return Ok(()) };
+            compared += 1;
             let arguments = case.draw(DType::F64, seed)?;
             let results = (case.run)(&arguments)?;
             let wanted = reference(&arguments.iter().map(Tensor::to_f64).collect::<Vec<_>>());
             assert_eq!(results.len(), wanted.len(), "{}, {}", operation.name, case.name);
             for (result, wanted) in results.iter().zip(&wanted) {
-                let error = relative_error(&result.to_f64(), wanted);
+                let error = relative_error(&result.to_f64(), wanted, &arguments);
                 let allowed = if result.dtype() == DType::F32 { SINGLE } else { DOUBLE };
                 let name = format!("{}, {}", operation.name, case.name);
                 assert!(error <= allowed, "{name}: off by {error:.1e} from the reference");
-                worst = worst.max(error);
+                worst = worse(worst, error);
             }
             Ok(())
         });
-        println!("{:16} {worst:.1e}", operation.name);
+        match compared {
+            0 => without.push(operation.name),
+            _ => println!("{:16} {worst:.1e} over {compared} cases", operation.name),
+        }
     }
+    assert!(without.is_empty(), "no case has a reference: {}", without.join(", "));
 }
 
 #[test]
@@ -156,7 +165,7 @@ fn float32_agrees_with_float64() {
                 operation.name,
                 case.name
             );
-            worst = (worst.0.max(values), worst.1.max(gradients));
+            worst = (worse(worst.0, values), worse(worst.1, gradients));
             Ok(())
         });
         println!("{:16} values {:.1e}, gradients {:.1e}", operation.name, worst.0, worst.1);
@@ -168,23 +177,25 @@ fn single_against_double(case: &Case, seed: u64) -> Result<(f64, f64)> {
     let single = case.draw(DType::F32, seed)?;
     let double = single.iter().map(widened).collect::<Result<Vec<_>>>()?;
     let (found, wanted) = ((case.run)(&single)?, (case.run)(&double)?);
-    let errors = found.iter().zip(&wanted).map(|(a, b)| relative_error(&a.to_f64(), &b.to_f64()));
-    let values = errors.fold(0.0, f64::max);
+    let pairs = found.iter().zip(&wanted);
+    let errors = pairs.map(|(a, b)| relative_error(&a.to_f64(), &b.to_f64(), &double));
+    let values = errors.fold(0.0, worse);
     if !case.differentiable {
         return Ok((values, 0.0));
     }
-    let projection = Projection::new(&wanted, seed);
+    let projection = Projection::new(&wanted, &double, seed);
     let differentiable: Vec<bool> = case.arguments.iter().map(|a| a.differentiable).collect();
     let found = projection.gradients(case, &single, &differentiable)?;
     let wanted = projection.gradients(case, &double, &differentiable)?;
     // Rounding is that of the terms of a sum, not of the sum: the bias of a convolution whose result
     // is normalised has large terms and a gradient of zero. So errors are held against the largest
     // gradient of any argument.
-    let size = wanted.iter().flatten().map(|g| largest(&g.to_f64())).fold(0.0, f64::max);
+    let size = wanted.iter().flatten().map(|g| largest(&g.to_f64())).fold(0.0, worse);
     let size = size.max(projection.negligible());
     let mut gradients = 0.0f64;
     for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
-        gradients = gradients.max(difference(&found.to_f64(), &wanted.to_f64()) / size);
+        let error = difference(&found.to_f64(), &wanted.to_f64());
+        gradients = worse(gradients, relative(error, size));
     }
     Ok((values, gradients))
 }
@@ -199,7 +210,7 @@ fn gradients_that_nobody_wants_are_not_computed() {
                 return Ok(());
             }
             let arguments = case.draw(DType::F32, seed)?;
-            let projection = Projection::new(&(case.run)(&arguments)?, seed);
+            let projection = Projection::new(&(case.run)(&arguments)?, &arguments, seed);
             let wanted: Vec<bool> = case.arguments.iter().map(|a| a.differentiable).collect();
             let together = projection.gradients(case, &arguments, &wanted)?;
             for index in (0..wanted.len()).filter(|&i| wanted[i]) {

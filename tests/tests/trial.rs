@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
-use tensor::gpu::{Address, Argument, Captured, Gpu, Launch, Program};
+use tensor::gpu::{Address, Captured, Gpu, KernelArguments, Launch, Program};
 use tensor::{Device, MemoryUse, Result};
 
 /// An emulated GPU that leaves the launches of one kernel out.
@@ -50,7 +50,7 @@ impl Gpu for Faulty {
         program: &Program,
         kernel: &str,
         launch: Launch,
-        arguments: &[Argument],
+        arguments: &dyn KernelArguments,
     ) -> Result<()> {
         match kernel == self.kernel {
             true => Ok(()),

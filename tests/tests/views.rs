@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use cine_tests::devices;
 use data::{CardiacPhase, LabelledFrame, Stack, Subject};
+use kernels::check::compare::{largest, relative, worse};
 use sampling::augment::{Augmentation, Grid};
 use sampling::cache::{Cache, Key};
 use sampling::sampler::{Crops, Order, Sampler, Selection};
 use settings::{Centre, Method, Phases, Preset, Settings};
 use tempfile::TempDir;
-use tensor::gpu::{Address, Argument, Captured, Launch, Program};
+use tensor::gpu::{Address, Captured, KernelArguments, Launch, Program};
 use tensor::random::{Purpose, Stream};
 use tensor::{Device, Error, Gpu, MemoryUse, Result, Tensor};
 use train::task::{Contrastive, Dino, Mim};
@@ -89,8 +90,8 @@ fn close(found: &Tensor, wanted: &Tensor, jumps: bool) -> f64 {
     assert_eq!(found.len(), wanted.len());
     let at_a_jump = |v: f64| jumps && v.abs() < 1e-4;
     let each = found.iter().zip(&wanted).filter(|&(&a, &b)| !at_a_jump(a) && !at_a_jump(b));
-    let largest = wanted.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
-    let worst = each.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest;
+    let error = each.map(|(a, b)| (a - b).abs()).fold(0.0, worse);
+    let worst = relative(error, largest(&wanted));
     assert!(found.iter().all(|v| v.is_finite()) && worst < 1e-5, "off by {worst:e}");
     worst
 }
@@ -111,7 +112,7 @@ fn views_of_every_task_are_those_of_the_host() {
                     assert_eq!(found.images.device(), device, "made where they are needed");
                     assert_eq!(found.images.shape(), wanted.images.shape());
                     assert_eq!((found.positions, found.slices), (wanted.positions, wanted.slices));
-                    worst = worst.max(close(&found.images, &wanted.images, jumps));
+                    worst = worse(worst, close(&found.images, &wanted.images, jumps));
                     assert_eq!(found.labels.is_some(), method == Method::Scratch);
                     if let (Some(found), Some(wanted)) = (found.labels, wanted.labels) {
                         let found = found.to(&Device::Cpu).unwrap();
@@ -154,7 +155,13 @@ impl Gpu for Full {
         unreachable!("it has no memory")
     }
 
-    unsafe fn launch(&self, _: &Program, _: &str, _: Launch, _: &[Argument]) -> Result<()> {
+    unsafe fn launch(
+        &self,
+        _: &Program,
+        _: &str,
+        _: Launch,
+        _: &dyn KernelArguments,
+    ) -> Result<()> {
         unreachable!("it has no memory")
     }
 

@@ -1,19 +1,13 @@
 //! The program on real cardiac images, where there are some.
 
-use std::path::Path;
-
 use nifti::NiftiHeader;
 
 use crate::desk::Desk;
 
 #[test]
 fn real_images_train_predict_and_are_evaluated() {
-    let Some(real) = std::env::var_os("CINE_REAL") else {
-        println!("left out: CINE_REAL names no folder of real images");
-        return;
-    };
+    let Some(data) = data::testing::real("acdc/training") else { return };
     let desk = Desk::new();
-    let data = Path::new(&real).join("acdc/training");
     let text = data.to_str().unwrap();
     desk.trained("run", &["--method", "pcl", "--data", text, "--set", "finetune.epochs=1"]);
     let folder = data.join("patient001");

@@ -10,11 +10,12 @@ struct __align__(VECTOR * sizeof(real)) Values {
 struct Part {
     long long first, start, end, channels;
 
-    __device__ Part(long long span, long long pixels, long long channels)
+    template <class Arguments>
+    __device__ explicit Part(const Arguments& a)
         : first(((long long)blockIdx.x * blockDim.x + threadIdx.x) * VECTOR),
-          start(blockIdx.y * span),
-          end(start + span < pixels ? start + span : pixels),
-          channels(channels) {}
+          start(blockIdx.y * a.span),
+          end(start + a.span < a.pixels ? start + a.span : a.pixels),
+          channels(a.channels) {}
 
     __device__ bool there() const { return first < channels; }
 
@@ -61,7 +62,9 @@ __device__ __forceinline__ void write_sums(const double (&sums)[VECTOR], double*
 
 // The sum over spans of a channel: a block of 32 channels by 32 runs of spans. All threads of the
 // block call it; the sum is in those of the first run.
-__device__ __forceinline__ double sum_of_spans(const double* sums, long long channel, long long spans, long long channels) {
+__device__ __forceinline__ double sum_of_spans(
+    const double* sums, long long channel, long long spans, long long channels
+) {
     __shared__ double partial[32][33];
     double sum = 0;
     if (channel < channels) {
@@ -81,148 +84,199 @@ __device__ __forceinline__ double sum_of_spans(const double* sums, long long cha
     return sum;
 }
 
+struct BatchNormMeasure {
+    const real* x;          // [pixels, channels]
+    const double* centre;   // [channels], may be null
+    double* sums;           // [spans, channels]
+    long long span;         // pixels of a span
+    long long pixels, channels;
+};
+
 // Sums of x, or of its squared distance from `centre` where that is not null.
 extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_measure(
-    const real* x, const double* centre, double* sums, long long span, long long pixels,
-    long long channels
+    __grid_constant__ const BatchNormMeasure a
 ) {
-    Part part(span, pixels, channels);
+    Part part(a);
     double sum[VECTOR] = {}, middle[VECTOR] = {};
-    if (centre) part.load(centre, middle);
+    if (a.centre) part.load(a.centre, middle);
     part.each([&](long long offset) {
-        Values here = values_at(x, offset);
+        Values here = values_at(a.x, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
             double value = (double)widen(here.at[i]) - middle[i];
-            sum[i] += centre ? value * value : value;
+            sum[i] += a.centre ? value * value : value;
         }
     });
-    write_sums(sum, sums, part);
+    write_sums(sum, a.sums, part);
 }
+
+struct BatchNormMeans {
+    const double* sums;   // [spans, channels]
+    double* exact;        // [channels]
+    wide* means;          // [channels]
+    long long spans, pixels, channels;
+};
 
 // Means over pixels from the sums of spans, in float64 and in what statistics are stored in.
 extern "C" __global__ void __launch_bounds__(1024) batch_norm_means(
-    const double* sums, double* exact, wide* means, long long spans, long long pixels,
-    long long channels
+    __grid_constant__ const BatchNormMeans a
 ) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
-    double sum = sum_of_spans(sums, channel, spans, channels);
-    if (threadIdx.y > 0 || channel >= channels) return;
-    exact[channel] = sum / (double)pixels;
-    means[channel] = (wide)(sum / (double)pixels);
+    double sum = sum_of_spans(a.sums, channel, a.spans, a.channels);
+    if (threadIdx.y > 0 || channel >= a.channels) return;
+    a.exact[channel] = sum / (double)a.pixels;
+    a.means[channel] = (wide)(sum / (double)a.pixels);
 }
 
-// What normalisation multiplies by: 1 / deviation, and that times gamma.
-extern "C" __global__ void batch_norm_scales(
-    const wide* variance, const wide* gamma, wide* inverse, wide* scale, double epsilon,
-    long long channels
-) {
+struct BatchNormScales {
+    const wide *variance, *gamma;
+    wide *inverse, *scale;
+    double epsilon;
+    long long channels;
+};
+
+// What normalisation multiplies by: 1 / standard deviation, and that times gamma.
+extern "C" __global__ void batch_norm_scales(__grid_constant__ const BatchNormScales a) {
     long long channel = item();
-    if (channel >= channels) return;
-    double one = 1 / sqrt((double)variance[channel] + epsilon);
-    inverse[channel] = (wide)one;
-    scale[channel] = (wide)((double)gamma[channel] * one);
+    if (channel >= a.channels) return;
+    double one = 1 / sqrt((double)a.variance[channel] + a.epsilon);
+    a.inverse[channel] = (wide)one;
+    a.scale[channel] = (wide)((double)a.gamma[channel] * one);
 }
+
+struct BatchNormApply {
+    const real* x;   // [pixels, channels]
+    const wide *mean, *scale, *shift;
+    real* y;         // [pixels, channels]
+    double slope;
+    long long span, pixels, channels;
+};
 
 extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_apply(
-    const real* x, const wide* mean, const wide* scale, const wide* shift, real* y, double slope,
-    long long span, long long pixels, long long channels
+    __grid_constant__ const BatchNormApply a
 ) {
-    Part part(span, pixels, channels);
+    Part part(a);
     wide middle[VECTOR], factor[VECTOR], offset_of[VECTOR];
-    part.load(mean, middle);
-    part.load(scale, factor);
-    part.load(shift, offset_of);
+    part.load(a.mean, middle);
+    part.load(a.scale, factor);
+    part.load(a.shift, offset_of);
     part.each([&](long long offset) {
-        Values here = values_at(x, offset);
+        Values here = values_at(a.x, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
             wide value = (widen(here.at[i]) - middle[i]) * factor[i] + offset_of[i];
-            here.at[i] = narrow(value > 0 ? value : value * (wide)slope);
+            here.at[i] = narrow(value > 0 ? value : value * (wide)a.slope);
         }
-        *reinterpret_cast<Values*>(y + offset) = here;
+        *reinterpret_cast<Values*>(a.y + offset) = here;
     });
 }
 
 // The gradient before the activation.
-__device__ __forceinline__ wide inner_gradient(wide gradient, wide distance, wide scale, wide shift, wide slope) {
+__device__ __forceinline__ wide inner_gradient(
+    wide gradient, wide distance, wide scale, wide shift, wide slope
+) {
     return distance * scale + shift > 0 ? gradient : gradient * slope;
 }
 
+struct BatchNormGradientSums {
+    const real* x;          // [pixels, channels]
+    const wide *mean, *scale, *shift;
+    const real* gradient;   // [pixels, channels]
+    double *sums, *products;
+    double slope;
+    long long span, pixels, channels;
+};
+
 // Sums of the gradient before the activation, and of it times the distance from the mean.
 extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_gradient_sums(
-    const real* x, const wide* mean, const wide* scale, const wide* shift, const real* gradient,
-    double* sums, double* products, double slope, long long span, long long pixels,
-    long long channels
+    __grid_constant__ const BatchNormGradientSums a
 ) {
-    Part part(span, pixels, channels);
+    Part part(a);
     wide middle[VECTOR], factor[VECTOR], offset_of[VECTOR];
-    part.load(mean, middle);
-    part.load(scale, factor);
-    part.load(shift, offset_of);
+    part.load(a.mean, middle);
+    part.load(a.scale, factor);
+    part.load(a.shift, offset_of);
     double sum[VECTOR] = {}, product[VECTOR] = {};
     part.each([&](long long offset) {
-        Values here = values_at(x, offset), arriving = values_at(gradient, offset);
+        Values here = values_at(a.x, offset), incoming = values_at(a.gradient, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
             wide distance = widen(here.at[i]) - middle[i];
-            wide g = inner_gradient(widen(arriving.at[i]), distance, factor[i], offset_of[i], (wide)slope);
+            wide g = inner_gradient(widen(incoming.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
             sum[i] += (double)g;
             product[i] += (double)(g * distance);
         }
     });
-    write_sums(sum, sums, part);
-    write_sums(product, products, part);
+    write_sums(sum, a.sums, part);
+    write_sums(product, a.products, part);
 }
+
+struct BatchNormGradientVectors {
+    const double *sums, *products;
+    const wide *inverse, *scale;
+    wide *dbeta, *dgamma, *towards, *constant;
+    long long spans;
+    double share;   // 1 / pixels; 0 for running statistics
+    long long channels;
+};
 
 // Gradients of beta and gamma from the sums of spans, and what they take from the gradient of x:
 // dx = scale g + towards (x - mean) + constant.
 extern "C" __global__ void __launch_bounds__(1024) batch_norm_gradient_vectors(
-    const double* sums, const double* products, const wide* inverse, const wide* scale, wide* dbeta,
-    wide* dgamma, wide* towards, wide* constant, long long spans, double share, long long channels
+    __grid_constant__ const BatchNormGradientVectors a
 ) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
-    double sum = sum_of_spans(sums, channel, spans, channels);
-    double product = sum_of_spans(products, channel, spans, channels);
-    if (threadIdx.y > 0 || channel >= channels) return;
-    double one = (double)inverse[channel], factor = -(double)scale[channel] * share;
-    dbeta[channel] = (wide)sum;
-    dgamma[channel] = (wide)(product * one);
-    towards[channel] = (wide)(factor * one * product * one);
-    constant[channel] = (wide)(factor * sum);
+    double sum = sum_of_spans(a.sums, channel, a.spans, a.channels);
+    double product = sum_of_spans(a.products, channel, a.spans, a.channels);
+    if (threadIdx.y > 0 || channel >= a.channels) return;
+    double one = (double)a.inverse[channel], factor = -(double)a.scale[channel] * a.share;
+    a.dbeta[channel] = (wide)sum;
+    a.dgamma[channel] = (wide)(product * one);
+    a.towards[channel] = (wide)(factor * one * product * one);
+    a.constant[channel] = (wide)(factor * sum);
 }
 
-// Written over the gradient of the result.
+struct BatchNormBackward {
+    const real* x;    // [pixels, channels]
+    const wide *mean, *scale, *shift, *towards, *constant;
+    real* gradient;   // [pixels, channels], of the result; becomes that of x
+    double slope;
+    long long span, pixels, channels;
+};
+
 extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_backward(
-    const real* x, const wide* mean, const wide* scale, const wide* shift, const wide* towards,
-    const wide* constant, real* gradient, double slope, long long span, long long pixels,
-    long long channels
+    __grid_constant__ const BatchNormBackward a
 ) {
-    Part part(span, pixels, channels);
+    Part part(a);
     wide middle[VECTOR], factor[VECTOR], offset_of[VECTOR], slant[VECTOR], level[VECTOR];
-    part.load(mean, middle);
-    part.load(scale, factor);
-    part.load(shift, offset_of);
-    part.load(towards, slant);
-    part.load(constant, level);
+    part.load(a.mean, middle);
+    part.load(a.scale, factor);
+    part.load(a.shift, offset_of);
+    part.load(a.towards, slant);
+    part.load(a.constant, level);
     part.each([&](long long offset) {
-        Values here = values_at(x, offset), arriving = values_at(gradient, offset);
+        Values here = values_at(a.x, offset), incoming = values_at(a.gradient, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
             wide distance = widen(here.at[i]) - middle[i];
-            wide g = inner_gradient(widen(arriving.at[i]), distance, factor[i], offset_of[i], (wide)slope);
-            arriving.at[i] = narrow(g * factor[i] + distance * slant[i] + level[i]);
+            wide g = inner_gradient(widen(incoming.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
+            incoming.at[i] = narrow(g * factor[i] + distance * slant[i] + level[i]);
         }
-        *reinterpret_cast<Values*>(gradient + offset) = arriving;
+        *reinterpret_cast<Values*>(a.gradient + offset) = incoming;
     });
 }
 
+struct BatchNormBlend {
+    wide* running;
+    const wide* batch;
+    double factor, momentum;
+    long long channels;
+};
+
 // Running statistics moved towards `factor` times those of a batch, in place.
-extern "C" __global__ void batch_norm_blend(
-    wide* running, const wide* batch, double factor, double momentum, long long channels
-) {
+extern "C" __global__ void batch_norm_blend(__grid_constant__ const BatchNormBlend a) {
     long long channel = item();
-    if (channel >= channels) return;
-    double newest = factor * (double)batch[channel];
-    running[channel] = (wide)((1 - momentum) * (double)running[channel] + momentum * newest);
+    if (channel >= a.channels) return;
+    double newest = a.factor * (double)a.batch[channel];
+    a.running[channel] = (wide)((1 - a.momentum) * (double)a.running[channel] + a.momentum * newest);
 }

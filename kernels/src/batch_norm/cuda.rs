@@ -1,14 +1,107 @@
 //! Batch normalisation on graphics processors: two passes to measure, one for the sums of the
 //! gradient, one to apply each.
 
-use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
 use tensor::{Buffer, DType, Device, Result, Tensor};
 
 use super::{Moments, Normalised};
-use crate::gpu::{changed, filled};
 
 const SOURCES: &[Source] =
     &[Source { path: "kernels/src/batch_norm/batch_norm.cu", text: include_str!("batch_norm.cu") }];
+
+tensor::kernels! {
+    /// The kernels of `batch_norm.cu`.
+    const KERNELS;
+
+    batch_norm_measure => struct BatchNormMeasure<'a> {
+        x: In<'a, Real>,
+        centre: In<'a, f64>,
+        sums: Out<'a, f64>,
+        span: usize,
+        pixels: usize,
+        channels: usize,
+    }
+
+    batch_norm_means => struct BatchNormMeans<'a> {
+        sums: In<'a, f64>,
+        exact: Out<'a, f64>,
+        means: Out<'a, Wide>,
+        spans: usize,
+        pixels: usize,
+        channels: usize,
+    }
+
+    batch_norm_scales => struct BatchNormScales<'a> {
+        variance: In<'a, Wide>,
+        gamma: In<'a, Wide>,
+        inverse: Out<'a, Wide>,
+        scale: Out<'a, Wide>,
+        epsilon: f64,
+        channels: usize,
+    }
+
+    batch_norm_apply => struct BatchNormApply<'a> {
+        x: In<'a, Real>,
+        mean: In<'a, Wide>,
+        scale: In<'a, Wide>,
+        shift: In<'a, Wide>,
+        y: Out<'a, Real>,
+        slope: f64,
+        span: usize,
+        pixels: usize,
+        channels: usize,
+    }
+
+    batch_norm_gradient_sums => struct BatchNormGradientSums<'a> {
+        x: In<'a, Real>,
+        mean: In<'a, Wide>,
+        scale: In<'a, Wide>,
+        shift: In<'a, Wide>,
+        gradient: In<'a, Real>,
+        sums: Out<'a, f64>,
+        products: Out<'a, f64>,
+        slope: f64,
+        span: usize,
+        pixels: usize,
+        channels: usize,
+    }
+
+    batch_norm_gradient_vectors => struct BatchNormGradientVectors<'a> {
+        sums: In<'a, f64>,
+        products: In<'a, f64>,
+        inverse: In<'a, Wide>,
+        scale: In<'a, Wide>,
+        dbeta: Out<'a, Wide>,
+        dgamma: Out<'a, Wide>,
+        towards: Out<'a, Wide>,
+        constant: Out<'a, Wide>,
+        spans: usize,
+        share: f64,
+        channels: usize,
+    }
+
+    batch_norm_backward => struct BatchNormBackward<'a> {
+        x: In<'a, Real>,
+        mean: In<'a, Wide>,
+        scale: In<'a, Wide>,
+        shift: In<'a, Wide>,
+        towards: In<'a, Wide>,
+        constant: In<'a, Wide>,
+        gradient: Out<'a, Real>,
+        slope: f64,
+        span: usize,
+        pixels: usize,
+        channels: usize,
+    }
+
+    batch_norm_blend => struct BatchNormBlend<'a> {
+        running: Out<'a, Wide>,
+        batch: In<'a, Wide>,
+        factor: f64,
+        momentum: f64,
+        channels: usize,
+    }
+}
 
 /// Pixels of a span, at least.
 const SPAN: usize = 1 << 6;
@@ -16,14 +109,17 @@ const SPAN: usize = 1 << 6;
 /// Threads of a block.
 const BLOCK: usize = 256;
 
-/// The kernels.
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
     vec![program(dtype, 1), program(dtype, vector(dtype))]
 }
 
-/// Of so many neighbouring channels for each thread.
+/// A program whose threads have `vector` neighbouring channels each.
 fn program(dtype: DType, vector: usize) -> Program {
-    Program::new(SOURCES, dtype).with("VECTOR", vector as i64).with("BLOCK", BLOCK as i64)
+    Program::new(SOURCES, dtype)
+        .with_kernels(KERNELS)
+        .with("VECTOR", vector as i64)
+        .with("BLOCK", BLOCK as i64)
 }
 
 /// Elements that a thread reads at once.
@@ -73,58 +169,77 @@ impl Spans {
         program(dtype, self.vector)
     }
 
-    fn sizes(&self) -> [Argument; 3] {
-        [self.span, self.pixels, self.channels].map(Into::into)
-    }
-
-    /// Room for a sum of every span and channel.
-    fn sums(&self, device: &Device) -> Result<Buffer> {
-        Buffer::stale_on(device, DType::F64, self.spans * self.channels)
+    /// A sum for every span and channel.
+    fn sums(&self, device: &Device) -> Result<Tensor> {
+        Tensor::uninitialised(device, DType::F64, [self.spans, self.channels])
     }
 }
 
 /// Mean and variance of every channel: sums, then sums of squared distances from the mean.
 pub(super) fn moments(gpu: &dyn Gpu, x: &Tensor) -> Result<Moments> {
-    let (device, spans) = (x.device(), Spans::of(x));
-    let (program, channels, dtype) = (spans.program(x.dtype()), spans.channels, x.dtype().wide());
-    let sums = spans.sums(&device)?;
-    let mut centre = None;
-    let mut measured = Vec::new();
-    for _ in 0..2 {
-        let around = centre.as_ref().map_or(Default::default(), Buffer::address);
-        let places = [x.address()?, around, sums.address()].map(Argument::from);
-        let arguments = [places, spans.sizes()].concat();
-        // SAFETY: `x` has so many pixels and channels; each block writes the sums of its span.
-        unsafe { gpu.launch(&program, "batch_norm_measure", spans.launch(), &arguments)? };
-        let exact = Buffer::stale_on(&device, DType::F64, channels)?;
-        let means = Buffer::stale_on(&device, dtype, channels)?;
-        let places = [&sums, &exact, &means].map(|buffer| buffer.address().into());
-        let sizes = [spans.spans, spans.pixels, channels].map(Argument::from);
-        let arguments = [places, sizes].concat();
-        // SAFETY: there are sums of so many spans and channels, and each channel has a thread.
-        unsafe { gpu.launch(&program, "batch_norm_means", over_spans(channels), &arguments)? };
-        measured.push(Tensor::over(means, [channels], dtype));
-        centre = Some(exact);
-    }
-    let [mean, variance] = [measured[0].clone(), measured[1].clone()];
+    let spans = Spans::of(x);
+    let (mean, exact) = means(gpu, x, &spans, None)?;
+    let (variance, _) = means(gpu, x, &spans, Some(&exact))?;
     Ok(Moments { mean, variance, count: spans.pixels })
 }
 
-/// `1 / deviation`, and that times `gamma`.
+/// The mean of every channel, or of its squared distance from `centre`; rounded, and in float64.
+fn means(
+    gpu: &dyn Gpu,
+    x: &Tensor,
+    spans: &Spans,
+    centre: Option<&Tensor>,
+) -> Result<(Tensor, Tensor)> {
+    let (program, device) = (spans.program(x.dtype()), x.device());
+    let &Spans { span, pixels, channels, .. } = spans;
+    let mut sums = spans.sums(&device)?;
+    let args = BatchNormMeasure {
+        x: program.input(x)?,
+        centre: program.optional_input(centre)?,
+        sums: program.output(&mut sums)?,
+        span,
+        pixels,
+        channels,
+    };
+    // SAFETY: `x` has `pixels` times `channels` elements, the centre one for each channel; a block for
+    // each span and its sums.
+    unsafe { gpu.launch(&program, "batch_norm_measure", spans.launch(), &args)? };
+    let mut exact = Tensor::uninitialised(&device, DType::F64, [channels])?;
+    let mut means = Tensor::uninitialised(&device, x.dtype().wide(), [channels])?;
+    let args = BatchNormMeans {
+        sums: program.input(&sums)?,
+        exact: program.output(&mut exact)?,
+        means: program.output(&mut means)?,
+        spans: spans.spans,
+        pixels,
+        channels,
+    };
+    // SAFETY: there are sums of `spans` spans; 32 threads for each channel.
+    unsafe { gpu.launch(&program, "batch_norm_means", over_spans(channels), &args)? };
+    Ok((means, exact))
+}
+
+/// `1 / standard deviation`, and that times `gamma`.
 pub(super) fn scales(
     gpu: &dyn Gpu,
     variance: &Tensor,
     gamma: &Tensor,
     epsilon: f64,
 ) -> Result<[Tensor; 2]> {
-    let (dtype, channels) = (gamma.dtype(), gamma.shape().elements());
-    let scale = Buffer::stale_on(&gamma.device(), dtype, channels)?;
-    let rest = [scale.address().into(), epsilon.into(), channels.into()];
-    let (program, launch) = (program(dtype, 1), Launch::over(channels));
-    let (name, inputs) = ("batch_norm_scales", [variance, gamma]);
-    // SAFETY: all have an element for each channel, and each channel a thread.
-    let inverse = unsafe { filled(gpu, &program, name, launch, &inputs, [channels], &rest)? };
-    Ok([inverse, Tensor::over(scale, [channels], dtype)])
+    let (program, channels) = (program(gamma.dtype(), 1), gamma.shape().elements());
+    let vector = || Tensor::uninitialised(&gamma.device(), gamma.dtype(), [channels]);
+    let [mut inverse, mut scale] = [vector()?, vector()?];
+    let args = BatchNormScales {
+        variance: program.input(variance)?,
+        gamma: program.input(gamma)?,
+        inverse: program.output(&mut inverse)?,
+        scale: program.output(&mut scale)?,
+        epsilon,
+        channels,
+    };
+    // SAFETY: all have `channels` elements; a thread for each.
+    unsafe { gpu.launch(&program, "batch_norm_scales", Launch::over(channels), &args)? };
+    Ok([inverse, scale])
 }
 
 /// `(1 - momentum) running + momentum factor batch`, in place.
@@ -136,22 +251,38 @@ pub(super) fn blend(
     momentum: f64,
 ) -> Result<()> {
     let (program, channels) = (program(running.dtype(), 1), running.shape().elements());
-    let places = [running.memory_mut()?.address(), batch.address()?].map(Argument::from);
-    let rest = [factor.into(), momentum.into(), channels.into()];
-    let arguments = [&places[..], &rest].concat();
-    // SAFETY: both have an element for each channel, and each channel a thread.
-    unsafe { gpu.launch(&program, "batch_norm_blend", Launch::over(channels), &arguments) }
+    let args = BatchNormBlend {
+        running: program.output(running)?,
+        batch: program.input(batch)?,
+        factor,
+        momentum,
+        channels,
+    };
+    // SAFETY: both have `channels` elements; a thread for each.
+    unsafe { gpu.launch(&program, "batch_norm_blend", Launch::over(channels), &args) }
 }
 
 /// The whole value.
 pub(super) fn apply(gpu: &dyn Gpu, kept: &Normalised) -> Result<Buffer> {
     let Normalised { x, mean, scale, shift, slope, .. } = kept;
     let spans = Spans::of(x);
-    let (program, launch) = (spans.program(x.dtype()), spans.launch());
-    let (name, inputs) = ("batch_norm_apply", [x, mean, scale, shift]);
-    let rest = [&[(*slope).into()], &spans.sizes()[..]].concat();
-    // SAFETY: `x` has so many pixels and channels, vectors an element for each channel.
-    unsafe { filled(gpu, &program, name, launch, &inputs, x.shape(), &rest)?.into_memory() }
+    let program = spans.program(x.dtype());
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), x.shape())?;
+    let args = BatchNormApply {
+        x: program.input(x)?,
+        mean: program.input(mean)?,
+        scale: program.input(scale)?,
+        shift: program.input(shift)?,
+        y: program.output(&mut y)?,
+        slope: *slope,
+        span: spans.span,
+        pixels: spans.pixels,
+        channels: spans.channels,
+    };
+    // SAFETY: `x` and the result have `pixels` times `channels` elements, vectors one for each channel;
+    // a block for each span.
+    unsafe { gpu.launch(&program, "batch_norm_apply", spans.launch(), &args)? };
+    y.into_memory()
 }
 
 /// Gradients of `x`, `gamma` and `beta`, each if wanted. `batch` says whether mean and variance
@@ -159,46 +290,87 @@ pub(super) fn apply(gpu: &dyn Gpu, kept: &Normalised) -> Result<Buffer> {
 pub(super) fn backward(
     gpu: &dyn Gpu,
     kept: &Normalised,
-    gradient: Tensor,
+    mut gradient: Tensor,
     batch: bool,
     wanted: &[bool],
 ) -> Result<[Option<Tensor>; 3]> {
-    let Normalised { x, mean, inverse_deviation, scale, shift, slope } = kept;
-    let (dtype, device, spans) = (x.dtype(), x.device(), Spans::of(x));
-    let (program, channels) = (spans.program(dtype), spans.channels);
-    let [sums, products] = [spans.sums(&device)?, spans.sums(&device)?];
-    let mut arguments = Vec::new();
-    for tensor in [x, mean, scale, shift, &gradient] {
-        arguments.push(Argument::from(tensor.address()?));
-    }
-    arguments.extend([sums.address(), products.address()].map(Argument::from));
-    arguments.push((*slope).into());
-    arguments.extend(spans.sizes());
-    // SAFETY: `x` and the gradient have so many pixels and channels; each block writes the sums of
-    // its span.
-    unsafe { gpu.launch(&program, "batch_norm_gradient_sums", spans.launch(), &arguments)? };
-
-    let vector = || Buffer::stale_on(&device, dtype.wide(), channels);
-    let vectors = [vector()?, vector()?, vector()?, vector()?];
-    let share = if batch { 1.0 / spans.pixels as f64 } else { 0.0 };
-    let mut arguments = [&sums, &products].map(|sums| Argument::from(sums.address())).to_vec();
-    arguments.extend([inverse_deviation.address()?, scale.address()?].map(Argument::from));
-    arguments.extend(vectors.iter().map(|vector| Argument::from(vector.address())));
-    let rest: [Argument; 3] = [spans.spans.into(), share.into(), channels.into()];
-    arguments.extend(rest);
-    let name = "batch_norm_gradient_vectors";
-    // SAFETY: there are sums of so many spans and channels, and each channel has a thread.
-    unsafe { gpu.launch(&program, name, over_spans(channels), &arguments)? };
-    let [dbeta, dgamma, towards, constant] =
-        vectors.map(|vector| Tensor::over(vector, [channels], dtype.wide()));
-
-    let of_x = || {
-        let inputs = [x, mean, scale, shift, &towards, &constant];
-        let rest = [&[(*slope).into()], &spans.sizes()[..]].concat();
-        let (name, launch) = ("batch_norm_backward", spans.launch());
-        // SAFETY: `x` and the gradient have so many pixels and channels, vectors an element for each.
-        unsafe { changed(gpu, &program, name, launch, &inputs, gradient, &rest) }
+    let Normalised { x, mean, scale, shift, slope, .. } = kept;
+    let spans = Spans::of(x);
+    let program = spans.program(x.dtype());
+    let &Spans { span, pixels, channels, .. } = &spans;
+    let [dbeta, dgamma, towards, constant] = gradient_vectors(gpu, kept, &gradient, &spans, batch)?;
+    let dx = if wanted[0] {
+        let args = BatchNormBackward {
+            x: program.input(x)?,
+            mean: program.input(mean)?,
+            scale: program.input(scale)?,
+            shift: program.input(shift)?,
+            towards: program.input(&towards)?,
+            constant: program.input(&constant)?,
+            gradient: program.output(&mut gradient)?,
+            slope: *slope,
+            span,
+            pixels,
+            channels,
+        };
+        // SAFETY: `x` and the gradient have `pixels` times `channels` elements, vectors one for each
+        // channel; a block for each span.
+        unsafe { gpu.launch(&program, "batch_norm_backward", spans.launch(), &args)? };
+        Some(gradient)
+    } else {
+        None
     };
-    let dx = wanted[0].then(of_x).transpose()?;
     Ok([dx, wanted[1].then_some(dgamma), wanted[2].then_some(dbeta)])
+}
+
+/// Gradients of `beta` and `gamma`, and the two vectors that the gradient of `x` takes.
+fn gradient_vectors(
+    gpu: &dyn Gpu,
+    kept: &Normalised,
+    gradient: &Tensor,
+    spans: &Spans,
+    batch: bool,
+) -> Result<[Tensor; 4]> {
+    let Normalised { x, mean, inverse_deviation, scale, shift, slope } = kept;
+    let (program, device) = (spans.program(x.dtype()), x.device());
+    let &Spans { span, pixels, channels, .. } = spans;
+    let [mut sums, mut products] = [spans.sums(&device)?, spans.sums(&device)?];
+    let args = BatchNormGradientSums {
+        x: program.input(x)?,
+        mean: program.input(mean)?,
+        scale: program.input(scale)?,
+        shift: program.input(shift)?,
+        gradient: program.input(gradient)?,
+        sums: program.output(&mut sums)?,
+        products: program.output(&mut products)?,
+        slope: *slope,
+        span,
+        pixels,
+        channels,
+    };
+    // SAFETY: `x` and the gradient have `pixels` times `channels` elements, vectors one for each
+    // channel; a block for each span and its sums.
+    unsafe { gpu.launch(&program, "batch_norm_gradient_sums", spans.launch(), &args)? };
+
+    let vector = || Tensor::uninitialised(&device, x.dtype().wide(), [channels]);
+    let mut vectors = [vector()?, vector()?, vector()?, vector()?];
+    let [dbeta, dgamma, towards, constant] = vectors.each_mut();
+    let args = BatchNormGradientVectors {
+        sums: program.input(&sums)?,
+        products: program.input(&products)?,
+        inverse: program.input(inverse_deviation)?,
+        scale: program.input(scale)?,
+        dbeta: program.output(dbeta)?,
+        dgamma: program.output(dgamma)?,
+        towards: program.output(towards)?,
+        constant: program.output(constant)?,
+        spans: spans.spans,
+        share: if batch { 1.0 / pixels as f64 } else { 0.0 },
+        channels,
+    };
+    let launch = over_spans(channels);
+    // SAFETY: there are sums of `spans` spans, and vectors of `channels` elements; 32 threads for each
+    // channel.
+    unsafe { gpu.launch(&program, "batch_norm_gradient_vectors", launch, &args)? };
+    Ok(vectors)
 }

@@ -18,7 +18,6 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::gpu::Address;
 use tensor::{
     Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, same_device, with_device,
     with_features,
@@ -195,12 +194,9 @@ pub struct Normalised {
 }
 
 impl Normalised {
-    /// Where values, mean, scale and shift lie on a device.
-    ///
-    /// # Errors
-    /// When a value is deferred in turn, and the device fails.
-    pub(crate) fn addresses(&self) -> Result<[Address; 4]> {
-        Ok([self.x.address()?, self.mean.address()?, self.scale.address()?, self.shift.address()?])
+    /// Values, mean, scale and shift.
+    pub(crate) fn operands(&self) -> [&Tensor; 4] {
+        [&self.x, &self.mean, &self.scale, &self.shift]
     }
 
     /// What negative values are multiplied by.

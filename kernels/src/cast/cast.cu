@@ -8,12 +8,18 @@ typedef float from;
 typedef unsigned short from;
 #endif
 
-extern "C" __global__ void cast(const from* x, real* y, long long count) {
+struct Cast {
+    const from* x;   // [count]
+    real* y;         // [count]
+    long long count;
+};
+
+extern "C" __global__ void cast(__grid_constant__ const Cast a) {
     long long i = item();
-    if (i >= count) return;
+    if (i >= a.count) return;
 #if FROM == 16
-    y[i] = narrow((wide)__uint_as_float((unsigned)x[i] << 16));
+    a.y[i] = narrow((wide)__uint_as_float((unsigned)a.x[i] << 16));
 #else
-    y[i] = narrow((wide)x[i]);
+    a.y[i] = narrow((wide)a.x[i]);
 #endif
 }

@@ -5,6 +5,7 @@
 
 use tensor::{DType, Result, Tensor, without_tape};
 
+use super::compare::{largest, relative};
 use super::{Case, Projection};
 
 /// Step sizes of the differences. The first suits smooth functions: the five-point stencil errs by
@@ -19,7 +20,8 @@ pub const TOLERANCE: f64 = 1e-6;
 /// How well gradients agree with finite differences.
 #[derive(Clone, Debug, Default)]
 pub struct Agreement {
-    /// The largest error, relative to the largest gradient of its argument.
+    /// The largest error, relative to the largest gradient of its argument; infinite where a
+    /// gradient or a difference is NaN.
     pub error: f64,
     /// Describes the element with that error: its case, argument and index, and both values.
     pub worst: String,
@@ -34,7 +36,7 @@ impl Agreement {
     pub fn merge(&mut self, other: Agreement) {
         self.elements += other.elements;
         self.kinks += other.kinks;
-        if other.error.is_nan() || other.error > self.error {
+        if other.error > self.error {
             (self.error, self.worst) = (other.error, other.worst);
         }
     }
@@ -61,7 +63,7 @@ impl Agreement {
 /// When the operation fails on the case.
 pub fn against_differences(case: &Case, seed: u64) -> Result<Agreement> {
     let arguments = case.draw(DType::F64, seed)?;
-    let projection = Projection::new(&(case.run)(&arguments)?, seed);
+    let projection = Projection::new(&(case.run)(&arguments)?, &arguments, seed);
     let wanted: Vec<bool> = case.arguments.iter().map(|a| a.differentiable).collect();
     let gradients = projection.gradients(case, &arguments, &wanted)?;
     let mut agreement = Agreement::default();
@@ -88,12 +90,11 @@ impl Perturbed<'_> {
         let differences = (0..gradient.len())
             .map(|element| self.difference(element, STEPS[0]))
             .collect::<Result<Vec<f64>>>()?;
-        let largest = differences.iter().fold(0.0, |m: f64, d| m.max(d.abs()));
-        let scale = largest.max(self.projection.negligible()).max(f64::MIN_POSITIVE);
+        let scale = largest(&differences).max(self.projection.negligible());
         let mut agreement = Agreement::default();
         for (element, (&found, first)) in gradient.iter().zip(differences).enumerate() {
             let (mut difference, mut steps) = (first, 1);
-            let error = |difference: f64| (found - difference).abs() / scale;
+            let error = |difference: f64| relative((found - difference).abs(), scale);
             while steps < STEPS.len() && error(difference) >= TOLERANCE {
                 let shorter = self.difference(element, STEPS[steps])?;
                 if error(shorter) < error(difference) {

@@ -3,18 +3,19 @@
 use tensor::random::{Purpose, Stream};
 use tensor::{DType, Float, Result, Tensor, with_float};
 
-use super::Case;
+use super::{Case, compare};
 
 /// Random weights for every element of every result of a case.
 pub struct Projection {
     weights: Vec<Vec<f64>>,
-    /// The sum of the magnitudes of all projected terms, to which rounding is relative.
+    /// The sum of the magnitudes of all projected terms, to which rounding is relative. If they are
+    /// zero to within rounding, the largest argument takes their place.
     size: f64,
 }
 
 impl Projection {
-    /// Random weights for results of these shapes, the same for every dtype.
-    pub fn new(results: &[Tensor], seed: u64) -> Self {
+    /// Random weights for the results of these arguments, the same for every dtype.
+    pub fn new(results: &[Tensor], arguments: &[Tensor], seed: u64) -> Self {
         let mut weights = Vec::new();
         for (index, result) in results.iter().enumerate() {
             let mut stream = Stream::new(seed, Purpose::Check, 1, index as u32);
@@ -23,7 +24,9 @@ impl Projection {
             weights.push((0..result.shape().elements()).map(weight).collect());
         }
         let mut projection = Projection { weights, size: 0.0 };
-        projection.size = projection.terms(results).map(f64::abs).sum();
+        let size: f64 = projection.terms(results).map(f64::abs).sum();
+        let total: f64 = projection.weights.iter().flatten().map(|weight| weight.abs()).sum();
+        projection.size = total * compare::scale(size / total, arguments, results[0].dtype());
         projection
     }
 

@@ -1,11 +1,14 @@
+struct ConcatRuns {
+    const real* from;   // [places, from_width]
+    real* to;           // [places, to_width]
+    long long places, width, from_width, from_start, to_width, to_start;
+};
+
 // Copies runs of values: `width` of every `from_width` to `width` of every `to_width`, for each of
 // `places`; a thread for each value.
-extern "C" __global__ void concat_runs(
-    const real* from, real* to, long long places, long long width, long long from_width,
-    long long from_start, long long to_width, long long to_start
-) {
+extern "C" __global__ void concat_runs(__grid_constant__ const ConcatRuns a) {
     long long i = item();
-    if (i >= places * width) return;
-    long long place = i / width, at = i % width;
-    to[place * to_width + to_start + at] = from[place * from_width + from_start + at];
+    if (i >= a.places * a.width) return;
+    long long place = i / a.width, at = i % a.width;
+    a.to[place * a.to_width + a.to_start + at] = a.from[place * a.from_width + a.from_start + at];
 }

@@ -2,57 +2,61 @@
 
 use std::ops::Range;
 
-use tensor::gpu::{Address, Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Shape, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
+use tensor::{DType, Result, Shape, Tensor};
 
 const SOURCES: &[Source] =
     &[Source { path: "kernels/src/concat/concat.cu", text: include_str!("concat.cu") }];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernel of `concat.cu`.
+    const KERNELS;
+
+    concat_runs => struct ConcatRuns<'a> {
+        from: In<'a, Real>,
+        to: Out<'a, Real>,
+        places: usize,
+        width: usize,
+        from_width: usize,
+        from_start: usize,
+        to_width: usize,
+        to_start: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
 }
 
-/// A run of so many of every so many values.
-struct Runs {
-    address: Address,
-    width: usize,
-    start: usize,
-}
-
-/// Copies `width` values for each of `places`.
-///
-/// # Safety
-/// Both hold so many runs, and those written do not overlap.
-unsafe fn copy(
-    gpu: &dyn Gpu,
-    dtype: DType,
-    places: usize,
-    width: usize,
-    from: Runs,
-    to: Runs,
-) -> Result<()> {
-    let sizes = [places, width, from.width, from.start, to.width, to.start].map(Into::into);
-    let arguments = [&[from.address.into(), to.address.into()], &sizes[..]].concat();
-    let launch = Launch::over(places * width);
-    // SAFETY: as the caller has it.
-    unsafe { gpu.launch(&Program::new(SOURCES, dtype), "concat_runs", launch, &arguments) }
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// The parts side by side, `widths` of each for every place.
 pub fn join(gpu: &dyn Gpu, parts: &[&Tensor], widths: &[usize], shape: Shape) -> Result<Tensor> {
     let (dtype, width) = (parts[0].dtype(), widths.iter().sum::<usize>());
-    let joined = Buffer::stale_on(&parts[0].device(), dtype, shape.elements())?;
+    let program = program(dtype);
+    let mut joined = Tensor::uninitialised(&parts[0].device(), dtype, shape)?;
     let places = shape.elements() / width.max(1);
     let mut start = 0;
     for (part, &own) in parts.iter().zip(widths) {
-        let from = Runs { address: part.address()?, width: own, start: 0 };
-        let to = Runs { address: joined.address(), width, start };
-        // SAFETY: the part has `own` values for each place, and its runs begin where the last end.
-        unsafe { copy(gpu, dtype, places, own, from, to)? };
+        let args = ConcatRuns {
+            from: program.input(part)?,
+            to: program.output(&mut joined)?,
+            places,
+            width: own,
+            from_width: own,
+            from_start: 0,
+            to_width: width,
+            to_start: start,
+        };
+        // SAFETY: the part has `own` values for each place, and the result `width`, of which those of
+        // the part begin where the previous part ends.
+        unsafe { gpu.launch(&program, "concat_runs", Launch::over(places * own), &args)? };
         start += own;
     }
-    Ok(Tensor::over(joined, shape, dtype))
+    Ok(joined)
 }
 
 /// The `run` of every `width` values.
@@ -63,12 +67,21 @@ pub fn cut(
     run: Range<usize>,
     shape: Shape,
 ) -> Result<Tensor> {
-    let (dtype, own) = (joined.dtype(), run.len());
-    let part = Buffer::stale_on(&joined.device(), dtype, shape.elements())?;
-    let from = Runs { address: joined.address()?, width, start: run.start };
-    let to = Runs { address: part.address(), width: own, start: 0 };
+    let (program, own) = (program(joined.dtype()), run.len());
+    let mut part = Tensor::uninitialised(&joined.device(), joined.dtype(), shape)?;
     let places = shape.elements() / own.max(1);
-    // SAFETY: `joined` has `width` values for each place, of which the run is a part.
-    unsafe { copy(gpu, dtype, places, own, from, to)? };
-    Ok(Tensor::over(part, shape, dtype))
+    let args = ConcatRuns {
+        from: program.input(joined)?,
+        to: program.output(&mut part)?,
+        places,
+        width: own,
+        from_width: width,
+        from_start: run.start,
+        to_width: own,
+        to_start: 0,
+    };
+    // SAFETY: `joined` has `width` values for each place, of which the run is a part, and the result
+    // has as many as the run.
+    unsafe { gpu.launch(&program, "concat_runs", Launch::over(places * own), &args)? };
+    Ok(part)
 }

@@ -4,9 +4,11 @@ use tensor::Tensor;
 use tensor::random::Stream;
 
 use super::{conv2d, conv2d_with_moments};
+use crate::batch_norm::check::{normalised, statistics_of};
 use crate::batch_norm::{Statistics, batch_norm, moments};
 use crate::check::{Argument, Case};
 
+#[derive(Clone)]
 struct Setting {
     image: [usize; 3],
     /// Channels of each input.
@@ -34,11 +36,54 @@ impl Setting {
 
     /// The convolution alone.
     fn plain(self) -> Case {
+        let naive = self.clone();
         Case::new(self.name(), self.arguments(), move |a: &[Tensor]| {
             let (inputs, rest) = a.split_at(self.cin.len());
             let inputs: Vec<&Tensor> = inputs.iter().collect();
             Ok(vec![conv2d(&inputs, &rest[0], rest.get(1), self.stride)?])
         })
+        .with_reference(move |a| {
+            let (inputs, rest) = a.split_at(naive.cin.len());
+            vec![naive.by_definition(inputs, &rest[0], rest.get(1))]
+        })
+    }
+
+    /// The sum of the [module](super), term by term.
+    fn by_definition(&self, x: &[Vec<f64>], w: &[f64], bias: Option<&Vec<f64>>) -> Vec<f64> {
+        let ([n, rows, columns], s, p) = (self.image, self.stride, self.kernel / 2);
+        let cin: usize = self.cin.iter().sum();
+        // Input channel `k` of a pixel; the inputs lie side by side, and zeros around them.
+        let read = |image: usize, i: usize, j: usize, mut k: usize| {
+            if !(p..rows + p).contains(&i) || !(p..columns + p).contains(&j) {
+                return 0.0;
+            }
+            let mut input = 0;
+            while k >= self.cin[input] {
+                k -= self.cin[input];
+                input += 1;
+            }
+            x[input][((image * rows + i - p) * columns + j - p) * self.cin[input] + k]
+        };
+        let mut y = Vec::new();
+        for image in 0..n {
+            for i in 0..rows.div_ceil(s) {
+                for j in 0..columns.div_ceil(s) {
+                    for o in 0..self.cout {
+                        let mut sum = bias.map_or(0.0, |bias| bias[o]);
+                        for r in 0..self.kernel {
+                            for c in 0..self.kernel {
+                                for k in 0..cin {
+                                    let tap = ((r * self.kernel + c) * cin + k) * self.cout + o;
+                                    sum += read(image, i * s + r, j * s + c, k) * w[tap];
+                                }
+                            }
+                        }
+                        y.push(sum);
+                    }
+                }
+            }
+        }
+        y
     }
 
     /// The convolution as the network has it: inputs normalised and activated as they are read,
@@ -49,7 +94,7 @@ impl Setting {
             let affine = [Argument::uniform([c], 0.5, 1.5), Argument::normal([c])];
             arguments.extend(affine.map(Argument::wide));
         }
-        let name = format!("normalised {}", self.name());
+        let (name, naive) = (format!("normalised {}", self.name()), self.clone());
         Case::new(name, arguments, move |a: &[Tensor]| {
             let k = self.cin.len();
             let affine = &a[k + 1 + usize::from(self.bias)..];
@@ -64,6 +109,16 @@ impl Setting {
             let (y, measured) = conv2d_with_moments(&inputs, &a[k], bias, self.stride)?;
             let (gamma, beta) = (&affine[2 * k], &affine[2 * k + 1]);
             Ok(vec![batch_norm(&y, Statistics::Batch(&measured), gamma, beta, 1e-5, 0.01)?])
+        })
+        .with_reference(move |a| {
+            let k = naive.cin.len();
+            let affine = &a[k + 1 + usize::from(naive.bias)..];
+            let norm = |x: &[f64], i: usize, channels: usize| {
+                normalised(x, &statistics_of(x, channels), &affine[2 * i..], 0.01)
+            };
+            let inputs: Vec<_> = (0..k).map(|i| norm(&a[i], i, naive.cin[i])).collect();
+            let y = naive.by_definition(&inputs, &a[k], naive.bias.then(|| &a[k + 1]));
+            vec![norm(&y, k, naive.cout)]
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Convolution on graphics processors: sums over taps, forward and backward.
 
-use tensor::gpu::{Address, Gpu, Program};
+use tensor::gpu::{Gpu, Program};
 use tensor::{DType, Result, Tensor};
 
 use super::Convolution;
@@ -50,7 +50,7 @@ pub(super) fn forward(
     measure: bool,
 ) -> Result<(Tensor, Option<Moments>)> {
     let [_, _, cin, cout] = c.weight.shape().as_array().unwrap_or_default();
-    let weights = Weights::of(&c.weight, [cin * cout, cout, 1])?;
+    let weights = Weights { tensor: &c.weight, first: 0, steps: [cin * cout, cout, 1] };
     c.taps().sum(gpu, &c.pair()?, weights, c.bias.as_ref(), cout, measure)
 }
 
@@ -94,12 +94,8 @@ fn of_input(
     let Taps { kind, batch, input: from, output } = c.taps();
     let kind = Kind { transposed: true, ..kind };
     let taps = Taps { kind, batch, input: output, output: from };
-    let skipped = first_channel * cout * c.weight.dtype().bytes();
-    let weights = Weights {
-        first: Address(c.weight.address()?.0 + skipped as u64),
-        steps: [cin * cout, 1, cout],
-        device: c.weight.device(),
-    };
+    let first = first_channel * cout;
+    let weights = Weights { tensor: &c.weight, first, steps: [cin * cout, 1, cout] };
     let inputs = [gradient.clone()];
     Ok(taps.sum(gpu, &inputs, weights, None, input.shape().last(), false)?.0)
 }

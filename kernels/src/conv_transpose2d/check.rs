@@ -13,6 +13,25 @@ fn case(image: [usize; 3], cin: usize, cout: usize, bias: bool) -> Case {
     arguments.extend(bias.then(|| Argument::normal([cout]).wide()));
     let name = format!("{image:?}, {cin} to {cout} channels");
     Case::new(name, arguments, |a: &[Tensor]| Ok(vec![conv_transpose2d(&a[0], &a[1], a.get(2))?]))
+        .with_reference(move |a| vec![by_definition(a, image, cin, cout)])
+}
+
+/// The sum of the [module](super), term by term.
+fn by_definition(a: &[Vec<f64>], [n, h, w]: [usize; 3], cin: usize, cout: usize) -> Vec<f64> {
+    let mut y = Vec::new();
+    for image in 0..n {
+        for i in 0..2 * h {
+            for j in 0..2 * w {
+                for o in 0..cout {
+                    let pixel = ((image * h + i / 2) * w + j / 2) * cin;
+                    let tap = (i % 2 * 2 + j % 2) * cin;
+                    let terms = (0..cin).map(|k| a[0][pixel + k] * a[1][(tap + k) * cout + o]);
+                    y.push(a.get(2).map_or(0.0, |bias| bias[o]) + terms.sum::<f64>());
+                }
+            }
+        }
+    }
+    y
 }
 
 /// Several tiles of pixels and of channels.

@@ -31,7 +31,7 @@ pub(super) fn forward(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     let [cin, cout] = [weight.dims()[2], weight.dims()[3]];
-    let weights = Weights::of(weight, [cin * cout, cout, 1])?;
+    let weights = Weights { tensor: weight, first: 0, steps: [cin * cout, cout, 1] };
     Ok(upsampling(x).sum(gpu, slice::from_ref(x), weights, bias, cout, false)?.0)
 }
 
@@ -62,6 +62,6 @@ fn of_input(gpu: &dyn Gpu, taps: Taps, weight: &Tensor, gradient: &Tensor) -> Re
     let [cin, cout] = [weight.dims()[2], weight.dims()[3]];
     let Taps { batch, input, output, .. } = taps;
     let downsampling = Taps { kind: kind(false), batch, input: output, output: input };
-    let weights = Weights::of(weight, [cin * cout, 1, cout])?;
+    let weights = Weights { tensor: weight, first: 0, steps: [cin * cout, 1, cout] };
     Ok(downsampling.sum(gpu, slice::from_ref(gradient), weights, None, cin, false)?.0)
 }

@@ -11,7 +11,13 @@
 struct Labels {
     const unsigned char* first;
     long long label_rows, label_columns, rows, columns;
-    // That of the pixel in which the centre of this one lies.
+
+    template <class Arguments>
+    __device__ explicit Labels(const Arguments& a)
+        : first(a.labels), label_rows(a.label_rows), label_columns(a.label_columns), rows(a.rows),
+          columns(a.columns) {}
+
+    // The label of the pixel that contains the centre of this one.
     __device__ int at(long long image, long long pixel) const {
         long long y = (2 * (pixel / columns) + 1) * label_rows / (2 * rows);
         long long x = (2 * (pixel % columns) + 1) * label_columns / (2 * columns);
@@ -37,21 +43,25 @@ __device__ __forceinline__ wide softmax(const real* logits, wide (&p)[CLASSES]) 
     return greatest + log(sum);
 }
 
+struct DiceCeSpans {
+    const real* logits;            // [batch, rows, columns, CLASSES]
+    const unsigned char* labels;   // [batch, label_rows, label_columns]
+    double* sums;                  // [batch, spans, SUMS]
+    long long label_rows, label_columns, rows, columns;
+};
+
 // The sums of a span of an image: blocks along x are spans, along y images. A label that is no class
 // makes the cross entropy no number.
-extern "C" __global__ void dice_ce_spans(
-    const real* logits, const unsigned char* labels, double* sums, long long label_rows,
-    long long label_columns, long long rows, long long columns
-) {
+extern "C" __global__ void dice_ce_spans(__grid_constant__ const DiceCeSpans a) {
     __shared__ double partial[SUMS][32];
-    Labels map = {labels, label_rows, label_columns, rows, columns};
-    long long image = blockIdx.y, pixels = rows * columns, start = blockIdx.x * SPAN;
+    Labels map(a);
+    long long image = blockIdx.y, pixels = a.rows * a.columns, start = blockIdx.x * SPAN;
     double own[SUMS];
 #pragma unroll
     for (int i = 0; i < SUMS; i++) own[i] = 0;
     for (long long pixel = start + threadIdx.x; pixel < start + SPAN; pixel += blockDim.x) {
         if (pixel >= pixels) break;
-        const real* here = logits + (image * pixels + pixel) * CLASSES;
+        const real* here = a.logits + (image * pixels + pixel) * CLASSES;
         int label = map.at(image, pixel);
         wide p[CLASSES];
         wide normaliser = softmax(here, p);
@@ -64,7 +74,7 @@ extern "C" __global__ void dice_ce_spans(
             if (labelled) own[3 + 3 * c] += 1;
         }
     }
-    double* to = sums + (image * gridDim.x + blockIdx.x) * SUMS;
+    double* to = a.sums + (image * gridDim.x + blockIdx.x) * SUMS;
 #pragma unroll
     for (int i = 0; i < SUMS; i++) {
         double sum = block_sum(own[i], partial[i]);
@@ -72,34 +82,40 @@ extern "C" __global__ void dice_ce_spans(
     }
 }
 
+struct DiceCeTerms {
+    const double* sums;      // [batch, spans, SUMS]
+    const double* weights;   // [CLASSES]
+    double* slopes;          // [batch, SLOPES]
+    double* terms;           // [2]
+    double smooth, entropy_share, dice_share;
+    long long spans, batch, pixels;
+};
+
 // One block, a warp for each image in turn: what the gradient needs of it, and the means of cross
 // entropy and of one minus Dice over the batch. `weights` are of the classes and sum to 1.
-extern "C" __global__ void dice_ce_terms(
-    const double* sums, const double* weights, double* slopes, double* terms, double smooth,
-    double entropy_share, double dice_share, long long spans, long long batch, long long pixels
-) {
+extern "C" __global__ void dice_ce_terms(__grid_constant__ const DiceCeTerms a) {
     __shared__ double entropies[32], losses[32];
     double entropy = 0, loss = 0;
-    for (long long image = threadIdx.x / 32; image < batch; image += blockDim.x / 32) {
+    for (long long image = threadIdx.x / 32; image < a.batch; image += blockDim.x / 32) {
         double all[SUMS];
 #pragma unroll
         for (int i = 0; i < SUMS; i++) all[i] = 0;
-        for (long long span = lane(); span < spans; span += 32) {
+        for (long long span = lane(); span < a.spans; span += 32) {
 #pragma unroll
-            for (int i = 0; i < SUMS; i++) all[i] += sums[(image * spans + span) * SUMS + i];
+            for (int i = 0; i < SUMS; i++) all[i] += a.sums[(image * a.spans + span) * SUMS + i];
         }
 #pragma unroll
         for (int i = 0; i < SUMS; i++) all[i] = warp_sum(all[i]);
         if (lane() == 0) {
-            double* slope = slopes + image * SLOPES;
+            double* slope = a.slopes + image * SLOPES;
             entropy += all[0];
-            slope[0] = entropy_share;
+            slope[0] = a.entropy_share;
 #pragma unroll
             for (int c = 0; c < CLASSES; c++) {
-                double both = all[1 + 3 * c], size = all[2 + 3 * c] + all[3 + 3 * c] + smooth;
-                double elsewhere = dice_share * weights[c] * (2 * both + smooth) / (size * size);
-                loss += weights[c] * (1 - (2 * both + smooth) / size);
-                slope[1 + 2 * c] = elsewhere - dice_share * weights[c] * 2 / size;
+                double both = all[1 + 3 * c], size = all[2 + 3 * c] + all[3 + 3 * c] + a.smooth;
+                double elsewhere = a.dice_share * a.weights[c] * (2 * both + a.smooth) / (size * size);
+                loss += a.weights[c] * (1 - (2 * both + a.smooth) / size);
+                slope[1 + 2 * c] = elsewhere - a.dice_share * a.weights[c] * 2 / size;
                 slope[2 + 2 * c] = elsewhere;
             }
         }
@@ -107,46 +123,57 @@ extern "C" __global__ void dice_ce_terms(
     entropy = block_sum(entropy, entropies);
     loss = block_sum(loss, losses);
     if (threadIdx.x > 0) return;
-    terms[0] = entropy / (double)(batch * pixels);
-    terms[1] = loss / (double)batch;
+    a.terms[0] = entropy / (double)(a.batch * a.pixels);
+    a.terms[1] = loss / (double)a.batch;
 }
 
+struct DiceCeTotal {
+    const double* terms;   // [scales, 2]
+    wide* total;           // one number
+    double* parts;         // [2]
+    double weight;         // of the first scale
+    double entropy_weight, dice_weight;
+    long long scales;
+};
+
 // One thread: the loss over scales, and its parts. Scale k counts 2^-k of `weight`.
-extern "C" __global__ void dice_ce_total(
-    const double* terms, wide* total, double* parts, double weight, double entropy_weight,
-    double dice_weight, long long scales
-) {
+extern "C" __global__ void dice_ce_total(__grid_constant__ const DiceCeTotal a) {
     if (item() > 0) return;
-    double entropy = 0, loss = 0;
-    for (long long scale = 0; scale < scales; scale++, weight /= 2) {
-        entropy += weight * terms[2 * scale];
-        loss += weight * terms[2 * scale + 1];
+    double entropy = 0, loss = 0, weight = a.weight;
+    for (long long scale = 0; scale < a.scales; scale++, weight /= 2) {
+        entropy += weight * a.terms[2 * scale];
+        loss += weight * a.terms[2 * scale + 1];
     }
-    *total = (wide)(entropy_weight * entropy + dice_weight * loss);
-    parts[0] = entropy;
-    parts[1] = loss;
+    *a.total = (wide)(a.entropy_weight * entropy + a.dice_weight * loss);
+    a.parts[0] = entropy;
+    a.parts[1] = loss;
 }
+
+struct DiceCeBackward {
+    const real* logits;            // [batch, rows, columns, CLASSES]
+    const unsigned char* labels;   // [batch, label_rows, label_columns]
+    const double* slopes;          // [batch, SLOPES]
+    const wide* gradient;          // one number
+    real* y;                       // [batch, rows, columns, CLASSES]
+    long long label_rows, label_columns, rows, columns, batch;
+};
 
 // With g the derivative with respect to a probability, that with respect to a logit is
 // p (g - Σ p g); cross entropy adds p - y. A thread for each pixel.
-extern "C" __global__ void dice_ce_backward(
-    const real* logits, const unsigned char* labels, const double* slopes, const wide* gradient,
-    real* y, long long label_rows, long long label_columns, long long rows, long long columns,
-    long long batch
-) {
-    long long i = item(), pixels = rows * columns;
-    if (i >= batch * pixels) return;
-    Labels map = {labels, label_rows, label_columns, rows, columns};
-    const double* slope = slopes + i / pixels * SLOPES;
+extern "C" __global__ void dice_ce_backward(__grid_constant__ const DiceCeBackward a) {
+    long long i = item(), pixels = a.rows * a.columns;
+    if (i >= a.batch * pixels) return;
+    Labels map(a);
+    const double* slope = a.slopes + i / pixels * SLOPES;
     int label = map.at(i / pixels, i % pixels);
-    wide p[CLASSES], inner = 0, factor = *gradient, entropy = (wide)slope[0];
-    softmax(logits + i * CLASSES, p);
+    wide p[CLASSES], inner = 0, factor = *a.gradient, entropy = (wide)slope[0];
+    softmax(a.logits + i * CLASSES, p);
 #pragma unroll
     for (int c = 0; c < CLASSES; c++) inner += p[c] * (wide)slope[(label == c ? 1 : 2) + 2 * c];
 #pragma unroll
     for (int c = 0; c < CLASSES; c++) {
         wide g = (wide)slope[(label == c ? 1 : 2) + 2 * c];
         wide here = p[c] * (g - inner + entropy) - (label == c ? entropy : wide(0));
-        y[i * CLASSES + c] = narrow(factor * here);
+        a.y[i * CLASSES + c] = narrow(factor * here);
     }
 }

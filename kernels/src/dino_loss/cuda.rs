@@ -1,10 +1,10 @@
-//! A block for each row of outputs. The rows' derivatives are left in memory by the forward pass.
+//! A block for each row of outputs. The forward pass keeps the rows' derivatives in memory.
 
-use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
+use tensor::{DType, Result, Tensor};
 
 use super::{DinoLoss, Size};
-use crate::gpu::{ROWS, changed, filled, gpu_of};
+use crate::gpu::{ROWS, gpu_of};
 use crate::reduce;
 
 const SOURCES: &[Source] = &[
@@ -12,9 +12,54 @@ const SOURCES: &[Source] = &[
     Source { path: "kernels/src/dino_loss/dino_loss.cu", text: include_str!("dino_loss.cu") },
 ];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernels of `dino_loss.cu`.
+    const KERNELS;
+
+    dino_loss_teacher => struct DinoLossTeacher<'a> {
+        teacher: In<'a, Real>,
+        centre: In<'a, Real>,
+        normalisers: Out<'a, Wide>,
+        temperature: In<'a, f64>,
+        outputs: usize,
+    }
+
+    dino_loss_rows => struct DinoLossRows<'a> {
+        student: In<'a, Real>,
+        teacher: In<'a, Real>,
+        centre: In<'a, Real>,
+        normalisers: In<'a, Wide>,
+        slopes: Out<'a, Real>,
+        losses: Out<'a, f64>,
+        teacher_temperature: In<'a, f64>,
+        student_temperature: f64,
+        each: f64,
+        batch: usize,
+        outputs: usize,
+    }
+
+    dino_loss_backward => struct DinoLossBackward<'a> {
+        loss_gradient: In<'a, Real>,
+        gradient: Out<'a, Real>,
+        count: usize,
+    }
+
+    dino_loss_centre => struct DinoLossCentre<'a> {
+        centre: Out<'a, Real>,
+        teacher: In<'a, Real>,
+        momentum: f64,
+        rows: usize,
+        outputs: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// The loss, and its derivatives with respect to the student.
@@ -26,42 +71,57 @@ pub(super) fn forward(
 ) -> Result<(Tensor, Tensor)> {
     let Size { views, batch, outputs } = size;
     let (dtype, device) = (student.dtype(), student.device());
-    let program = Program::new(SOURCES, dtype);
+    let program = program(dtype);
+    let temperature = settings.teacher_temperature.on(&gpu_of("dino_loss", student)?)?;
     let rows = teacher.dims()[0];
+    let mut normalisers = Tensor::uninitialised(&device, dtype, [rows])?;
+    let args = DinoLossTeacher {
+        teacher: program.input(teacher)?,
+        centre: program.input(centre)?,
+        normalisers: program.output(&mut normalisers)?,
+        temperature: temperature.input(),
+        outputs,
+    };
     let launch = Launch::blocks(rows, Launch::THREADS);
-    let teacher_temperature = settings.teacher_temperature.on(&gpu_of("dino_loss", student)?)?;
-    let rest = [teacher_temperature.address().into(), outputs.into()];
-    let (name, inputs) = ("dino_loss_teacher", [teacher, centre]);
-    // SAFETY: a block for each row of the teacher, and a normaliser for each.
-    let normalisers = unsafe { filled(gpu, &program, name, launch, &inputs, [rows], &rest)? };
+    // SAFETY: the teacher has `rows` rows of `outputs`, the centre one; a block for each row.
+    unsafe { gpu.launch(&program, "dino_loss_teacher", launch, &args)? };
 
     let rows = views * batch;
-    let slopes = Buffer::stale_on(&device, dtype, rows * outputs)?;
-    let losses = Buffer::stale_on(&device, DType::F64, rows)?;
+    let mut slopes = Tensor::uninitialised(&device, dtype, student.shape())?;
+    let mut losses = Tensor::uninitialised(&device, DType::F64, [rows])?;
     let each = 1.0 / (size.pairs() * batch) as f64;
-    let mut arguments = Vec::new();
-    for tensor in [student, teacher, centre, &normalisers] {
-        arguments.push(Argument::from(tensor.address()?));
-    }
-    arguments.extend([&slopes, &losses].map(|buffer| Argument::from(buffer.address())));
-    arguments.push(teacher_temperature.address().into());
-    arguments.extend([settings.student_temperature, each].map(Argument::from));
-    arguments.extend([batch, outputs].map(Argument::from));
+    let args = DinoLossRows {
+        student: program.input(student)?,
+        teacher: program.input(teacher)?,
+        centre: program.input(centre)?,
+        normalisers: program.input(&normalisers)?,
+        slopes: program.output(&mut slopes)?,
+        losses: program.output(&mut losses)?,
+        teacher_temperature: temperature.input(),
+        student_temperature: settings.student_temperature,
+        each,
+        batch,
+        outputs,
+    };
     let launch = Launch::blocks(rows, Launch::THREADS);
-    // SAFETY: a block for each row of the student, its derivatives and its loss.
-    unsafe { gpu.launch(&program, "dino_loss_rows", launch, &arguments)? };
-    let losses = Tensor::over(losses, [rows], DType::F64);
-    let loss = reduce::cuda::total(gpu, &losses, dtype, each)?;
-    Ok((loss, Tensor::over(slopes, student.shape(), dtype)))
+    // SAFETY: the student has `views * batch` rows of `outputs`, the teacher and its normalisers
+    // `2 * batch`; a block for each row of the student.
+    unsafe { gpu.launch(&program, "dino_loss_rows", launch, &args)? };
+    Ok((reduce::cuda::total(gpu, &losses, dtype, each)?, slopes))
 }
 
 /// The gradient with respect to the student, written over the derivatives.
-pub(super) fn backward(slopes: Tensor, gradient: &Tensor) -> Result<Tensor> {
+pub(super) fn backward(mut slopes: Tensor, gradient: &Tensor) -> Result<Tensor> {
     let gpu = &*gpu_of("dino_loss", &slopes)?;
-    let (program, count) = (Program::new(SOURCES, slopes.dtype()), slopes.shape().elements());
-    let (name, launch) = ("dino_loss_backward", Launch::over(count));
-    // SAFETY: the gradient is one element, and each derivative has a thread.
-    unsafe { changed(gpu, &program, name, launch, &[gradient], slopes, &[count.into()]) }
+    let (program, count) = (program(slopes.dtype()), slopes.shape().elements());
+    let args = DinoLossBackward {
+        loss_gradient: program.input(gradient)?,
+        gradient: program.output(&mut slopes)?,
+        count,
+    };
+    // SAFETY: the gradient of the loss is one element; a thread for each of `count` derivatives.
+    unsafe { gpu.launch(&program, "dino_loss_backward", Launch::over(count), &args)? };
+    Ok(slopes)
 }
 
 /// `centre = momentum centre + (1 - momentum) mean of the teacher's rows`.
@@ -72,11 +132,14 @@ pub(super) fn move_centre(
     rows: usize,
     momentum: f64,
 ) -> Result<()> {
-    let outputs = centre.shape().elements();
-    let (program, launch) = (Program::new(SOURCES, centre.dtype()), Launch::over(outputs));
-    let places = [centre.memory_mut()?.address(), teacher.address()?].map(Argument::from);
-    let rest = [momentum.into(), rows.into(), outputs.into()];
-    let arguments = [&places[..], &rest].concat();
-    // SAFETY: the teacher has so many rows of outputs, and each output a thread.
-    unsafe { gpu.launch(&program, "dino_loss_centre", launch, &arguments) }
+    let (program, outputs) = (program(centre.dtype()), centre.shape().elements());
+    let args = DinoLossCentre {
+        centre: program.output(centre)?,
+        teacher: program.input(teacher)?,
+        momentum,
+        rows,
+        outputs,
+    };
+    // SAFETY: the teacher has `rows` rows of `outputs`; a thread for each output.
+    unsafe { gpu.launch(&program, "dino_loss_centre", Launch::over(outputs), &args) }
 }

@@ -1,6 +1,6 @@
-// Many tensors in one launch: a block for each chunk of one of them, as gpu/table.rs lays them out.
+// Many tensors in one launch: a block for each chunk of one of them, as gpu/table.rs writes them.
 struct Chunk {
     wide* parts[3];     // where it begins in each of the tensors that belong together
     long long count;    // elements, in each
-    long long mark;     // what a room says of the tensor
+    long long mark;     // what an operation needs to know about the tensor
 };

@@ -1,14 +1,14 @@
-// Matrix products, whatever way the matrices lie.
+// Matrix products of matrices that are stored by rows or by columns.
 
-// A row or a column of a matrix in memory; null where there is none.
+// A row or a column of a matrix in memory; null beyond the last.
 struct Vector {
     const real* first;
     long long step;
     __device__ wide at(long long k) const { return first ? widen(first[k * step]) : wide(0); }
 };
 
-// `_step` is the distance of neighbours along an axis.
-struct Matrix {
+// A step is the distance of neighbours along an axis, in elements.
+struct Factor {
     const real* first;
     long long rows, columns, row_step, column_step;
     __device__ Vector row(long long i) const {
@@ -19,22 +19,24 @@ struct Matrix {
     }
 };
 
-// c = a b, to which c itself (where `add`) or `bias` for every row (where there is one) is added.
-// a is [rows, inner], b is [inner, columns], c lies row by row.
-extern "C" __global__ void matrix_product(
-    const real* a, const real* b, const real* bias, real* c, long long rows, long long inner,
-    long long columns, long long a_row_step, long long a_column_step, long long b_row_step,
-    long long b_column_step, long long add
-) {
-    Matrix left = {a, rows, inner, a_row_step, a_column_step};
-    Matrix right = {b, inner, columns, b_row_step, b_column_step};
+struct MatrixProduct {
+    Factor left, right;
+    const real* bias;   // one row, may be null
+    real* out;
+    long long add;      // whether to add to `out`
+};
+
+// out = left right, plus `bias` for every row, plus `out` itself where `add` is set.
+extern "C" __global__ void matrix_product(__grid_constant__ const MatrixProduct a) {
     long long first_row = (long long)blockIdx.y * TILE, first_column = (long long)blockIdx.x * TILE;
+    Factor left = a.left, right = a.right;
+    long long rows = left.rows, inner = left.columns, columns = right.columns;
     wide sums[EACH][EACH];
     tile_product(left, right, first_row, first_column, 0, inner, sums);
     each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, wide& sum) {
-        real* out = c + row * columns + column;
-        if (add) sum += widen(*out);
-        if (bias) sum += widen(bias[column]);
+        real* out = a.out + row * columns + column;
+        if (a.add) sum += widen(*out);
+        if (a.bias) sum += widen(a.bias[column]);
         *out = narrow(sum);
     });
 }

@@ -1,80 +1,120 @@
 //! Matrix products on graphics processors.
 
-use tensor::gpu::{Address, Gpu, Launch, Program, Source};
-use tensor::{DType, Result};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
+use tensor::{DType, Result, Tensor};
 
-/// The kernels.
-pub(crate) const MATRIX: &[Source] = &[
-    Source { path: "kernels/src/gpu/tile.cuh", text: include_str!("tile.cuh") },
-    Source { path: "kernels/src/gpu/matrix.cu", text: include_str!("matrix.cu") },
-];
+/// Tiles of matrix products, for kernels that multiply matrices.
+pub(crate) const TILES: Source =
+    Source { path: "kernels/src/gpu/tile.cuh", text: include_str!("tile.cuh") };
+
+const SOURCES: &[Source] =
+    &[TILES, Source { path: "kernels/src/gpu/matrix.cu", text: include_str!("matrix.cu") }];
 
 /// Rows and columns of the result that a block computes.
 pub(crate) const TILE: usize = 64;
 
-/// A matrix that lies somewhere, row by row or column by column.
+tensor::kernels! {
+    /// The kernel of `matrix.cu`.
+    const KERNELS;
+
+    matrix_product => struct MatrixProduct<'a> {
+        left: Factor<'a>,
+        right: Factor<'a>,
+        bias: In<'a, Real>,
+        out: Out<'a, Real>,
+        add: i64,
+    }
+}
+
+tensor::kernel_struct! {
+    /// A matrix in memory.
+    struct Factor<'a> {
+        first: In<'a, Real>,
+        rows: usize,
+        columns: usize,
+        row_step: usize,
+        column_step: usize,
+    }
+}
+
+/// The program.
+pub(crate) fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
+}
+
+/// The elements of a tensor as a matrix, row by row or column by column.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Matrix {
-    address: Address,
+pub(crate) struct Matrix<'a> {
+    tensor: &'a Tensor,
     rows: usize,
     columns: usize,
     /// Elements from one row to the next, and from one column to the next.
     steps: [usize; 2],
 }
 
-impl Matrix {
-    /// A matrix whose rows lie one after the other.
-    pub(crate) fn new(address: Address, rows: usize, columns: usize) -> Self {
-        Matrix { address, rows, columns, steps: [columns, 1] }
+impl<'a> Matrix<'a> {
+    /// A matrix whose rows follow one another.
+    ///
+    /// # Panics
+    /// When the tensor has another number of elements.
+    pub(crate) fn new(tensor: &'a Tensor, rows: usize, columns: usize) -> Self {
+        assert_eq!(tensor.shape().elements(), rows * columns, "elements of a matrix");
+        Matrix { tensor, rows, columns, steps: [columns, 1] }
     }
 
     /// Rows as columns, without moving anything.
     pub(crate) fn transposed(self) -> Self {
-        let Matrix { address, rows, columns, steps: [row, column] } = self;
-        Matrix { address, rows: columns, columns: rows, steps: [column, row] }
+        let Matrix { tensor, rows, columns, steps: [row, column] } = self;
+        Matrix { tensor, rows: columns, columns: rows, steps: [column, row] }
+    }
+
+    fn factor(self, program: &Program) -> Result<Factor<'a>> {
+        let (first, [row_step, column_step]) = (program.input(self.tensor)?, self.steps);
+        Ok(Factor { first, rows: self.rows, columns: self.columns, row_step, column_step })
     }
 }
 
 /// What the product is added to.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Onto {
+pub(crate) enum Onto<'a> {
     /// Nothing.
     Nothing,
     /// This row, for every row of the result.
-    Bias(Address),
-    /// What is there.
+    Bias(&'a Tensor),
+    /// The previous content of the result.
     Result,
 }
 
-/// `out = left right`, onto something.
+/// `out = left right`, plus what `onto` says.
 ///
-/// # Safety
-/// The matrices and `out`, of the product's shape, lie in memory of the device, in `dtype`; `out` is
-/// neither of them.
-pub(crate) unsafe fn product(
+/// # Panics
+/// When the numbers of elements do not fit each other.
+pub(crate) fn product(
     gpu: &dyn Gpu,
-    dtype: DType,
     left: Matrix,
     right: Matrix,
     onto: Onto,
-    out: Address,
+    out: &mut Tensor,
 ) -> Result<()> {
+    let (rows, columns) = (left.rows, right.columns);
     assert_eq!(left.columns, right.rows, "inner extents of a matrix product");
-    let (bias, add) = match onto {
-        Onto::Nothing => (Address::NULL, 0),
-        Onto::Bias(bias) => (bias, 0),
-        Onto::Result => (Address::NULL, 1),
+    assert_eq!(out.shape().elements(), rows * columns, "elements of a matrix product");
+    let program = program(out.dtype());
+    let bias = if let Onto::Bias(bias) = onto { Some(bias) } else { None };
+    assert!(bias.is_none_or(|bias| bias.shape().elements() == columns), "elements of a bias");
+    let args = MatrixProduct {
+        left: left.factor(&program)?,
+        right: right.factor(&program)?,
+        bias: program.optional_input(bias)?,
+        out: program.output(out)?,
+        add: matches!(onto, Onto::Result).into(),
     };
     let tiles = |extent: usize| extent.div_ceil(TILE).max(1) as u32;
     let launch = Launch {
-        blocks: [tiles(right.columns), tiles(left.rows), 1],
+        blocks: [tiles(columns), tiles(rows), 1],
         threads: [Launch::THREADS, 1, 1],
         shared: 0,
     };
-    let places = [left.address, right.address, bias, out].map(Into::into);
-    let [[a_row, a_column], [b_row, b_column]] = [left.steps, right.steps];
-    let sizes = [left.rows, left.columns, right.columns, a_row, a_column, b_row, b_column, add];
-    let arguments = [&places[..], &sizes.map(Into::into)].concat();
-    // SAFETY: as the caller has it; each element of the result has a thread of its own.
-    unsafe { gpu.launch(&Program::new(MATRIX, dtype), "matrix_product", launch, &arguments) }
+    // SAFETY: all extents were compared above; each element of the result has a thread of its own.
+    unsafe { gpu.launch(&program, "matrix_product", launch, &args) }
 }

@@ -1,15 +1,22 @@
-//! One launch over many tensors: a table in the device's memory says where they lie, and every block
-//! works on a chunk of one of them, so that large and small ones balance.
+//! One launch over many tensors: a table in device memory has their addresses, and every block works
+//! on a chunk of one of them, so that large and small tensors balance.
 
 use std::fmt;
 use std::sync::Arc;
 
 use tensor::Result;
-use tensor::gpu::{Address, Gpu, Memory, Source};
+use tensor::gpu::{Address, Gpu, In, Memory, Pointee, Source};
 
-/// What a kernel reads of a chunk.
+/// A chunk in CUDA.
 pub(crate) const CHUNKS: Source =
     Source { path: "kernels/src/gpu/chunks.cuh", text: include_str!("chunks.cuh") };
+
+/// A chunk in device memory, which `Row::chunks` writes.
+pub(crate) struct Chunk;
+
+impl Pointee for Chunk {
+    const CUDA: &'static str = "Chunk";
+}
 
 /// Elements of a chunk: 32 for each thread of a block.
 const CHUNK: usize = 1 << 13;
@@ -21,12 +28,12 @@ pub(crate) struct Row {
     pub parts: [Address; 3],
     /// Elements of each.
     pub count: usize,
-    /// What the kernel is told of them.
+    /// What the kernel needs to know about them, such as whether they decay.
     pub mark: bool,
 }
 
-/// Where the tensors of an update lie, as its one launch on a GPU is told. Its owner keeps it from
-/// update to update; it is made anew when something has moved. On the host it stays empty.
+/// The addresses of the tensors of an update, for its one launch on a GPU. Its owner keeps it from
+/// update to update; it is rebuilt when a tensor has moved. On the host it stays empty.
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Row>,
@@ -35,14 +42,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// The address of the table of these tensors, whose elements have so many bytes, and the number
-    /// of its chunks.
+    /// The chunks of these tensors, whose elements have `element` bytes each, and how many they are.
     pub(crate) fn of(
         &mut self,
         gpu: &Arc<dyn Gpu>,
         rows: Vec<Row>,
         element: usize,
-    ) -> Result<(Address, usize)> {
+    ) -> Result<(In<'_, Chunk>, usize)> {
         let same = (&self.rows, self.element) == (&rows, element);
         let here = self.memory.as_ref().is_some_and(|memory| Arc::ptr_eq(memory.gpu(), gpu));
         if !(same && here) {
@@ -51,8 +57,8 @@ impl Table {
             self.memory = Some(Memory::from_host(gpu, bytemuck::cast_slice(&words))?);
             (self.rows, self.element) = (rows, element);
         }
-        let address = self.memory.as_ref().map_or(Address::NULL, Memory::address);
-        Ok((address, self.rows.iter().map(|row| row.count.div_ceil(CHUNK)).sum()))
+        let chunks = self.memory.as_ref().map_or(In::NULL, |memory| In::within(memory, 0));
+        Ok((chunks, self.rows.iter().map(|row| row.count.div_ceil(CHUNK)).sum()))
     }
 }
 

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use tensor::gpu::{Address, Argument, Gpu, Launch, Memory, Program, Source};
+use tensor::gpu::{Gpu, In, Kernel, Launch, Memory, Out, Pointee, Program, Real, Source, Wide};
 use tensor::random::Purpose;
-use tensor::{Buffer, DType, Device, Result, Tensor};
+use tensor::{DType, Device, Result, Tensor};
 
 use super::{Adjustment, Blur, smoothing_kernel};
 use crate::gpu::{PHILOX, ROWS, gpu_of};
@@ -22,24 +22,71 @@ const SOURCES: &[Source] = &[
     Source { path: "kernels/src/intensity/intensity.cu", text: include_str!("intensity.cu") },
 ];
 
+tensor::kernel_struct! {
+    /// What the first pass takes beside its source.
+    pub(crate) struct FirstPass<'a> {
+        adjustments: In<'a, Row>,
+        images: Out<'a, Real>,
+        unblurred: Out<'a, Wide>,
+        extremes: Out<'a, Wide>,
+        rows: usize,
+        columns: usize,
+    }
+}
+
+tensor::kernels! {
+    /// The kernels of `intensity.cu`.
+    const KERNELS;
+
+    intensity_first => struct IntensityFirst<'a> {
+        x: In<'a, Real>,
+        pass: FirstPass<'a>,
+    }
+
+    intensity_blur => struct IntensityBlur<'a> {
+        unblurred: In<'a, Wide>,
+        adjustments: In<'a, Row>,
+        weights: In<'a, f64>,
+        images: Out<'a, Real>,
+        extremes: Out<'a, Wide>,
+        rows: usize,
+        columns: usize,
+    }
+
+    intensity_contrast => struct IntensityContrast<'a> {
+        adjustments: In<'a, Row>,
+        extremes: In<'a, Wide>,
+        images: Out<'a, Real>,
+        rows: usize,
+        columns: usize,
+    }
+}
+
 /// Rows and columns of a tile.
 const TILE: [usize; 2] = [16, 64];
 
-/// The kernels.
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![program(SOURCES, dtype)]
+    vec![program(SOURCES, KERNELS, dtype)]
 }
 
 /// A program whose kernels work on the same tiles.
-pub(crate) fn program(sources: &'static [Source], dtype: DType) -> Program {
+pub(crate) fn program(
+    sources: &'static [Source],
+    kernels: &'static [Kernel],
+    dtype: DType,
+) -> Program {
     let [rows, columns] = TILE.map(|extent| extent as i64);
-    Program::new(sources, dtype).with("TILE_ROWS", rows).with("TILE_COLUMNS", columns)
+    Program::new(sources, dtype)
+        .with_kernels(kernels)
+        .with("TILE_ROWS", rows)
+        .with("TILE_COLUMNS", columns)
 }
 
 /// An [`Adjustment`] as kernels read it.
 #[repr(C)]
 #[derive(Clone, Copy, Default, Pod, Zeroable)]
-struct Row {
+pub(crate) struct Row {
     affine: [f64; 2],
     deviation: f64,
     /// Both halves of the seed, purpose, epoch and sample; and a gap.
@@ -53,6 +100,10 @@ struct Row {
     gamma: f64,
     solarise: i64,
     above_and_top: [f64; 2],
+}
+
+impl Pointee for Row {
+    const CUDA: &'static str = "Adjustment";
 }
 
 /// Adjustments as kernels read them, and the weights of their blurs.
@@ -104,47 +155,48 @@ impl Table {
     }
 }
 
-/// Images in the making: the first pass is the caller's, the others are [`finished`](Self::finished).
+/// Images that are being made: the caller launches the first pass, and [`finished`](Self::finished) the
+/// others.
 pub(crate) struct Making {
     gpu: Arc<dyn Gpu>,
     dtype: DType,
-    shape: [usize; 4],
-    images: Buffer,
+    images: Tensor,
     /// What blurs read.
-    unblurred: Memory,
+    unblurred: Tensor,
     /// Least and greatest value of every tile.
-    extremes: Memory,
+    extremes: Tensor,
     table: Memory,
+    /// Where the weights of blurs begin in the table, in bytes.
     weights: usize,
+    /// Where the caller's rows begin in the table, in bytes.
     beside: usize,
     blurs: Option<usize>,
     contrasts: bool,
 }
 
 impl Making {
-    /// Memory for images of `[rows, columns]`, and a table on the device, with `beside` behind it:
-    /// whole numbers of 8 bytes.
+    /// Memory for images of `[rows, columns]`, and a table on the device, followed by the caller's rows
+    /// `beside`: whole numbers of 8 bytes.
     pub fn new(
         gpu: Arc<dyn Gpu>,
         dtype: DType,
-        size: [usize; 2],
+        [rows, columns]: [usize; 2],
         adjustments: &[Adjustment],
         beside: &[u8],
     ) -> Result<Self> {
-        let Table { rows, weights, blurred, reach } = Table::new(adjustments);
-        let mut bytes = bytemuck::cast_slice::<Row, u8>(&rows).to_vec();
+        let Table { rows: table, weights, blurred, reach } = Table::new(adjustments);
+        let mut bytes = bytemuck::cast_slice::<Row, u8>(&table).to_vec();
         let weights_at = bytes.len();
         bytes.extend_from_slice(bytemuck::cast_slice(&weights));
         let beside_at = bytes.len();
         bytes.extend_from_slice(beside);
-        let (count, pixels) = (adjustments.len(), size[0] * size[1]);
-        let device = Device::Gpu(gpu.clone());
+        let (count, device) = (adjustments.len(), Device::Gpu(gpu.clone()));
+        let wide = |shape: &[usize]| Tensor::uninitialised(&device, dtype.wide(), shape);
         Ok(Making {
             dtype,
-            shape: [count, size[0], size[1], 1],
-            images: Buffer::stale_on(&device, dtype, count * pixels)?,
-            unblurred: Memory::stale(&gpu, blurred * pixels * dtype.wide().bytes())?,
-            extremes: Memory::stale(&gpu, 2 * count * tiles(size) * dtype.wide().bytes())?,
+            images: Tensor::uninitialised(&device, dtype, [count, rows, columns, 1])?,
+            unblurred: wide(&[blurred, rows, columns])?,
+            extremes: wide(&[count, tiles([rows, columns]), 2])?,
             table: Memory::from_host(&gpu, &bytes)?,
             weights: weights_at,
             beside: beside_at,
@@ -154,81 +206,64 @@ impl Making {
         })
     }
 
-    /// What was given to lie behind the table.
-    pub fn beside(&self) -> Address {
-        self.at(self.beside)
+    fn size(&self) -> [usize; 3] {
+        let [count, rows, columns, _] = self.images.shape().as_array().unwrap_or_default();
+        [count, rows, columns]
     }
 
-    /// The images.
-    pub fn images(&self) -> Address {
-        self.images.address()
+    /// A block for each tile, with `shared` bytes; none where there are no pixels.
+    pub fn launch(&self, shared: usize) -> Option<Launch> {
+        let [count, rows, columns] = self.size();
+        let shared = u32::try_from(shared).unwrap_or(u32::MAX);
+        let blocks = Launch::blocks(count * tiles([rows, columns]), Launch::THREADS);
+        (count * rows * columns > 0).then_some(Launch { shared, ..blocks })
     }
 
-    fn at(&self, bytes: usize) -> Address {
-        Address(self.table.address().0 + bytes as u64)
-    }
-
-    /// Launches the first pass: a kernel that takes `inputs` and then adjustments, images, images in
-    /// between, extremes, rows and columns.
-    ///
-    /// # Safety
-    /// The kernel stays within its inputs, and writes by `first_pass` of `intensity.cuh`.
-    pub unsafe fn first(&self, program: &Program, kernel: &str, inputs: &[Address]) -> Result<()> {
-        let own = [
-            self.table.address(),
-            self.images(),
-            self.unblurred.address(),
-            self.extremes.address(),
-        ];
-        let addresses: Vec<Address> = inputs.iter().copied().chain(own).collect();
-        // SAFETY: as the caller has it.
-        unsafe { self.pass(program, kernel, &addresses, 0) }
-    }
-
-    /// Launches the passes that are left.
-    pub fn finished(self) -> Result<Tensor> {
-        let program = program(SOURCES, self.dtype);
-        let [table, images, extremes] =
-            [self.table.address(), self.images(), self.extremes.address()];
-        if let Some(reach) = self.blurs {
-            let inputs = [self.unblurred.address(), table, self.at(self.weights), images, extremes];
-            let shared = TILE[0] * (TILE[1] + 2 * reach) * self.dtype.wide().bytes();
-            // SAFETY: each image that has a blur has a place among those in between, where the first
-            // pass has written it, and its weights; lines are as long as the widest of them.
-            unsafe { self.pass(&program, "intensity_blur", &inputs, shared)? };
-        }
-        if self.contrasts {
-            let inputs = [table, extremes, images];
-            // SAFETY: the passes before have written images and the extremes of their tiles.
-            unsafe { self.pass(&program, "intensity_contrast", &inputs, 0)? };
-        }
-        Ok(Tensor::over(self.images, self.shape, self.dtype))
-    }
-
-    /// Launches a pass over all tiles.
-    ///
-    /// # Safety
-    /// The kernel stays within what it is given.
-    unsafe fn pass(
-        &self,
-        program: &Program,
-        kernel: &str,
-        addresses: &[Address],
-        shared: usize,
-    ) -> Result<()> {
-        let [count, rows, columns, _] = self.shape;
-        if count * rows * columns == 0 {
-            return Ok(());
-        }
-        let launch = Launch {
-            shared: u32::try_from(shared).unwrap_or(u32::MAX),
-            ..Launch::blocks(count * tiles([rows, columns]), Launch::THREADS)
+    /// Arguments of the first pass, and the caller's rows.
+    pub fn first_pass<T>(&mut self, program: &Program) -> Result<(FirstPass<'_>, In<'_, T>)> {
+        let [_, rows, columns] = self.size();
+        let pass = FirstPass {
+            adjustments: In::within(&self.table, 0),
+            images: program.output(&mut self.images)?,
+            unblurred: program.output(&mut self.unblurred)?,
+            extremes: program.output(&mut self.extremes)?,
+            rows,
+            columns,
         };
-        let addresses = addresses.iter().copied().map(Argument::from);
-        let arguments: Vec<Argument> =
-            addresses.chain([rows, columns].map(Argument::from)).collect();
-        // SAFETY: as the caller has it.
-        unsafe { self.gpu.launch(program, kernel, launch, &arguments) }
+        Ok((pass, In::within(&self.table, self.beside)))
+    }
+
+    /// Launches the other passes.
+    pub fn finished(mut self) -> Result<Tensor> {
+        let (program, [_, rows, columns]) = (program(SOURCES, KERNELS, self.dtype), self.size());
+        let shared = |reach| TILE[0] * (TILE[1] + 2 * reach) * self.dtype.wide().bytes();
+        let blur = self.blurs.and_then(|reach| self.launch(shared(reach)));
+        if let Some(launch) = blur {
+            let args = IntensityBlur {
+                unblurred: program.input(&self.unblurred)?,
+                adjustments: In::within(&self.table, 0),
+                weights: In::within(&self.table, self.weights),
+                images: program.output(&mut self.images)?,
+                extremes: program.output(&mut self.extremes)?,
+                rows,
+                columns,
+            };
+            // SAFETY: each image that has a blur has weights and an unblurred image, which the first
+            // pass has written; shared memory is for the blur that reaches furthest.
+            unsafe { self.gpu.launch(&program, "intensity_blur", launch, &args)? };
+        }
+        if let Some(launch) = self.launch(0).filter(|_| self.contrasts) {
+            let args = IntensityContrast {
+                adjustments: In::within(&self.table, 0),
+                extremes: program.input(&self.extremes)?,
+                images: program.output(&mut self.images)?,
+                rows,
+                columns,
+            };
+            // SAFETY: earlier passes have written the images and the extremes of their tiles.
+            unsafe { self.gpu.launch(&program, "intensity_contrast", launch, &args)? };
+        }
+        Ok(self.images)
     }
 }
 
@@ -244,9 +279,13 @@ pub(super) fn adjust(
     size: [usize; 2],
 ) -> Result<Tensor> {
     let (gpu, dtype) = (gpu_of("intensity", images)?, images.dtype());
-    let making = Making::new(gpu, dtype, size, adjustments, &[])?;
-    let program = program(SOURCES, dtype);
-    // SAFETY: there are as many images as adjustments, of that size.
-    unsafe { making.first(&program, "intensity_first", &[images.address()?])? };
+    let mut making = Making::new(gpu.clone(), dtype, size, adjustments, &[])?;
+    let program = program(SOURCES, KERNELS, dtype);
+    if let Some(launch) = making.launch(0) {
+        let (pass, _) = making.first_pass::<Row>(&program)?;
+        let args = IntensityFirst { x: program.input(images)?, pass };
+        // SAFETY: there are as many images as adjustments, of that size.
+        unsafe { gpu.launch(&program, "intensity_first", launch, &args)? };
+    }
     making.finished()
 }

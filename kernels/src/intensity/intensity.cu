@@ -1,31 +1,40 @@
 // Up to three passes: what comes before blur, the blur, and contrast, which needs the extremes of the
 // whole image. Blocks that have nothing to do in a pass leave at once.
 
-extern "C" __global__ void intensity_first(
-    const real* x, const Adjustment* adjustments, real* images, wide* unblurred, wide* extremes,
-    long long rows, long long columns
-) {
+struct IntensityFirst {
+    const real* x;   // [images, rows, columns]
+    FirstPass pass;
+};
+
+extern "C" __global__ void intensity_first(__grid_constant__ const IntensityFirst args) {
     __shared__ wide partial[32];
+    long long rows = args.pass.rows, columns = args.pass.columns;
     Tile tile(rows, columns);
-    const real* from = x + tile.image * rows * columns;
-    first_pass(
-        tile, adjustments[tile.image], images, unblurred, extremes, partial,
-        [&](long long row, long long column) { return widen(from[row * columns + column]); }
-    );
+    const real* from = args.x + tile.image * rows * columns;
+    first_pass(args.pass, tile, partial, [&](long long row, long long column) {
+        return widen(from[row * columns + column]);
+    });
 }
 
-// Both directions: a tile smoothed downwards, with what lies left and right of it, then along.
-extern "C" __global__ void intensity_blur(
-    const wide* unblurred, const Adjustment* adjustments, const double* weights, real* images,
-    wide* extremes, long long rows, long long columns
-) {
+struct IntensityBlur {
+    const wide* unblurred;           // [blurred images, rows, columns]
+    const Adjustment* adjustments;   // [images]
+    const double* weights;           // of all blurs, one after another
+    real* images;                    // [images, rows, columns]
+    wide* extremes;                  // [images, tiles, 2]
+    long long rows, columns;
+};
+
+// Both directions: a tile smoothed downwards, with the pixels left and right of it, then along.
+extern "C" __global__ void intensity_blur(__grid_constant__ const IntensityBlur args) {
     __shared__ wide partial[32];
     extern __shared__ wide lines[];
+    long long rows = args.rows, columns = args.columns;
     Tile tile(rows, columns);
-    const Adjustment& a = adjustments[tile.image];
+    const Adjustment& a = args.adjustments[tile.image];
     if (a.unblurred < 0) return;
-    const wide* from = unblurred + a.unblurred * rows * columns;
-    const double *down = weights + a.weights, *along = down + 2 * a.tall + 1;
+    const wide* from = args.unblurred + a.unblurred * rows * columns;
+    const double *down = args.weights + a.weights, *along = down + 2 * a.tall + 1;
     int width = TILE_COLUMNS + 2 * (int)a.broad;
     for (int at = threadIdx.x; at < TILE_ROWS * width; at += blockDim.x) {
         long long row = tile.first_row + at / width;
@@ -41,7 +50,7 @@ extern "C" __global__ void intensity_blur(
         lines[at] = sum;
     }
     __syncthreads();
-    write_tile(tile, a, images, extremes, partial, [&](long long row, long long column) {
+    write_tile(tile, a, args.images, args.extremes, partial, [&](long long row, long long column) {
         const wide* line = lines + (row - tile.first_row) * width + column - tile.first_column;
         wide sum = 0;
         for (long long k = 0; k <= 2 * a.broad; k++) sum += (wide)along[k] * line[k];
@@ -49,17 +58,22 @@ extern "C" __global__ void intensity_blur(
     });
 }
 
+struct IntensityContrast {
+    const Adjustment* adjustments;   // [images]
+    const wide* extremes;            // [images, tiles, 2]
+    real* images;                    // [images, rows, columns]
+    long long rows, columns;
+};
+
 // Contrast, ((v - low) / (range + 1e-7))^gamma * range + low, and what follows it.
-extern "C" __global__ void intensity_contrast(
-    const Adjustment* adjustments, const wide* extremes, real* images, long long rows,
-    long long columns
-) {
+extern "C" __global__ void intensity_contrast(__grid_constant__ const IntensityContrast args) {
     __shared__ wide partial[32];
+    long long rows = args.rows, columns = args.columns;
     Tile tile(rows, columns);
-    const Adjustment& a = adjustments[tile.image];
+    const Adjustment& a = args.adjustments[tile.image];
     if (!a.contrast) return;
     wide low = INFINITE, high = -INFINITE;
-    const wide* of_tiles = extremes + 2 * tile.image * tile.tiles;
+    const wide* of_tiles = args.extremes + 2 * tile.image * tile.tiles;
     for (long long t = threadIdx.x; t < tile.tiles; t += blockDim.x) {
         low = of_tiles[2 * t] < low ? of_tiles[2 * t] : low;
         high = of_tiles[2 * t + 1] > high ? of_tiles[2 * t + 1] : high;
@@ -67,7 +81,7 @@ extern "C" __global__ void intensity_contrast(
     low = -block_max_everywhere(-low, partial);
     high = block_max_everywhere(high, partial);
     wide range = high - low, inverse = (wide)1 / (range + (wide)1e-7), gamma = (wide)a.gamma;
-    real* image = images + tile.image * rows * columns;
+    real* image = args.images + tile.image * rows * columns;
     tile.each([&](long long row, long long column) {
         real& pixel = image[row * columns + column];
         wide v = power((widen(pixel) - low) * inverse, gamma) * range + low;

@@ -6,7 +6,7 @@ struct Adjustment {
     // Deviation of the noise (0: none), and the names of its stream.
     double deviation;
     Stream noise;
-    // Which of the images in between, before the blur, is this one's (-1: no blur); where its weights
+    // Which of the unblurred images is this one's (-1: no blur); where its weights
     // begin, first those of the rows; pixels that they reach to either side; what is added afterwards.
     long long unblurred, weights, tall, broad;
     double shift;
@@ -16,6 +16,15 @@ struct Adjustment {
     // Whether values above a number become `top` minus them.
     long long solarise;
     double above, top;
+};
+
+// What the first pass takes beside its source.
+struct FirstPass {
+    const Adjustment* adjustments;   // [images]
+    real* images;                    // [images, rows, columns]
+    wide* unblurred;                 // [blurred images, rows, columns], read by the blur
+    wide* extremes;                  // [images, tiles, 2], least and greatest values for contrast
+    long long rows, columns;
 };
 
 // The tile that this block works on: blocks count through the tiles of each image in turn.
@@ -105,14 +114,14 @@ __device__ __forceinline__ wide solarised(const Adjustment& a, wide value) {
     return a.solarise && value > (wide)a.above ? (wide)a.top - value : value;
 }
 
-// What is done to a value before any blur.
+// A value before any blur.
 __device__ __forceinline__ wide begun(const Adjustment& a, long long pixel, wide value) {
     value = (wide)a.scale * value + (wide)a.offset;
     if (a.deviation != 0) value += (wide)(a.deviation * normal_noise(a.noise, pixel));
     return value;
 }
 
-// Writes a tile that is past its blur. Where contrast is still to come, leaves the tile's extremes.
+// Writes a tile after any blur. Where contrast is still to come, also writes the tile's extremes.
 // `partial` is shared and holds a number for each warp.
 template <class Value>
 __device__ __forceinline__ void write_tile(
@@ -135,18 +144,18 @@ __device__ __forceinline__ void write_tile(
     }
 }
 
-// The first pass over a tile of which `value(row, column)` are the values: into the image, or where a
-// blur follows into the one in between.
+// The first pass over a tile whose values are `value(row, column)`: into the image, or, where a blur
+// follows, into the unblurred one.
 template <class Value>
 __device__ __forceinline__ void first_pass(
-    const Tile& tile, const Adjustment& a, real* images, wide* unblurred, wide* extremes,
-    wide* partial, Value value
+    const FirstPass& pass, const Tile& tile, wide* partial, Value value
 ) {
+    const Adjustment& a = pass.adjustments[tile.image];
     auto begin = [&](long long row, long long column) {
         return begun(a, row * tile.columns + column, value(row, column));
     };
-    if (a.unblurred < 0) return write_tile(tile, a, images, extremes, partial, begin);
-    wide* image = unblurred + a.unblurred * tile.rows * tile.columns;
+    if (a.unblurred < 0) return write_tile(tile, a, pass.images, pass.extremes, partial, begin);
+    wide* image = pass.unblurred + a.unblurred * tile.rows * tile.columns;
     tile.each([&](long long row, long long column) {
         image[row * tile.columns + column] = begin(row, column);
     });

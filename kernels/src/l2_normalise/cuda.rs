@@ -1,9 +1,9 @@
-//! A warp for each row; backward writes over the gradient it is given.
+//! A warp for each row; backward overwrites the gradient that it is given.
 
-use tensor::gpu::{Gpu, Program, Source};
+use tensor::gpu::{Gpu, In, Out, Program, Real, Source};
 use tensor::{DType, Result, Tensor};
 
-use crate::gpu::{ROWS, changed, filled, warps};
+use crate::gpu::{ROWS, warps};
 
 const SOURCES: &[Source] = &[
     ROWS,
@@ -13,25 +13,56 @@ const SOURCES: &[Source] = &[
     },
 ];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernels of `l2_normalise.cu`.
+    const KERNELS;
+
+    l2_normalise_forward => struct L2NormaliseForward<'a> {
+        x: In<'a, Real>,
+        y: Out<'a, Real>,
+        rows: usize,
+        width: usize,
+    }
+
+    l2_normalise_backward => struct L2NormaliseBackward<'a> {
+        x: In<'a, Real>,
+        gradient: Out<'a, Real>,
+        rows: usize,
+        width: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// `x / max(|x|, shortest)`, row by row.
 pub fn forward(gpu: &dyn Gpu, x: &Tensor) -> Result<Tensor> {
-    let (program, [rows, width]) = (Program::new(SOURCES, x.dtype()), rows(x));
-    let (launch, rest) = (warps(rows), [rows.into(), width.into()]);
-    // SAFETY: both have `rows` times `width` elements, and each warp has a row of its own.
-    unsafe { filled(gpu, &program, "l2_normalise_forward", launch, &[x], x.shape(), &rest) }
+    let (program, [rows, width]) = (program(x.dtype()), rows(x));
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), x.shape())?;
+    let args = L2NormaliseForward { x: program.input(x)?, y: program.output(&mut y)?, rows, width };
+    // SAFETY: both have `rows` times `width` elements; a warp for each row.
+    unsafe { gpu.launch(&program, "l2_normalise_forward", warps(rows), &args)? };
+    Ok(y)
 }
 
-/// What of the gradient is across the row, over its length.
-pub fn backward(gpu: &dyn Gpu, x: &Tensor, gradient: Tensor) -> Result<Tensor> {
-    let (program, [rows, width]) = (Program::new(SOURCES, x.dtype()), rows(x));
-    let (launch, rest) = (warps(rows), [rows.into(), width.into()]);
-    // SAFETY: both have `rows` times `width` elements, and each warp has a row of its own.
-    unsafe { changed(gpu, &program, "l2_normalise_backward", launch, &[x], gradient, &rest) }
+/// The part of the gradient that is orthogonal to the row, over its length.
+pub fn backward(gpu: &dyn Gpu, x: &Tensor, mut gradient: Tensor) -> Result<Tensor> {
+    let (program, [rows, width]) = (program(x.dtype()), rows(x));
+    let args = L2NormaliseBackward {
+        x: program.input(x)?,
+        gradient: program.output(&mut gradient)?,
+        rows,
+        width,
+    };
+    // SAFETY: both have `rows` times `width` elements; a warp for each row.
+    unsafe { gpu.launch(&program, "l2_normalise_backward", warps(rows), &args)? };
+    Ok(gradient)
 }
 
 fn rows(x: &Tensor) -> [usize; 2] {

@@ -1,26 +1,41 @@
 //! Three matrix products and a sum. Features in bf16 are multiplied by tensor cores: a linear layer is
 //! a convolution of one tap.
 
-use tensor::gpu::{Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
+use tensor::{DType, Result, Tensor};
 
 use super::Size;
-use crate::gpu::filled;
-use crate::gpu::matrix::{MATRIX, Matrix, Onto, product};
+use crate::gpu::matrix::{self, Matrix, Onto, product};
 use crate::taps::cuda::{Kind, Taps, Weights};
 
 const SOURCES: &[Source] =
     &[Source { path: "kernels/src/linear/linear.cu", text: include_str!("linear.cu") }];
 
+tensor::kernels! {
+    /// The kernel of `linear.cu`.
+    const KERNELS;
+
+    linear_of_bias => struct LinearOfBias<'a> {
+        gradient: In<'a, Real>,
+        y: Out<'a, Real>,
+        rows: usize,
+        columns: usize,
+    }
+}
+
 /// A convolution of 1 x 1.
 const TAP: Kind = Kind { kernel: 1, stride: 1, transposed: false };
 
-/// The kernels.
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
     if dtype == DType::BF16 {
         return TAP.programs(dtype);
     }
-    vec![Program::new(MATRIX, dtype), Program::new(SOURCES, dtype)]
+    vec![matrix::program(dtype), program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// `x weightᵀ + bias`.
@@ -33,15 +48,15 @@ pub(super) fn forward(
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
     if x.dtype() == DType::BF16 {
-        let weights = Weights::of(weight, [0, 1, inputs])?;
+        let weights = Weights { tensor: weight, first: 0, steps: [0, 1, inputs] };
         return multiplied(gpu, x, weights, bias, [rows, outputs]);
     }
     let onto = match bias {
-        Some(bias) => Onto::Bias(bias.address()?),
+        Some(bias) => Onto::Bias(bias),
         None => Onto::Nothing,
     };
-    let rows_of_x = Matrix::new(x.address()?, rows, inputs);
-    let weight = Matrix::new(weight.address()?, outputs, inputs).transposed();
+    let rows_of_x = Matrix::new(x, rows, inputs);
+    let weight = Matrix::new(weight, outputs, inputs).transposed();
     result(gpu, x, [rows, outputs], rows_of_x, weight, onto)
 }
 
@@ -54,11 +69,11 @@ pub(super) fn of_input(
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
     if gradient.dtype() == DType::BF16 {
-        let weights = Weights::of(weight, [0, inputs, 1])?;
+        let weights = Weights { tensor: weight, first: 0, steps: [0, inputs, 1] };
         return multiplied(gpu, gradient, weights, None, [rows, inputs]);
     }
-    let left = Matrix::new(gradient.address()?, rows, outputs);
-    let right = Matrix::new(weight.address()?, outputs, inputs);
+    let left = Matrix::new(gradient, rows, outputs);
+    let right = Matrix::new(weight, outputs, inputs);
     result(gpu, gradient, [rows, inputs], left, right, Onto::Nothing)
 }
 
@@ -71,13 +86,13 @@ pub(super) fn of_weight(
 ) -> Result<Tensor> {
     let Size { rows, inputs, outputs } = size;
     if gradient.dtype() == DType::BF16 {
-        let moving = std::slice::from_ref(gradient);
-        let (weight, _) = taps(rows).of_parameters(gpu, moving, x, false)?;
+        let tapped = std::slice::from_ref(gradient);
+        let (weight, _) = taps(rows).of_parameters(gpu, tapped, x, false)?;
         let dtype = weight.dtype();
         return Ok(Tensor::over(weight.into_memory()?, [outputs, inputs], dtype));
     }
-    let left = Matrix::new(gradient.address()?, rows, outputs).transposed();
-    let right = Matrix::new(x.address()?, rows, inputs);
+    let left = Matrix::new(gradient, rows, outputs).transposed();
+    let right = Matrix::new(x, rows, inputs);
     result(gpu, gradient, [outputs, inputs], left, right, Onto::Nothing)
 }
 
@@ -110,11 +125,9 @@ fn result(
     right: Matrix,
     onto: Onto,
 ) -> Result<Tensor> {
-    let (dtype, elements) = (like.dtype(), shape[0] * shape[1]);
-    let out = Buffer::stale_on(&like.device(), dtype, elements)?;
-    // SAFETY: the matrices are tensors of those shapes, the result is new and has the product's.
-    unsafe { product(gpu, dtype, left, right, onto, out.address())? };
-    Ok(Tensor::over(out, shape, dtype))
+    let mut out = Tensor::uninitialised(&like.device(), like.dtype(), shape)?;
+    product(gpu, left, right, onto, &mut out)?;
+    Ok(out)
 }
 
 /// The sum of the gradient's rows.
@@ -122,10 +135,15 @@ pub(super) fn of_bias(gpu: &dyn Gpu, size: Size, gradient: &Tensor) -> Result<Te
     if gradient.dtype() == DType::BF16 {
         return taps(size.rows).of_bias(gpu, gradient);
     }
-    let (program, launch) = (Program::new(SOURCES, gradient.dtype()), Launch::over(size.outputs));
-    let extents = [size.rows.into(), size.outputs.into()];
-    // SAFETY: the gradient has those extents, and each thread a column of its own.
-    unsafe {
-        filled(gpu, &program, "linear_of_bias", launch, &[gradient], [size.outputs], &extents)
-    }
+    let (program, Size { rows, outputs, .. }) = (program(gradient.dtype()), size);
+    let mut y = Tensor::uninitialised(&gradient.device(), gradient.dtype(), [outputs])?;
+    let args = LinearOfBias {
+        gradient: program.input(gradient)?,
+        y: program.output(&mut y)?,
+        rows,
+        columns: outputs,
+    };
+    // SAFETY: the gradient has `rows` times `outputs` elements; a thread for each column.
+    unsafe { gpu.launch(&program, "linear_of_bias", Launch::over(outputs), &args)? };
+    Ok(y)
 }

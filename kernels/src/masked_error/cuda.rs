@@ -1,10 +1,10 @@
 //! Spans of fixed length, a block for each, then one block over spans. The number of hidden pixels
-//! stays on the device, so that nobody waits for it.
+//! stays on the device, so that the host need not wait for it.
 
-use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Shape, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
+use tensor::{DType, Result, Shape, Tensor};
 
-use crate::gpu::{ROWS, filled_as, gpu_of};
+use crate::gpu::{ROWS, gpu_of};
 
 const SOURCES: &[Source] = &[
     ROWS,
@@ -14,16 +14,61 @@ const SOURCES: &[Source] = &[
     },
 ];
 
+tensor::kernels! {
+    /// The kernels of `masked_error.cu`.
+    const KERNELS;
+
+    masked_error_spans => struct MaskedErrorSpans<'a> {
+        output: In<'a, Real>,
+        target: In<'a, Wide>,
+        mask: In<'a, u8>,
+        squares: Out<'a, f64>,
+        hidden: Out<'a, f64>,
+        count: usize,
+        channels: usize,
+    }
+
+    masked_error_total => struct MaskedErrorTotal<'a> {
+        squares: In<'a, f64>,
+        hidden: In<'a, f64>,
+        y: Out<'a, Wide>,
+        slope: Out<'a, f64>,
+        spans: usize,
+    }
+
+    masked_error_of_output => struct MaskedErrorOfOutput<'a> {
+        output: In<'a, Real>,
+        target: In<'a, Wide>,
+        mask: In<'a, u8>,
+        gradient: In<'a, Wide>,
+        slope: In<'a, f64>,
+        y: Out<'a, Real>,
+        count: usize,
+        channels: usize,
+    }
+
+    masked_error_of_target => struct MaskedErrorOfTarget<'a> {
+        output: In<'a, Real>,
+        target: In<'a, Wide>,
+        mask: In<'a, u8>,
+        gradient: In<'a, Wide>,
+        slope: In<'a, f64>,
+        y: Out<'a, Wide>,
+        count: usize,
+        channels: usize,
+    }
+}
+
 /// Values that a block sums.
 const SPAN: usize = 1 << 13;
 
-/// The kernels.
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
     vec![program(dtype)]
 }
 
 fn program(dtype: DType) -> Program {
-    Program::new(SOURCES, dtype).with("SPAN", SPAN as i64)
+    Program::new(SOURCES, dtype).with_kernels(KERNELS).with("SPAN", SPAN as i64)
 }
 
 /// What backward needs.
@@ -45,49 +90,75 @@ pub(super) fn forward(
     let (program, count) = (program(output.dtype()), output.shape().elements());
     let device = output.device();
     let spans = count.div_ceil(SPAN).max(1);
-    let double = |count: usize| -> Result<Tensor> {
-        Ok(Tensor::over(Buffer::stale_on(&device, DType::F64, count)?, [count], DType::F64))
+    let double = |count: usize| Tensor::uninitialised(&device, DType::F64, [count]);
+    let (mut squares, mut hidden, mut slope) = (double(spans)?, double(spans)?, double(1)?);
+    let args = MaskedErrorSpans {
+        output: program.input(output)?,
+        target: program.input(target)?,
+        mask: program.input(mask)?,
+        squares: program.output(&mut squares)?,
+        hidden: program.output(&mut hidden)?,
+        count,
+        channels: channels.max(1),
     };
-    let (squares, hidden, slope) = (double(spans)?, double(spans)?, double(1)?);
-    let mut arguments = Vec::new();
-    for tensor in [output, target, mask, &squares, &hidden] {
-        arguments.push(tensor.address()?.into());
-    }
-    arguments.extend([count, channels.max(1)].map(Argument::from));
     let launch = Launch::blocks(spans, Launch::THREADS);
-    // SAFETY: values and mask are of `count` elements and pixels; each block has its own sums.
-    unsafe { gpu.launch(&program, "masked_error_spans", launch, &arguments)? };
-    let (launch, rest) =
-        (Launch::blocks(1, Launch::THREADS), [slope.address()?.into(), spans.into()]);
-    let (name, sums) = ("masked_error_total", [&squares, &hidden]);
-    // SAFETY: there are so many sums, and one error and slope.
-    let error = unsafe {
-        let dtype = target.dtype();
-        filled_as(dtype, gpu, &program, name, launch, &sums, Shape::SCALAR, &rest)?
+    // SAFETY: output and target have `count` elements, the mask one for each `channels` of them; a
+    // block for each span and its sums.
+    unsafe { gpu.launch(&program, "masked_error_spans", launch, &args)? };
+    let mut error = Tensor::uninitialised(&device, target.dtype(), Shape::SCALAR)?;
+    let args = MaskedErrorTotal {
+        squares: program.input(&squares)?,
+        hidden: program.input(&hidden)?,
+        y: program.output(&mut error)?,
+        slope: program.output(&mut slope)?,
+        spans,
     };
+    let launch = Launch::blocks(1, Launch::THREADS);
+    // SAFETY: there are `spans` sums of each, and one error and slope of the one block.
+    unsafe { gpu.launch(&program, "masked_error_total", launch, &args)? };
     let [output, target, mask] = [output, target, mask].map(Tensor::clone);
     Ok((error, Kept { output, target, mask, slope, channels }))
 }
 
-/// What the error is differentiated with respect to.
-#[derive(Clone, Copy)]
-pub(super) enum Argued {
-    Output,
-    Target,
-}
-
-/// The gradient with respect to output or target.
-pub(super) fn backward(kept: &Kept, gradient: &Tensor, argued: Argued) -> Result<Tensor> {
+/// The gradient with respect to the output.
+pub(super) fn of_output(kept: &Kept, gradient: &Tensor) -> Result<Tensor> {
     let Kept { output, target, mask, slope, channels } = kept;
     let gpu = &*gpu_of("masked_error", output)?;
     let (program, count) = (program(output.dtype()), output.shape().elements());
-    let inputs = [output, target, mask, gradient, slope];
-    let rest = [count.into(), (*channels).max(1).into()];
-    let (name, like) = match argued {
-        Argued::Output => ("masked_error_of_output", output),
-        Argued::Target => ("masked_error_of_target", target),
+    let mut y = Tensor::uninitialised(&output.device(), output.dtype(), output.shape())?;
+    let args = MaskedErrorOfOutput {
+        output: program.input(output)?,
+        target: program.input(target)?,
+        mask: program.input(mask)?,
+        gradient: program.input(gradient)?,
+        slope: program.input(slope)?,
+        y: program.output(&mut y)?,
+        count,
+        channels: (*channels).max(1),
     };
-    let (launch, shape, dtype) = (Launch::over(count), like.shape(), like.dtype());
-    // SAFETY: values and mask are of `count` elements and pixels, gradient and slope are one.
-    unsafe { filled_as(dtype, gpu, &program, name, launch, &inputs, shape, &rest) }
+    // SAFETY: output, target and result have `count` elements, the mask one for each `channels` of
+    // them; a thread for each.
+    unsafe { gpu.launch(&program, "masked_error_of_output", Launch::over(count), &args)? };
+    Ok(y)
+}
+
+/// The gradient with respect to the target.
+pub(super) fn of_target(kept: &Kept, gradient: &Tensor) -> Result<Tensor> {
+    let Kept { output, target, mask, slope, channels } = kept;
+    let gpu = &*gpu_of("masked_error", output)?;
+    let (program, count) = (program(output.dtype()), output.shape().elements());
+    let mut y = Tensor::uninitialised(&target.device(), target.dtype(), target.shape())?;
+    let args = MaskedErrorOfTarget {
+        output: program.input(output)?,
+        target: program.input(target)?,
+        mask: program.input(mask)?,
+        gradient: program.input(gradient)?,
+        slope: program.input(slope)?,
+        y: program.output(&mut y)?,
+        count,
+        channels: (*channels).max(1),
+    };
+    // SAFETY: as for `of_output`.
+    unsafe { gpu.launch(&program, "masked_error_of_target", Launch::over(count), &args)? };
+    Ok(y)
 }

@@ -2,65 +2,90 @@
 
 // SPAN: values of a block; a multiple of its threads.
 
-extern "C" __global__ void masked_error_spans(
-    const real* output, const wide* target, const unsigned char* mask, double* squares,
-    double* hidden, long long count, long long channels
-) {
+struct MaskedErrorSpans {
+    const real* output;          // [count]
+    const wide* target;          // [count]
+    const unsigned char* mask;   // [count / channels], not 0 where a pixel is hidden
+    double* squares;             // [blocks]
+    double* hidden;              // [blocks], pixels
+    long long count, channels;
+};
+
+extern "C" __global__ void masked_error_spans(__grid_constant__ const MaskedErrorSpans a) {
     __shared__ double partial[32], counted[32];
     long long start = blockIdx.x * SPAN;
     double square = 0, values = 0;
     for (long long i = start + threadIdx.x; i < start + SPAN; i += blockDim.x) {
-        if (i >= count || !mask[i / channels]) continue;
-        double difference = (double)widen(output[i]) - (double)target[i];
+        if (i >= a.count || !a.mask[i / a.channels]) continue;
+        double difference = (double)widen(a.output[i]) - (double)a.target[i];
         square += difference * difference;
         values += 1;
     }
     square = block_sum(square, partial);
     values = block_sum(values, counted);
     if (threadIdx.x == 0) {
-        squares[blockIdx.x] = square;
-        hidden[blockIdx.x] = values / (double)channels;
+        a.squares[blockIdx.x] = square;
+        a.hidden[blockIdx.x] = values / (double)a.channels;
     }
 }
 
+struct MaskedErrorTotal {
+    const double* squares;   // [spans]
+    const double* hidden;    // [spans]
+    wide* y;                 // one number
+    double* slope;           // one number
+    long long spans;
+};
+
 // One block. The error, and what a difference is multiplied by for its gradient.
-extern "C" __global__ void masked_error_total(
-    const double* squares, const double* hidden, wide* y, double* slope, long long spans
-) {
+extern "C" __global__ void masked_error_total(__grid_constant__ const MaskedErrorTotal a) {
     __shared__ double partial[32], counted[32];
     double square = 0, pixels = 0;
-    for (long long i = threadIdx.x; i < spans; i += blockDim.x) {
-        square += squares[i];
-        pixels += hidden[i];
+    for (long long i = threadIdx.x; i < a.spans; i += blockDim.x) {
+        square += a.squares[i];
+        pixels += a.hidden[i];
     }
     square = block_sum(square, partial);
     pixels = block_sum(pixels, counted);
     if (threadIdx.x > 0) return;
     double share = pixels > 0 ? 1 / pixels : 0;
-    *y = (wide)(share * square);
-    *slope = 2 * share;
+    *a.y = (wide)(share * square);
+    *a.slope = 2 * share;
 }
 
-__device__ __forceinline__ wide slope_at(
-    const real* output, const wide* target, const unsigned char* mask, const wide* gradient,
-    const double* slope, long long i, long long channels
-) {
-    if (!mask[i / channels]) return 0;
-    return (wide)(*slope * (double)*gradient) * (widen(output[i]) - target[i]);
+// The derivative of the error with respect to a value of the output.
+template <class Arguments>
+__device__ __forceinline__ wide slope_at(const Arguments& a, long long i) {
+    if (!a.mask[i / a.channels]) return 0;
+    return (wide)(*a.slope * (double)*a.gradient) * (widen(a.output[i]) - a.target[i]);
 }
 
-extern "C" __global__ void masked_error_of_output(
-    const real* output, const wide* target, const unsigned char* mask, const wide* gradient,
-    const double* slope, real* y, long long count, long long channels
-) {
+struct MaskedErrorOfOutput {
+    const real* output;          // [count]
+    const wide* target;          // [count]
+    const unsigned char* mask;   // [count / channels], not 0 where a pixel is hidden
+    const wide* gradient;        // one number
+    const double* slope;         // one number, by `masked_error_total`
+    real* y;
+    long long count, channels;
+};
+
+extern "C" __global__ void masked_error_of_output(__grid_constant__ const MaskedErrorOfOutput a) {
     long long i = item();
-    if (i < count) y[i] = narrow(slope_at(output, target, mask, gradient, slope, i, channels));
+    if (i < a.count) a.y[i] = narrow(slope_at(a, i));
 }
 
-extern "C" __global__ void masked_error_of_target(
-    const real* output, const wide* target, const unsigned char* mask, const wide* gradient,
-    const double* slope, wide* y, long long count, long long channels
-) {
+struct MaskedErrorOfTarget {
+    const real* output;          // [count]
+    const wide* target;          // [count]
+    const unsigned char* mask;   // [count / channels], not 0 where a pixel is hidden
+    const wide* gradient;        // one number
+    const double* slope;         // one number, by `masked_error_total`
+    wide* y;
+    long long count, channels;
+};
+
+extern "C" __global__ void masked_error_of_target(__grid_constant__ const MaskedErrorOfTarget a) {
     long long i = item();
-    if (i < count) y[i] = -slope_at(output, target, mask, gradient, slope, i, channels);
+    if (i < a.count) a.y[i] = -slope_at(a, i);
 }

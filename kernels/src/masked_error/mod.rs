@@ -21,18 +21,17 @@ use tensor::{DType, Error, Result, Tensor, same_device, with_features};
 /// | `mask` | `[n, rows, columns]`, `u8`: 1 where a pixel is hidden, else 0 |
 ///
 /// # Errors
-/// When shapes or dtypes do not fit, or the mask holds anything but 0 and 1. On a GPU nobody looks at
-/// the mask, as that would wait for it: whatever is not 0 hides a pixel there.
+/// When shapes or dtypes do not fit, or the mask holds anything but 0 and 1. On a GPU the mask is
+/// not checked, since that would wait for it: whatever is not 0 hides a pixel there.
 pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let channels = channels(output, target, mask)?;
     with_features!("masked_error", output,
         gpu => {
             let (error, kept) = cuda::forward(gpu, [output, target, mask], channels)?;
             Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
-                let of = |argued| cuda::backward(&kept, &gradient, argued);
                 Ok(vec![
-                    wanted[0].then(|| of(cuda::Argued::Output)).transpose()?,
-                    wanted[1].then(|| of(cuda::Argued::Target)).transpose()?,
+                    wanted[0].then(|| cuda::of_output(&kept, &gradient)).transpose()?,
+                    wanted[1].then(|| cuda::of_target(&kept, &gradient)).transpose()?,
                 ])
             }))
         },

@@ -5,13 +5,10 @@ use tensor::{DType, Result, Shape, Tensor};
 
 use super::Factor;
 use crate::gpu::filled;
-use crate::gpu::matrix::{MATRIX, TILE};
+use crate::gpu::matrix::{TILE, TILES};
 
-const SOURCES: &[Source] = &[
-    MATRIX[0],
-    MATRIX[1],
-    Source { path: "kernels/src/matmul/matmul.cu", text: include_str!("matmul.cu") },
-];
+const SOURCES: &[Source] =
+    &[TILES, Source { path: "kernels/src/matmul/matmul.cu", text: include_str!("matmul.cu") }];
 
 /// Blocks that a launch may have along z.
 const MOST_BLOCKS: usize = 65535;

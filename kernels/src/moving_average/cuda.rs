@@ -1,11 +1,11 @@
 //! One launch for all parameters, a block for each chunk of one of them.
 
-use tensor::gpu::{Address, Launch, Number, Program, Source};
+use tensor::gpu::{Address, In, Launch, Number, Program, Source};
 use tensor::{DType, Result};
 
 use super::Pair;
 use crate::gpu::gpu_of;
-use crate::gpu::table::{CHUNKS, Row, Table};
+use crate::gpu::table::{CHUNKS, Chunk, Row, Table};
 
 const SOURCES: &[Source] = &[
     CHUNKS,
@@ -15,9 +15,23 @@ const SOURCES: &[Source] = &[
     },
 ];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernel of `moving_average.cu`.
+    const KERNELS;
+
+    moving_average => struct MovingAverage<'a> {
+        chunks: In<'a, Chunk>,
+        momentum: In<'a, f64>,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// Updates every pair; the parts of each are equally long and of one dtype.
@@ -29,13 +43,13 @@ pub(super) fn update(pairs: &[Pair], momentum: &Number, table: &mut Table) -> Re
         Ok(Row { parts, count: pair.value.shape().elements(), mark: false })
     };
     let rows = pairs.iter().map(row).collect::<Result<_>>()?;
-    let (table, chunks) = table.of(&gpu, rows, dtype.bytes())?;
-    if chunks == 0 {
+    let (chunks, count) = table.of(&gpu, rows, dtype.bytes())?;
+    if count == 0 {
         return Ok(());
     }
-    let momentum = momentum.on(&gpu)?;
-    let arguments = [table.into(), momentum.address().into()];
-    let (program, launch) = (Program::new(SOURCES, dtype), Launch::blocks(chunks, Launch::THREADS));
-    // SAFETY: the table has so many chunks, each within its two tensors; no two of them overlap.
-    unsafe { gpu.launch(&program, "moving_average", launch, &arguments) }
+    let (program, momentum) = (program(dtype), momentum.on(&gpu)?);
+    let args = MovingAverage { chunks, momentum: momentum.input() };
+    // SAFETY: a block for each of the `count` chunks, which are within their two tensors and do not
+    // overlap.
+    unsafe { gpu.launch(&program, "moving_average", Launch::blocks(count, Launch::THREADS), &args) }
 }

@@ -1,10 +1,15 @@
+struct MovingAverage {
+    const Chunk* chunks;      // one for each block
+    const double* momentum;   // in device memory, since it changes from step to step
+};
+
 // The averages of all parameters, a block for each chunk of one of them. Products are rounded before
 // they are added, as they are on the CPU.
-extern "C" __global__ void moving_average(const Chunk* chunks, const double* momentum) {
-    Chunk chunk = chunks[blockIdx.x];
+extern "C" __global__ void moving_average(__grid_constant__ const MovingAverage a) {
+    Chunk chunk = a.chunks[blockIdx.x];
     wide* averages = chunk.parts[0];
     const wide* values = chunk.parts[1];
-    wide keep = (wide)*momentum, take = (wide)(1 - *momentum);
+    wide keep = (wide)*a.momentum, take = (wide)(1 - *a.momentum);
 #pragma unroll 4
     for (long long i = threadIdx.x; i < chunk.count; i += blockDim.x) {
 #if REAL == 64

@@ -1,26 +1,63 @@
-//! Similarities by a matrix product, then a warp for each row of them that leaves their gradient in
-//! their place.
+//! Similarities by a matrix product, then a warp for each row of them, which overwrites them with
+//! their gradient.
 
-use tensor::gpu::{Address, Gpu, Program, Source};
-use tensor::{Buffer, DType, Result, Shape, Tensor};
+use tensor::gpu::{Gpu, In, Out, Program, Real, Source};
+use tensor::{DType, Result, Shape, Tensor};
 
 use super::NtXent;
-use crate::gpu::matrix::{MATRIX, Matrix, Onto, product};
-use crate::gpu::{ROWS, changed, filled, gpu_of, warps};
+use crate::gpu::matrix::{self, Matrix, Onto, product};
+use crate::gpu::{ROWS, gpu_of, warps};
 use crate::reduce;
 
 const SOURCES: &[Source] =
     &[ROWS, Source { path: "kernels/src/nt_xent/nt_xent.cu", text: include_str!("nt_xent.cu") }];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernels of `nt_xent.cu`.
+    const KERNELS;
+
+    nt_xent_unit => struct NtXentUnit<'a> {
+        features: In<'a, Real>,
+        unit: Out<'a, Real>,
+        lengths: Out<'a, Real>,
+        rows: usize,
+        width: usize,
+    }
+
+    nt_xent_rows => struct NtXentRows<'a> {
+        positions: In<'a, f64>,
+        similarities: Out<'a, Real>,
+        losses: Out<'a, f64>,
+        temperature: f64,
+        threshold: f64,
+        cyclic: i64,
+        rows: usize,
+    }
+
+    nt_xent_across => struct NtXentAcross<'a> {
+        loss_gradient: In<'a, Real>,
+        unit: In<'a, Real>,
+        lengths: In<'a, Real>,
+        gradient: Out<'a, Real>,
+        temperature: f64,
+        rows: usize,
+        width: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(MATRIX, dtype), Program::new(SOURCES, dtype)]
+    vec![matrix::program(dtype), program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// What backward needs.
 pub(super) struct Kept {
     temperature: f64,
-    /// Features brought to length 1.
+    /// Features scaled to length 1.
     unit: Tensor,
     /// Length of every row of features.
     lengths: Tensor,
@@ -37,60 +74,64 @@ pub(super) fn forward(
 ) -> Result<(Tensor, Kept)> {
     let (dtype, device) = (features.dtype(), features.device());
     let [rows, width] = extents(features);
-    let program = Program::new(SOURCES, dtype);
+    let program = program(dtype);
 
-    let lengths = Buffer::stale_on(&device, dtype, rows)?;
-    let rest = [lengths.address().into(), rows.into(), width.into()];
-    // SAFETY: a warp for each row of features and of what is made of it.
-    let unit = unsafe {
-        let launch = warps(rows);
-        filled(gpu, &program, "nt_xent_unit", launch, &[features], features.shape(), &rest)?
+    let mut unit = Tensor::uninitialised(&device, dtype, [rows, width])?;
+    let mut lengths = Tensor::uninitialised(&device, dtype, [rows])?;
+    let args = NtXentUnit {
+        features: program.input(features)?,
+        unit: program.output(&mut unit)?,
+        lengths: program.output(&mut lengths)?,
+        rows,
+        width,
     };
-    let lengths = Tensor::over(lengths, [rows], dtype);
+    // SAFETY: a warp for each of the `rows` rows of `width` features, and a length for each.
+    unsafe { gpu.launch(&program, "nt_xent_unit", warps(rows), &args)? };
 
-    let slopes = Buffer::stale_on(&device, dtype, rows * rows)?;
-    let matrix = Matrix::new(unit.address()?, rows, width);
-    // SAFETY: there is room for a similarity of every two rows.
-    unsafe {
-        product(gpu, dtype, matrix, matrix.transposed(), Onto::Nothing, slopes.address())?;
-    }
-    let losses = Buffer::stale_on(&device, DType::F64, rows)?;
-    let arguments = [
-        positions.map_or(Ok(Address::NULL), Tensor::address)?.into(),
-        slopes.address().into(),
-        losses.address().into(),
-        settings.temperature.into(),
-        settings.threshold.into(),
-        usize::from(settings.cyclic).into(),
-        rows.into(),
-    ];
-    // SAFETY: a warp for each row of similarities, its position and its loss.
-    unsafe { gpu.launch(&program, "nt_xent_rows", warps(rows), &arguments)? };
-    let losses = Tensor::over(losses, [rows], DType::F64);
+    let mut slopes = Tensor::uninitialised(&device, dtype, [rows, rows])?;
+    let matrix = Matrix::new(&unit, rows, width);
+    product(gpu, matrix, matrix.transposed(), Onto::Nothing, &mut slopes)?;
+    let mut losses = Tensor::uninitialised(&device, DType::F64, [rows])?;
+    let args = NtXentRows {
+        positions: program.optional_input(positions)?,
+        similarities: program.output(&mut slopes)?,
+        losses: program.output(&mut losses)?,
+        temperature: settings.temperature,
+        threshold: settings.threshold,
+        cyclic: settings.cyclic.into(),
+        rows,
+    };
+    // SAFETY: a warp for each row of `rows` similarities; one position and one loss for each.
+    unsafe { gpu.launch(&program, "nt_xent_rows", warps(rows), &args)? };
     let loss = reduce::cuda::total(gpu, &losses, dtype, 1.0 / rows as f64)?;
-    let slopes = Tensor::over(slopes, [rows, rows], dtype);
     Ok((loss, Kept { temperature: settings.temperature, unit, lengths, slopes }))
 }
 
-/// The gradient with respect to the features. A similarity belongs to two rows, and only what is
-/// across a row changes its direction.
+/// The gradient with respect to the features. A similarity belongs to two rows, and only the part of
+/// the gradient that is orthogonal to a row changes its direction.
 pub(super) fn backward(kept: Kept, gradient: &Tensor) -> Result<Tensor> {
     let Kept { temperature, unit, lengths, slopes } = kept;
     let gpu = &*gpu_of("nt_xent", &unit)?;
     let (dtype, [rows, width]) = (unit.dtype(), extents(&unit));
-    let out = Buffer::stale_on(&unit.device(), dtype, rows * width)?;
-    let directions = Matrix::new(unit.address()?, rows, width);
-    let slopes = Matrix::new(slopes.address()?, rows, rows);
-    // SAFETY: the result has the extents of the features.
-    unsafe {
-        product(gpu, dtype, slopes, directions, Onto::Nothing, out.address())?;
-        product(gpu, dtype, slopes.transposed(), directions, Onto::Result, out.address())?;
-    }
-    let out = Tensor::over(out, unit.shape(), dtype);
-    let (program, inputs) = (Program::new(SOURCES, dtype), [gradient, &unit, &lengths]);
-    let rest = [temperature.into(), rows.into(), width.into()];
-    // SAFETY: a warp for each row; the gradient is one element.
-    unsafe { changed(gpu, &program, "nt_xent_across", warps(rows), &inputs, out, &rest) }
+    let mut out = Tensor::uninitialised(&unit.device(), dtype, unit.shape())?;
+    let directions = Matrix::new(&unit, rows, width);
+    let slopes = Matrix::new(&slopes, rows, rows);
+    product(gpu, slopes, directions, Onto::Nothing, &mut out)?;
+    product(gpu, slopes.transposed(), directions, Onto::Result, &mut out)?;
+    let program = program(dtype);
+    let args = NtXentAcross {
+        loss_gradient: program.input(gradient)?,
+        unit: program.input(&unit)?,
+        lengths: program.input(&lengths)?,
+        gradient: program.output(&mut out)?,
+        temperature,
+        rows,
+        width,
+    };
+    // SAFETY: a warp for each of the `rows` rows of `width` features, and a length for each; the
+    // gradient of the loss is one element.
+    unsafe { gpu.launch(&program, "nt_xent_across", warps(rows), &args)? };
+    Ok(out)
 }
 
 fn extents(features: &Tensor) -> [usize; 2] {

@@ -1,53 +1,61 @@
 // Similarities come from a matrix product; the rest is a warp for each row.
 
-// Rows shorter than this are not brought to length 1 (PyTorch's cosine_similarity).
+// Rows shorter than this are not scaled to length 1 (PyTorch's cosine_similarity).
 #define SHORTEST ((wide)1e-8)
 
-// Distances this close to the threshold count as equal to it: see TIE of the room.
+// Distances this close to the threshold count as equal to it: see TIE in mod.rs.
 #define TIE 1e-9
 
 __device__ __forceinline__ wide at_least_shortest(wide length) {
     return length > SHORTEST ? length : SHORTEST;
 }
 
-// Rows brought to length 1, and their lengths.
-extern "C" __global__ void nt_xent_unit(
-    const real* features, real* unit, real* lengths, long long rows, long long width
-) {
-    if (row() >= rows) return;
-    const real* x = features + row() * width;
-    wide length = sqrt(inner(x, x, width));
-    if (lane() == 0) lengths[row()] = narrow(length);
+struct NtXentUnit {
+    const real* features;   // [rows, width]
+    real *unit, *lengths;   // [rows, width] and [rows]
+    long long rows, width;
+};
+
+// Rows scaled to length 1, and their lengths.
+extern "C" __global__ void nt_xent_unit(__grid_constant__ const NtXentUnit a) {
+    if (row() >= a.rows) return;
+    const real* x = a.features + row() * a.width;
+    wide length = sqrt(inner(x, x, a.width));
+    if (lane() == 0) a.lengths[row()] = narrow(length);
     wide scale = 1 / at_least_shortest(length);
-    for (long long j = lane(); j < width; j += 32) unit[row() * width + j] = narrow(scale * widen(x[j]));
+    real* unit = a.unit + row() * a.width;
+    for (long long j = lane(); j < a.width; j += 32) unit[j] = narrow(scale * widen(x[j]));
 }
 
+struct NtXentRows {
+    const double* positions;   // [rows]; null where rows are views of images, two of each
+    real* similarities;        // [rows, rows]
+    double* losses;            // [rows]
+    double temperature, threshold;
+    long long cyclic, rows;
+};
+
 // Whether two rows are positives of each other: views of one image where there are no positions,
-// else slices that lie closer than the threshold.
-__device__ __forceinline__ bool positives(
-    const double* positions, long long i, long long j, double threshold, long long cyclic
-) {
+// otherwise slices whose positions are closer than the threshold.
+__device__ __forceinline__ bool positives(const NtXentRows& a, long long i, long long j) {
     if (i == j) return false;
-    if (!positions) return (i ^ 1) == j;
-    double distance = fabs(positions[i] - positions[j]);
-    if (cyclic && distance > 0.5) distance = fabs(1 - distance);
-    return distance < threshold - TIE;
+    if (!a.positions) return (i ^ 1) == j;
+    double distance = fabs(a.positions[i] - a.positions[j]);
+    if (a.cyclic && distance > 0.5) distance = fabs(1 - distance);
+    return distance < a.threshold - TIE;
 }
 
 // The loss of each row; its similarities are replaced by the derivatives of the mean loss with
 // respect to them over the temperature.
-extern "C" __global__ void nt_xent_rows(
-    const double* positions, real* similarities, double* losses, double temperature,
-    double threshold, long long cyclic, long long rows
-) {
-    if (row() >= rows) return;
-    long long i = row();
-    real* s = similarities + i * rows;
-    wide sharpen = (wide)(1 / temperature), greatest = -INFINITE, of_positives = 0, count = 0;
+extern "C" __global__ void nt_xent_rows(__grid_constant__ const NtXentRows a) {
+    long long i = row(), rows = a.rows;
+    if (i >= rows) return;
+    real* s = a.similarities + i * rows;
+    wide sharpen = (wide)(1 / a.temperature), greatest = -INFINITE, of_positives = 0, count = 0;
     for (long long j = lane(); j < rows; j += 32) {
         wide similarity = widen(s[j]) * sharpen;
         if (j != i && similarity > greatest) greatest = similarity;
-        if (positives(positions, i, j, threshold, cyclic)) {
+        if (positives(a, i, j)) {
             of_positives += similarity;
             count += 1;
         }
@@ -60,26 +68,32 @@ extern "C" __global__ void nt_xent_rows(
         if (j != i) sum += exp(widen(s[j]) * sharpen - greatest);
     }
     sum = warp_sum(sum);
-    if (lane() == 0) losses[i] = (double)(greatest + log(sum) - of_positives / count);
+    if (lane() == 0) a.losses[i] = (double)(greatest + log(sum) - of_positives / count);
     for (long long j = lane(); j < rows; j += 32) {
         wide slope = j == i ? wide(0) : exp(widen(s[j]) * sharpen - greatest) / sum;
-        if (positives(positions, i, j, threshold, cyclic)) slope -= 1 / count;
+        if (positives(a, i, j)) slope -= 1 / count;
         s[j] = narrow(slope / (wide)rows);
     }
 }
 
-// What is across each row changes its direction; written over what was summed over similarities.
-extern "C" __global__ void nt_xent_across(
-    const real* gradient, const real* unit, const real* lengths, real* y, double temperature,
-    long long rows, long long width
-) {
-    if (row() >= rows) return;
-    const real* u = unit + row() * width;
-    real* g = y + row() * width;
-    wide length = widen(lengths[row()]);
-    wide along = length > SHORTEST ? inner(g, u, width) : wide(0);
-    wide factor = widen(*gradient) / (wide)temperature / at_least_shortest(length);
-    for (long long j = lane(); j < width; j += 32) {
+struct NtXentAcross {
+    const real* loss_gradient;           // one number
+    const real *unit, *lengths;          // [rows, width] and [rows]
+    real* gradient;                      // [rows, width]
+    double temperature;
+    long long rows, width;
+};
+
+// The gradient with respect to the features from that with respect to the rows of length 1, which it
+// overwrites: only the part orthogonal to a row changes its direction.
+extern "C" __global__ void nt_xent_across(__grid_constant__ const NtXentAcross a) {
+    if (row() >= a.rows) return;
+    const real* u = a.unit + row() * a.width;
+    real* g = a.gradient + row() * a.width;
+    wide length = widen(a.lengths[row()]);
+    wide along = length > SHORTEST ? inner(g, u, a.width) : wide(0);
+    wide factor = widen(*a.loss_gradient) / (wide)a.temperature / at_least_shortest(length);
+    for (long long j = lane(); j < a.width; j += 32) {
         g[j] = narrow(factor * (widen(g[j]) - along * widen(u[j])));
     }
 }

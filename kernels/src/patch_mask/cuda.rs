@@ -2,9 +2,9 @@
 //! patch; the device moves, fills and draws noise. Shuffles of single pixels send a number for each.
 
 use bytemuck::{Pod, Zeroable, cast_slice};
-use tensor::gpu::{Address, Argument, Launch, Memory, Program, Source};
+use tensor::gpu::{In, Launch, Memory, Out, Pointee, Program, Real, Source};
 use tensor::random::{Purpose, Stream};
-use tensor::{Buffer, DType, Error, Result, Tensor};
+use tensor::{DType, Error, Result, Tensor};
 
 use super::cpu::Draws;
 use super::grid::Grid;
@@ -16,13 +16,47 @@ const SOURCES: &[Source] = &[
     Source { path: "kernels/src/patch_mask/patch_mask.cu", text: include_str!("patch_mask.cu") },
 ];
 
-/// The kernels, for the study's patches.
+tensor::kernels! {
+    /// The kernels of `patch_mask.cu`.
+    const KERNELS;
+
+    patch_mask_patches => struct PatchMaskPatches<'a> {
+        images: In<'a, Real>,
+        patches: In<'a, Patch>,
+        used: In<'a, u32>,
+        y: Out<'a, Real>,
+        mask: Out<'a, u8>,
+        rows: usize,
+        columns: usize,
+        channels: usize,
+        count: usize,
+        constant: f64,
+        low: i64,
+        high: i64,
+        purpose: i64,
+        step: i64,
+    }
+
+    patch_mask_pixels => struct PatchMaskPixels<'a> {
+        images: In<'a, Real>,
+        sources: In<'a, i32>,
+        y: Out<'a, Real>,
+        mask: Out<'a, u8>,
+        channels: usize,
+        count: usize,
+    }
+}
+
+/// The programs, for the study's patches.
 pub fn programs(dtype: DType) -> Vec<Program> {
     vec![program(dtype, PatchMask::default().patch)]
 }
 
 fn program(dtype: DType, [height, width]: [usize; 2]) -> Program {
-    Program::new(SOURCES, dtype).with("HEIGHT", height as i64).with("WIDTH", width as i64)
+    Program::new(SOURCES, dtype)
+        .with_kernels(KERNELS)
+        .with("HEIGHT", height as i64)
+        .with("WIDTH", width as i64)
 }
 
 /// What a patch shows, as the kernel takes it.
@@ -33,6 +67,10 @@ struct Patch {
     source: i32,
     /// Its place among the hidden ones of its image, or -1.
     place: i32,
+}
+
+impl Pointee for Patch {
+    const CUDA: &'static str = "Patch";
 }
 
 impl Patch {
@@ -54,38 +92,47 @@ pub(super) fn hide(
         return Err(Error::shape("patch_mask", format!("{} is too large", images.shape())));
     }
     let (gpu, device, dtype) = (gpu_of("patch_mask", images)?, images.device(), images.dtype());
-    let hidden = Buffer::stale_on(&device, dtype, count)?;
-    let mask = Buffer::stale_on(&device, DType::U8, n * rows * columns)?;
+    let mut hidden = Tensor::uninitialised(&device, dtype, images.shape())?;
+    let mut mask = Tensor::uninitialised(&device, DType::U8, [n, rows, columns])?;
     let (program, launch) = (program(dtype, settings.patch), Launch::over(count));
-    let results = [hidden.address(), mask.address()];
-    let places = |tables: &[Address]| -> Result<Vec<Argument>> {
-        let all = [&[images.address()?], tables, &results].concat();
-        Ok(all.into_iter().map(Argument::from).collect())
-    };
     if let Some(sources) = pixels(grid, settings.fill, draws) {
-        let table = Memory::from_host(&gpu, cast_slice(&sources))?;
-        let mut arguments = places(&[table.address()])?;
-        arguments.extend([channels, count].map(Argument::from));
-        // SAFETY: the table has a pixel of the batch for each; each thread has a value of its own.
-        unsafe { gpu.launch(&program, "patch_mask_pixels", launch, &arguments)? };
+        let sources = Memory::from_host(&gpu, cast_slice(&sources))?;
+        let args = PatchMaskPixels {
+            images: program.input(images)?,
+            sources: In::within(&sources, 0),
+            y: program.output(&mut hidden)?,
+            mask: program.output(&mut mask)?,
+            channels,
+            count,
+        };
+        // SAFETY: there is a source within the batch for each pixel; images and result have `count`
+        // values; a thread for each.
+        unsafe { gpu.launch(&program, "patch_mask_pixels", launch, &args)? };
     } else {
         let (patches, used) = patches(grid, settings.fill, draws);
         let patches = Memory::from_host(&gpu, cast_slice(&patches))?;
         let used = Memory::from_host(&gpu, cast_slice(&used))?;
-        let constant = if let Fill::Constant(value) = settings.fill { value } else { 0.0 };
-        let mut arguments = places(&[patches.address(), used.address()])?;
-        arguments.extend([rows, columns, channels, count].map(Argument::from));
-        arguments.push(constant.into());
-        let words = [seed as u32, (seed >> 32) as u32, Purpose::Mask.number(), step];
-        arguments.extend(words.map(|word| Argument::Integer(word.into())));
-        // SAFETY: the tables have an entry for each patch and image; each thread has a value of its
-        // own.
-        unsafe { gpu.launch(&program, "patch_mask_patches", launch, &arguments)? };
+        let args = PatchMaskPatches {
+            images: program.input(images)?,
+            patches: In::within(&patches, 0),
+            used: In::within(&used, 0),
+            y: program.output(&mut hidden)?,
+            mask: program.output(&mut mask)?,
+            rows,
+            columns,
+            channels,
+            count,
+            constant: if let Fill::Constant(value) = settings.fill { value } else { 0.0 },
+            low: (seed as u32).into(),
+            high: ((seed >> 32) as u32).into(),
+            purpose: Purpose::Mask.number().into(),
+            step: step.into(),
+        };
+        // SAFETY: there is an entry for each patch of the batch and each image; images and result have
+        // `count` values; a thread for each.
+        unsafe { gpu.launch(&program, "patch_mask_patches", launch, &args)? };
     }
-    Ok(Masked {
-        images: Tensor::over(hidden, images.shape(), dtype),
-        mask: Tensor::over(mask, [n, rows, columns], DType::U8),
-    })
+    Ok(Masked { images: hidden, mask })
 }
 
 /// What every patch of the batch shows, and how many words of each image's stream that took to draw.

@@ -9,48 +9,62 @@ struct Patch {
     int source, place;
 };
 
-// Of each image: how many words of its stream were used before the noise.
-extern "C" __global__ void patch_mask_patches(
-    const real* images, const Patch* patches, const unsigned* used, real* y, unsigned char* mask,
-    long long rows, long long columns, long long channels, long long count, double constant,
-    long long low, long long high, long long purpose, long long step
-) {
+struct PatchMaskPatches {
+    const real* images;     // [batch, rows, columns, channels]
+    const Patch* patches;   // of the whole batch
+    const unsigned* used;   // [batch], words of its stream that were drawn before the noise
+    real* y;                // like images
+    unsigned char* mask;    // [batch, rows, columns], whether a pixel is hidden
+    long long rows, columns, channels;
+    long long count;        // values
+    double constant;
+    long long low, high, purpose, step;   // of the noise; low and high are the seed
+};
+
+extern "C" __global__ void patch_mask_patches(__grid_constant__ const PatchMaskPatches a) {
     unsigned i = (unsigned)item();
-    if (i >= count) return;
-    unsigned width = (unsigned)columns, channel = i % (unsigned)channels, pixel = i / (unsigned)channels;
+    if (i >= a.count) return;
+    unsigned width = (unsigned)a.columns, channels = (unsigned)a.channels;
+    unsigned channel = i % channels, pixel = i / channels;
     unsigned column = pixel % width, row = pixel / width;
-    // A batch lies in memory as one tall image.
+    // In memory a batch is one tall image.
     unsigned across = width / (unsigned)WIDTH;
     unsigned own = row / (unsigned)HEIGHT * across + column / (unsigned)WIDTH;
     unsigned inner_row = row % (unsigned)HEIGHT, inner_column = column % (unsigned)WIDTH;
-    Patch patch = patches[own];
-    if (channel == 0) mask[pixel] = patch.place >= 0;
+    Patch patch = a.patches[own];
+    if (channel == 0) a.mask[pixel] = patch.place >= 0;
     if (patch.source == CONSTANT) {
-        y[i] = narrow((wide)constant);
+        a.y[i] = narrow((wide)a.constant);
         return;
     }
     if (patch.source == NOISE) {
-        unsigned image = row / (unsigned)rows;
-        Stream stream = {(unsigned)low, (unsigned)high, (unsigned)purpose, (unsigned)step, image};
-        unsigned value = (unsigned)patch.place * (unsigned)(HEIGHT * WIDTH) + inner_row * (unsigned)WIDTH + inner_column;
-        y[i] = narrow((wide)stream.normal(used[image] + 4 * (value * (unsigned)channels + channel)));
+        unsigned image = row / (unsigned)a.rows;
+        Stream stream = {(unsigned)a.low, (unsigned)a.high, (unsigned)a.purpose, (unsigned)a.step, image};
+        unsigned value = (unsigned)patch.place * (unsigned)(HEIGHT * WIDTH);
+        value += inner_row * (unsigned)WIDTH + inner_column;
+        a.y[i] = narrow((wide)stream.normal(a.used[image] + 4 * (value * channels + channel)));
         return;
     }
     unsigned source = (unsigned)patch.source;
     unsigned from_row = source / across * (unsigned)HEIGHT + inner_row;
     unsigned from_column = source % across * (unsigned)WIDTH + inner_column;
-    y[i] = images[(from_row * width + from_column) * (unsigned)channels + channel];
+    a.y[i] = a.images[(from_row * width + from_column) * channels + channel];
 }
 
-// For each pixel of the batch, the pixel that it shows; below 0 where it is hidden, counted from -1.
-extern "C" __global__ void patch_mask_pixels(
-    const real* images, const int* sources, real* y, unsigned char* mask, long long channels,
-    long long count
-) {
+// A source is the pixel that a pixel shows; where the pixel is hidden, -1 minus that.
+struct PatchMaskPixels {
+    const real* images;    // [batch, rows, columns, channels]
+    const int* sources;    // [batch, rows, columns]
+    real* y;               // like images
+    unsigned char* mask;   // [batch, rows, columns], whether a pixel is hidden
+    long long channels, count;
+};
+
+extern "C" __global__ void patch_mask_pixels(__grid_constant__ const PatchMaskPixels a) {
     unsigned i = (unsigned)item();
-    if (i >= count) return;
-    unsigned channel = i % (unsigned)channels, pixel = i / (unsigned)channels;
-    int source = sources[pixel];
-    if (channel == 0) mask[pixel] = source < 0;
-    y[i] = images[(unsigned)(source < 0 ? -1 - source : source) * (unsigned)channels + channel];
+    if (i >= a.count) return;
+    unsigned channel = i % (unsigned)a.channels, pixel = i / (unsigned)a.channels;
+    int source = a.sources[pixel];
+    if (channel == 0) a.mask[pixel] = source < 0;
+    a.y[i] = a.images[(unsigned)(source < 0 ? -1 - source : source) * (unsigned)a.channels + channel];
 }

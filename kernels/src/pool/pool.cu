@@ -1,22 +1,30 @@
 // A thread for each image and channel forward, for each value backward.
 
-extern "C" __global__ void pool_forward(
-    const real* x, real* y, long long batch, long long pixels, long long channels
-) {
+struct PoolForward {
+    const real* x;   // [batch, pixels, channels]
+    real* y;         // [batch, channels]
+    long long batch, pixels, channels;
+};
+
+extern "C" __global__ void pool_forward(__grid_constant__ const PoolForward a) {
     long long i = item();
-    if (i >= batch * channels) return;
-    const real* first = x + i / channels * pixels * channels + i % channels;
+    if (i >= a.batch * a.channels) return;
+    const real* first = a.x + i / a.channels * a.pixels * a.channels + i % a.channels;
     double sum = 0;
-    for (long long pixel = 0; pixel < pixels; pixel++) sum += (double)widen(first[pixel * channels]);
-    y[i] = narrow((wide)(sum / (double)pixels));
+    for (long long pixel = 0; pixel < a.pixels; pixel++) sum += (double)widen(first[pixel * a.channels]);
+    a.y[i] = narrow((wide)(sum / (double)a.pixels));
 }
 
+struct PoolBackward {
+    const real* gradient;   // [batch, channels]
+    real* y;                // [batch, pixels, channels]
+    long long batch, pixels, channels;
+};
+
 // Every pixel gets an equal share.
-extern "C" __global__ void pool_backward(
-    const real* gradient, real* y, long long batch, long long pixels, long long channels
-) {
+extern "C" __global__ void pool_backward(__grid_constant__ const PoolBackward a) {
     long long i = item();
-    if (i >= batch * pixels * channels) return;
-    long long image = i / (pixels * channels);
-    y[i] = narrow(widen(gradient[image * channels + i % channels]) * (wide)(1.0 / (double)pixels));
+    if (i >= a.batch * a.pixels * a.channels) return;
+    long long image = i / (a.pixels * a.channels);
+    a.y[i] = narrow(widen(a.gradient[image * a.channels + i % a.channels]) * (wide)(1.0 / (double)a.pixels));
 }

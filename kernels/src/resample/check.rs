@@ -53,6 +53,7 @@ fn case(
     Case::new(name, vec![Argument::normal(source)], move |x| {
         Ok(vec![resample(&x[0], &[matrix], target, sampling)?])
     })
+    .with_reference(move |x| vec![by_definition(&x[0], source, &matrix, target, sampling)])
 }
 
 /// PyTorch's `grid_sample`, as its documentation has it.

@@ -1,11 +1,11 @@
 //! A thread for each value of the result. Positions are computed in float64, each operation rounded
 //! by itself, so that nearest neighbours are those of the CPU, at ties too.
 
-use tensor::gpu::{Address, Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Memory, Out, Pointee, Program, Real, Source};
+use tensor::{DType, Result, Tensor};
 
 use super::{Filter, Matrix, Padding, Sampling};
-use crate::gpu::{filled, gpu_of};
+use crate::gpu::gpu_of;
 
 /// Positions and taps, for kernels that sample.
 pub(crate) const RESAMPLE: Source =
@@ -16,9 +16,69 @@ const SOURCES: &[Source] = &[
     Source { path: "kernels/src/resample/resample.cu", text: include_str!("resample.cu") },
 ];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernels of `resample.cu`.
+    const KERNELS;
+
+    resample_forward => struct ResampleForward<'a> {
+        x: In<'a, Real>,
+        maps: In<'a, Map>,
+        y: Out<'a, Real>,
+        rows: usize,
+        columns: usize,
+        channels: usize,
+        target_rows: usize,
+        target_columns: usize,
+        map_step: usize,
+        to_nearest: i64,
+        border: i64,
+        count: usize,
+    }
+
+    resample_labels => struct ResampleLabels<'a> {
+        x: In<'a, u8>,
+        maps: In<'a, Map>,
+        y: Out<'a, u8>,
+        rows: usize,
+        columns: usize,
+        target_rows: usize,
+        target_columns: usize,
+        map_step: usize,
+        count: usize,
+    }
+
+    resample_backward => struct ResampleBackward<'a> {
+        gradient: In<'a, Real>,
+        maps: In<'a, Map>,
+        backs: In<'a, Map>,
+        out: Out<'a, Real>,
+        rows: usize,
+        columns: usize,
+        channels: usize,
+        target_rows: usize,
+        target_columns: usize,
+        map_step: usize,
+        to_nearest: i64,
+        border: i64,
+        count: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
+}
+
+/// A map in device memory, as [`map`] writes it.
+#[derive(Clone, Copy)]
+struct Map;
+
+impl Pointee for Map {
+    const CUDA: &'static str = "Map";
 }
 
 /// A [`Matrix`] as kernels read it: its last row is known.
@@ -27,10 +87,10 @@ pub(crate) fn map(matrix: &Matrix) -> [f64; 6] {
     [a, b, c, d, e, f]
 }
 
-/// Matrices where `like` lies.
-fn maps(matrices: impl Iterator<Item = [f64; 6]>, like: &Tensor) -> Result<Tensor> {
+/// Maps on the device of `like`.
+fn maps(matrices: impl Iterator<Item = [f64; 6]>, like: &Tensor) -> Result<Memory> {
     let maps: Vec<f64> = matrices.flatten().collect();
-    Tensor::from_slice(&maps, [maps.len()])?.to(&like.device())
+    Memory::from_host(&gpu_of("resample", like)?, bytemuck::cast_slice(&maps))
 }
 
 fn step(matrices: &[Matrix]) -> usize {
@@ -46,14 +106,29 @@ pub(super) fn forward(
     target: [usize; 2],
     sampling: Sampling,
 ) -> Result<Tensor> {
-    let program = Program::new(SOURCES, x.dtype());
-    let shape = [images, target[0], target[1], channels];
+    let (program, [target_rows, target_columns]) = (program(x.dtype()), target);
+    let shape = [images, target_rows, target_columns, channels];
     let count = shape.iter().product();
     let maps = maps(matrices.iter().map(map), x)?;
-    let rest = arguments([rows, columns, channels], target, matrices, sampling, count);
-    let launch = Launch::over(count);
-    // SAFETY: there is a map for every image, and pixels are looked at within the source only.
-    unsafe { filled(gpu, &program, "resample_forward", launch, &[x, &maps], shape, &rest) }
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), shape)?;
+    let args = ResampleForward {
+        x: program.input(x)?,
+        maps: In::within(&maps, 0),
+        y: program.output(&mut y)?,
+        rows,
+        columns,
+        channels,
+        target_rows,
+        target_columns,
+        map_step: step(matrices),
+        to_nearest: (sampling.filter == Filter::Nearest).into(),
+        border: (sampling.padding == Padding::Border).into(),
+        count,
+    };
+    // SAFETY: there is a map for every image or one for all, and source and target are of these
+    // extents; a thread for each of the target's `count` values.
+    unsafe { gpu.launch(&program, "resample_forward", Launch::over(count), &args)? };
+    Ok(y)
 }
 
 /// The gradient of each source pixel, from those of the target pixels that read it.
@@ -63,33 +138,34 @@ pub(super) fn backward(
     source: [usize; 4],
     sampling: Sampling,
 ) -> Result<Tensor> {
-    let gpu = &*gpu_of("resample", gradient)?;
-    let program = Program::new(SOURCES, gradient.dtype());
+    let (gpu, program) = (&*gpu_of("resample", gradient)?, program(gradient.dtype()));
     let [_, target_rows, target_columns, _] = gradient.shape().as_array().unwrap_or_default();
     let [_, rows, columns, channels] = source;
     let count = source.iter().product();
     let there = maps(matrices.iter().map(map), gradient)?;
-    // Where there is no way back, all pixels of the target are looked at.
+    // Where the map has no inverse, the kernel visits all pixels of the target.
     let back = |matrix: &Matrix| matrix.inverse().map_or([f64::NAN; 6], |back| map(&back));
     let back = maps(matrices.iter().map(back), gradient)?;
-    let target = [target_rows, target_columns];
-    let rest = arguments([rows, columns, channels], target, matrices, sampling, count);
-    let (launch, inputs) = (Launch::over(count), [gradient, &there, &back]);
-    // SAFETY: as forward; the result has the source's shape.
-    unsafe { filled(gpu, &program, "resample_backward", launch, &inputs, source, &rest) }
-}
-
-fn arguments(
-    source: [usize; 3],
-    target: [usize; 2],
-    matrices: &[Matrix],
-    sampling: Sampling,
-    count: usize,
-) -> Vec<Argument> {
-    let to_nearest = usize::from(sampling.filter == Filter::Nearest);
-    let border = usize::from(sampling.padding == Padding::Border);
-    let rest = [step(matrices), to_nearest, border, count];
-    source.into_iter().chain(target).chain(rest).map(Argument::from).collect()
+    let mut out = Tensor::uninitialised(&gradient.device(), gradient.dtype(), source)?;
+    let args = ResampleBackward {
+        gradient: program.input(gradient)?,
+        maps: In::within(&there, 0),
+        backs: In::within(&back, 0),
+        out: program.output(&mut out)?,
+        rows,
+        columns,
+        channels,
+        target_rows,
+        target_columns,
+        map_step: step(matrices),
+        to_nearest: (sampling.filter == Filter::Nearest).into(),
+        border: (sampling.padding == Padding::Border).into(),
+        count,
+    };
+    // SAFETY: there are two maps for every image or two for all, and source and target are of these
+    // extents; a thread for each of the source's `count` values.
+    unsafe { gpu.launch(&program, "resample_backward", Launch::over(count), &args)? };
+    Ok(out)
 }
 
 /// Labels of the nearest pixels.
@@ -98,18 +174,26 @@ pub(super) fn labels(
     labels: &Tensor,
     matrices: &[Matrix],
     [images, rows, columns]: [usize; 3],
-    target: [usize; 2],
+    [target_rows, target_columns]: [usize; 2],
 ) -> Result<Tensor> {
-    // Labels are bytes whatever images are stored in.
-    let program = Program::new(SOURCES, DType::F32);
-    let count = images * target[0] * target[1];
-    let out = Buffer::stale_on(&labels.device(), DType::U8, count)?;
+    // Labels are bytes, whatever the dtype of images.
+    let program = program(DType::F32);
+    let shape = [images, target_rows, target_columns];
+    let count = shape.iter().product();
     let maps = maps(matrices.iter().map(map), labels)?;
-    let addresses: [Address; 3] = [labels.address()?, maps.address()?, out.address()];
-    let numbers = [rows, columns, target[0], target[1], step(matrices), count];
-    let arguments: Vec<Argument> =
-        addresses.map(Argument::from).into_iter().chain(numbers.map(Argument::from)).collect();
-    // SAFETY: as forward, for bytes.
-    unsafe { gpu.launch(&program, "resample_labels", Launch::over(count), &arguments)? };
-    Ok(Tensor::over(out, [images, target[0], target[1]], DType::U8))
+    let mut y = Tensor::uninitialised(&labels.device(), DType::U8, shape)?;
+    let args = ResampleLabels {
+        x: program.input(labels)?,
+        maps: In::within(&maps, 0),
+        y: program.output(&mut y)?,
+        rows,
+        columns,
+        target_rows,
+        target_columns,
+        map_step: step(matrices),
+        count,
+    };
+    // SAFETY: as for `forward`.
+    unsafe { gpu.launch(&program, "resample_labels", Launch::over(count), &args)? };
+    Ok(y)
 }

@@ -1,41 +1,49 @@
 // A thread for each value of the target; backward, for each of the source.
 
-// `map_step` is 1 where each image has a map of its own, 0 where all share one.
-extern "C" __global__ void resample_forward(
-    const real* x, const Map* maps, real* y, long long rows, long long columns, long long channels,
-    long long target_rows, long long target_columns, long long map_step, long long to_nearest,
-    long long border, long long count
-) {
+struct ResampleForward {
+    const real* x;        // [images, rows, columns, channels]
+    const Map* maps;      // from target to source
+    real* y;              // [images, target_rows, target_columns, channels]
+    long long rows, columns, channels, target_rows, target_columns;
+    long long map_step;   // 1 where each image has a map of its own, 0 where all share one
+    long long to_nearest, border, count;
+};
+
+extern "C" __global__ void resample_forward(__grid_constant__ const ResampleForward a) {
     long long i = item();
-    if (i >= count) return;
-    long long channel = i % channels, pixel = i / channels, size = target_rows * target_columns;
+    if (i >= a.count) return;
+    long long channel = i % a.channels, pixel = i / a.channels, size = a.target_rows * a.target_columns;
     long long image = pixel / size;
-    Geometry g(rows, columns, target_rows, target_columns);
-    int row = pixel % size / target_columns, column = pixel % target_columns;
-    Position at = g.position(maps[image * map_step], row, column);
-    const real* source = x + image * rows * columns * channels + channel;
-    if (to_nearest) {
-        int p = nearest(at.row, g.rows, border), q = nearest(at.column, g.columns, border);
-        y[i] = p < 0 || q < 0 ? narrow(0) : source[(p * columns + q) * channels];
+    Geometry g(a.rows, a.columns, a.target_rows, a.target_columns);
+    int row = pixel % size / a.target_columns, column = pixel % a.target_columns;
+    Position at = g.position(a.maps[image * a.map_step], row, column);
+    const real* source = a.x + image * a.rows * a.columns * a.channels + channel;
+    if (a.to_nearest) {
+        int p = nearest(at.row, g.rows, a.border), q = nearest(at.column, g.columns, a.border);
+        a.y[i] = p < 0 || q < 0 ? narrow(0) : source[(p * a.columns + q) * a.channels];
         return;
     }
-    y[i] = narrow(bicubic(at, g.rows, g.columns, border, [&](int from) {
-        return widen(source[from * channels]);
+    a.y[i] = narrow(bicubic(at, g.rows, g.columns, a.border, [&](int from) {
+        return widen(source[from * a.channels]);
     }));
 }
 
-extern "C" __global__ void resample_labels(
-    const unsigned char* x, const Map* maps, unsigned char* y, long long rows, long long columns,
-    long long target_rows, long long target_columns, long long map_step, long long count
-) {
+struct ResampleLabels {
+    const unsigned char* x;   // [images, rows, columns]
+    const Map* maps;
+    unsigned char* y;         // [images, target_rows, target_columns]
+    long long rows, columns, target_rows, target_columns, map_step, count;
+};
+
+extern "C" __global__ void resample_labels(__grid_constant__ const ResampleLabels a) {
     long long i = item();
-    if (i >= count) return;
-    long long size = target_rows * target_columns, image = i / size;
-    Geometry g(rows, columns, target_rows, target_columns);
-    int row = i % size / target_columns, column = i % target_columns;
-    Position at = g.position(maps[image * map_step], row, column);
+    if (i >= a.count) return;
+    long long size = a.target_rows * a.target_columns, image = i / size;
+    Geometry g(a.rows, a.columns, a.target_rows, a.target_columns);
+    int row = i % size / a.target_columns, column = i % a.target_columns;
+    Position at = g.position(a.maps[image * a.map_step], row, column);
     int p = nearest(at.row, g.rows, false), q = nearest(at.column, g.columns, false);
-    y[i] = p < 0 || q < 0 ? 0 : x[(image * rows + p) * columns + q];
+    a.y[i] = p < 0 || q < 0 ? 0 : a.x[(image * a.rows + p) * a.columns + q];
 }
 
 // A range of indices, the last included.
@@ -73,37 +81,41 @@ __device__ void readers(
     along = between(low[1], high[1], g.target_columns);
 }
 
+struct ResampleBackward {
+    const real* gradient;   // [images, target_rows, target_columns, channels]
+    const Map* maps;        // from target to source
+    const Map* backs;       // from source to target; not numbers where there is none
+    real* out;              // [images, rows, columns, channels]
+    long long rows, columns, channels, target_rows, target_columns, map_step, to_nearest, border, count;
+};
+
 // The gradient of each pixel of the source, gathered from those that read it: no atomics, and an
 // order of addition that is always the same.
-extern "C" __global__ void resample_backward(
-    const real* gradient, const Map* maps, const Map* backs, real* out, long long rows,
-    long long columns, long long channels, long long target_rows, long long target_columns,
-    long long map_step, long long to_nearest, long long border, long long count
-) {
+extern "C" __global__ void resample_backward(__grid_constant__ const ResampleBackward a) {
     long long i = item();
-    if (i >= count) return;
-    long long channel = i % channels, pixel = i / channels, image = pixel / (rows * columns);
-    int row = pixel / columns % rows, column = pixel % columns;
-    Geometry g(rows, columns, target_rows, target_columns);
+    if (i >= a.count) return;
+    long long channel = i % a.channels, pixel = i / a.channels, image = pixel / (a.rows * a.columns);
+    int row = pixel / a.columns % a.rows, column = pixel % a.columns;
+    Geometry g(a.rows, a.columns, a.target_rows, a.target_columns);
     Range down = {0, g.target_rows - 1}, along = {0, g.target_columns - 1};
-    bool edge = row == 0 || row == rows - 1 || column == 0 || column == columns - 1;
+    bool edge = row == 0 || row == a.rows - 1 || column == 0 || column == a.columns - 1;
     // A border is read from however far away.
-    if (!(border && edge)) readers(g, backs[image * map_step], row, column, down, along);
-    const real* of_image = gradient + image * target_rows * target_columns * channels + channel;
+    if (!(a.border && edge)) readers(g, a.backs[image * a.map_step], row, column, down, along);
+    const real* of_image = a.gradient + image * a.target_rows * a.target_columns * a.channels + channel;
     wide sum = 0;
     for (int r = down.first; r <= down.last; r++) {
         for (int c = along.first; c <= along.last; c++) {
-            Position at = g.position(maps[image * map_step], r, c);
+            Position at = g.position(a.maps[image * a.map_step], r, c);
             wide weight;
-            if (to_nearest) {
-                weight = nearest(at.row, g.rows, border) == row
-                    && nearest(at.column, g.columns, border) == column;
+            if (a.to_nearest) {
+                weight = nearest(at.row, g.rows, a.border) == row
+                    && nearest(at.column, g.columns, a.border) == column;
             } else {
-                weight = Taps(at.row, g.rows).of(row, g.rows, border);
-                if (weight != 0) weight *= Taps(at.column, g.columns).of(column, g.columns, border);
+                weight = Taps(at.row, g.rows).of(row, g.rows, a.border);
+                if (weight != 0) weight *= Taps(at.column, g.columns).of(column, g.columns, a.border);
             }
-            if (weight != 0) sum += weight * widen(of_image[(r * target_columns + c) * channels]);
+            if (weight != 0) sum += weight * widen(of_image[(r * a.target_columns + c) * a.channels]);
         }
     }
-    out[i] = narrow(sum);
+    a.out[i] = narrow(sum);
 }

@@ -1,18 +1,35 @@
 //! One launch for all parameters, a block for each chunk of one of them.
 
-use tensor::gpu::{Launch, Program, Source};
+use tensor::gpu::{In, Launch, Program, Source};
 use tensor::{DType, Result};
 
 use super::{Sgd, Slot};
 use crate::gpu::gpu_of;
-use crate::gpu::table::{CHUNKS, Row, Table};
+use crate::gpu::table::{CHUNKS, Chunk, Row, Table};
 
 const SOURCES: &[Source] =
     &[CHUNKS, Source { path: "kernels/src/sgd/sgd.cu", text: include_str!("sgd.cu") }];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernel of `sgd.cu`.
+    const KERNELS;
+
+    sgd => struct SgdStep<'a> {
+        chunks: In<'a, Chunk>,
+        learning_rate: In<'a, f64>,
+        weight_decay: In<'a, f64>,
+        momentum: f64,
+        nesterov: i64,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// Updates every slot; the parts of each are equally long and of one dtype.
@@ -24,20 +41,20 @@ pub(super) fn update(slots: &[Slot], settings: &Sgd, table: &mut Table) -> Resul
         Ok(Row { parts, count: slot.gradient.shape().elements(), mark: slot.decays })
     };
     let rows = slots.iter().map(row).collect::<Result<_>>()?;
-    let (table, chunks) = table.of(&gpu, rows, dtype.bytes())?;
-    if chunks == 0 {
+    let (chunks, count) = table.of(&gpu, rows, dtype.bytes())?;
+    if count == 0 {
         return Ok(());
     }
-    let [rate, decay] = [&settings.learning_rate, &settings.weight_decay].map(|n| n.on(&gpu));
-    let (rate, decay) = (rate?, decay?);
-    let arguments = [
-        table.into(),
-        rate.address().into(),
-        decay.address().into(),
-        settings.momentum.into(),
-        usize::from(settings.nesterov).into(),
-    ];
-    let (program, launch) = (Program::new(SOURCES, dtype), Launch::blocks(chunks, Launch::THREADS));
-    // SAFETY: the table has so many chunks, each within its three tensors; no two of them overlap.
-    unsafe { gpu.launch(&program, "sgd", launch, &arguments) }
+    let (rate, decay) = (settings.learning_rate.on(&gpu)?, settings.weight_decay.on(&gpu)?);
+    let program = program(dtype);
+    let args = SgdStep {
+        chunks,
+        learning_rate: rate.input(),
+        weight_decay: decay.input(),
+        momentum: settings.momentum,
+        nesterov: settings.nesterov.into(),
+    };
+    // SAFETY: a block for each of the `count` chunks, which are within their three tensors and do not
+    // overlap.
+    unsafe { gpu.launch(&program, "sgd", Launch::blocks(count, Launch::THREADS), &args) }
 }

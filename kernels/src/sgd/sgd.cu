@@ -1,19 +1,23 @@
-// The update of all parameters, a block for each chunk of one of them. What changes from step to step
-// is read where it lies.
-extern "C" __global__ void sgd(
-    const Chunk* chunks, const double* learning_rate, const double* weight_decay, double momentum,
-    long long nesterov
-) {
-    Chunk chunk = chunks[blockIdx.x];
+struct SgdStep {
+    const Chunk* chunks;           // one for each block
+    const double* learning_rate;   // in device memory, since it changes from step to step
+    const double* weight_decay;    // likewise
+    double momentum;
+    long long nesterov;            // whether to look ahead (Nesterov 1983)
+};
+
+// The update of all parameters, a block for each chunk of one of them.
+extern "C" __global__ void sgd(__grid_constant__ const SgdStep a) {
+    Chunk chunk = a.chunks[blockIdx.x];
     wide *values = chunk.parts[0], *momenta = chunk.parts[1];
     const wide* gradients = chunk.parts[2];
-    wide rate = (wide)*learning_rate, decay = chunk.mark ? (wide)*weight_decay : 0;
-    wide keep = (wide)momentum;
+    wide rate = (wide)*a.learning_rate, decay = chunk.mark ? (wide)*a.weight_decay : 0;
+    wide keep = (wide)a.momentum;
 #pragma unroll 4
     for (long long i = threadIdx.x; i < chunk.count; i += blockDim.x) {
         wide value = values[i], gradient = gradients[i] + decay * value;
         wide direction = keep * momenta[i] + gradient;
         momenta[i] = direction;
-        values[i] = value - rate * (nesterov ? gradient + keep * direction : direction);
+        values[i] = value - rate * (a.nesterov ? gradient + keep * direction : direction);
     }
 }

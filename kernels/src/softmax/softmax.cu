@@ -1,6 +1,6 @@
 // A warp for each row.
 
-// Of a row of logits: the greatest, and the sum of the exponentials of what lies below it.
+// Of a row of logits: the greatest, and the sum of the exponentials of all minus it.
 struct Normaliser {
     wide greatest, sum;
 };
@@ -19,25 +19,35 @@ __device__ __forceinline__ Normaliser normaliser(const real* x, long long width)
     return of_row;
 }
 
-extern "C" __global__ void softmax_forward(
-    const real* x, real* y, long long rows, long long width
-) {
-    if (row() >= rows) return;
-    x += row() * width;
-    y += row() * width;
+struct SoftmaxForward {
+    const real* x;   // [rows, width]
+    real* y;         // [rows, width]
+    long long rows, width;
+};
+
+extern "C" __global__ void softmax_forward(__grid_constant__ const SoftmaxForward a) {
+    if (row() >= a.rows) return;
+    long long width = a.width;
+    const real* x = a.x + row() * width;
+    real* y = a.y + row() * width;
     Normaliser of_row = normaliser(x, width);
     for (long long j = lane(); j < width; j += 32) {
         y[j] = narrow(exp(widen(x[j]) - of_row.greatest) / of_row.sum);
     }
 }
 
+struct SoftmaxBackward {
+    const real* x;    // [rows, width]
+    real* gradient;   // [rows, width], of the result; becomes that of x
+    long long rows, width;
+};
+
 // p (g - sum p g), written over g; the probabilities p are computed again.
-extern "C" __global__ void softmax_backward(
-    const real* x, real* gradient, long long rows, long long width
-) {
-    if (row() >= rows) return;
-    x += row() * width;
-    gradient += row() * width;
+extern "C" __global__ void softmax_backward(__grid_constant__ const SoftmaxBackward a) {
+    if (row() >= a.rows) return;
+    long long width = a.width;
+    const real* x = a.x + row() * width;
+    real* gradient = a.gradient + row() * width;
     Normaliser of_row = normaliser(x, width);
     wide inner = 0;
     for (long long j = lane(); j < width; j += 32) {

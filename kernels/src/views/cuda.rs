@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use tensor::gpu::{Address, Argument, Gpu, Launch, Memory, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Memory, Out, Pointee, Program, Source};
+use tensor::{DType, Result, Tensor};
 
 use super::{Encoding, View};
 use crate::gpu::{PHILOX, ROWS, gpu_of};
 use crate::intensity::Adjustment;
-use crate::intensity::cuda::{INTENSITY, Making, program};
+use crate::intensity::cuda::{FirstPass, INTENSITY, Making, program};
 use crate::resample::cuda::{RESAMPLE, map};
 
 const SOURCES: &[Source] = &[
@@ -20,9 +20,29 @@ const SOURCES: &[Source] = &[
     Source { path: "kernels/src/views/views.cu", text: include_str!("views.cu") },
 ];
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernels of `views.cu`.
+    const KERNELS;
+
+    views_first => struct ViewsFirst<'a> {
+        memory: In<'a, u8>,
+        views: In<'a, Row>,
+        pass: FirstPass<'a>,
+    }
+
+    views_labels => struct ViewsLabels<'a> {
+        memory: In<'a, u8>,
+        views: In<'a, Row>,
+        out: Out<'a, u8>,
+        rows: usize,
+        columns: usize,
+        count: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![program(SOURCES, dtype)]
+    vec![program(SOURCES, KERNELS, dtype)]
 }
 
 /// A [`View`] as kernels read it, but for its adjustment.
@@ -34,6 +54,10 @@ struct Row {
     size: [i64; 2],
     real_numbers: i64,
     map: [f64; 6],
+}
+
+impl Pointee for Row {
+    const CUDA: &'static str = "View";
 }
 
 impl Row {
@@ -58,10 +82,15 @@ pub(super) fn render(
 ) -> Result<Tensor> {
     let rows: Vec<Row> = views.iter().map(Row::new).collect();
     let adjustments: Vec<Adjustment> = views.iter().map(|view| view.adjustment).collect();
-    let making = Making::new(gpu, dtype, target, &adjustments, bytemuck::cast_slice(&rows))?;
-    let inputs = [memory.address()?, making.beside()];
-    // SAFETY: there is a row for each view, and every slice is wholly in the memory.
-    unsafe { making.first(&program(SOURCES, dtype), "views_first", &inputs)? };
+    let mut making =
+        Making::new(gpu.clone(), dtype, target, &adjustments, bytemuck::cast_slice(&rows))?;
+    let program = program(SOURCES, KERNELS, dtype);
+    if let Some(launch) = making.launch(0) {
+        let (pass, views) = making.first_pass(&program)?;
+        let args = ViewsFirst { memory: program.input(memory)?, views, pass };
+        // SAFETY: there is a row for each view, and the memory has the whole slice of each.
+        unsafe { gpu.launch(&program, "views_first", launch, &args)? };
+    }
     making.finished()
 }
 
@@ -75,16 +104,19 @@ pub(super) fn labels(
     let table: Vec<Row> = views.iter().map(Row::new).collect();
     let table = Memory::from_host(&gpu_of("views", memory)?, bytemuck::cast_slice(&table))?;
     let count = views.len() * rows * columns;
-    let out = Buffer::stale_on(&memory.device(), DType::U8, count)?;
-    let addresses: [Address; 3] = [memory.address()?, table.address(), out.address()];
-    let arguments: Vec<Argument> = addresses
-        .map(Argument::from)
-        .into_iter()
-        .chain([rows, columns, count].map(Argument::from))
-        .collect();
-    // Labels are bytes whatever images are stored in.
-    let program = program(SOURCES, DType::F32);
-    // SAFETY: there is a row for each view, and every slice's labels are wholly in the memory.
-    unsafe { gpu.launch(&program, "views_labels", Launch::over(count), &arguments)? };
-    Ok(Tensor::over(out, [views.len(), rows, columns], DType::U8))
+    let mut out = Tensor::uninitialised(&memory.device(), DType::U8, [views.len(), rows, columns])?;
+    // Labels are bytes, whatever the dtype of images.
+    let program = program(SOURCES, KERNELS, DType::F32);
+    let args = ViewsLabels {
+        memory: program.input(memory)?,
+        views: In::within(&table, 0),
+        out: program.output(&mut out)?,
+        rows,
+        columns,
+        count,
+    };
+    // SAFETY: there is a row for each view, and the memory has the labels of each slice; a thread for
+    // each of `count` pixels.
+    unsafe { gpu.launch(&program, "views_labels", Launch::over(count), &args)? };
+    Ok(out)
 }

@@ -1,5 +1,5 @@
-// Views of slices, each read where it lies. A row of a table says where that is, how the view lies on
-// it, and, by intensity.cuh, what happens to its values.
+// Views of slices, read in place. A row of a table has the address of a view's slice, the map from one
+// to the other, and, in intensity.cuh, what happens to its values.
 
 struct View {
     // Where intensities and labels begin, in bytes; -1 for no labels.
@@ -10,16 +10,20 @@ struct View {
     Map map;
 };
 
+struct ViewsFirst {
+    const unsigned char* memory;   // all slices
+    const View* views;             // [images]
+    FirstPass pass;
+};
+
 // Geometry, in the first pass of the three of intensity.cu.
-extern "C" __global__ void views_first(
-    const unsigned char* memory, const View* views, const Adjustment* adjustments, real* images,
-    wide* unblurred, wide* extremes, long long rows, long long columns
-) {
+extern "C" __global__ void views_first(__grid_constant__ const ViewsFirst args) {
     __shared__ wide partial[32];
+    long long rows = args.pass.rows, columns = args.pass.columns;
     Tile tile(rows, columns);
-    const View view = views[tile.image];
-    const unsigned short* whole = (const unsigned short*)(memory + view.pixels);
-    const float* numbers = (const float*)(memory + view.pixels);
+    const View view = args.views[tile.image];
+    const unsigned short* whole = (const unsigned short*)(args.memory + view.pixels);
+    const float* numbers = (const float*)(args.memory + view.pixels);
     Geometry g(view.rows, view.columns, rows, columns);
     auto sample = [&](long long row, long long column) {
         Position at = g.position(view.map, (int)row, (int)column);
@@ -27,20 +31,24 @@ extern "C" __global__ void views_first(
             return view.real_numbers ? (wide)__ldg(numbers + from) : (wide)__ldg(whole + from);
         });
     };
-    first_pass(tile, adjustments[tile.image], images, unblurred, extremes, partial, sample);
+    first_pass(args.pass, tile, partial, sample);
 }
 
+struct ViewsLabels {
+    const unsigned char* memory;   // all slices
+    const View* views;             // [images]
+    unsigned char* out;            // [images, rows, columns]
+    long long rows, columns, count;
+};
+
 // A thread for each pixel of the views.
-extern "C" __global__ void views_labels(
-    const unsigned char* memory, const View* views, unsigned char* out, long long rows,
-    long long columns, long long count
-) {
-    long long i = item();
-    if (i >= count) return;
-    const View& view = views[i / (rows * columns)];
+extern "C" __global__ void views_labels(__grid_constant__ const ViewsLabels args) {
+    long long i = item(), rows = args.rows, columns = args.columns;
+    if (i >= args.count) return;
+    const View& view = args.views[i / (rows * columns)];
     Geometry g(view.rows, view.columns, rows, columns);
     Position at = g.position(view.map, (int)(i / columns % rows), (int)(i % columns));
     int p = nearest(at.row, g.rows, false), q = nearest(at.column, g.columns, false);
     bool outside = view.labels < 0 || p < 0 || q < 0;
-    out[i] = outside ? 0 : memory[view.labels + p * view.columns + q];
+    args.out[i] = outside ? 0 : args.memory[view.labels + p * view.columns + q];
 }

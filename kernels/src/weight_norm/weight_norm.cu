@@ -1,35 +1,53 @@
 // A warp for each row.
 
-extern "C" __global__ void weight_norm_forward(
-    const real* magnitude, const real* direction, real* y, long long rows, long long width
-) {
-    if (row() >= rows) return;
-    const real* v = direction + row() * width;
-    wide scale = widen(magnitude[row()]) / sqrt(inner(v, v, width));
-    for (long long j = lane(); j < width; j += 32) y[row() * width + j] = narrow(scale * widen(v[j]));
+struct WeightNormForward {
+    const real* magnitude;   // [rows]
+    const real* direction;   // [rows, width]
+    real* y;                 // [rows, width]
+    long long rows, width;
+};
+
+extern "C" __global__ void weight_norm_forward(__grid_constant__ const WeightNormForward a) {
+    if (row() >= a.rows) return;
+    const real* v = a.direction + row() * a.width;
+    wide scale = widen(a.magnitude[row()]) / sqrt(inner(v, v, a.width));
+    for (long long j = lane(); j < a.width; j += 32) a.y[row() * a.width + j] = narrow(scale * widen(v[j]));
 }
 
-// What of the gradient is along the row.
+struct WeightNormOfMagnitude {
+    const real *gradient, *direction;
+    real* y;   // [rows]
+    long long rows, width;
+};
+
+// The part of the gradient that is along the row.
 extern "C" __global__ void weight_norm_of_magnitude(
-    const real* gradient, const real* direction, real* y, long long rows, long long width
+    __grid_constant__ const WeightNormOfMagnitude a
 ) {
-    if (row() >= rows) return;
-    const real *g = gradient + row() * width, *v = direction + row() * width;
-    wide along = inner(g, v, width) / sqrt(inner(v, v, width));
-    if (lane() == 0) y[row()] = narrow(along);
+    if (row() >= a.rows) return;
+    const real *g = a.gradient + row() * a.width, *v = a.direction + row() * a.width;
+    wide along = inner(g, v, a.width) / sqrt(inner(v, v, a.width));
+    if (lane() == 0) a.y[row()] = narrow(along);
 }
 
-// What of the gradient is across the row, times magnitude over length, written over the gradient.
+struct WeightNormOfDirection {
+    const real* magnitude;   // [rows]
+    const real* direction;
+    real* gradient;          // [rows, width], of the weight; becomes that of the direction
+    long long rows, width;
+};
+
+// The part of the gradient that is orthogonal to the row, times magnitude over length.
 extern "C" __global__ void weight_norm_of_direction(
-    const real* magnitude, const real* direction, real* gradient, long long rows, long long width
+    __grid_constant__ const WeightNormOfDirection a
 ) {
-    if (row() >= rows) return;
-    const real* v = direction + row() * width;
-    real* g = gradient + row() * width;
-    wide square = inner(v, v, width);
-    wide along = inner(g, v, width) / square;
-    wide scale = widen(magnitude[row()]) / sqrt(square);
-    for (long long j = lane(); j < width; j += 32) {
+    if (row() >= a.rows) return;
+    const real* v = a.direction + row() * a.width;
+    real* g = a.gradient + row() * a.width;
+    wide square = inner(v, v, a.width);
+    wide along = inner(g, v, a.width) / square;
+    wide scale = widen(a.magnitude[row()]) / sqrt(square);
+    for (long long j = lane(); j < a.width; j += 32) {
         g[j] = narrow(scale * (widen(g[j]) - along * widen(v[j])));
     }
 }

@@ -200,12 +200,12 @@ fn slice_order(affine: &Affine, through: usize) -> SliceOrder {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::nifti::AffineSource;
+    use super::super::nifti::HeaderField;
     use super::*;
 
     #[test]
     fn only_an_oblique_affine_tells_base_from_apex() {
-        let order = |rows| slice_order(&Affine { rows, source: AffineSource::Sform }, 2);
+        let order = |rows| slice_order(&Affine { rows, source: HeaderField::Sform }, 2);
         let towards_apex = [[1.0, 0.2, -5.8, 0.0], [0.1, 1.0, 5.1, 0.0], [0.6, 0.4, -6.3, 0.0]];
         assert_eq!(order(towards_apex), SliceOrder::BaseFirst);
         let towards_base = towards_apex.map(|[a, b, c, d]| [a, b, -c, d]);

@@ -173,7 +173,7 @@ mod tests {
     const SIZE: [usize; 3] = [6, 14, 12];
     const SPACING: [f64; 3] = [8.0, 1.5, 1.25];
 
-    /// Ellipsoids: a cavity in its wall, and another beside, moved by some pixels.
+    /// Ellipsoids: a cavity in its wall, and another cavity next to it, shifted by some pixels.
     fn heart(shift: f64) -> Vec<u8> {
         let mut labels = Vec::new();
         for place in 0..SIZE.iter().product() {

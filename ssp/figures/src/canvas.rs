@@ -1,5 +1,7 @@
 //! The surface that figures are drawn on, and the picture that it becomes.
 
+#[cfg(test)]
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -51,6 +53,20 @@ impl Picture {
     /// Writes the PNG file `path`, replacing it in one step.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         write_atomically(path, &self.png()?)
+    }
+}
+
+#[cfg(test)]
+impl Picture {
+    /// Red, green and blue of the pixel in column `x` and row `y`.
+    pub(crate) fn at(&self, x: usize, y: usize) -> Colour {
+        let at = 3 * (y * self.width + x);
+        std::array::from_fn(|channel| self.pixels[at + channel])
+    }
+
+    /// How many pixels of the columns `x` and rows `y` have this colour.
+    pub(crate) fn count(&self, colour: Colour, x: Range<usize>, y: Range<usize>) -> usize {
+        y.map(|y| x.clone().filter(|&x| self.at(x, y) == colour).count()).sum()
     }
 }
 

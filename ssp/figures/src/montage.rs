@@ -101,36 +101,72 @@ pub fn montage(title: &str, tiles: &[Tile], across: usize) -> Result<Picture> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use data::Label;
 
+    use super::*;
+    use crate::colour::WHITE;
+
+    /// Five images of one grey each, in two rows of three: 48 x 64 pixels, three times enlarged.
     #[test]
-    fn tiles_lie_in_rows() {
-        let ramp: Vec<f32> = (0..64 * 48).map(|value| value as f32).collect();
-        let mut labels = vec![0u8; ramp.len()];
-        (20..30).for_each(|row| labels[row * 48 + 10..row * 48 + 30].fill(3));
-        let tiles: Vec<_> = (0..5)
-            .map(|view| Tile {
-                labels: Some(&labels),
-                ..Tile::new(&ramp, 64, 48, format!("view {view}"))
-            })
+    fn tiles_fill_their_places_in_order() {
+        let greys: Vec<Vec<f32>> = (1..6).map(|n| vec![0.2 * n as f32; 64 * 48]).collect();
+        let window = Some(Window { black: 0.0, white: 1.0 });
+        let tiles: Vec<_> = greys
+            .iter()
+            .enumerate()
+            .map(|(n, image)| Tile { window, ..Tile::new(image, 64, 48, format!("view {n}")) })
             .collect();
         let picture = montage("Views", &tiles, 3).unwrap();
         assert_eq!(picture.width, 2 * 16 + 3 * 144 + 2 * 8);
         assert_eq!(picture.height, 52 + 2 * (192 + 26) + 16);
-        let pixel = |x: usize, y: usize| &picture.pixels[(y * picture.width + x) * 3..][..3];
-        assert_eq!(pixel(16, 52), [0, 0, 0]);
-        assert_eq!(pixel(16 + 143, 52 + 191), [255, 255, 255]);
-        // The sixth place stays white.
-        assert_eq!(pixel(16 + 2 * 152 + 70, 52 + 218 + 90), [255, 255, 255]);
-        let blue = crate::label_colour(data::Label::RightVentricle);
-        assert!(picture.pixels.chunks_exact(3).filter(|pixel| *pixel == blue).count() > 100);
+        let blank = |x: usize, y: usize, width: usize, height: usize| {
+            picture.count(WHITE, x..x + width, y..y + height) == width * height
+        };
+        assert!(!blank(16, 0, 60, 52), "a title");
+        for place in 0..6 {
+            let (x, y) = (16 + place % 3 * 152, 52 + place / 3 * 218);
+            if place == 5 {
+                assert!(blank(x, y, 144, 218), "five tiles");
+                continue;
+            }
+            let grey = [51 * (place as u8 + 1); 3];
+            assert_eq!(picture.count(grey, x..x + 144, y..y + 192), 144 * 192, "tile {place}");
+            assert!(blank(x - 8, y, 8, 192), "a gap before tile {place}");
+            assert!(!blank(x, y + 192, 144, 26), "a caption under tile {place}");
+        }
+    }
+
+    #[test]
+    fn labels_are_outlined_in_the_colour_of_their_structure() {
+        let ramp: Vec<f32> = (0..64 * 48).map(|value| value as f32).collect();
+        let mut labels = vec![0u8; ramp.len()];
+        (20..30).for_each(|row| labels[row * 48 + 10..row * 48 + 30].fill(3));
+        let plain = Tile::new(&ramp, 64, 48, "view");
+        let outlined = Tile { labels: Some(&labels), ..plain.clone() };
+        let [plain, outlined] = [plain, outlined].map(|tile| montage("", &[tile], 1).unwrap());
+        assert_eq!(plain.at(16, 16), [0; 3]);
+        assert_eq!(plain.at(16 + 143, 16 + 191), [255; 3]);
+        let (structure, blue) = ([46..106, 76..106], crate::label_colour(Label::RightVentricle));
+        for y in 0..plain.height {
+            for x in 0..plain.width {
+                let inside = structure[0].contains(&x) && structure[1].contains(&y);
+                // The line is less than two pixels wide, and its corners are rounded.
+                let within = (49..103).contains(&x) && (79..103).contains(&y);
+                let same = outlined.at(x, y) == plain.at(x, y);
+                assert!(same || inside && !within, "column {x}, row {y}");
+            }
+        }
+        for (x, y) in [(46, 90), (105, 90), (75, 76), (75, 105)] {
+            assert_eq!(outlined.at(x, y), blue, "column {x}, row {y}");
+        }
     }
 
     #[test]
     fn images_must_fit_their_size() {
         let message = montage("", &[Tile::new(&[0.0; 5], 2, 3, "view")], 2).unwrap_err();
-        assert!(message.to_string().contains("5 intensities"));
+        assert!(message.to_string().contains("5 "), "{message}");
         assert!(montage("", &[Tile::new(&[], 0, 3, "")], 2).is_err());
-        assert!(montage("nothing to show", &[], 4).is_ok());
+        let empty = montage("nothing to show", &[], 4).unwrap();
+        assert_eq!(empty.height, 52 + 16);
     }
 }

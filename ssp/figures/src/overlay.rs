@@ -75,6 +75,7 @@ fn rows<'a>(stack: &'a Stack, frame: &Segmented<'a>) -> Vec<SliceRow<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::colour::{WHITE, blend};
     use crate::label_colour;
     use data::{CardiacPhase, Label};
 
@@ -99,11 +100,6 @@ mod tests {
         (Stack { voxels, phases: 2, slices, rows, columns, spacing }, labels)
     }
 
-    fn has(picture: &Picture, label: Label) -> bool {
-        let colour = label_colour(label);
-        picture.pixels.chunks_exact(3).filter(|pixel| *pixel == colour).count() > 50
-    }
-
     #[test]
     fn slices_are_spread_over_the_heart() {
         let (stack, labels) = case();
@@ -123,23 +119,59 @@ mod tests {
         assert_eq!(rows(&stack, &frame(&vec![0; 8 * plane])).len(), 1);
     }
 
+    /// Slices are shown whole, each pixel as 3 x 3, and the prediction is the truth, two pixels to
+    /// the left.
     #[test]
-    fn every_structure_is_in_the_figure() {
+    fn columns_show_image_truth_prediction_and_both() {
         let (stack, truth) = case();
-        let shifted: Vec<u8> = truth[2..].iter().copied().chain([0, 0]).collect();
+        let predicted: Vec<u8> = truth[2..].iter().copied().chain([0, 0]).collect();
         let frame = |phase, moment| Segmented {
             phase,
             moment,
             truth: Some(&truth[..]),
-            prediction: &shifted,
+            prediction: &predicted,
         };
         let both = [frame(0, CardiacPhase::EndDiastole), frame(1, CardiacPhase::EndSystole)];
         let picture = overlay("patient001", &stack, &both).unwrap();
-        assert!(Label::STRUCTURES.into_iter().all(|label| has(&picture, label)));
+        assert_eq!((picture.width, picture.height), (800, 1278));
+        let left = |column: usize| 90 + column * 156;
+        let top = |row: usize| 112 + row * 186 + row / 3 * 6;
+        let over = |under, label, alpha| blend(under, label_colour(label), alpha);
+        for row in 0..6 {
+            // A pixel of the stack, in each of the columns.
+            let pixel = |line: usize, place: usize| {
+                [0, 1, 2, 3].map(|c| picture.at(left(c) + 3 * place + 1, top(row) + 3 * line + 1))
+            };
+            let lv = Label::LeftVentricle;
+            let [grey, truth, predicted, both] = pixel(30, 25);
+            assert!(grey[0] == grey[1] && grey[1] == grey[2], "row {row}: {grey:?}");
+            assert_eq!([truth, predicted], [over(grey, lv, 0.25); 2], "row {row}");
+            assert_eq!(both, over(grey, lv, 0.6), "row {row}");
+            // Right ventricle by the truth, and background by the prediction.
+            let rv = Label::RightVentricle;
+            let [grey, truth, predicted, both] = pixel(30, 33);
+            assert_eq!([truth, predicted], [over(grey, rv, 0.25), grey], "row {row}");
+            assert_eq!(both, over(grey, rv, 0.6), "row {row}");
+            let [grey, truth, predicted, both] = pixel(10, 25);
+            assert_eq!([truth, predicted, both], [grey; 3], "row {row}: background");
+            let white = |column| {
+                picture.count(WHITE, left(column)..left(column) + 150, top(row)..top(row) + 180)
+            };
+            assert!(white(3) > white(1) + 100, "row {row}: the prediction has white outlines");
+            for (line, label) in Label::STRUCTURES.into_iter().enumerate() {
+                let found = picture.at(left(4) + 6, top(row) + 90 - 16 + 21 * line - 5);
+                assert_eq!(found, label_colour(label), "row {row}: Dice of {}", label.name());
+            }
+        }
+        // 20 mm, of two pixels each.
+        let bar = left(0) + 10..left(0) + 50;
+        assert_eq!(picture.count(WHITE, bar, top(0) + 168..top(0) + 170), 80);
+
         let alone = Segmented { truth: None, ..both[0] };
         let narrow = overlay("patient001", &stack, &[alone]).unwrap();
-        assert!(narrow.width < picture.width && narrow.height < picture.height);
-        assert!(has(&narrow, Label::Myocardium));
+        assert_eq!((narrow.width, narrow.height), (414, 672));
+        let [image, predicted] = [0, 1].map(|c| narrow.at(left(c) + 76, 70 + 91));
+        assert_eq!(predicted, over(image, Label::LeftVentricle, 0.25));
     }
 
     #[test]
@@ -154,6 +186,10 @@ mod tests {
         let strange = Segmented { prediction: &strange, ..short };
         let message = overlay("a", &stack, &[strange]).unwrap_err().to_string();
         assert!(message.contains("label 7"), "{message}");
-        assert!(overlay("a", &stack, &[]).is_ok());
+        let empty = overlay("a", &stack, &[]).unwrap();
+        assert!(Label::STRUCTURES.iter().all(|&label| {
+            // The legend alone.
+            empty.count(label_colour(label), 0..empty.width, 0..empty.height) == 13 * 13
+        }));
     }
 }

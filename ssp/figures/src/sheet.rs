@@ -376,15 +376,51 @@ mod tests {
     }
 
     fn count(picture: &Picture, of: [u8; 3]) -> usize {
-        picture.pixels.chunks_exact(3).filter(|pixel| *pixel == of).count()
+        picture.count(of, 0..picture.width, 0..picture.height)
+    }
+
+    /// Left, top, width and height of the block of one grey. The soft edges of letters have a few
+    /// pixels of any grey.
+    fn block(picture: &Picture, grey: u8) -> [usize; 4] {
+        let column = |&x: &usize| picture.count([grey; 3], x..x + 1, 0..picture.height) > 40;
+        let row = |&y: &usize| picture.count([grey; 3], 0..picture.width, y..y + 1) > 40;
+        let columns: Vec<usize> = (0..picture.width).filter(column).collect();
+        let rows: Vec<usize> = (0..picture.height).filter(row).collect();
+        assert!(!columns.is_empty() && !rows.is_empty(), "no block of grey {grey}");
+        let [width, height] = [&columns, &rows].map(|side| side[side.len() - 1] + 1 - side[0]);
+        [columns[0], rows[0], width, height]
     }
 
     #[test]
-    fn images_fill_their_places() {
+    fn images_fill_their_places_in_order() {
+        let images = [0.2f32, 0.4, 0.6, 0.8].map(|grey| vec![grey; 32 * 32]);
+        let mut sheet = sheet(&images[0], 1);
+        for (shown, image) in sheet.strips[0].images.iter_mut().zip(&images) {
+            shown.image = image;
+        }
+        let picture = sheet.draw().unwrap();
+        let [left, top, width, height] = block(&picture, 51);
+        assert_eq!([width, height], [192, 192]);
+        let half = half(192);
+        let small = left + 192 + APART;
+        assert_eq!(block(&picture, 102), [small, top, half, half]);
+        assert_eq!(block(&picture, 153), [small + half + GAP, top, half, half]);
+        assert_eq!(block(&picture, 204), [small, top + half + GAP, half, half]);
+        // Around the images is the panel, above it the title and the notes.
+        assert_eq!(picture.at(left - 1, top - 1), PANEL);
+        assert_eq!(picture.at(small - 1, top), PANEL);
+        let white = [255; 3];
+        let blank = |y: std::ops::Range<usize>| {
+            picture.count(white, 0..picture.width, y.clone()) == picture.width * y.len()
+        };
+        assert!(!blank(0..TITLE) && !blank(TITLE..TITLE + LINE), "a title and notes");
+    }
+
+    #[test]
+    fn rows_add_their_height() {
         let grey = vec![0.6; 32 * 32];
         let picture = sheet(&grey, 2).draw().unwrap();
         let one = 192 * 192 + 3 * half(192) * half(192);
-        // The soft edges of letters have a few pixels of any grey.
         assert!((2 * one..2 * one + 200).contains(&count(&picture, [153; 3])));
         assert!(picture.width >= NARROWEST && count(&picture, PANEL) > 5000);
         let taller = sheet(&grey, 3).draw().unwrap();
@@ -411,9 +447,21 @@ mod tests {
         sheet.related = vec![vec![1], vec![0], vec![]];
         sheet.strips[0].images[0].outlined = Some(&mask);
         let marked = sheet.draw().unwrap();
-        assert!(count(&plain, MARK) == 0 && count(&marked, MARK) > 192);
-        let colour = crate::series_colour(0);
-        assert!(count(&plain, colour) == 0 && count(&marked, colour) > 100);
+        let layout = Layout::new(&sheet).unwrap();
+        let (left, tops) = (layout.lefts[0], &layout.tops);
+        // The upper half of the first image has a frame.
+        let framed = marked.count(MARK, left..left + 192, tops[0]..tops[0] + 96);
+        assert!(count(&plain, MARK) == 0 && framed > 2 * 192);
+        assert_eq!(count(&marked, MARK), framed);
+        let middle = |row: usize| tops[row] + layout.high / 2;
+        for (row, rows) in [(0, middle(0)..middle(1)), (2, middle(2)..middle(2))] {
+            let colour = crate::series_colour(row);
+            let beside = layout.panel[0] + layout.panel[2]..marked.width;
+            let near = rows.start - 9..rows.end + 9;
+            let lane = marked.count(colour, beside, near);
+            assert!(count(&plain, colour) == 0 && lane > rows.len() + 50, "row {row}: {lane}");
+            assert_eq!(count(&marked, colour), lane, "row {row}");
+        }
     }
 
     #[test]
@@ -421,13 +469,14 @@ mod tests {
         let grey = vec![0.6; 32 * 32];
         let mut wrong = sheet(&grey, 1);
         wrong.strips[0].images.pop();
-        assert!(wrong.draw().unwrap_err().to_string().contains("3 images in a sheet of 4"));
+        assert!(wrong.draw().unwrap_err().to_string().contains("3 images"));
         let mut wrong = sheet(&grey[1..], 1);
-        assert!(wrong.draw().unwrap_err().to_string().contains("1023 intensities"));
+        assert!(wrong.draw().unwrap_err().to_string().contains("1023"));
         wrong = sheet(&grey, 1);
         wrong.related = vec![vec![1]];
         assert!(wrong.draw().is_err());
-        assert!(sheet(&grey, 0).draw().is_ok());
+        let empty = sheet(&grey, 0).draw().unwrap();
+        assert_eq!(count(&empty, [153; 3]), 0);
     }
 
     #[test]

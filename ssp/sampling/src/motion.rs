@@ -180,6 +180,7 @@ fn settled(plane: &Plane, from: [f64; 2], spacing: [f64; 2]) -> [f64; 2] {
 mod tests {
     use super::*;
     use crate::augment::enclosing_circle;
+    use data::testing::real;
     use data::{PhantomCohort, PhantomSettings, Subject, open};
 
     /// Millimetres between the centre of motion and that of the labels.
@@ -206,11 +207,8 @@ mod tests {
     /// The study shifts views by up to 40 pixels of 1.25 mm: what is missed by less stays in view.
     #[test]
     fn hearts_of_people_are_found() {
-        let Some(folder) = std::env::var_os("CINE_REAL") else {
-            println!("LEFT OUT: centre of motion on real images; CINE_REAL names no folder");
-            return;
-        };
-        let set = open(std::path::Path::new(&folder).join("acdc")).unwrap();
+        let Some(folder) = real("acdc") else { return };
+        let set = open(folder).unwrap();
         let mut misses: Vec<f64> =
             (0..set.subjects().len()).map(|i| miss(&set.load(i).unwrap().subject)).collect();
         misses.sort_by(f64::total_cmp);

@@ -26,6 +26,7 @@ mod report;
 mod results;
 mod run;
 mod status;
+mod variants;
 
 pub use cell::{Cell, CellRecord, Outcome, OutcomeState};
 pub use check::check;

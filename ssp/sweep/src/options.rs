@@ -1,18 +1,14 @@
 //! The options of a sweep, and the plan that follows from them.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::plan::{Arm, Candidate, Plan, StudyTable, Subsets, Variant};
+use super::plan::{Arm, Candidate, Plan, StudyTable, Subsets};
 use crate::{Error, Result};
 use common::Watcher;
-use data::vendor::vendor_letter;
-use sampling::Cohort;
 use settings::published::Configs;
 use settings::{Method, Preset, Settings, Subjects};
-use train::study::{self, Parts};
 
 /// The options of a sweep. What is not given has a default, or the value of the existing sweep.
 #[derive(Clone, Debug, Default)]
@@ -90,21 +86,10 @@ impl SweepOptions {
 
     /// Whether no option of methods, data and settings is given.
     fn changes_only_size(&self) -> bool {
-        let SweepOptions {
-            methods,
-            data,
-            test,
-            split,
-            subsets,
-            configs,
-            preset,
-            changes,
-            grids,
-            ..
-        } = self;
-        (data.is_empty() && test.is_empty() && split.is_none() && subsets.is_none())
-            && (configs.is_empty() && preset.is_none() && changes.is_empty() && grids.is_empty())
-            && (methods.is_empty() && !self.as_given)
+        (self.methods.is_empty() && self.configs.is_empty() && self.preset.is_none())
+            && (self.changes.is_empty() && self.grids.is_empty() && !self.as_given)
+            && (self.data.is_empty() && self.test.is_empty())
+            && (self.split.is_none() && self.subsets.is_none())
     }
 
     /// A plan of the methods and their settings, with default counts and seeds.
@@ -226,138 +211,11 @@ impl SweepOptions {
         }
         Ok(candidates)
     }
-
-    /// The variants of further tables. Tables of an existing plan keep what the options do not change.
-    fn variants(
-        &self,
-        plan: &Plan,
-        existing: Option<&Plan>,
-        watcher: &dyn Watcher,
-    ) -> Result<Vec<Variant>> {
-        if !self.vendors.is_empty() && !self.tables.contains(&StudyTable::Vendors) {
-            return Err(Error::Setting(
-                "--vendors selects the labels of the table of vendors; add --tables vendors".into(),
-            ));
-        }
-        let largest = plan.counts.last().copied().unwrap_or(None);
-        let mut counts = unique(&self.table_counts);
-        if counts.is_empty() {
-            counts.push(largest);
-        }
-        if let Some(count) = counts.iter().find(|count| !plan.counts.contains(count)) {
-            let count = count.map_or("all".to_owned(), |count| count.to_string());
-            return Err(Error::Setting(format!(
-                "--table-counts {count}: not one of --counts, with whose cells the tables are compared"
-            )));
-        }
-        let before = |table| existing?.variants.iter().find(|variant| variant.table == table);
-        let variant = |table, name: &str, changes: &[&str]| Variant {
-            table,
-            name: name.to_owned(),
-            changes: changes.iter().map(|&change| change.to_owned()).collect(),
-            counts: match before(table).filter(|_| self.table_counts.is_empty()) {
-                Some(before) => before.counts.clone(),
-                None => counts.clone(),
-            },
-        };
-        let mut variants = Vec::new();
-        for table in unique(&self.tables) {
-            match table {
-                StudyTable::Subjects => {}
-                StudyTable::Phases => variants.extend([
-                    variant(StudyTable::Phases, "ED", &["finetune.phases=ed"]),
-                    variant(StudyTable::Phases, "ES", &["finetune.phases=es"]),
-                ]),
-                StudyTable::Vendors => {
-                    let named = before(StudyTable::Vendors).filter(|_| self.vendors.is_empty());
-                    let names = match named {
-                        Some(before) => before.name.split('+').map(str::to_owned).collect(),
-                        None => self.vendor_names(plan, watcher)?,
-                    };
-                    let change = format!("subjects.vendors={}", json!(names));
-                    variants.push(variant(StudyTable::Vendors, &names.join("+"), &[&change]));
-                }
-                StudyTable::Augmentation => {
-                    variants.push(variant(StudyTable::Augmentation, "none", &NO_AUGMENTATION));
-                }
-            }
-        }
-        Ok(variants)
-    }
-
-    /// The vendors whose labels the table of vendors uses.
-    fn vendor_names(&self, plan: &Plan, watcher: &dyn Watcher) -> Result<Vec<String>> {
-        let wanted: Vec<String> =
-            self.vendors.iter().map(|name| vendor_letter(name).to_owned()).collect();
-        let mut wanted = unique(&wanted);
-        wanted.sort_unstable();
-        let (cohort, test) = study::cohorts(&plan.job(plan.shared(), Parts::Finetune), watcher)?;
-        let vendors = |cohort: &Cohort| -> BTreeSet<String> {
-            cohort
-                .cache
-                .subjects()
-                .filter_map(|s| Some(vendor_letter(s.vendor()?).to_owned()))
-                .collect()
-        };
-        let mut names: Vec<String> = vendors(&cohort).into_iter().collect();
-        let tested = vendors(test.as_ref().unwrap_or(&cohort));
-        let all: BTreeSet<&String> = names.iter().chain(&tested).collect();
-        if all.len() < 2 || names.is_empty() {
-            return Err(Error::Data(format!(
-                "table vendors: {} names {} vendors, but the table needs at least two; leave it out",
-                cohort.source,
-                all.len()
-            )));
-        }
-        if wanted.is_empty() {
-            // All of them if test subjects have other vendors.
-            if tested.iter().all(|name| names.contains(name)) {
-                names.truncate(names.len().div_ceil(2));
-            }
-            return Ok(names);
-        }
-        let refuse = |what: String| {
-            Err(Error::Setting(format!(
-                "{what}; vendors of {}: {}",
-                cohort.source,
-                names.join(", ")
-            )))
-        };
-        if let Some(name) = wanted.iter().find(|name| !names.contains(name)) {
-            return refuse(format!("--vendors {name}: no subject has this vendor"));
-        }
-        if tested.iter().all(|name| wanted.contains(name)) {
-            let all = wanted.join(",");
-            return refuse(format!(
-                "--vendors {all}: all vendors of the test subjects, so that none is unseen"
-            ));
-        }
-        Ok(wanted)
-    }
-}
-
-/// The items without repetitions, in their order.
-fn unique<T: Clone + PartialEq>(given: &[T]) -> Vec<T> {
-    let first = |index: usize| !given[..index].contains(&given[index]);
-    (0..given.len()).filter(|&index| first(index)).map(|index| given[index].clone()).collect()
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|e| Error::io(path, e))
 }
-
-/// No augmentation: slices are only standardised and resampled to the network's grid.
-const NO_AUGMENTATION: [&str; 9] = [
-    "finetune.augmentation.translation.probability=0",
-    "finetune.augmentation.rotation.probability=0",
-    "finetune.augmentation.scale.probability=0",
-    "finetune.augmentation.flip=0,0",
-    "finetune.augmentation.noise.probability=0",
-    "finetune.augmentation.blur.probability=0",
-    "finetune.augmentation.intensity_scale.probability=0",
-    "finetune.augmentation.intensity_shift.probability=0",
-    "finetune.augmentation.contrast.probability=0",
-];
 
 /// Changes of the demo preset, which is meant for one short training, for a sweep of the built-in cohort: enough
 /// subjects for 25 labelled ones and held-out ones; pixels coarse enough for about a hundred trainings within

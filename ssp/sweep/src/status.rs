@@ -106,12 +106,6 @@ impl Tally {
 }
 
 impl Status {
-    /// Whether all cells have finished.
-    pub fn is_finished(&self) -> bool {
-        let cells = self.tally(|kind| matches!(kind, WorkKind::Cell(_)));
-        cells.waiting + cells.running == 0
-    }
-
     fn tally(&self, of: impl Fn(&WorkKind) -> bool) -> Tally {
         let mut tally = Tally::default();
         for work in self.work.iter().filter(|work| of(&work.kind)) {

@@ -59,7 +59,7 @@ fn tables_change_how_the_largest_count_is_fine_tuned() {
     options.vendors = vec!["Siemens".into(), "B".into()];
     let plan = options.plan(None, &Quiet).unwrap();
     let cells = plan.cells();
-    // Beside eight cells by counts: four variants of two methods and two seeds.
+    // Eight cells by counts, and four variants of two methods and two seeds.
     assert_eq!(cells.len(), 8 + 16);
     let of = |name: &str| {
         let cell = cells.iter().find(|cell| cell.name() == name).unwrap();

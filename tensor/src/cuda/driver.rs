@@ -14,7 +14,7 @@ use super::graph::{Graph, RelaxedCaptureMode};
 use super::hardware::{Hardware, describe, is_fatal};
 use super::pool::{CaptureId, DeviceAllocator, Pool};
 use super::staging::Staging;
-use crate::gpu::{Address, Argument, Captured, Launch, Program};
+use crate::gpu::{Address, Argument, Captured, Given, KernelArguments, Launch, Program};
 use crate::{Error, Gpu, MemoryUse, Result};
 
 /// An NVIDIA GPU: one stream, a caching allocator, and kernels compiled on first use.
@@ -265,27 +265,40 @@ impl Gpu for Cuda {
         program: &Program,
         kernel: &str,
         launch: Launch,
-        arguments: &[Argument],
+        arguments: &dyn KernelArguments,
     ) -> Result<()> {
         self.bind()?;
         let function = self.function(program, kernel)?;
-        self.check(&function, arguments.len())?;
         // The driver reads as many pointers as the kernel has parameters. Those beyond what was given
         // lead to zeros, where no driver could tell how many that are.
         let mut values = [0u64; ARGUMENTS];
-        for (value, argument) in values.iter_mut().zip(arguments) {
-            *value = match *argument {
-                Argument::Address(address) => address.0,
-                Argument::Integer(integer) => integer as u64,
-                Argument::Number(number) => number.to_bits(),
-            };
+        let mut parameter = None;
+        match arguments.given() {
+            Given::Struct { layout, bytes } => {
+                let checked = program.check_arguments(kernel, layout);
+                checked.map_err(|what| self.error(what))?;
+                parameter = Some(bytes.as_ptr().cast_mut().cast());
+            }
+            Given::Positional(arguments) => {
+                self.check(&function, arguments.len())?;
+                for (value, argument) in values.iter_mut().zip(arguments) {
+                    *value = match *argument {
+                        Argument::Address(address) => address.0,
+                        Argument::Integer(integer) => integer as u64,
+                        Argument::Number(number) => number.to_bits(),
+                    };
+                }
+            }
         }
         let mut pointers = values.each_mut().map(|value| ptr::from_mut(value).cast::<c_void>());
+        if let Some(parameter) = parameter {
+            pointers[0] = parameter;
+        }
         let handle = function.handle.0;
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(function);
         let ([x, y, z], [across, down, deep]) = (launch.blocks, launch.threads);
-        // SAFETY: the function is loaded, each pointer leads to a value of eight bytes, and the rest
-        // is the caller's.
+        // SAFETY: the function is loaded and takes the struct behind the first pointer, or a value of
+        // eight bytes behind each, which the driver copies. The caller guarantees extents.
         let launched = unsafe {
             result::launch_kernel(
                 handle,

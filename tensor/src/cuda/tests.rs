@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{Cuda, open};
-use crate::gpu::{Address, Launch, Memory, Program, Source, capture, sum_program};
+use crate::gpu::{
+    In, KernelArguments, Launch, Memory, Out, Program, Source, Sum, capture, sum_program,
+};
 use crate::{DType, Gpu, Result};
 
 /// Runs a test, or skips it if there is no GPU.
@@ -41,10 +43,10 @@ fn copies_to_the_device_and_back_preserve_bytes() {
     });
 }
 
-fn add(gpu: &dyn Gpu, a: &Memory, b: &Memory, count: usize) -> Result<()> {
-    let arguments = [a.address().into(), b.address().into(), count.into()];
+fn add(gpu: &dyn Gpu, a: &mut Memory, b: &Memory, count: usize) -> Result<()> {
+    let args = Sum { a: Out::whole(a), b: In::within(b, 0), count };
     // SAFETY: the memory holds `count` numbers.
-    unsafe { gpu.launch(&sum_program(DType::F64), "sum", Launch::over(count), &arguments) }
+    unsafe { gpu.launch(&sum_program(DType::F64), "sum", Launch::over(count), &args) }
 }
 
 #[test]
@@ -54,10 +56,10 @@ fn a_kernel_runs_and_its_memory_is_reused() {
         let count = 100_001;
         let numbers: Vec<f64> = (0..count).map(|i| i as f64).collect();
         let step = || {
-            let a = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
+            let mut a = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
             let b = a.copied().unwrap();
-            add(&*device, &a, &b, count).unwrap();
-            add(&*device, &a, &b, count).unwrap();
+            add(&*device, &mut a, &b, count).unwrap();
+            add(&*device, &mut a, &b, count).unwrap();
             let mut sum = vec![0f64; count];
             a.read(bytemuck::cast_slice_mut(&mut sum)).unwrap();
             assert!(sum.iter().zip(&numbers).all(|(sum, x)| *sum == 3.0 * x));
@@ -75,11 +77,12 @@ fn a_replay_uses_the_current_contents_of_memory() {
     with_gpu(|gpu| {
         let device: Arc<dyn Gpu> = gpu.clone();
         let ones = vec![1f64; 1000];
-        let a = Memory::from_host(&device, bytemuck::cast_slice(&ones)).unwrap();
-        add(&*device, &a, &a, 1000).unwrap();
+        let mut a = Memory::from_host(&device, bytemuck::cast_slice(&ones)).unwrap();
+        let once = a.copied().unwrap();
+        add(&*device, &mut a, &once, 1000).unwrap();
         let (kept, step) = capture(&device, || -> Result<Memory> {
             let b = Memory::from_host(&device, bytemuck::cast_slice(&ones))?;
-            add(&*device, &a, &b, 1000)?;
+            add(&*device, &mut a, &b, 1000)?;
             drop(b);
             a.copied()
         })
@@ -106,20 +109,30 @@ fn a_replay_uses_the_current_contents_of_memory() {
     });
 }
 
+crate::kernels! {
+    const OTHER_KERNELS;
+
+    /// Another kernel's arguments.
+    turned => struct Other<'a> {
+        a: Out<'a, f32>,
+    }
+}
+
 #[test]
 fn invalid_launches_are_errors() {
     with_gpu(|gpu| {
         let program = sum_program(DType::F32);
-        let launch = |kernel, launch, arguments: &[_]| {
+        let launch = |kernel, launch, arguments: &dyn KernelArguments| {
             // SAFETY: no item is worked on.
             unsafe { gpu.launch(&program, kernel, launch, arguments) }
         };
-        let nothing = [Address::NULL.into(), Address::NULL.into(), 0usize.into()];
+        let nothing = Sum { a: Out::NULL, b: In::NULL, count: 0 };
         launch("sum", Launch::over(1), &nothing).unwrap();
         let error = launch("difference", Launch::over(1), &nothing).unwrap_err().to_string();
         assert!(error.contains("no kernel difference") && error.contains("sum"), "{error}");
-        let error = launch("sum", Launch::over(1), &[nothing[0]; 65]).unwrap_err().to_string();
-        assert!(error.contains("other arguments: 64 at most, not 65"), "{error}");
+        let other = Other { a: Out::NULL };
+        let error = launch("sum", Launch::over(1), &other).unwrap_err().to_string();
+        assert!(error.contains("takes Sum, not Other"), "{error}");
         let error = launch("sum", Launch::blocks(1, 4096), &nothing).unwrap_err().to_string();
         assert!(error.contains("kernel sum of tensor/src/gpu/sum.cu"), "{error}");
         launch("sum", Launch::over(1), &nothing).expect("a failed launch has no lasting effect");
@@ -129,7 +142,9 @@ fn invalid_launches_are_errors() {
 
 /// Reverses 20000 numbers in shared memory.
 const TURNED: &str = r#"
-extern "C" __global__ void turned(float* a) {
+struct Other { float* a; };
+extern "C" __global__ void turned(Other other) {
+    float* a = other.a;
     extern __shared__ float row[];
     for (int i = threadIdx.x; i < 20000; i += blockDim.x) row[i] = a[i];
     __syncthreads();
@@ -141,13 +156,14 @@ extern "C" __global__ void turned(float* a) {
 fn a_kernel_can_use_more_than_48_kib_of_shared_memory() {
     with_gpu(|gpu| {
         const SOURCES: &[Source] = &[Source { path: "turned.cu", text: TURNED }];
-        let program = Program::new(SOURCES, DType::F32);
+        let program = Program::new(SOURCES, DType::F32).with_kernels(OTHER_KERNELS);
         let device: Arc<dyn Gpu> = gpu.clone();
         let numbers: Vec<f32> = (0..20_000).map(|i| i as f32).collect();
-        let memory = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
+        let mut memory = Memory::from_host(&device, bytemuck::cast_slice(&numbers)).unwrap();
+        let args = Other { a: Out::whole(&mut memory) };
         let launch = Launch { shared: 80_000, ..Launch::blocks(1, 256) };
         // SAFETY: the memory holds as many numbers as the kernel turns.
-        unsafe { gpu.launch(&program, "turned", launch, &[memory.address().into()]) }.unwrap();
+        unsafe { gpu.launch(&program, "turned", launch, &args) }.unwrap();
         let mut turned = vec![0f32; 20_000];
         memory.read(bytemuck::cast_slice_mut(&mut turned)).unwrap();
         assert!(turned.iter().rev().eq(&numbers));

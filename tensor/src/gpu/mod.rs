@@ -4,7 +4,9 @@
 //! launch code run on hardware ([`cuda`](crate::cuda)) and on an emulator that detects memory errors
 //! and races.
 
+mod arguments;
 mod capture;
+mod layout;
 mod memory;
 mod number;
 mod program;
@@ -14,10 +16,12 @@ use std::sync::Arc;
 
 use crate::{MemoryUse, Result};
 
+pub use arguments::{Argument, Given, In, KernelArguments, KernelField, Out, Pointee, Real, Wide};
 pub use capture::{Captured, capture};
+pub use layout::{Field, FieldType, Kernel, Layout};
 pub use memory::Memory;
 pub use number::{Number, Numbers, Place};
-pub use program::{PRELUDE, Program, Source, sum_program};
+pub use program::{PRELUDE, Program, Source, Sum, sum_program};
 
 /// An address in the memory of a [`Gpu`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,35 +57,6 @@ impl Launch {
     pub fn blocks(blocks: usize, threads: u32) -> Self {
         let blocks = u32::try_from(blocks.max(1)).unwrap_or(u32::MAX);
         Launch { blocks: [blocks, 1, 1], threads: [threads, 1, 1], shared: 0 }
-    }
-}
-
-/// An argument of a kernel. Kernels take pointers, `long long` and `double`, nothing else.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Argument {
-    /// A pointer, or [`Address::NULL`].
-    Address(Address),
-    /// `long long`.
-    Integer(i64),
-    /// `double`.
-    Number(f64),
-}
-
-impl From<Address> for Argument {
-    fn from(address: Address) -> Self {
-        Argument::Address(address)
-    }
-}
-
-impl From<usize> for Argument {
-    fn from(count: usize) -> Self {
-        Argument::Integer(count as i64)
-    }
-}
-
-impl From<f64> for Argument {
-    fn from(number: f64) -> Self {
-        Argument::Number(number)
     }
 }
 
@@ -144,17 +119,19 @@ pub trait Gpu: Send + Sync {
     /// Runs a kernel of a program, which is compiled the first time.
     ///
     /// # Errors
-    /// When it does not compile, takes other arguments, or cannot be launched.
+    /// When it does not compile, takes another struct of arguments, or cannot be launched.
     ///
     /// # Safety
-    /// With these arguments the kernel stays within the memory that it is given, and its blocks do
-    /// not race.
+    /// Names, types and dtypes of arguments, and that no two of them overlap where one is written, are
+    /// checked or hold by construction. The caller guarantees extents: with these sizes and this many
+    /// blocks and threads, the kernel stays within the memory behind each pointer, does not use a null
+    /// pointer, and has enough shared memory; and no two threads write the same element.
     unsafe fn launch(
         &self,
         program: &Program,
         kernel: &str,
         launch: Launch,
-        arguments: &[Argument],
+        arguments: &dyn KernelArguments,
     ) -> Result<()>;
 
     /// Device memory in use.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Address, Gpu, Memory};
+use super::{Address, Gpu, In, Memory};
 use crate::Result;
 
 /// A scalar argument of an operation, such as a learning rate, that may change between replays of a
@@ -49,6 +49,11 @@ impl Place {
     /// The address of the scalar, a `double`. Valid until `self` and all its clones are dropped.
     pub fn address(&self) -> Address {
         Address(self.memory.address().0 + (self.index * size_of::<f64>()) as u64)
+    }
+
+    /// A pointer to the number, for a kernel.
+    pub fn input(&self) -> In<'_, f64> {
+        In::within(&self.memory, self.index * size_of::<f64>())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::arguments::{In, Out, Real};
+use super::layout::{self, Kernel, Layout};
 use crate::DType;
 
 /// The source that precedes every program: storage and accumulator types and their conversions.
@@ -9,10 +11,24 @@ pub const PRELUDE: &str = include_str!("prelude.cuh");
 
 const SUM: &[Source] = &[Source { path: "tensor/src/gpu/sum.cu", text: include_str!("sum.cu") }];
 
-/// The program with the kernel `sum(real* a, const real* b, long long count)`: `a += b`, for
-/// accumulating gradients.
+crate::kernels! {
+    /// The kernel of `sum.cu`.
+    pub const SUM_KERNELS;
+
+    /// `a += b`, element by element.
+    sum => struct Sum<'a> {
+        /// The first gradient, which becomes the sum.
+        pub a: Out<'a, Real>,
+        /// The second.
+        pub b: In<'a, Real>,
+        /// Elements of each.
+        pub count: usize,
+    }
+}
+
+/// The program of [`SUM_KERNELS`], for accumulating gradients.
 pub fn sum_program(dtype: DType) -> Program {
-    Program::new(SUM, dtype)
+    Program::new(SUM, dtype).with_kernels(SUM_KERNELS)
 }
 
 /// A source file.
@@ -48,12 +64,20 @@ pub struct Program {
     pub dtype: DType,
     /// Preprocessor constants by name, such as tile sizes.
     pub constants: Vec<(&'static str, i64)>,
+    /// The kernels of the sources and the structs that they take.
+    pub kernels: &'static [Kernel],
 }
 
 impl Program {
     /// A program for tensors of `dtype`, without constants.
     pub fn new(sources: &'static [Source], dtype: DType) -> Self {
-        Program { sources, dtype, constants: vec![] }
+        Program { sources, dtype, constants: vec![], kernels: &[] }
+    }
+
+    /// The same with its kernels declared, so that each is compiled and launched with the struct that
+    /// it takes.
+    pub fn with_kernels(self, kernels: &'static [Kernel]) -> Self {
+        Program { kernels, ..self }
     }
 
     /// Adds a preprocessor constant of type `long long`.
@@ -67,8 +91,28 @@ impl Program {
         self.sources.last().map_or("", |source| source.path)
     }
 
-    /// The translation unit: constants, [`PRELUDE`] and sources, with `#line` directives so that
-    /// compiler messages name the original files and lines.
+    /// Refuses arguments that a kernel does not take.
+    ///
+    /// # Errors
+    /// What was found and what was wanted, in one line.
+    pub fn check_arguments(&self, kernel: &str, given: &Layout) -> Result<(), String> {
+        let path = self.path();
+        match self.kernels.iter().find(|declared| declared.name == kernel) {
+            Some(declared) if declared.arguments == given => Ok(()),
+            Some(declared) => {
+                let (wanted, given) = (declared.arguments.name, given.name);
+                Err(format!("kernel {kernel} of {path} takes {wanted}, not {given}"))
+            }
+            None => {
+                let names: Vec<_> = self.kernels.iter().map(|declared| declared.name).collect();
+                Err(format!("{path} declares no kernel {kernel}, but {}", names.join(", ")))
+            }
+        }
+    }
+
+    /// The translation unit: constants, [`PRELUDE`], sources, and assertions that the structs of
+    /// arguments have the layout of their Rust twins. `#line` directives let compiler messages name
+    /// the original files and lines.
     pub fn whole(&self) -> String {
         let mut unit = format!("#define REAL {}\n", 8 * self.dtype.bytes());
         for (name, value) in &self.constants {
@@ -78,6 +122,7 @@ impl Program {
         for Source { path, text } in [&prelude].into_iter().chain(self.sources) {
             let _ = writeln!(unit, "#line 1 \"{path}\"\n{text}");
         }
+        unit.push_str(&layout::assertions(self.kernels));
         unit
     }
 }

@@ -1,5 +1,11 @@
-// a += b, elementwise.
-extern "C" __global__ void sum(real* a, const real* b, long long count) {
+struct Sum {
+    real* a;
+    const real* b;
+    long long count;
+};
+
+// a += b, element by element.
+extern "C" __global__ void sum(__grid_constant__ const Sum s) {
     long long i = item();
-    if (i < count) a[i] = narrow(widen(a[i]) + widen(b[i]));
+    if (i < s.count) s.a[i] = narrow(widen(s.a[i]) + widen(s.b[i]));
 }

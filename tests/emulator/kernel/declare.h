@@ -22,25 +22,30 @@ static inline T* dynamic_shared() {
     return static_cast<T*>(emulated_dynamic_shared());
 }
 
+// A parameter that is a struct, the only one of its kernel.
 template <class T>
 struct Parameter {
-    static_assert(sizeof(T) == 0, "kernels take pointers, long long and double, nothing else");
+    static_assert(__is_class(T), "kernels take a struct, pointers, long long and double, nothing else");
+    static constexpr char KIND = 's';
+    EMULATED_UNWATCHED static const T& of(const Word* words) {
+        return *reinterpret_cast<const T*>(words);
+    }
 };
 template <class T>
 struct Parameter<T*> {
     static constexpr char KIND = 'p';
-    static T* of(Word word) { return static_cast<T*>(word.pointer); }
+    EMULATED_UNWATCHED static T* of(const Word* words) { return static_cast<T*>(words->pointer); }
 };
 // By value, a const parameter's type is the same.
 template <>
 struct Parameter<long long> {
     static constexpr char KIND = 'i';
-    static long long of(Word word) { return word.integer; }
+    EMULATED_UNWATCHED static long long of(const Word* words) { return words->integer; }
 };
 template <>
 struct Parameter<double> {
     static constexpr char KIND = 'n';
-    static double of(Word word) { return word.number; }
+    EMULATED_UNWATCHED static double of(const Word* words) { return words->number; }
 };
 
 template <int... I>
@@ -55,7 +60,7 @@ struct Describe<function> {
 
     template <int... I>
     EMULATED_UNWATCHED static void call_with(const Word* words, Indices<I...>) {
-        function(Parameter<Types>::of(words[I])...);
+        function(Parameter<Types>::of(words + I)...);
     }
     EMULATED_UNWATCHED static void call(const Word* words) {
         call_with(words, Indices<__integer_pack(sizeof...(Types))...>());

@@ -20,10 +20,10 @@ static const char* verb(Access access) {
 std::string Device::describe(const Piece& piece) const {
     std::string size = " (" + std::to_string(piece.bytes) + " bytes";
     if (piece.name) return piece.name + size + " of shared memory)";
-    for (unsigned i = 0; i < kernel->count; i++) {
-        const char* at = static_cast<const char*>(arguments[i].pointer);
-        if (kernel->kinds[i] == 'p' && at >= piece.base && at < piece.base + piece.bytes) {
-            return kernel->names[i] + size + " of global memory)";
+    for (unsigned i = 0; i < pointer_count; i++) {
+        const char* at = pointers[i].address;
+        if (at >= piece.base && at < piece.base + piece.bytes) {
+            return pointers[i].name + size + " of global memory)";
         }
     }
     return "a buffer that is no argument" + size + " of global memory)";

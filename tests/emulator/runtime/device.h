@@ -78,6 +78,8 @@ struct Device {
     // The launch.
     const Kernel* kernel = nullptr;
     const Word* arguments = nullptr;
+    const Pointer* pointers = nullptr;   // among the arguments
+    unsigned pointer_count = 0;
     std::string failure;               // empty while all is well
     const void* failed_at = nullptr;   // the instruction; null where it is not known
     int failed_line = 0;               // of the source; 0 where it is not known
@@ -106,7 +108,8 @@ struct Device {
     Context scheduler;
 
     // launch.cpp
-    void launch(const Kernel& kernel, uint3 blocks, uint3 threads, size_t dynamic, const Word* words);
+    void launch(const Kernel& kernel, uint3 blocks, uint3 threads, size_t dynamic, const Word* words,
+                const Pointer* pointers, unsigned pointer_count);
     void begin_block(uint64_t block, size_t dynamic);
     // Ends the launch from inside a kernel.
     [[noreturn]] void fail(const void* at, const char* format, ...)

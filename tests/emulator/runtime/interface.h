@@ -44,12 +44,18 @@ union Word {
     double number;
 };
 
+// An argument that is a pointer, for messages.
+struct Pointer {
+    const char* name;
+    const char* address;
+};
+
 // A kernel of a compiled program, as `EMULATED_KERNEL` describes it.
 struct Kernel {
     const char* name;
-    void (*call)(const Word* arguments);
+    void (*call)(const Word* arguments);   // words of the kernel's struct, or of each parameter
     unsigned count;              // of parameters
-    const char* kinds;           // of the parameters, a letter each: p(ointer), i(nteger), n(umber)
+    const char* kinds;           // a letter each: p(ointer), i(nteger), n(umber), s(truct)
     const char* const* names;    // of the parameters
     unsigned most_threads;       // of a block, by __launch_bounds__; 0 without
     const void* image_begin;     // the compiled program in memory, with its constants

@@ -24,9 +24,11 @@ std::string Device::block_name(uint64_t block) const {
 }
 
 void Device::launch(const Kernel& launched, uint3 blocks, uint3 block_size, size_t dynamic,
-                    const Word* words) {
+                    const Word* words, const Pointer* named, unsigned count_of_named) {
     kernel = &launched;
     arguments = words;
+    pointers = named;
+    pointer_count = count_of_named;
     failure.clear();
     failed_at = nullptr;
     failed_line = 0;

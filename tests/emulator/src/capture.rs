@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
-use tensor::gpu::{Address, Argument, Captured, Gpu, Launch, Program};
+use tensor::gpu::{Address, Captured, Gpu, Launch, Program};
 use tensor::{DType, Result};
 
 use crate::Emulator;
+use crate::arguments::Arguments;
 
 /// What a capture must not do, in one line.
 pub fn refusal(doing: &str) -> String {
@@ -41,7 +42,7 @@ pub struct Recording {
 
 /// What a replay does.
 pub enum Command {
-    Launch { program: Program, kernel: String, launch: Launch, arguments: Vec<Argument> },
+    Launch { program: Program, kernel: String, launch: Launch, arguments: Arguments },
     Copy { from: Address, to: Address, bytes: usize },
 }
 
@@ -101,9 +102,9 @@ impl Captures {
         program: &Program,
         kernel: &str,
         launch: Launch,
-        arguments: &[Argument],
+        arguments: &Arguments,
     ) -> std::result::Result<bool, String> {
-        let Program { sources, dtype, constants } = program;
+        let Program { sources, dtype, constants, .. } = program;
         let key = (sources.as_ptr() as usize, *dtype, constants.clone(), kernel.to_owned());
         if self.under_way.is_none() {
             self.run.insert(key);
@@ -112,7 +113,7 @@ impl Captures {
         if !self.run.contains(&key) {
             return Err(refusal(&format!("loading kernel {kernel} of {}", program.path())));
         }
-        let (program, arguments) = (program.clone(), arguments.to_vec());
+        let (program, arguments) = (program.clone(), arguments.clone());
         Ok(self.keeps(|| Command::Launch { program, kernel: kernel.to_owned(), launch, arguments }))
     }
 
@@ -194,18 +195,13 @@ impl Step {
                 unsafe { self.gpu.copy(*from, *to, *bytes) }
             }
             Command::Launch { program, kernel, launch, arguments } => {
-                let addresses = arguments.iter().filter_map(|argument| match argument {
-                    Argument::Address(address) if *address != Address::NULL => Some(*address),
-                    _ => None,
-                });
-                if addresses.into_iter().any(|address| !self.gpu.is_live(address)) {
+                if arguments.addresses().any(|address| !self.gpu.is_live(address)) {
                     let path = program.path();
                     return Err(self.gpu.failure(format!(
                         "a captured launch of {kernel} of {path} uses memory that was given back"
                     )));
                 }
-                // SAFETY: as in the capture, for all that the kernel is given is still there.
-                unsafe { self.gpu.launch(program, kernel, *launch, arguments) }
+                self.gpu.launch_again(program, kernel, *launch, arguments)
             }
         }
     }

@@ -3,21 +3,33 @@
 //!
 //! ```no_run
 //! use emulator::{Emulator, Mode};
-//! use tensor::gpu::{Argument, Gpu, Launch, Memory, Program, Source};
+//! use tensor::gpu::{Gpu, Launch, Memory, Out, Program, Source};
+//!
+//! tensor::kernels! {
+//!     const KERNELS;
+//!
+//!     one => struct One<'a> {
+//!         x: Out<'a, f32>,
+//!         count: usize,
+//!     }
+//! }
 //!
 //! # fn main() -> tensor::Result<()> {
 //! let gpu: std::sync::Arc<dyn Gpu> = Emulator::new(Mode::Check)?;
-//! const ONE: &[Source] = &[Source {
+//! const SOURCES: &[Source] = &[Source {
 //!     path: "one.cu",
-//!     text: r#"extern "C" __global__ void one(float* x, long long count) {
-//!         if (item() < count) x[item()] = 1;
-//!     }"#,
+//!     text: r#"
+//!         struct One { float* x; long long count; };
+//!         extern "C" __global__ void one(One a) {
+//!             if (item() < a.count) a.x[item()] = 1;
+//!         }
+//!     "#,
 //! }];
-//! let program = Program::new(ONE, tensor::DType::F32);
-//! let memory = Memory::stale(&gpu, 4 * 1000)?;
-//! let arguments = [memory.address().into(), 1000.into()];
-//! // SAFETY: the kernel stays within the memory.
-//! unsafe { gpu.launch(&program, "one", Launch::over(1000), &arguments)? };
+//! let program = Program::new(SOURCES, tensor::DType::F32).with_kernels(KERNELS);
+//! let mut memory = Memory::stale(&gpu, 4 * 1000)?;
+//! let args = One { x: Out::whole(&mut memory), count: 1000 };
+//! // SAFETY: the memory has `count` numbers.
+//! unsafe { gpu.launch(&program, "one", Launch::over(1000), &args)? };
 //! # Ok(())
 //! # }
 //! ```
@@ -65,6 +77,7 @@
 //!
 //! [`Mode::Fast`] checks launches only; a kernel that leaves its memory may end the process.
 
+mod arguments;
 mod capture;
 mod compiler;
 mod program;
@@ -75,9 +88,10 @@ use std::ffi::c_void;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tensor::gpu::{Address, Argument, Captured, Gpu, Launch, Program};
+use tensor::gpu::{Address, Captured, Gpu, KernelArguments, Launch, Program};
 use tensor::{Error, MemoryUse, Result};
 
+use arguments::Arguments;
 use capture::{Captures, Command, Step};
 use program::Loaded;
 use runtime::{RawDevice, RawKernel, Runtime};
@@ -205,18 +219,41 @@ impl Emulator {
         failure(self.mode, what)
     }
 
+    /// Launches a kernel again with the arguments of a captured launch.
+    fn launch_again(
+        &self,
+        program: &Program,
+        kernel: &str,
+        launch: Launch,
+        arguments: &Arguments,
+    ) -> Result<()> {
+        let run = |loaded: &Loaded| self.run(loaded, loaded.kernel(kernel)?, launch, arguments);
+        self.captures(|captures| captures.here())?;
+        Loaded::with(program, self.mode, run).map_err(|what| self.failure(what))
+    }
+
+    /// The kernels of a program, which is compiled as for a launch: only if each kernel that the
+    /// program declares takes the struct that it has in Rust.
+    ///
+    /// # Errors
+    /// The compiler's first lines, when it does not compile.
+    pub fn kernels(&self, program: &Program) -> Result<Vec<String>> {
+        let names = |loaded: &Loaded| Ok(loaded.kernels().to_vec());
+        Loaded::with(program, self.mode, names).map_err(|what| self.failure(what))
+    }
+
     fn run(
         &self,
         program: &Loaded,
         kernel: &RawKernel,
         launch: Launch,
-        arguments: &[Argument],
+        arguments: &Arguments,
     ) -> std::result::Result<(), String> {
-        let words: Vec<u64> = arguments.iter().map(word).collect();
+        let pointers = arguments.raw_pointers();
         let (mut offset, mut line) = (0, 0);
         let device = self.device();
-        // SAFETY: the kernel takes as many words of these kinds; the caller of `launch` answers for
-        // what they mean.
+        // SAFETY: the kernel takes the words that were checked; the caller of `launch` guarantees
+        // extents.
         let message = unsafe {
             (self.runtime.launch)(
                 device.0,
@@ -224,7 +261,9 @@ impl Emulator {
                 launch.blocks.as_ptr(),
                 launch.threads.as_ptr(),
                 launch.shared as usize,
-                words.as_ptr(),
+                arguments.words.as_ptr(),
+                pointers.as_ptr(),
+                pointers.len() as u32,
                 &mut offset,
                 &mut line,
             )
@@ -333,12 +372,12 @@ impl Gpu for Emulator {
         program: &Program,
         kernel: &str,
         launch: Launch,
-        arguments: &[Argument],
+        arguments: &dyn KernelArguments,
     ) -> Result<()> {
         let run = |loaded: &Loaded| {
             let raw = loaded.kernel(kernel)?;
             check_size(kernel, raw, launch)?;
-            check_arguments(kernel, raw, arguments)?;
+            let arguments = &Arguments::checked(program, kernel, raw, arguments)?;
             let mut captures = self.all_captures();
             captures.here()?;
             if captures.keeps_launch(program, kernel, launch, arguments)? {
@@ -399,43 +438,6 @@ fn check_size(kernel: &str, raw: &RawKernel, launch: Launch) -> std::result::Res
         return Err(format!("{kernel}: {shared} bytes of shared memory; there are {MOST_SHARED}"));
     }
     Ok(())
-}
-
-/// Arguments must be what the kernel takes.
-fn check_arguments(
-    kernel: &str,
-    raw: &RawKernel,
-    arguments: &[Argument],
-) -> std::result::Result<(), String> {
-    let kinds = raw.kinds();
-    if kinds.len() != arguments.len() {
-        return Err(format!("{kernel}: takes {} arguments, not {}", kinds.len(), arguments.len()));
-    }
-    for (index, (kind, argument)) in kinds.iter().zip(arguments).enumerate() {
-        let wanted = match kind {
-            b'p' => "a pointer",
-            b'i' => "long long",
-            _ => "double",
-        };
-        let given = match argument {
-            Argument::Address(_) => "a pointer",
-            Argument::Integer(_) => "long long",
-            Argument::Number(_) => "double",
-        };
-        if wanted != given {
-            return Err(format!("{kernel}: argument {} is {wanted}, not {given}", index + 1));
-        }
-    }
-    Ok(())
-}
-
-/// An argument as it travels.
-fn word(argument: &Argument) -> u64 {
-    match *argument {
-        Argument::Address(address) => address.0,
-        Argument::Integer(integer) => integer.cast_unsigned(),
-        Argument::Number(number) => number.to_bits(),
-    }
 }
 
 fn pointer(address: Address) -> *mut c_void {

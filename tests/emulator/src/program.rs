@@ -85,6 +85,11 @@ impl Loaded {
         Ok(unsafe { &**found })
     }
 
+    /// The names of its kernels.
+    pub fn kernels(&self) -> &[String] {
+        &self.kernels
+    }
+
     /// Where its source lies in the repository.
     pub fn source(&self) -> &'static str {
         self.source

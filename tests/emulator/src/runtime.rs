@@ -78,8 +78,21 @@ pub struct RawKernel {
     image_end: *const c_void,
 }
 
+/// An argument that is a pointer, as `runtime/interface.h` lays it out.
+#[repr(C)]
+pub struct RawPointer {
+    pub name: *const c_char,
+    pub address: u64,
+}
+
 impl RawKernel {
-    /// A letter for each parameter: `p`ointer, `i`nteger, `n`umber.
+    /// The names of the parameters.
+    pub fn names(&self) -> Vec<&CStr> {
+        // SAFETY: the compiled program has `count` strings there, as long as it is loaded: for good.
+        (0..self.count as usize).map(|at| unsafe { CStr::from_ptr(*self.names.add(at)) }).collect()
+    }
+
+    /// A letter for each parameter: `p`ointer, `i`nteger, `n`umber, `s`truct.
     pub fn kinds(&self) -> &[u8] {
         // SAFETY: the compiled program has a string there, as long as it is loaded: for good.
         unsafe { CStr::from_ptr(self.kinds) }.to_bytes()
@@ -113,6 +126,8 @@ pub struct Runtime {
         *const u32,
         usize,
         *const u64,
+        *const RawPointer,
+        u32,
         *mut usize,
         *mut c_int,
     ) -> Message,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
-use tensor::gpu::{Captured, Gpu, Launch, Memory, Numbers, Place, Program, Source, capture};
+use tensor::gpu::{
+    Captured, Gpu, In, Launch, Memory, Numbers, Out, Place, Program, Source, capture,
+};
 use tensor::{DType, Result};
 
 const COUNT: usize = 100;
@@ -11,20 +13,36 @@ const COUNT: usize = 100;
 const SOURCES: &[Source] = &[Source {
     path: "steps.cu",
     text: r#"
-extern "C" __global__ void add(double* a, const double* b, long long count) {
-    if (item() < count) a[item()] += b[item()];
+struct Operands { double* a; const double* b; long long count; };
+extern "C" __global__ void add(Operands o) {
+    if (item() < o.count) o.a[item()] += o.b[item()];
 }
-extern "C" __global__ void scale(double* a, const double* factor, long long count) {
-    if (item() < count) a[item()] *= *factor;
+extern "C" __global__ void scale(Operands o) {
+    if (item() < o.count) o.a[item()] *= *o.b;
 }
 "#,
 }];
 
-fn run(gpu: &dyn Gpu, kernel: &str, a: &Memory, b: tensor::gpu::Address) -> Result<()> {
-    let arguments = [a.address().into(), b.into(), COUNT.into()];
-    let program = Program::new(SOURCES, DType::F64);
+tensor::kernels! {
+    const KERNELS;
+
+    add, scale => struct Operands<'a> {
+        a: Out<'a, f64>,
+        b: In<'a, f64>,
+        count: usize,
+    }
+}
+
+fn run(gpu: &dyn Gpu, kernel: &str, a: &mut Memory, b: In<f64>) -> Result<()> {
+    let args = Operands { a: Out::whole(a), b, count: COUNT };
+    let program = Program::new(SOURCES, DType::F64).with_kernels(KERNELS);
     // SAFETY: there are as many numbers as threads, and one factor.
-    unsafe { gpu.launch(&program, kernel, Launch::over(COUNT), &arguments) }
+    unsafe { gpu.launch(&program, kernel, Launch::over(COUNT), &args) }
+}
+
+/// All of some memory.
+fn all(memory: &Memory) -> In<'_, f64> {
+    In::within(memory, 0)
 }
 
 fn filled(gpu: &Arc<dyn Gpu>, value: f64) -> Memory {
@@ -43,9 +61,9 @@ fn on_each(test: &str, check: impl Fn(Arc<dyn Gpu>)) {
     for mode in [Mode::Fast, Mode::Check] {
         let Some(gpu) = Emulator::for_test(test, mode) else { return };
         let gpu: Arc<dyn Gpu> = gpu;
-        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
-        run(&*gpu, "add", &a, b.address()).unwrap();
-        run(&*gpu, "scale", &a, b.address()).unwrap();
+        let (mut a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
+        run(&*gpu, "add", &mut a, all(&b)).unwrap();
+        run(&*gpu, "scale", &mut a, all(&b)).unwrap();
         check(gpu);
     }
 }
@@ -62,9 +80,9 @@ fn refusal(outcome: Result<impl Sized>) -> String {
 
 /// `a = (a + 1) factor`, with memory that is given back in between, and a copy of `a`.
 fn step(gpu: &Arc<dyn Gpu>, a: &Memory, factor: &Place) -> Result<Memory> {
-    let once = a.copied()?;
-    run(&**gpu, "add", &once, filled(gpu, 1.0).address())?;
-    run(&**gpu, "scale", &once, factor.address())?;
+    let mut once = a.copied()?;
+    run(&**gpu, "add", &mut once, all(&filled(gpu, 1.0)))?;
+    run(&**gpu, "scale", &mut once, factor.input())?;
     a.copy_from(&once)?;
     a.copied()
 }
@@ -99,10 +117,10 @@ fn what_cannot_be_captured_is_refused_in_one_line_and_ends_the_capture() {
         says(&|| a.read(&mut [0; 8 * COUNT]), "a copy to the host cannot be captured");
         says(&|| gpu.synchronise(), "waiting for the device cannot be captured");
         says(&|| gpu.begin_capture(), "captured already");
-        let other = Program::new(SOURCES, DType::F32);
-        let arguments = [a.address().into(), a.address().into(), 0usize.into()];
+        let other = Program::new(SOURCES, DType::F32).with_kernels(KERNELS);
+        let args = Operands { a: Out::NULL, b: In::NULL, count: 0 };
         // SAFETY: nothing is run.
-        let launch = || unsafe { gpu.launch(&other, "add", Launch::over(1), &arguments) };
+        let launch = || unsafe { gpu.launch(&other, "add", Launch::over(1), &args) };
         says(&launch, "loading kernel add of steps.cu cannot be captured");
         assert!(refusal(gpu.clone().end_capture()).contains("no step is being captured"));
         assert_eq!(value(&a), 1.0);
@@ -112,11 +130,8 @@ fn what_cannot_be_captured_is_refused_in_one_line_and_ends_the_capture() {
 #[test]
 fn a_replay_that_uses_what_was_given_back_is_stopped() {
     on_each("captures that outlive their memory", |gpu| {
-        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
-        let captured = |b: &Memory| -> Box<dyn Captured> {
-            capture(&gpu, || run(&*gpu, "add", &a, b.address())).unwrap().1
-        };
-        let step = captured(&b);
+        let (mut a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
+        let ((), step) = capture(&gpu, || run(&*gpu, "add", &mut a, all(&b))).unwrap();
         replay(&*step).unwrap();
         drop(b);
         let message = refusal(replay(&*step));
@@ -125,7 +140,7 @@ fn a_replay_that_uses_what_was_given_back_is_stopped() {
         // What is given back during the capture stays with the step.
         let b = filled(&gpu, 2.0);
         let ((), step) = capture(&gpu, || {
-            run(&*gpu, "add", &a, b.address())?;
+            run(&*gpu, "add", &mut a, all(&b))?;
             drop(b);
             Ok::<_, tensor::Error>(())
         })
@@ -160,12 +175,12 @@ fn memory_of_a_step_is_there_as_long_as_it_or_its_holder() {
 #[test]
 fn what_one_step_gave_and_another_read_stays_for_both() {
     on_each("memory of two captures", |gpu| {
-        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 5.0));
+        let (mut a, b) = (filled(&gpu, 1.0), filled(&gpu, 5.0));
         let (kept, one) = capture(&gpu, || b.copied()).unwrap();
         replay(&*one).unwrap();
         let ((), other) = capture(&gpu, || {
             let kept = kept;
-            run(&*gpu, "add", &a, kept.address())
+            run(&*gpu, "add", &mut a, all(&kept))
         })
         .unwrap();
         drop(one);
@@ -177,12 +192,12 @@ fn what_one_step_gave_and_another_read_stays_for_both() {
 #[test]
 fn other_threads_are_refused_while_one_captures() {
     on_each("captures and threads", |gpu| {
-        let (a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
+        let (mut a, b) = (filled(&gpu, 1.0), filled(&gpu, 2.0));
         let ((), step) = capture(&gpu, || {
             let tried: Vec<Result<()>> = std::thread::scope(|scope| {
                 let work = || {
                     vec![
-                        run(&*gpu, "add", &a, b.address()),
+                        run(&*gpu, "add", &mut a, all(&b)),
                         a.copied().map(|_| ()),
                         b.copy_from(&a),
                         gpu.synchronise(),
@@ -196,7 +211,7 @@ fn other_threads_are_refused_while_one_captures() {
                 let message = refusal(outcome);
                 assert!(message.contains("another thread is capturing a step"), "{message}");
             }
-            run(&*gpu, "add", &a, b.address())
+            run(&*gpu, "add", &mut a, all(&b))
         })
         .unwrap();
         replay(&*step).unwrap();
@@ -208,16 +223,16 @@ fn other_threads_are_refused_while_one_captures() {
 fn a_replay_that_lives_on_the_last_one_is_found() {
     let Some(gpu) = Emulator::for_test("planted captures", Mode::Check) else { return };
     let gpu: Arc<dyn Gpu> = gpu;
-    let a = filled(&gpu, 1.0);
-    run(&*gpu, "add", &a, a.address()).unwrap();
+    let mut a = filled(&gpu, 1.0);
+    run(&*gpu, "add", &mut a, all(&filled(&gpu, 1.0))).unwrap();
     // Reads what only an earlier replay could have written.
     let ((), step) = capture(&gpu, || {
         let fresh = Memory::stale(&gpu, 8 * COUNT)?;
-        run(&*gpu, "add", &a, fresh.address())
+        run(&*gpu, "add", &mut a, all(&fresh))
     })
     .unwrap();
     assert!(refusal(replay(&*step)).contains("uninitialised"));
     // Counts on from what it wrote over a constant.
-    let ((), step) = capture(&gpu, || run(&*gpu, "add", &filled(&gpu, 0.0), a.address())).unwrap();
+    let ((), step) = capture(&gpu, || run(&*gpu, "add", &mut filled(&gpu, 0.0), all(&a))).unwrap();
     assert!(refusal(replay(&*step)).contains("wrote over a constant"));
 }

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Address, Argument, Gpu, Launch, Memory, Program, Source};
+use tensor::gpu::{Address, Gpu, In, KernelArguments, Launch, Memory, Out, Program, Source};
 
 const MISUSE: &[Source] = &[Source {
     path: "misuse.cu",
     text: r#"
-extern "C" __global__ void __launch_bounds__(128) scale(float* x, double factor, long long count) {
-    if (item() < count) x[item()] *= factor;
-}
-extern "C" __global__ void big() {
+struct Scale { float* x; double factor; long long count; }; struct Big { const float* unused; };
+extern "C" __global__ void __launch_bounds__(128) scale(Scale a) { if (item() < a.count) a.x[item()] *= a.factor; }
+extern "C" __global__ void big(Big) {
     __shared__ float a[8000];
     __shared__ float b[8000];
     a[0] = b[0] = 1;
@@ -20,8 +19,27 @@ extern "C" __global__ void big() {
 "#,
 }];
 
-fn refused(gpu: &Emulator, kernel: &str, launch: Launch, arguments: &[Argument]) -> String {
-    let program = Program::new(MISUSE, DType::F32);
+tensor::kernels! {
+    const KERNELS;
+
+    scale => struct Scale<'a> {
+        x: Out<'a, f32>,
+        factor: f64,
+        count: usize,
+    }
+
+    big => struct Big<'a> {
+        unused: In<'a, f32>,
+    }
+}
+
+fn refused(
+    gpu: &Emulator,
+    kernel: &str,
+    launch: Launch,
+    arguments: &dyn KernelArguments,
+) -> String {
+    let program = Program::new(MISUSE, DType::F32).with_kernels(KERNELS);
     // SAFETY: nothing is run that would leave its memory.
     unsafe { gpu.launch(&program, kernel, launch, arguments) }.expect_err("a refusal").to_string()
 }
@@ -31,21 +49,21 @@ fn launches() {
     for mode in [Mode::Fast, Mode::Check] {
         let Some(gpu) = Emulator::for_test("misuse of launches", mode) else { return };
         let one = Launch::blocks(1, 64);
-        let fine = [Argument::Address(Address::NULL), Argument::Number(2.0), Argument::Integer(0)];
-        let says = |launch: Launch, kernel: &str, arguments: &[Argument], words: &str| {
+        let fine = &Scale { x: Out::NULL, factor: 2.0, count: 0 };
+        let other = &Big { unused: In::NULL };
+        let says = |launch: Launch, kernel: &str, arguments: &dyn KernelArguments, words: &str| {
             let message = refused(&gpu, kernel, launch, arguments);
             assert!(message.contains(words), "{message}");
         };
-        says(one, "scale", &fine[..2], "scale: takes 3 arguments, not 2");
-        says(one, "scale", &[fine[0], fine[2], fine[1]], "argument 2 is double, not long long");
-        says(one, "scales", &fine, "misuse.cu has no kernel `scales`, but scale, big");
-        says(Launch::blocks(1, 256), "scale", &fine, "256 threads; its __launch_bounds__ says 128");
-        says(Launch::blocks(1, 1056), "big", &[], "[1056, 1, 1] threads");
-        says(Launch { threads: [32, 8, 8], ..one }, "big", &[], "1024 together");
-        says(Launch { blocks: [1, 65536, 1], ..one }, "big", &[], "[1, 65536, 1] blocks");
-        says(Launch { blocks: [1, 1, 0], ..one }, "big", &[], "[1, 1, 0] blocks");
-        says(Launch { shared: 300 << 10, ..one }, "big", &[], "307200 bytes of shared memory");
-        says(one, "big", &[], "no room for b of 32000 bytes; 48 KiB may be static");
+        says(one, "scale", other, "kernel scale of misuse.cu takes Scale, not Big");
+        says(one, "scales", fine, "misuse.cu has no kernel `scales`, but scale, big");
+        says(Launch::blocks(1, 256), "scale", fine, "256 threads; its __launch_bounds__ says 128");
+        says(Launch::blocks(1, 1056), "big", other, "[1056, 1, 1] threads");
+        says(Launch { threads: [32, 8, 8], ..one }, "big", other, "1024 together");
+        says(Launch { blocks: [1, 65536, 1], ..one }, "big", other, "[1, 65536, 1] blocks");
+        says(Launch { blocks: [1, 1, 0], ..one }, "big", other, "[1, 1, 0] blocks");
+        says(Launch { shared: 300 << 10, ..one }, "big", other, "307200 bytes of shared memory");
+        says(one, "big", other, "no room for b of 32000 bytes; 48 KiB may be static");
     }
 }
 
@@ -55,8 +73,9 @@ fn sources_that_do_not_compile() {
     let says = |text: &'static str, words: &[&str]| {
         let sources = Vec::leak(vec![Source { path: "broken.cu", text }]);
         let program = Program::new(sources, DType::F32);
+        let fine = Scale { x: Out::NULL, factor: 2.0, count: 0 };
         // SAFETY: nothing is run.
-        let message = unsafe { gpu.launch(&program, "run", Launch::blocks(1, 1), &[]) };
+        let message = unsafe { gpu.launch(&program, "run", Launch::blocks(1, 1), &fine) };
         let message = message.expect_err("a refusal").to_string();
         for words in words {
             assert!(message.contains(words), "{message}");
@@ -68,7 +87,7 @@ fn sources_that_do_not_compile() {
     );
     says(
         "extern \"C\" __global__ void run(int n) {}",
-        &["kernels take pointers, long long and double, nothing else"],
+        &["kernels take a struct, pointers, long long and double, nothing else"],
     );
     says(
         "__global__ void run() {}",
@@ -107,12 +126,15 @@ fn memory_has_exact_bounds() {
 fn a_kernel_that_uses_what_was_given_back_is_stopped() {
     let Some(emulator) = Emulator::for_test("use after release", Mode::Check) else { return };
     let gpu: Arc<dyn Gpu> = emulator.clone();
-    let gone = Memory::from_host(&gpu, &[0; 256]).unwrap().address();
-    let arguments = [gone.into(), Argument::Number(2.0), Argument::Integer(64)];
-    let message = refused(&emulator, "scale", Launch::blocks(1, 64), &arguments);
+    let mut gone = Memory::from_host(&gpu, &[0; 256]).unwrap();
+    let args = Scale { x: Out::whole(&mut gone), factor: 2.0, count: 64 };
+    // SAFETY: the pointer outlives its memory, which the emulator is to find.
+    let args = unsafe { std::mem::transmute::<Scale<'_>, Scale<'static>>(args) };
+    drop(gone);
+    let message = refused(&emulator, "scale", Launch::blocks(1, 64), &args);
     assert!(message.contains("misuse.cu:3: scale"), "{message}");
     assert!(message.contains("reads 4 bytes of a buffer that was given back"), "{message}");
-    let null = [Address::NULL.into(), Argument::Number(2.0), Argument::Integer(64)];
+    let null = Scale { x: Out::NULL, factor: 2.0, count: 64 };
     let message = refused(&emulator, "scale", Launch::blocks(1, 64), &null);
     assert!(message.contains("which is no device memory"), "{message}");
 }

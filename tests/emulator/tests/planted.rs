@@ -4,7 +4,20 @@ use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
 use tensor::DType;
-use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
+use tensor::gpu::{Gpu, In, Launch, Memory, Out, Program, Source};
+
+tensor::kernels! {
+    /// The kernel that every planted source has.
+    const KERNELS;
+
+    run => struct Run<'a> {
+        x: In<'a, f32>,
+        y: Out<'a, f32>,
+    }
+}
+
+const ARGUMENTS: Source =
+    Source { path: "run.cuh", text: "struct Run { const float* x; float* y; };" };
 
 /// Numbers that every kernel reads and writes.
 const COUNT: usize = 256;
@@ -168,19 +181,21 @@ const PLANTED: &[Planted] = &[
 ];
 
 fn run(gpu: &Arc<dyn Gpu>, planted: &Planted, broken: usize) -> tensor::Result<Vec<f32>> {
-    let sources = Vec::leak(vec![Source { path: planted.path, text: planted.text }]);
-    let program = Program::new(sources, DType::F32).with("BROKEN", broken as i64);
+    let sources = Vec::leak(vec![ARGUMENTS, Source { path: planted.path, text: planted.text }]);
+    let program =
+        Program::new(sources, DType::F32).with_kernels(KERNELS).with("BROKEN", broken as i64);
     let numbers: Vec<u8> = (0..COUNT).flat_map(|i| (i as f32).to_ne_bytes()).collect();
     let x = Memory::from_host(gpu, &numbers)?;
-    let y = if planted.blocks > 1 {
+    let mut y = if planted.blocks > 1 {
         Memory::from_host(gpu, &vec![0; 4 * COUNT])?
     } else {
         Memory::stale(gpu, 4 * COUNT)?
     };
     let mut launch = Launch::blocks(planted.blocks as usize, COUNT as u32 / planted.blocks);
     launch.shared = 4 * COUNT as u32;
+    let args = Run { x: In::within(&x, 0), y: Out::whole(&mut y) };
     // SAFETY: the sound form stays within memory; the others are stopped before they leave it.
-    unsafe { gpu.launch(&program, "run", launch, &[x.address().into(), y.address().into()])? };
+    unsafe { gpu.launch(&program, "run", launch, &args)? };
     let mut bytes = vec![0; 4 * COUNT];
     y.read(&mut bytes)?;
     Ok(bytes.chunks_exact(4).map(|b| f32::from_ne_bytes([b[0], b[1], b[2], b[3]])).collect())

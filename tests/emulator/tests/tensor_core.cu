@@ -6,7 +6,13 @@ const int TILE = 32, STEP = 16;
 const int PADDED_STEP = STEP + 8, PADDED_TILE = TILE + 8;   // rows 16 bytes apart from bank to bank
 const int B_SIZE = B_ROWS ? STEP * PADDED_TILE : TILE * PADDED_STEP;
 
-extern "C" __global__ void __launch_bounds__(128) product(const bf16* a, const bf16* b, float* sum) {
+struct Product {
+    const bf16 *a, *b;
+    float* sum;
+};
+
+extern "C" __global__ void __launch_bounds__(128) product(Product args) {
+    const bf16 *a = args.a, *b = args.b;
     __shared__ __align__(16) bf16 a_tile[2][TILE * PADDED_STEP];
     __shared__ __align__(16) bf16 b_tile[2][B_SIZE];
     int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
@@ -62,7 +68,7 @@ extern "C" __global__ void __launch_bounds__(128) product(const bf16* a, const b
         for (int i = 0; i < 4; i++) {
             int r = row + warp_row + lane / 4 + i / 2 * 8;
             int c = column + warp_column + half * 8 + lane % 4 * 2 + i % 2;
-            if (r < ROWS) sum[r * COLUMNS + c] = sums[half][i];
+            if (r < ROWS) args.sum[r * COLUMNS + c] = sums[half][i];
         }
     }
 }

@@ -5,7 +5,25 @@ use std::sync::Arc;
 use emulator::{Emulator, Mode};
 use half::bf16;
 use tensor::DType;
-use tensor::gpu::{Gpu, Launch, Memory, Program, Source};
+use tensor::gpu::{Gpu, In, Launch, Memory, Out, Pointee, Program, Source};
+
+tensor::kernels! {
+    /// The kernel of `tensor_core.cu`.
+    const KERNELS;
+
+    product => struct Product<'a> {
+        a: In<'a, Bf16>,
+        b: In<'a, Bf16>,
+        sum: Out<'a, f32>,
+    }
+}
+
+/// Elements of factors: `bf16` in CUDA.
+struct Bf16;
+
+impl Pointee for Bf16 {
+    const CUDA: &'static str = "bf16";
+}
 
 const SOURCES: &[Source] = &[
     Source {
@@ -32,17 +50,18 @@ fn upload(gpu: &Arc<dyn Gpu>, values: &[bf16]) -> Memory {
 
 fn product(gpu: &Arc<dyn Gpu>, a: &[bf16], b: &[bf16], b_rows: bool) -> Vec<f32> {
     let program = Program::new(SOURCES, DType::F32)
+        .with_kernels(KERNELS)
         .with("ROWS", ROWS as i64)
         .with("COLUMNS", COLUMNS as i64)
         .with("K", K as i64)
         .with("B_ROWS", b_rows.into());
     let (a, b) = (upload(gpu, a), upload(gpu, b));
-    let sum = Memory::stale(gpu, 4 * ROWS * COLUMNS).unwrap();
+    let mut sum = Memory::stale(gpu, 4 * ROWS * COLUMNS).unwrap();
     let blocks = [COLUMNS.div_ceil(32) as u32, ROWS.div_ceil(32) as u32, 1];
     let launch = Launch { blocks, threads: [128, 1, 1], shared: 0 };
-    let arguments = [&a, &b, &sum].map(|memory| memory.address().into());
+    let args = Product { a: In::within(&a, 0), b: In::within(&b, 0), sum: Out::whole(&mut sum) };
     // SAFETY: the kernel reads and writes matrices of these sizes.
-    unsafe { gpu.launch(&program, "product", launch, &arguments) }.unwrap();
+    unsafe { gpu.launch(&program, "product", launch, &args) }.unwrap();
     let mut bytes = vec![0; sum.bytes()];
     sum.read(&mut bytes).unwrap();
     bytemuck::pod_collect_to_vec(&bytes)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
+use kernels::check::compare::{relative, worse};
 use tensor::DType;
 
 use crate::Run;
@@ -58,7 +59,7 @@ impl Agreement {
     }
 
     fn note(&mut self, name: &str, difference: f64, scale: &Scale, tolerance: f64) {
-        let error = if difference == 0.0 { 0.0 } else { difference / scale.value };
+        let error = relative(difference, scale.value);
         if error > self.worst.0 {
             self.worst = (error, name.to_owned());
         }
@@ -76,10 +77,11 @@ impl Agreement {
     }
 
     /// Whether every failure is within twice what `moved` says its tensor moves by when inputs and
-    /// parameters are rounded otherwise.
+    /// parameters are rounded otherwise. NaN is not.
     pub fn is_within(&self, moved: &BTreeMap<String, f64>) -> bool {
         let moved = |name: &str| moved.get(name).copied().unwrap_or(0.0);
-        self.failures.iter().all(|f| f.difference <= 2.0 * moved(&f.name))
+        let within = |f: &Failure| f.difference.is_finite() && f.difference <= 2.0 * moved(&f.name);
+        self.failures.iter().all(within)
     }
 }
 
@@ -113,7 +115,7 @@ pub fn sensitivity(case: &Case, run: Run) -> Result<BTreeMap<String, f64>, Box<d
         for (name, wanted) in case.results() {
             let Some(found) = found.get(name) else { continue };
             let moved: &mut f64 = moved.entry(name.clone()).or_default();
-            *moved = moved.max(difference(found, wanted));
+            *moved = worse(*moved, difference(found, wanted));
         }
     }
     Ok(moved)

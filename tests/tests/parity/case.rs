@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use kernels::check::compare::{largest, worse};
 use safetensors::{Dtype, SafeTensors};
 use serde::de::DeserializeOwned;
 use tensor::random::{Purpose, Stream};
@@ -106,7 +107,7 @@ impl Case {
     pub fn moved(&self, name: &str) -> Option<f64> {
         let [before, after] = ["param", "after"].map(|k| self.tensors.get(&format!("{k}.{name}")));
         let pairs = before?.values.iter().zip(&after?.values);
-        Some(pairs.fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())))
+        Some(pairs.map(|(a, b)| (a - b).abs()).fold(0.0, worse))
     }
 
     /// How many values it holds.
@@ -184,10 +185,7 @@ impl Golden {
 
     /// The largest absolute value; infinite where one is not a number.
     pub fn largest(&self) -> f64 {
-        let largest = |so_far: f64, v: &f64| {
-            if v.is_nan() { f64::INFINITY } else { so_far.max(v.abs()) }
-        };
-        self.values.iter().fold(0.0, largest)
+        largest(&self.values)
     }
 
     /// The same values with axes in another order: axis `k` of the result is axis `order[k]`.

@@ -1,19 +1,134 @@
 //! Sums over taps on graphics processors.
 //!
 //! Features in bf16 are multiplied by tensor cores ([`tensor_core`]); in float32 and float64 by plain
-//! kernels that any device runs ([`portable`]), which are also what the others are held against. What
-//! both leave in parts, so that many blocks can work on one sum, is added here.
+//! kernels that any device runs ([`portable`]), with which the others are compared. Both leave sums in
+//! parts, so that many blocks can work on one sum; they are added here.
 
 mod portable;
 mod tensor_core;
 
-use tensor::gpu::{Address, Argument, Gpu, Launch, Program, Source as File};
-use tensor::{Buffer, DType, Device, Error, Result, Shape, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source as File, Wide};
+use tensor::{DType, Device, Error, Result, Shape, Tensor};
 
 use crate::batch_norm::{Moments, Normalised};
 
+/// Parts of the arguments of all kernels.
+const ARGUMENTS: File =
+    File { path: "kernels/src/taps/cuda/arguments.cuh", text: include_str!("arguments.cuh") };
+
 const PARTS: &[File] =
-    &[File { path: "kernels/src/taps/cuda/parts.cu", text: include_str!("parts.cu") }];
+    &[ARGUMENTS, File { path: "kernels/src/taps/cuda/parts.cu", text: include_str!("parts.cu") }];
+
+tensor::kernel_struct! {
+    /// An input, to be normalised and activated as it is read where `mean` is not null.
+    struct Input<'a> {
+        data: In<'a, Real>,
+        mean: In<'a, Wide>,
+        scale: In<'a, Wide>,
+        shift: In<'a, Wide>,
+        channels: usize,
+        slope: f64,
+    }
+}
+
+tensor::kernel_struct! {
+    /// Extents of what is read and of what is written.
+    struct Images {
+        batch: usize,
+        rows: usize,
+        columns: usize,
+        out_rows: usize,
+        out_columns: usize,
+    }
+}
+
+tensor::kernel_struct! {
+    /// Statistics of tiles of results; see [`MeasuredTiles`].
+    struct TileStatistics<'a> {
+        means: Out<'a, f64>,
+        squares: Out<'a, f64>,
+        counts: Out<'a, f64>,
+    }
+}
+
+tensor::kernels! {
+    /// The kernels of `parts.cu`.
+    const PARTS_KERNELS;
+
+    taps_merge_tiles => struct TapsMergeTiles<'a> {
+        of_tiles: TileStatistics<'a>,
+        merged: TileStatistics<'a>,
+        tiles: usize,
+        channels: usize,
+    }
+
+    taps_statistics => struct TapsStatistics<'a> {
+        of_tiles: TileStatistics<'a>,
+        mean: Out<'a, Wide>,
+        variance: Out<'a, Wide>,
+        tiles: usize,
+        channels: usize,
+    }
+
+    taps_add_parts, taps_add_many_parts => struct TapsAddParts<'a> {
+        parts: In<'a, Wide>,
+        y: Out<'a, Wide>,
+        parts_count: usize,
+        count: usize,
+        rows: usize,
+        columns: usize,
+        transposed: i64,
+    }
+
+    taps_bias_parts => struct TapsBiasParts<'a> {
+        gradient: In<'a, Real>,
+        y: Out<'a, Wide>,
+        span: usize,
+        pixels: usize,
+        outputs: usize,
+    }
+}
+
+/// The program that adds parts.
+fn parts_program(dtype: DType) -> Program {
+    Program::new(PARTS, dtype).with_kernels(PARTS_KERNELS)
+}
+
+impl<'a> Input<'a> {
+    /// No input: one without channels.
+    const NONE: Self = Input {
+        data: In::NULL,
+        mean: In::NULL,
+        scale: In::NULL,
+        shift: In::NULL,
+        channels: 0,
+        slope: 0.0,
+    };
+
+    /// A tensor: not yet normalised if it comes from batch normalisation and nothing else reads it.
+    fn of(program: &Program, tensor: &'a Tensor) -> Result<Self> {
+        let channels = tensor.shape().last();
+        let Some(normalised) = tensor.recipe::<Normalised>() else {
+            return Ok(Input { data: program.input(tensor)?, channels, ..Self::NONE });
+        };
+        let [data, mean, scale, shift] = normalised.operands();
+        Ok(Input {
+            data: program.input(data)?,
+            mean: program.input(mean)?,
+            scale: program.input(scale)?,
+            shift: program.input(shift)?,
+            channels,
+            slope: normalised.slope(),
+        })
+    }
+
+    /// One or two tensors side by side.
+    fn pair(program: &Program, tensors: &'a [Tensor]) -> Result<[Self; 2]> {
+        let input =
+            |at| tensors.get(at).map_or(Ok(Input::NONE), |tensor| Self::of(program, tensor));
+        Ok([input(0)?, input(1)?])
+    }
+}
 
 /// Pixels over which a block sums the gradient of a bias, at least.
 const SPAN: usize = 1 << 11;
@@ -32,7 +147,7 @@ pub struct Kind {
 impl Kind {
     /// Every program for features of a dtype.
     pub fn programs(self, dtype: DType) -> Vec<Program> {
-        let mut programs = vec![portable::program(self, dtype), Program::new(PARTS, dtype)];
+        let mut programs = vec![portable::program(self, dtype), parts_program(dtype)];
         if dtype == DType::BF16 {
             programs.extend(tensor_core::programs(self));
         }
@@ -60,64 +175,76 @@ pub struct Taps {
     pub output: [usize; 2],
 }
 
-/// Weights in memory, by tap, input and output channel; of the dtype that parameters have.
-#[derive(Clone, Debug)]
-pub struct Weights {
-    /// Where the first lies.
-    pub first: Address,
+/// Weights by tap, input and output channel, in the dtype that parameters have.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// The tensor that has them.
+    pub tensor: &'a Tensor,
+    /// The element that is the first weight.
+    pub first: usize,
     /// Elements between neighbouring taps, input channels and output channels.
     pub steps: [usize; 3],
-    /// The device.
-    pub device: Device,
 }
 
-impl Weights {
-    /// A tensor's elements, so far apart.
-    ///
-    /// # Errors
-    /// When it is deferred and the device fails.
-    pub fn of(weight: &Tensor, steps: [usize; 3]) -> Result<Self> {
-        Ok(Weights { first: weight.address()?, steps, device: weight.device() })
-    }
-}
-
-/// Means, and sums of squared distances from them, of the channels of every tile, in float64.
-struct TileMoments {
-    means: Buffer,
-    squares: Buffer,
+/// For each channel of every tile of a result, the mean and the sum of squared distances from it, in
+/// float64.
+struct MeasuredTiles {
+    means: Tensor,
+    squares: Tensor,
     /// Pixels of each tile.
-    counts: Buffer,
+    counts: Tensor,
     tiles: usize,
 }
 
-impl TileMoments {
+impl MeasuredTiles {
     fn new(device: &Device, tiles: usize, channels: usize) -> Result<Self> {
-        let double = |count| Buffer::stale_on(device, DType::F64, count);
-        let (means, squares) = (double(tiles * channels)?, double(tiles * channels)?);
-        Ok(TileMoments { means, squares, counts: double(tiles)?, tiles })
+        let double = |shape: &[usize]| Tensor::uninitialised(device, DType::F64, shape);
+        let (means, squares) = (double(&[tiles, channels])?, double(&[tiles, channels])?);
+        Ok(MeasuredTiles { means, squares, counts: double(&[tiles])?, tiles })
     }
 
-    /// Moments of runs of tiles, if there are so many tiles that one block would take its time.
-    fn merged(self, gpu: &dyn Gpu, dtype: DType, device: &Device, channels: usize) -> Result<Self> {
-        /// As the kernel has it.
+    /// Statistics of runs of tiles, if there are more tiles than one block adds quickly.
+    fn merged(
+        mut self,
+        gpu: &dyn Gpu,
+        dtype: DType,
+        device: &Device,
+        channels: usize,
+    ) -> Result<Self> {
+        /// As in the kernel.
         const TILES: usize = 64;
         if self.tiles <= 2 * TILES {
             return Ok(self);
         }
-        let merged = TileMoments::new(device, self.tiles.div_ceil(TILES), channels)?;
-        let mut arguments = Self::arguments(Some(&self)).to_vec();
-        arguments.extend(Self::arguments(Some(&merged)));
-        arguments.extend([self.tiles, channels].map(Argument::from));
-        let (program, launch) = (Program::new(PARTS, dtype), runs(channels, merged.tiles));
-        // SAFETY: there are moments of so many tiles and channels, and of each run of tiles.
-        unsafe { gpu.launch(&program, "taps_moments_of_tiles", launch, &arguments)? };
+        let (program, tiles) = (parts_program(dtype), self.tiles);
+        let mut merged = MeasuredTiles::new(device, tiles.div_ceil(TILES), channels)?;
+        let launch = runs(channels, merged.tiles);
+        let args = TapsMergeTiles {
+            of_tiles: self.arguments(&program)?,
+            merged: merged.arguments(&program)?,
+            tiles,
+            channels,
+        };
+        // SAFETY: there are statistics of `tiles` tiles and `channels` channels, and of a run for each
+        // block along y.
+        unsafe { gpu.launch(&program, "taps_merge_tiles", launch, &args)? };
         Ok(merged)
     }
 
-    /// As kernels take them; nothing where nothing is measured.
-    fn arguments(moments: Option<&Self>) -> [Argument; 3] {
-        let all = moments.map(|m| [&m.means, &m.squares, &m.counts].map(|b| b.address()));
-        all.unwrap_or([Address::NULL; 3]).map(Argument::from)
+    fn arguments(&mut self, program: &Program) -> Result<TileStatistics<'_>> {
+        Ok(TileStatistics {
+            means: program.output(&mut self.means)?,
+            squares: program.output(&mut self.squares)?,
+            counts: program.output(&mut self.counts)?,
+        })
+    }
+}
+
+impl<'a> TileStatistics<'a> {
+    /// What a kernel measures, if it does.
+    fn of(program: &Program, tiles: Option<&'a mut MeasuredTiles>) -> Result<Self> {
+        let none = TileStatistics { means: Out::NULL, squares: Out::NULL, counts: Out::NULL };
+        tiles.map_or(Ok(none), |tiles| tiles.arguments(program))
     }
 }
 
@@ -126,9 +253,9 @@ impl Taps {
         self.batch * self.output[0] * self.output[1]
     }
 
-    fn extents(&self, outputs: usize) -> [Argument; 6] {
+    fn images(&self) -> Images {
         let ([rows, columns], [out_rows, out_columns]) = (self.input, self.output);
-        [self.batch, rows, columns, out_rows, out_columns, outputs].map(Into::into)
+        Images { batch: self.batch, rows, columns, out_rows, out_columns }
     }
 
     /// Refuses more pixels than the kernels for tensor cores count: they do so in 32 bits.
@@ -141,8 +268,8 @@ impl Taps {
             None => Ok(()),
             Some([rows, columns]) => {
                 let what = format!(
-                    "{} images of {rows} x {columns} in bf16: more pixels than {}, which tensor cores \
-                     are given at most; take fewer images, or float32",
+                    "{} images of {rows} x {columns} in bf16: more pixels than {}, the most \
+                     that kernels for tensor cores count; take fewer images, or float32",
                     self.batch,
                     i32::MAX
                 );
@@ -151,7 +278,7 @@ impl Taps {
         }
     }
 
-    /// The sum of `inputs`, side by side, through `weights`, and a bias; with the moments of every
+    /// The sum of `inputs`, side by side, through `weights`, and a bias; with the statistics of every
     /// channel of it if `measure`.
     ///
     /// # Errors
@@ -172,26 +299,28 @@ impl Taps {
             }
             _ => portable::sum,
         };
-        let (result, moments) = sum(self, gpu, inputs, weights, bias, outputs, measure)?;
-        let whole = |moments: TileMoments| self.moments(gpu, &result, moments);
-        let moments = moments.map(whole).transpose()?;
-        Ok((result, moments))
+        let (result, tiles) = sum(self, gpu, inputs, weights, bias, outputs, measure)?;
+        let whole = |tiles: MeasuredTiles| self.statistics(gpu, &result, tiles);
+        let statistics = tiles.map(whole).transpose()?;
+        Ok((result, statistics))
     }
 
-    /// Moments of every channel of a result from those of its tiles.
-    fn moments(&self, gpu: &dyn Gpu, result: &Tensor, tiles: TileMoments) -> Result<Moments> {
-        let (dtype, channels) = (result.dtype(), result.shape().last());
-        let tiles = tiles.merged(gpu, dtype, &result.device(), channels)?;
-        let vector = || Buffer::stale_on(&result.device(), dtype.wide(), channels);
-        let (mean, variance) = (vector()?, vector()?);
-        let mut arguments = TileMoments::arguments(Some(&tiles)).to_vec();
-        arguments.extend([&mean, &variance].map(|buffer| Argument::from(buffer.address())));
-        arguments.extend([tiles.tiles, channels].map(Argument::from));
-        let (program, launch) = (Program::new(PARTS, dtype), runs(channels, 1));
-        // SAFETY: there are moments of so many tiles and channels, and each channel has a result.
-        unsafe { gpu.launch(&program, "taps_moments", launch, &arguments)? };
-        let vector = |buffer| Tensor::over(buffer, [channels], dtype.wide());
-        Ok(Moments { mean: vector(mean), variance: vector(variance), count: self.pixels() })
+    /// Statistics of every channel of a result from those of its tiles.
+    fn statistics(&self, gpu: &dyn Gpu, result: &Tensor, tiles: MeasuredTiles) -> Result<Moments> {
+        let (dtype, device, channels) = (result.dtype(), result.device(), result.shape().last());
+        let mut tiles = tiles.merged(gpu, dtype, &device, channels)?;
+        let vector = || Tensor::uninitialised(&device, dtype.wide(), [channels]);
+        let (program, mut mean, mut variance) = (parts_program(dtype), vector()?, vector()?);
+        let args = TapsStatistics {
+            tiles: tiles.tiles,
+            of_tiles: tiles.arguments(&program)?,
+            mean: program.output(&mut mean)?,
+            variance: program.output(&mut variance)?,
+            channels,
+        };
+        // SAFETY: there are statistics of `tiles` tiles, and two results, for each of the channels.
+        unsafe { gpu.launch(&program, "taps_statistics", runs(channels, 1), &args)? };
+        Ok(Moments { mean, variance, count: self.pixels() })
     }
 
     /// The gradient of the weights, `[kernel, kernel, inputs, outputs]`, from that of the sum, and of
@@ -218,11 +347,11 @@ impl Taps {
         }
         self.countable()?;
         if self.kind.transposed {
-            // What reads through the taps is then the gradient, and the input stands still.
+            // The gradient is then read through the taps, and the input at the pixel itself.
             let kind = Kind { transposed: false, ..self.kind };
             let taps = Taps { kind, input: self.output, output: self.input, ..*self };
-            let moving = std::slice::from_ref(gradient);
-            let parts = tensor_core::weights(&taps, gpu, moving, &inputs[0], false)?;
+            let tapped = std::slice::from_ref(gradient);
+            let parts = tensor_core::weights(&taps, gpu, tapped, &inputs[0], false)?;
             let each = [outputs, channels];
             let weight = added(gpu, dtype, parts.weights, parts.count, each, shape, true)?;
             return Ok((weight, biased.then(bias).transpose()?));
@@ -243,47 +372,59 @@ impl Taps {
     pub fn of_bias(&self, gpu: &dyn Gpu, gradient: &Tensor) -> Result<Tensor> {
         let (dtype, outputs) = (gradient.dtype(), gradient.shape().last());
         let (span, count) = spans(self.pixels(), SPAN, outputs.div_ceil(32));
-        let parts = Buffer::stale_on(&gradient.device(), dtype.wide(), count * outputs)?;
-        let places = [gradient.address()?, parts.address()].map(Argument::from);
-        let sizes = [span, self.pixels(), outputs].map(Argument::from);
-        let (program, launch) = (Program::new(PARTS, dtype), runs(outputs, count));
-        let arguments = [&places[..], &sizes].concat();
-        // SAFETY: the gradient has so many pixels and channels; each thread writes an element of its
-        // own, in the part of its span.
-        unsafe { gpu.launch(&program, "taps_bias_parts", launch, &arguments)? };
+        let mut parts = Tensor::uninitialised(&gradient.device(), dtype.wide(), [count, outputs])?;
+        let program = parts_program(dtype);
+        let args = TapsBiasParts {
+            gradient: program.input(gradient)?,
+            y: program.output(&mut parts)?,
+            span,
+            pixels: self.pixels(),
+            outputs,
+        };
+        // SAFETY: the gradient has `pixels` times `outputs` elements; there is a part of `outputs` for
+        // each of the `count` spans along y.
+        unsafe { gpu.launch(&program, "taps_bias_parts", runs(outputs, count), &args)? };
         added(gpu, dtype, parts, count, [1, outputs], [outputs], false)
     }
 }
 
-/// The sum of `count` parts, each of blocks of `[rows, columns]`, which are transposed if `turned`.
+/// The sum of `count` parts, each of matrices of `[rows, columns]`, which are transposed on the way if
+/// `transposed`.
 fn added(
     gpu: &dyn Gpu,
     dtype: DType,
-    parts: Buffer,
+    parts: Tensor,
     count: usize,
     [rows, columns]: [usize; 2],
     shape: impl Into<Shape>,
-    turned: bool,
+    transposed: bool,
 ) -> Result<Tensor> {
     /// With more parts than this, one thread would wait for its many reads one after another.
     const MANY: usize = 64;
     let shape = shape.into();
     let elements = shape.elements();
-    if count == 1 && !turned {
-        return Ok(Tensor::over(parts, shape, dtype.wide()));
+    if count == 1 && !transposed {
+        return Ok(Tensor::over(parts.into_memory()?, shape, dtype.wide()));
     }
-    let sum = Buffer::stale_on(&parts.device(), dtype.wide(), elements)?;
-    let places = [&parts, &sum].map(|buffer| buffer.address().into());
-    let sizes = [count, elements, rows, columns, usize::from(turned)].map(Argument::from);
-    let (program, arguments) = (Program::new(PARTS, dtype), [&places[..], &sizes].concat());
+    let mut sum = Tensor::uninitialised(&parts.device(), dtype.wide(), shape)?;
+    let program = parts_program(dtype);
+    let args = TapsAddParts {
+        parts: program.input(&parts)?,
+        y: program.output(&mut sum)?,
+        parts_count: count,
+        count: elements,
+        rows,
+        columns,
+        transposed: transposed.into(),
+    };
     let (kernel, launch) = match count > MANY {
         true => ("taps_add_many_parts", runs(elements, 1)),
         false => ("taps_add_parts", Launch::over(elements)),
     };
-    // SAFETY: there are so many parts of so many elements, and each element has a thread, or a run of
-    // them.
-    unsafe { gpu.launch(&program, kernel, launch, &arguments)? };
-    Ok(Tensor::over(sum, shape, dtype.wide()))
+    // SAFETY: there are `count` parts of as many elements as the sum has, which are whole matrices; a
+    // thread, or 32 of them, for each element of the sum.
+    unsafe { gpu.launch(&program, kernel, launch, &args)? };
+    Ok(sum)
 }
 
 /// Blocks of 32 columns by 32 runs.
@@ -304,24 +445,4 @@ fn spans(pixels: usize, least: usize, tiles: usize) -> (usize, usize) {
     let spans = pixels.div_ceil(least).min(BLOCKS.div_ceil(tiles.max(1))).max(1);
     let span = pixels.div_ceil(spans).max(1);
     (span, pixels.div_ceil(span).max(1))
-}
-
-/// Two inputs as the kernels take them: raw, with the activation to apply. The second may be none.
-fn sources(inputs: &[Tensor]) -> Result<Vec<Argument>> {
-    let mut arguments = Vec::with_capacity(32);
-    for at in 0..2 {
-        let Some(input) = inputs.get(at) else {
-            arguments.extend([Argument::from(Address::NULL); 4]);
-            arguments.extend([Argument::Integer(0), Argument::Number(0.0)]);
-            continue;
-        };
-        let (places, slope) = match input.recipe::<Normalised>() {
-            Some(recipe) => (recipe.addresses()?, recipe.slope()),
-            None => ([input.address()?, Address::NULL, Address::NULL, Address::NULL], 0.0),
-        };
-        arguments.extend(places.map(Argument::from));
-        arguments.push(input.shape().last().into());
-        arguments.push(slope.into());
-    }
-    Ok(arguments)
 }

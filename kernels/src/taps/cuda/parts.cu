@@ -1,7 +1,7 @@
-// What sums over taps leave in parts is brought together here, in an order that extents alone decide.
+// Adds up what blocks leave in parts, in an order that depends on extents alone.
 
-// Threads of a block: 32 columns by 32 runs. Kernels with such blocks say so, for a thread may have a
-// quarter of the registers then that it may have otherwise.
+// Threads of a block: 32 columns by 32 runs of rows. Their kernels declare that number, since each
+// thread can have fewer registers than in smaller blocks.
 #define RUNS 32
 
 // The sum of a column over a block's runs, in every thread of it.
@@ -20,17 +20,17 @@ __device__ __forceinline__ double sum_of_runs(double own) {
     return sum;
 }
 
-// Moments of a run of tiles from `start` to `end`: how many pixels, their mean, and the sum of squared
-// distances from it, which are those from the tiles' own means and as many times the squared distance
-// of the two. All threads of the block call it.
-struct Moments {
+// Statistics of a channel over some tiles: pixels, mean, and sum of squared distances from the mean.
+struct Statistics {
     double count, mean, square;
 };
 
-__device__ __forceinline__ Moments moments_of_tiles(
-    const double* means, const double* squares, const double* counts, long long start,
-    long long end, long long channel, long long channels
+// Those of tiles from `start` to `end`. The squared distances are those from the tiles' own means, plus
+// for each pixel the squared distance of the two means. All threads of the block call it.
+__device__ __forceinline__ Statistics merged(
+    const TileStatistics& tiles, long long start, long long end, long long channel, long long channels
 ) {
+    const double *means = tiles.means, *squares = tiles.squares, *counts = tiles.counts;
     double count = 0, sum = 0, square = 0;
     if (channel >= channels) end = start;
 #pragma unroll 4
@@ -48,88 +48,104 @@ __device__ __forceinline__ Moments moments_of_tiles(
     return {count, mean, sum_of_runs(square)};
 }
 
-// Tiles that one block brings together.
+// Tiles that one block merges.
 #define TILES 64
 
-// Moments of every so many tiles, in the place of those of each.
-extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_moments_of_tiles(
-    const double* means, const double* squares, const double* counts, double* all_means,
-    double* all_squares, double* all_counts, long long tiles, long long channels
+struct TapsMergeTiles {
+    TileStatistics of_tiles, merged;
+    long long tiles, channels;
+};
+
+// Statistics of each run of TILES tiles; blocks along y are runs.
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_merge_tiles(
+    __grid_constant__ const TapsMergeTiles a
 ) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x, start = (long long)blockIdx.y * TILES;
-    long long end = start + TILES < tiles ? start + TILES : tiles;
-    Moments found = moments_of_tiles(means, squares, counts, start, end, channel, channels);
-    if (threadIdx.y > 0 || channel >= channels) return;
-    all_means[blockIdx.y * channels + channel] = found.mean;
-    all_squares[blockIdx.y * channels + channel] = found.square;
-    if (channel == 0) all_counts[blockIdx.y] = found.count;
+    long long end = start + TILES < a.tiles ? start + TILES : a.tiles;
+    Statistics found = merged(a.of_tiles, start, end, channel, a.channels);
+    if (threadIdx.y > 0 || channel >= a.channels) return;
+    a.merged.means[blockIdx.y * a.channels + channel] = found.mean;
+    a.merged.squares[blockIdx.y * a.channels + channel] = found.square;
+    if (channel == 0) a.merged.counts[blockIdx.y] = found.count;
 }
+
+struct TapsStatistics {
+    TileStatistics of_tiles;
+    wide *mean, *variance;   // [channels]
+    long long tiles, channels;
+};
 
 // Mean and variance of every channel.
-extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_moments(
-    const double* means, const double* squares, const double* counts, wide* mean, wide* variance,
-    long long tiles, long long channels
+extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_statistics(
+    __grid_constant__ const TapsStatistics a
 ) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
-    Moments found = moments_of_tiles(means, squares, counts, 0, tiles, channel, channels);
-    if (threadIdx.y > 0 || channel >= channels) return;
-    mean[channel] = (wide)found.mean;
-    variance[channel] = (wide)(found.square / found.count);
+    Statistics found = merged(a.of_tiles, 0, a.tiles, channel, a.channels);
+    if (threadIdx.y > 0 || channel >= a.channels) return;
+    a.mean[channel] = (wide)found.mean;
+    a.variance[channel] = (wide)(found.square / found.count);
 }
 
-// Where an element goes: `rows` of `columns` in each part, and the columns become rows where `turned`,
-// within each of the blocks of `rows` by `columns` that follow one another.
-__device__ __forceinline__ long long turned_place(
-    long long i, long long rows, long long columns, long long turned
-) {
-    if (!turned) return i;
-    long long block = i / (rows * columns), row = i / columns % rows, column = i % columns;
-    return (block * columns + column) * rows + row;
+struct TapsAddParts {
+    const wide* parts;             // [parts, count]
+    wide* y;                       // [count]
+    long long parts_count, count;
+    long long rows, columns;       // of the matrices that the elements are
+    long long transposed;          // whether they are transposed on the way
+};
+
+// Where an element goes.
+__device__ __forceinline__ long long target(const TapsAddParts& a, long long i) {
+    if (!a.transposed) return i;
+    long long matrix = i / (a.rows * a.columns), row = i / a.columns % a.rows, column = i % a.columns;
+    return (matrix * a.columns + column) * a.rows + row;
 }
 
 // The sum over parts, in order; a thread for each element.
-extern "C" __global__ void taps_add_parts(
-    const wide* parts, wide* y, long long count_of_parts, long long count, long long rows,
-    long long columns, long long turned
-) {
+extern "C" __global__ void taps_add_parts(__grid_constant__ const TapsAddParts a) {
     long long i = item();
-    if (i >= count) return;
+    if (i >= a.count) return;
     double sum = 0;
 #pragma unroll 8
-    for (long long part = 0; part < count_of_parts; part++) sum += (double)parts[part * count + i];
-    y[turned_place(i, rows, columns, turned)] = (wide)sum;
+    for (long long part = 0; part < a.parts_count; part++) sum += (double)a.parts[part * a.count + i];
+    a.y[target(a, i)] = (wide)sum;
 }
 
-// The same where parts are many, and so elements few: a block of 32 elements by 32 runs of parts.
+// The same for many parts of few elements: a block for 32 elements, by 32 runs of parts.
 extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_add_many_parts(
-    const wide* parts, wide* y, long long count_of_parts, long long count, long long rows,
-    long long columns, long long turned
+    __grid_constant__ const TapsAddParts a
 ) {
     long long i = (long long)blockIdx.x * 32 + threadIdx.x;
     double sum = 0;
-    if (i < count) {
+    if (i < a.count) {
 #pragma unroll 4
-        for (long long part = threadIdx.y; part < count_of_parts; part += RUNS) {
-            sum += (double)parts[part * count + i];
+        for (long long part = threadIdx.y; part < a.parts_count; part += RUNS) {
+            sum += (double)a.parts[part * a.count + i];
         }
     }
     sum = sum_of_runs(sum);
-    if (threadIdx.y == 0 && i < count) y[turned_place(i, rows, columns, turned)] = (wide)sum;
+    if (threadIdx.y == 0 && i < a.count) a.y[target(a, i)] = (wide)sum;
 }
 
-// The gradient of the bias over a span of pixels: a block of 32 channels by 32 pixels.
+struct TapsBiasParts {
+    const real* gradient;           // [pixels, outputs]
+    wide* y;                        // [spans, outputs]
+    long long span, pixels, outputs;
+};
+
+// The gradient of the bias over a span of pixels: blocks of 32 channels by 32 runs, along y spans.
 extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_bias_parts(
-    const real* gradient, wide* y, long long span, long long pixels, long long outputs
+    __grid_constant__ const TapsBiasParts a
 ) {
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
-    long long start = blockIdx.y * span, end = start + span < pixels ? start + span : pixels;
+    long long start = blockIdx.y * a.span, end = start + a.span < a.pixels ? start + a.span : a.pixels;
     double sum = 0;
-    if (channel < outputs) {
+    if (channel < a.outputs) {
 #pragma unroll 4
         for (long long pixel = start + threadIdx.y; pixel < end; pixel += RUNS) {
-            sum += (double)widen(gradient[pixel * outputs + channel]);
+            sum += (double)widen(a.gradient[pixel * a.outputs + channel]);
         }
     }
     sum = sum_of_runs(sum);
-    if (threadIdx.y == 0 && channel < outputs) y[blockIdx.y * outputs + channel] = (wide)sum;
+    if (threadIdx.y == 0 && channel < a.outputs) a.y[blockIdx.y * a.outputs + channel] = (wide)sum;
 }

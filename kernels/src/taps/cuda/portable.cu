@@ -1,21 +1,15 @@
 // Sums over taps: each output pixel is a sum over KERNEL x KERNEL taps of an input pixel times a
-// matrix. A convolution, and where TRANSPOSED its adjoint; see `mod.rs`.
+// matrix. A convolution, and where TRANSPOSED its adjoint; see mod.rs.
 
 #define PAD ((KERNEL - 1) / 2)
 
-// An input as it is read: raw, or normalised and activated on the way where `mean` is not null.
-struct Source {
-    const real* data;
-    const wide *mean, *scale, *shift;
-    long long channels;
-    wide slope;
-    __device__ wide at(long long pixel, long long channel) const {
-        wide x = widen(data[pixel * channels + channel]);
-        if (!mean) return x;
-        x = (x - mean[channel]) * scale[channel] + shift[channel];
-        return x > 0 ? x : x * slope;
-    }
-};
+// The value of an input at a pixel, normalised and activated if need be.
+__device__ __forceinline__ wide value_of(const Input& input, long long pixel, long long channel) {
+    wide x = widen(input.data[pixel * input.channels + channel]);
+    if (!input.mean) return x;
+    x = (x - input.mean[channel]) * input.scale[channel] + input.shift[channel];
+    return x > 0 ? x : x * (wide)input.slope;
+}
 
 // Pixels of a batch of images.
 struct Grid {
@@ -44,19 +38,23 @@ __device__ __forceinline__ long long tapped(const Grid& input, const Pixel& outp
     return (output.image * input.rows + y) * input.columns + x;
 }
 
-// Two sources side by side, the second possibly of no channels, read through the taps: a matrix of
+// Two inputs side by side, the second possibly of no channels, read through the taps: a matrix of
 // output pixels by taps times channels.
 struct Tapped {
-    Source first, second;
+    Input first, second;
     Grid input, output;
+
+    __device__ Tapped(const Input& first, const Input& second, const Images& images)
+        : first(first), second(second), input{images.batch, images.rows, images.columns},
+          output{images.batch, images.out_rows, images.out_columns} {}
 
     __device__ long long channels() const { return first.channels + second.channels; }
 
     __device__ wide value(const Pixel& pixel, int tap, long long channel) const {
         long long from = tapped(input, pixel, tap);
         if (from < 0) return 0;
-        if (channel < first.channels) return first.at(from, channel);
-        return second.at(from, channel - first.channels);
+        if (channel < first.channels) return value_of(first, from, channel);
+        return value_of(second, from, channel - first.channels);
     }
 
     // A row: an output pixel.
@@ -75,10 +73,16 @@ struct Tapped {
     }
 };
 
-// Weights by tap, input and output channel, as a matrix of taps times inputs by outputs.
-struct Weights {
+// Weights by tap, input and output channel; steps are the distance of neighbours, in elements.
+struct WeightSteps {
     const wide* first;
-    long long inputs, outputs, tap_step, input_step, output_step;
+    long long tap_step, input_step, output_step;
+};
+
+// The same as a matrix of taps times inputs by outputs.
+struct Weights {
+    WeightSteps weights;
+    long long inputs, outputs;
     struct Column {
         const wide* first;
         long long inputs, tap_step, input_step;
@@ -88,13 +92,14 @@ struct Weights {
         }
     };
     __device__ Column column(long long j) const {
-        return {j < outputs ? first + j * output_step : nullptr, inputs, tap_step, input_step};
+        const wide* first = j < outputs ? weights.first + j * weights.output_step : nullptr;
+        return {first, inputs, weights.tap_step, weights.input_step};
     }
 };
 
-// Mean, and sum of squared distances from it, over the rows of a tile that there are, for each of
-// its columns. In two passes, so that a mean far from zero costs no digits.
-__device__ void measure_tile(
+// Mean, and sum of squared distances from it, over the first `there` rows of a tile, for each of its
+// columns. In two passes, so that a mean far from zero costs no digits.
+__device__ void tile_statistics(
     const wide (&sums)[EACH][EACH], long long there, double* means, double* squares,
     long long columns
 ) {
@@ -126,38 +131,37 @@ __device__ void measure_tile(
     }
 }
 
-// The sum over taps. Where `means` is not null, the moments of each tile's channels are measured.
-extern "C" __global__ void taps_sum(
-    const real* first, const wide* first_mean, const wide* first_scale, const wide* first_shift,
-    long long first_channels, double first_slope, const real* second, const wide* second_mean,
-    const wide* second_scale, const wide* second_shift, long long second_channels,
-    double second_slope, const wide* weights, long long tap_step, long long input_step,
-    long long output_step, const wide* bias, real* y, double* means, double* squares, double* counts,
-    long long batch, long long rows, long long columns, long long out_rows, long long out_columns,
-    long long outputs
-) {
-    Tapped input = {
-        {first, first_mean, first_scale, first_shift, first_channels, (wide)first_slope},
-        {second, second_mean, second_scale, second_shift, second_channels, (wide)second_slope},
-        {batch, rows, columns},
-        {batch, out_rows, out_columns},
-    };
-    Weights matrix = {weights, input.channels(), outputs, tap_step, input_step, output_step};
+struct TapsSum {
+    Input first, second;
+    WeightSteps weights;
+    const wide* bias;                 // [outputs], may be null
+    real* y;                          // [batch, out_rows, out_columns, outputs]
+    TileStatistics statistics;
+    Images images;
+    long long outputs;
+};
+
+// The sum over taps, and the statistics of each tile's channels where they are wanted.
+extern "C" __global__ void taps_sum(__grid_constant__ const TapsSum a) {
+    Tapped input(a.first, a.second, a.images);
+    long long outputs = a.outputs;
+    Weights matrix = {a.weights, input.channels(), outputs};
     long long first_pixel = (long long)blockIdx.x * TILE, first_column = (long long)blockIdx.y * TILE;
     wide sums[EACH][EACH];
     tile_product(
         input, matrix, first_pixel, first_column, 0, KERNEL * KERNEL * input.channels(), sums
     );
-    long long pixels = batch * out_rows * out_columns;
+    long long pixels = input.output.batch * input.output.rows * input.output.columns;
     each_sum(sums, first_pixel, first_column, pixels, outputs, [&](long long pixel, long long column, wide& sum) {
-        if (bias) sum += bias[column];
-        y[pixel * outputs + column] = narrow(sum);
+        if (a.bias) sum += a.bias[column];
+        a.y[pixel * outputs + column] = narrow(sum);
     });
-    if (means) {
+    if (a.statistics.means) {
+        double *means = a.statistics.means, *squares = a.statistics.squares;
         long long there = pixels - first_pixel < TILE ? pixels - first_pixel : TILE;
         long long at = blockIdx.x * outputs + first_column;
-        measure_tile(sums, there, means + at, squares + at, outputs - first_column);
-        if (threadIdx.x == 0 && blockIdx.y == 0) counts[blockIdx.x] = (double)there;
+        tile_statistics(sums, there, means + at, squares + at, outputs - first_column);
+        if (threadIdx.x == 0 && blockIdx.y == 0) a.statistics.counts[blockIdx.x] = (double)there;
     }
 }
 
@@ -193,30 +197,28 @@ struct Gradient {
     }
 };
 
-// The gradient of the weights over a span of pixels, blocks along z being spans: [taps, inputs,
-// outputs] for each span.
-extern "C" __global__ void taps_weight_spans(
-    const real* first, const wide* first_mean, const wide* first_scale, const wide* first_shift,
-    long long first_channels, double first_slope, const real* second, const wide* second_mean,
-    const wide* second_scale, const wide* second_shift, long long second_channels,
-    double second_slope, const real* gradient, wide* y, long long span, long long batch,
-    long long rows, long long columns, long long out_rows, long long out_columns, long long outputs
-) {
-    Tapped input = {
-        {first, first_mean, first_scale, first_shift, first_channels, (wide)first_slope},
-        {second, second_mean, second_scale, second_shift, second_channels, (wide)second_slope},
-        {batch, rows, columns},
-        {batch, out_rows, out_columns},
-    };
+struct TapsWeightSpans {
+    Input first, second;
+    const real* gradient;             // [batch, out_rows, out_columns, outputs]
+    wide* y;                          // [spans, taps, channels of both inputs, outputs]
+    long long span;                   // pixels
+    Images images;
+    long long outputs;
+};
+
+// The gradient of the weights over a span of pixels; blocks along z are spans.
+extern "C" __global__ void taps_weight_spans(__grid_constant__ const TapsWeightSpans a) {
+    Tapped input(a.first, a.second, a.images);
+    long long outputs = a.outputs;
     Transposed left = {input};
-    Gradient right = {gradient, outputs};
-    long long pixels = batch * out_rows * out_columns;
-    long long start = blockIdx.z * span, end = start + span < pixels ? start + span : pixels;
+    Gradient right = {a.gradient, outputs};
+    long long pixels = input.output.batch * input.output.rows * input.output.columns;
+    long long start = blockIdx.z * a.span, end = start + a.span < pixels ? start + a.span : pixels;
     long long first_row = (long long)blockIdx.x * TILE, first_column = (long long)blockIdx.y * TILE;
     wide sums[EACH][EACH];
     tile_product(left, right, first_row, first_column, start, end, sums);
     long long weights = KERNEL * KERNEL * input.channels();
     each_sum(sums, first_row, first_column, weights, outputs, [&](long long row, long long column, wide& sum) {
-        y[(blockIdx.z * weights + row) * outputs + column] = sum;
+        a.y[(blockIdx.z * weights + row) * outputs + column] = sum;
     });
 }

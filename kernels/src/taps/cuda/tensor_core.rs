@@ -4,10 +4,10 @@
 //! channels a block has); what differs between its resolutions is the tile, a rectangle of pixels in
 //! each of a few images, and an argument.
 
-use tensor::gpu::{Address, Argument, Gpu, Launch, Program, Source as File};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source as File, Wide};
+use tensor::{DType, Result, Tensor};
 
-use super::{Kind, Taps, TileMoments, Weights, sources};
+use super::{ARGUMENTS, Images, Input, Kind, MeasuredTiles, Taps, TileStatistics, Weights};
 
 const CORE: File = File {
     path: "kernels/src/gpu/tensor_core.cuh",
@@ -15,15 +15,66 @@ const CORE: File = File {
 };
 const PATCH: File =
     File { path: "kernels/src/taps/cuda/patch.cuh", text: include_str!("patch.cuh") };
-const SUM: &[File] =
-    &[CORE, PATCH, File { path: "kernels/src/taps/cuda/sum.cu", text: include_str!("sum.cu") }];
+const SUM: &[File] = &[
+    CORE,
+    ARGUMENTS,
+    PATCH,
+    File { path: "kernels/src/taps/cuda/sum.cu", text: include_str!("sum.cu") },
+];
 const WEIGHTS: &[File] = &[
     CORE,
+    ARGUMENTS,
     PATCH,
     File { path: "kernels/src/taps/cuda/weights.cu", text: include_str!("weights.cu") },
 ];
 
-/// Between neighbouring rows of a matrix in shared memory, so that they lie in different banks.
+tensor::kernels! {
+    /// The kernels of `sum.cu`.
+    const SUM_KERNELS;
+
+    taps_pack => struct TapsPack<'a> {
+        weights: In<'a, Wide>,
+        packed: Out<'a, Real>,
+        tap_step: usize,
+        input_step: usize,
+        output_step: usize,
+        first_channels: usize,
+        second_channels: usize,
+        outputs: usize,
+    }
+
+    taps_sum => struct TapsSum<'a> {
+        first: Input<'a>,
+        second: Input<'a>,
+        packed: In<'a, Real>,
+        bias: In<'a, Wide>,
+        y: Out<'a, Real>,
+        statistics: TileStatistics<'a>,
+        images: Images,
+        outputs: usize,
+        tile_rows: usize,
+        tile_columns: usize,
+    }
+}
+
+tensor::kernels! {
+    /// The kernel of `weights.cu`.
+    const WEIGHTS_KERNELS;
+
+    taps_weight_parts => struct TapsWeightParts<'a> {
+        first: Input<'a>,
+        second: Input<'a>,
+        direct: Input<'a>,
+        parts: Out<'a, Wide>,
+        bias_parts: Out<'a, Wide>,
+        span: usize,
+        images: Images,
+        tile_rows: usize,
+        tile_columns: usize,
+    }
+}
+
+/// Between neighbouring rows of a matrix in shared memory, so that they are in different banks.
 const SKEW: usize = 8;
 
 /// Every program of a kind.
@@ -38,7 +89,7 @@ pub fn programs(kind: Kind) -> Vec<Program> {
     programs
 }
 
-/// Rows and columns of a tile of so many cells, for images of `cells`. Small images share a tile.
+/// Rows and columns of a tile of `pixels` cells, for images of `cells`. Small images share a tile.
 fn tile(pixels: usize, cells: [usize; 2], step: usize) -> [usize; 2] {
     /// Narrower tiles read more pixels around them than in them.
     const LEAST: [usize; 2] = [4, 8];
@@ -70,7 +121,7 @@ struct Layout {
     warps_across: usize,
     /// Output channels of a warp.
     wide: usize,
-    /// Input channels that are brought at a time.
+    /// Input channels that are loaded at a time.
     chunk: usize,
 }
 
@@ -106,14 +157,15 @@ impl Layout {
 
     fn program(self, kind: Kind) -> Program {
         kind.specialised(SUM, DType::BF16)
+            .with_kernels(SUM_KERNELS)
             .with("WARPS_DOWN", self.warps_down as i64)
             .with("WARPS_ACROSS", self.warps_across as i64)
             .with("WIDE", self.wide as i64)
             .with("CHUNK", self.chunk as i64)
     }
 
-    /// Bytes of shared memory: two tables, then two stages of patch and weights, in whose place the
-    /// results lie in the end, with what measuring them takes.
+    /// Bytes of shared memory: two tables, then two stages of patch and weights, which the results
+    /// replace in the end, with partial sums for their statistics.
     fn shared(self, kind: Kind, patch: usize) -> usize {
         let taps = kind.kernel * kind.kernel;
         let row = self.columns() + SKEW;
@@ -123,7 +175,7 @@ impl Layout {
     }
 }
 
-/// The sum over taps, and the moments of tiles if `measure`.
+/// The sum over taps, and the statistics of tiles if `measure`.
 pub fn sum(
     taps: &Taps,
     gpu: &dyn Gpu,
@@ -132,7 +184,7 @@ pub fn sum(
     bias: Option<&Tensor>,
     outputs: usize,
     measure: bool,
-) -> Result<(Tensor, Option<TileMoments>)> {
+) -> Result<(Tensor, Option<MeasuredTiles>)> {
     let (device, kind) = (inputs[0].device(), taps.kind);
     let layout = Layout::of(kind, outputs);
     let program = layout.program(kind);
@@ -144,27 +196,33 @@ pub fn sum(
     let step = if kind.transposed { 1 } else { kind.stride };
     let tile = tile(layout.pixels(), cells, step);
     let tiles = tiles(layout.pixels(), taps.batch, cells, tile);
-    let result = Buffer::stale_on(&device, DType::BF16, taps.pixels() * outputs)?;
-    let moments = measure.then(|| TileMoments::new(&device, tiles, outputs)).transpose()?;
-
-    let mut arguments = sources(inputs)?;
-    arguments.push(packed.address().into());
-    arguments.push(bias.map_or(Ok(Address::NULL), Tensor::address)?.into());
-    arguments.push(result.address().into());
-    arguments.extend(TileMoments::arguments(moments.as_ref()));
-    arguments.extend(taps.extents(outputs));
-    arguments.extend(tile.map(Argument::from));
+    let [out_rows, out_columns] = taps.output;
+    let shape = [taps.batch, out_rows, out_columns, outputs];
+    let mut result = Tensor::uninitialised(&device, DType::BF16, shape)?;
+    let mut measured = measure.then(|| MeasuredTiles::new(&device, tiles, outputs)).transpose()?;
+    let [first, second] = Input::pair(&program, inputs)?;
+    let args = TapsSum {
+        first,
+        second,
+        packed: program.input(&packed)?,
+        bias: program.optional_input(bias)?,
+        y: program.output(&mut result)?,
+        statistics: TileStatistics::of(&program, measured.as_mut())?,
+        images: taps.images(),
+        outputs,
+        tile_rows: tile[0],
+        tile_columns: tile[1],
+    };
     let launch = Launch {
         blocks: [tiles as u32, outputs.div_ceil(layout.columns()) as u32, (spread * spread) as u32],
         threads: [layout.threads(), 1, 1],
         shared: layout.shared(kind, patch(kind, layout.pixels(), tile)) as u32,
     };
-    // SAFETY: tensors are of the extents that the arguments say, weights are packed for this layout;
-    // each block writes pixels, channels and moments of its own, and has the memory that it shares.
-    unsafe { gpu.launch(&program, "taps_sum", launch, &arguments)? };
-    let [out_rows, out_columns] = taps.output;
-    let shape = [taps.batch, out_rows, out_columns, outputs];
-    Ok((Tensor::over(result, shape, DType::BF16), moments))
+    // SAFETY: inputs and result are of the extents in `images`; weights are packed for this layout and
+    // these channels; the bias has `outputs` elements; there are statistics of `outputs` channels for
+    // each tile; shared memory is that of the layout.
+    unsafe { gpu.launch(&program, "taps_sum", launch, &args)? };
+    Ok((result, measured))
 }
 
 /// Weights in the order in which blocks read them.
@@ -176,18 +234,26 @@ fn pack(
     weights: Weights,
     channels: [usize; 2],
     outputs: usize,
-) -> Result<Buffer> {
+) -> Result<Tensor> {
     let chunks: usize = channels.iter().map(|channels| channels.div_ceil(layout.chunk)).sum();
     let blocks = outputs.div_ceil(layout.columns()) * chunks * kind.kernel * kind.kernel;
     let count = blocks * layout.chunk * layout.columns();
-    let packed = Buffer::stale_on(&weights.device, DType::BF16, count)?;
-    let mut arguments = vec![weights.first.into(), packed.address().into()];
-    arguments.extend(weights.steps.map(Argument::from));
-    arguments.extend([channels[0], channels[1], outputs].map(Argument::from));
+    let mut packed = Tensor::uninitialised(&weights.tensor.device(), DType::BF16, [count])?;
+    let [tap_step, input_step, output_step] = weights.steps;
+    let args = TapsPack {
+        weights: program.input_from(weights.tensor, weights.first)?,
+        packed: program.output(&mut packed)?,
+        tap_step,
+        input_step,
+        output_step,
+        first_channels: channels[0],
+        second_channels: channels[1],
+        outputs,
+    };
     let launch = Launch::blocks(blocks, layout.threads());
-    // SAFETY: weights are of the taps, channels and steps that the arguments say; each block writes
-    // the weights of a tap and a chunk.
-    unsafe { gpu.launch(program, "taps_pack", launch, &arguments)? };
+    // SAFETY: the weights have a matrix of all input channels by `outputs` for every tap, at these
+    // steps; each block writes the weights of a tap and a chunk, of which there are `count` in all.
+    unsafe { gpu.launch(program, "taps_pack", launch, &args)? };
     Ok(packed)
 }
 
@@ -216,7 +282,7 @@ impl Span {
     }
 
     /// How many tiles a block sums, and how many blocks share them, where `blocks` have channels of
-    /// their own: no more than there is room for, since one that is left over makes all wait for it.
+    /// their own: no more than run at once, since a block left over would make all wait for it.
     /// By extents alone, so that equal inputs give equal bits on every device.
     fn cut(tiles: usize, blocks: usize) -> (usize, usize) {
         let each = tiles.div_ceil((Self::BLOCKS / blocks).max(1)).max(1);
@@ -233,67 +299,74 @@ impl Span {
 
     fn program(self, kind: Kind) -> Program {
         kind.specialised(WEIGHTS, DType::BF16)
+            .with_kernels(WEIGHTS_KERNELS)
             .with("HIGH", self.high as i64)
             .with("COLUMNS", self.columns as i64)
             .with("PIXELS", self.pixels as i64)
     }
 
-    /// Bytes of shared memory: three tables, then two stages of patch and what stands still.
+    /// Bytes of shared memory: three tables, then two stages of both factors.
     fn shared(self, patch: usize) -> usize {
         let stage = patch * (self.inputs() + SKEW) + self.pixels * (self.columns + SKEW);
         4 * (2 * self.pixels + patch).next_multiple_of(4) + 2 * 2 * stage
     }
 }
 
-/// Parts of the gradient of weights, `[parts, kernel, kernel, channels of moving, channels of still]`,
-/// and of the sums of what stands still if `biased`, both still to be added.
+/// Parts of the gradient of weights, `[parts, kernel, kernel, channels of tapped, channels of direct]`,
+/// and of the sums of `direct` if `biased`, both still to be added.
 pub struct Parts {
     /// Of weights.
-    pub weights: Buffer,
+    pub weights: Tensor,
     /// Of biases.
-    pub biases: Option<Buffer>,
+    pub biases: Option<Tensor>,
     /// How many.
     pub count: usize,
 }
 
-/// Sums over pixels of `still` times what the taps read of `moving` there. The kind is no transposed
-/// one: where that is wanted, the two change places.
+/// Sums over pixels of `direct` times what the taps read of `tapped` there. The kind is not a transposed
+/// one: for the gradient of a transposed convolution, exchange the two.
 pub fn weights(
     taps: &Taps,
     gpu: &dyn Gpu,
-    moving: &[Tensor],
-    still: &Tensor,
+    tapped: &[Tensor],
+    direct: &Tensor,
     biased: bool,
 ) -> Result<Parts> {
-    let (device, kind, outputs) = (still.device(), taps.kind, still.shape().last());
-    let channels = moving.iter().map(|input| input.shape().last());
+    let (device, kind, outputs) = (direct.device(), taps.kind, direct.shape().last());
+    let channels = tapped.iter().map(|input| input.shape().last());
     let all: usize = channels.clone().sum();
     let span = Span::of(kind, channels.clone().max().unwrap_or(1), outputs);
+    let program = span.program(kind);
     let tile = tile(span.pixels, taps.output, 1);
     let tiles = tiles(span.pixels, taps.batch, taps.output, tile);
     let across: usize = channels.map(|channels| channels.div_ceil(span.inputs())).sum();
     let down = outputs.div_ceil(span.columns);
     let (each, count) = Span::cut(tiles, across * down);
 
-    let elements = count * kind.kernel * kind.kernel * all * outputs;
-    let weights = Buffer::stale_on(&device, DType::F32, elements)?;
-    let biases =
-        biased.then(|| Buffer::stale_on(&device, DType::F32, count * outputs)).transpose()?;
-    let mut arguments = sources(moving)?;
-    arguments.extend_from_slice(&sources(std::slice::from_ref(still))?[..6]);
-    arguments.push(weights.address().into());
-    arguments.push(biases.as_ref().map_or(Address::NULL, Buffer::address).into());
-    arguments.push(each.into());
-    arguments.extend_from_slice(&taps.extents(outputs)[..5]);
-    arguments.extend(tile.map(Argument::from));
+    let shape = [count, kind.kernel * kind.kernel, all, outputs];
+    let mut weights = Tensor::uninitialised(&device, DType::F32, shape)?;
+    let bias = || Tensor::uninitialised(&device, DType::F32, [count, outputs]);
+    let mut biases = biased.then(bias).transpose()?;
+    let [first, second] = Input::pair(&program, tapped)?;
+    let args = TapsWeightParts {
+        first,
+        second,
+        direct: Input::of(&program, direct)?,
+        parts: program.output(&mut weights)?,
+        bias_parts: program.optional_output(biases.as_mut())?,
+        span: each,
+        images: taps.images(),
+        tile_rows: tile[0],
+        tile_columns: tile[1],
+    };
     let launch = Launch {
         blocks: [across as u32, down as u32, count as u32],
         threads: [span.threads(kind), 1, 1],
         shared: span.shared(patch(kind, span.pixels, tile)) as u32,
     };
-    // SAFETY: tensors are of the extents that the arguments say; each thread writes elements of its
-    // own, in the part of its span, and blocks have the memory that they share.
-    unsafe { gpu.launch(&span.program(kind), "taps_weight_parts", launch, &arguments)? };
+    // SAFETY: `tapped` and `direct` are of the extents in `images`; there is a part, of all taps and
+    // channels, for each block along z; shared memory is that of the layout.
+    unsafe { gpu.launch(&program, "taps_weight_parts", launch, &args)? };
     Ok(Parts { weights, biases, count })
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::super::nifti::SpacingSource;
 use super::super::subject::{CardiacPhase, Label};
 use super::report::{
     DatasetReport, FileContent, FileReport, Finding, Inspection, Severity, SubjectContent,
@@ -103,8 +102,8 @@ fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
 fn write_reading(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
     let contents = set.subjects.iter().filter_map(|subject| subject.content.as_ref());
     let ways = contents.map(|content| {
-        let source = spacing_source(content.header.geometry.spacing_source);
-        (format!("{}; {source}", content.slice_order.describe()), ())
+        let source = content.header.geometry.spacing_source.name();
+        (format!("{}; spacing from {source}", content.slice_order.describe()), ())
     });
     for (way, subjects) in grouped(ways) {
         let (count, all) = (subjects.len(), set.subjects.len());
@@ -179,7 +178,7 @@ fn content_lines(content: &FileContent) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("stored", format!("{}, {}, {scale}", header.format.name(), header.stored_as())),
         ("shape", format!("{i} x {j} x {k} voxels, {phases} phases")),
-        ("spacing", format!("{spacing} mm, {}", spacing_source(geometry.spacing_source))),
+        ("spacing", format!("{spacing} mm, from {}", geometry.spacing_source.name())),
         ("orientation", orientation),
         (
             "read as",
@@ -198,10 +197,6 @@ fn content_lines(content: &FileContent) -> Vec<(&'static str, String)> {
             .push(("labels", format!("only whole numbers, so perhaps labels; voxels of {counts}")));
     }
     lines
-}
-
-fn spacing_source(source: SpacingSource) -> String {
-    format!("spacing from {}", source.name())
 }
 
 fn in_words([low, high]: [f32; 2]) -> String {

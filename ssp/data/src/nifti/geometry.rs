@@ -11,46 +11,30 @@ use ::nifti::NiftiHeader;
 pub struct Geometry {
     /// Distance between neighbouring voxels along i, j, k, in millimetres.
     pub spacing: [f64; 3],
-    /// Where the spacing comes from.
-    pub spacing_source: SpacingSource,
+    /// Where the spacing comes from: `pixdim`, or an affine if `pixdim` is not usable.
+    pub spacing_source: HeaderField,
     /// Axes and origin; none if the file has neither a usable sform nor a usable qform.
     pub affine: Option<Affine>,
 }
 
-/// Where a spacing comes from.
+/// A field of the header that gives a spacing or an affine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SpacingSource {
-    /// The header's `pixdim`.
+pub enum HeaderField {
+    /// `pixdim`: the spacing.
     Pixdim,
-    /// The lengths of the affine's columns, as `pixdim` is not usable.
-    Affine,
-}
-
-impl SpacingSource {
-    /// Name in reports: `pixdim`, `the affine`.
-    pub fn name(self) -> &'static str {
-        match self {
-            SpacingSource::Pixdim => "pixdim",
-            SpacingSource::Affine => "the affine",
-        }
-    }
-}
-
-/// Where an affine comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AffineSource {
-    /// The `sform`: a matrix.
+    /// The `sform`: an affine as a matrix.
     Sform,
-    /// The `qform`: a quaternion and an offset.
+    /// The `qform`: an affine as a quaternion and an offset.
     Qform,
 }
 
-impl AffineSource {
-    /// Name in reports: `sform`, `qform`.
+impl HeaderField {
+    /// Name in reports: `pixdim`, `sform`, `qform`.
     pub fn name(self) -> &'static str {
         match self {
-            AffineSource::Sform => "sform",
-            AffineSource::Qform => "qform",
+            HeaderField::Pixdim => "pixdim",
+            HeaderField::Sform => "sform",
+            HeaderField::Qform => "qform",
         }
     }
 }
@@ -60,8 +44,8 @@ impl AffineSource {
 pub struct Affine {
     /// Rows for right, anterior, superior; three columns for i, j, k, and one for the origin.
     pub rows: [[f64; 4]; 3],
-    /// Where it comes from.
-    pub source: AffineSource,
+    /// Where it comes from: sform or qform.
+    pub source: HeaderField,
 }
 
 impl Affine {
@@ -117,7 +101,7 @@ impl Affine {
     }
 
     /// An affine, if it is finite and does not flatten space.
-    fn usable(rows: [[f64; 4]; 3], source: AffineSource) -> Option<Affine> {
+    fn usable(rows: [[f64; 4]; 3], source: HeaderField) -> Option<Affine> {
         let affine = Affine { rows, source };
         if rows.iter().flatten().any(|value| !value.is_finite()) {
             return None;
@@ -151,10 +135,11 @@ impl Geometry {
         let (mut spacing, spacing_source) = match affine {
             Some(affine) if !complete => {
                 let pixdim = in_words(&pixdim);
-                notes.push(format!("pixdim {pixdim} is no spacing; the affine's is used"));
-                (affine.spacing(), SpacingSource::Affine)
+                let name = affine.source.name();
+                notes.push(format!("pixdim {pixdim} is no spacing; that of the {name} is used"));
+                (affine.spacing(), affine.source)
             }
-            _ => (pixdim, SpacingSource::Pixdim),
+            _ => (pixdim, HeaderField::Pixdim),
         };
         for axis in 0..3 {
             if is_plausible(spacing[axis]) {
@@ -173,7 +158,7 @@ impl Geometry {
 
     /// What to note if `pixdim` and affine give spacings that differ by more than 1%.
     fn spacing_conflict(&self, dims: &[usize; 4]) -> Option<String> {
-        let affine = self.affine.filter(|_| self.spacing_source == SpacingSource::Pixdim)?;
+        let affine = self.affine.filter(|_| self.spacing_source == HeaderField::Pixdim)?;
         let (pixdim, steps, name) = (self.spacing, affine.spacing(), affine.source.name());
         let differ =
             |axis: usize| dims[axis] > 1 && (steps[axis] / pixdim[axis] - 1.0).abs() > 0.01;
@@ -249,7 +234,7 @@ fn sform(raw: &NiftiHeader, unit: f64) -> Option<Affine> {
         return None;
     }
     let rows = [raw.srow_x, raw.srow_y, raw.srow_z].map(|row| row.map(|v| f64::from(v) * unit));
-    Affine::usable(rows, AffineSource::Sform)
+    Affine::usable(rows, HeaderField::Sform)
 }
 
 /// The standard's method 2: a rotation by a unit quaternion whose first component is omitted.
@@ -275,5 +260,5 @@ fn qform(raw: &NiftiHeader, unit: f64, pixdim: &[f64; 3]) -> Option<Affine> {
         let [x, y, z] = rotation[row];
         [x * steps[0], y * steps[1], z * steps[2], origin[row]]
     });
-    Affine::usable(rows, AffineSource::Qform)
+    Affine::usable(rows, HeaderField::Qform)
 }

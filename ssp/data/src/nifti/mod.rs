@@ -21,7 +21,7 @@ mod tests;
 mod volume;
 mod voxels;
 
-pub use geometry::{Affine, AffineSource, Geometry, SpacingSource};
+pub use geometry::{Affine, Geometry, HeaderField};
 pub use header::Header;
 pub use labels::{LabelVolume, read_labels, write_labels};
 pub use parse::Format;

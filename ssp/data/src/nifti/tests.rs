@@ -49,15 +49,15 @@ fn spacing_is_pixdim_or_else_that_of_the_affine() {
     let file = NiftiFile { sform, ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
     let Header { geometry, notes, .. } = read_header(folder.nifti("a.nii", &file)).unwrap();
     assert_eq!(geometry.spacing, [1.5, 1.25, 10.0]);
-    assert_eq!(geometry.spacing_source, SpacingSource::Pixdim);
+    assert_eq!(geometry.spacing_source, HeaderField::Pixdim);
     let affine = geometry.affine.unwrap();
-    assert_eq!((affine.source, affine.origin()), (AffineSource::Sform, [5.0, 6.0, 7.0]));
+    assert_eq!((affine.source, affine.origin()), (HeaderField::Sform, [5.0, 6.0, 7.0]));
     assert_eq!((affine.axis_codes().as_str(), affine.is_oblique()), ("LSA", false));
     assert!(notes.len() == 1 && notes[0].contains("the sform 2 x 2 x 3 mm"), "{notes:?}");
     let file = NiftiFile { spacing: [0.0; 3], ..file };
     let geometry = read_header(folder.nifti("a.nii", &file)).unwrap().geometry;
     assert_eq!(geometry.spacing, [2.0, 2.0, 3.0]);
-    assert_eq!(geometry.spacing_source, SpacingSource::Affine);
+    assert_eq!(geometry.spacing_source, HeaderField::Sform);
     let file = NiftiFile { sform: None, ..file };
     assert!(refusal(folder.nifti("a.nii", &file)).contains("no voxel spacing"));
 }
@@ -276,7 +276,7 @@ fn phases_on_another_axis_and_labels_on_another_grid_are_read() {
     assert_eq!(labels.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 971_987);
     let image = read_header(fd.join("A/sa_ED.nii.gz")).unwrap();
     let source = image.geometry.affine.map(|affine| affine.source);
-    assert_eq!((image.dims, source), ([123, 123, 12, 1], Some(AffineSource::Qform)));
+    assert_eq!((image.dims, source), ([123, 123, 12, 1], Some(HeaderField::Qform)));
     let line = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 3).unwrap_err().to_string();
     assert!(line.contains("4"), "{line}");
     let labels = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 4).unwrap();

@@ -26,7 +26,7 @@ pub enum Block {
     List(Vec<String>),
     /// A table.
     Table(Table),
-    /// Figures and the like, left out of the Markdown.
+    /// Figures, legends and folded lists, left out of the Markdown.
     Html(Markup),
 }
 
@@ -43,15 +43,8 @@ pub struct Cell {
     text: String,
     /// Set smaller, after the text: a standard deviation, a remark.
     detail: Option<String>,
-    kind: Kind,
-    strong: bool,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Text,
-    Number,
-    Long,
+    /// CSS classes: `n` for numbers, `long` for text of several lines, `wrap`, `strong`.
+    classes: Vec<&'static str>,
 }
 
 impl Section {
@@ -152,8 +145,9 @@ impl Table {
     /// As HTML, scrolled sideways where the page is too narrow.
     pub fn to_html(&self) -> Markup {
         // A heading is aligned as the cell below it.
-        let kind = |column: usize| self.rows.first().map(|row| row[column].kind);
-        let number = |column| (kind(column) == Some(Kind::Number)).then_some("n");
+        let number = |column: usize| {
+            self.rows.first().is_some_and(|row| row[column].classes.contains(&"n")).then_some("n")
+        };
         html! {
             div.scroll { table {
                 thead { tr { @for (column, head) in self.head.iter().enumerate() {
@@ -181,14 +175,14 @@ impl Table {
 }
 
 impl Cell {
-    /// Words, aligned to the left.
+    /// Text, aligned to the left.
     pub fn text(text: impl Into<String>) -> Self {
-        Cell { text: text.into(), detail: None, kind: Kind::Text, strong: false }
+        Cell { text: text.into(), detail: None, classes: vec![] }
     }
 
     /// A number, aligned to the right.
     pub fn number(text: impl ToString) -> Self {
-        Cell { kind: Kind::Number, ..Cell::text(text.to_string()) }
+        Cell { classes: vec!["n"], ..Cell::text(text.to_string()) }
     }
 
     /// A number that may be missing.
@@ -196,31 +190,25 @@ impl Cell {
         Cell::number(text.map_or("–".to_owned(), |text| text.to_string()))
     }
 
-    /// Words that take several lines, such as an error message.
+    /// Text of several lines, such as an error message.
     pub fn long(text: impl Into<String>) -> Self {
-        Cell { kind: Kind::Long, ..Cell::text(text) }
+        Cell { classes: vec!["long"], ..Cell::text(text) }
     }
 
     /// The cell with a remark.
-    pub fn detail(self, detail: Option<String>) -> Self {
+    pub fn detail(mut self, detail: Option<String>) -> Self {
+        self.classes.extend(detail.is_some().then_some("wrap"));
         Cell { detail, ..self }
     }
 
     /// The cell, printed bold on the page if it is `strong`.
-    pub fn strong(self, strong: bool) -> Self {
-        Cell { strong, ..self }
+    pub fn strong(mut self, strong: bool) -> Self {
+        self.classes.extend(strong.then_some("strong"));
+        self
     }
 
     fn class(&self) -> Option<String> {
-        let kind = match self.kind {
-            Kind::Text => None,
-            Kind::Number => Some("n"),
-            Kind::Long => Some("long"),
-        };
-        let wrap = self.detail.is_some().then_some("wrap");
-        let strong = self.strong.then_some("strong");
-        let classes: Vec<&str> = [kind, wrap, strong].into_iter().flatten().collect();
-        (!classes.is_empty()).then(|| classes.join(" "))
+        (!self.classes.is_empty()).then(|| self.classes.join(" "))
     }
 
     fn to_markdown(&self) -> String {

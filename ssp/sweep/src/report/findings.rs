@@ -41,7 +41,7 @@ const LISTED: [(&str, &[Finding]); 4] = [
     ),
     ("One seed: it cannot show how far another training would differ", &[Finding::OneSeed]),
     (
-        "Subjects disagree: most differ in one direction, a few by more in the other; look at single subjects",
+        "Subjects disagree: most differ in one direction, a few by more in the other; check single subjects",
         &[Finding::SubjectsDisagree],
     ),
 ];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::compare::{ALPHA, Comparison, Comparisons, Group};
+use super::compare::{ALPHA, Comparison, Comparisons};
 use super::convergence::{DICE_MARGIN, LastQuarters};
 use super::document::{Cell, Section, Table};
 use super::format::{labelled, number, signed, title};
@@ -255,22 +255,27 @@ fn power(tables: &[tables::Table]) -> Table {
     found
 }
 
-/// Gains of validation Dice in the last quarter, by method and count.
+/// Changes of validation Dice in the last quarter, by cells of a group and method.
 fn convergence(comparisons: &Comparisons) -> Table {
-    let groups: Vec<&Group> = comparisons.table(StudyTable::Subjects).collect();
-    let counts = groups.iter().map(|group| group.count() + " labelled");
-    let mut table = Table::new(["Method".to_owned()].into_iter().chain(counts));
-    for &method in &comparisons.methods {
-        let gain = |group: &&Group| {
+    let methods = &comparisons.methods;
+    let heads = ["Cells"].into_iter().chain(methods.iter().map(|&method| title(method)));
+    let mut table = Table::new(heads);
+    for group in &comparisons.groups {
+        let change = |&method: &Method| {
             let cells = group.of_method(method).map_or(&[][..], |method| &method.cells);
-            let gains = cells.iter().filter_map(|cell| LastQuarters::of_dice(&cell.validations));
-            let gain = mean(&gains.map(|quarters| quarters.change()).collect::<Vec<_>>());
-            let rising = gain.is_some_and(|gain| gain >= DICE_MARGIN);
-            Cell::optional(gain.map(signed)).strong(rising).detail(rising.then(|| "rising".into()))
+            let changes = cells.iter().filter_map(|cell| LastQuarters::of_dice(&cell.validations));
+            let change = mean(&changes.map(|quarters| quarters.change()).collect::<Vec<_>>());
+            let rising = change.is_some_and(|change| change >= DICE_MARGIN);
+            Cell::optional(change.map(signed))
+                .strong(rising)
+                .detail(rising.then(|| "rising".into()))
         };
-        table
-            .rows
-            .push([Cell::text(title(method))].into_iter().chain(groups.iter().map(gain)).collect());
+        let variant = match group.table {
+            StudyTable::Subjects => String::new(),
+            table => format!("{} {}, ", table.name(), group.variant),
+        };
+        let name = Cell::text(format!("{variant}{} labelled", group.count()));
+        table.rows.push([name].into_iter().chain(methods.iter().map(change)).collect());
     }
     table
 }

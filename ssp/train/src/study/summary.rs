@@ -35,13 +35,13 @@ mod tests {
     fn only_the_stages_that_run_are_named() {
         let mut settings = Settings::preset(Preset::Demo, Method::Pcl);
         let text = summary(&settings, Parts::All);
-        assert!(
-            text.starts_with("pcl, preset demo: 96 x 96 pixels of 2.5 mm; 3 epochs of"),
-            "{text}"
-        );
-        assert!(text.ends_with("pretraining, 14 epochs of fine-tuning"), "{text}");
+        for part in ["pcl", "demo", "96 x 96", "2.5 mm", "3 epochs", "14 epochs"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!summary(&settings, Parts::Finetune).contains("3 epochs"));
+        assert!(!summary(&settings, Parts::Pretrain).contains("14 epochs"));
         settings.finetune.steps = 7;
-        assert!(summary(&settings, Parts::Finetune).ends_with("mm; 7 steps of fine-tuning"));
-        assert!(!summary(&settings, Parts::Pretrain).contains("fine-tuning"));
+        let text = summary(&settings, Parts::Finetune);
+        assert!(text.contains("7 steps") && !text.contains("epochs"), "{text}");
     }
 }

@@ -1,10 +1,10 @@
 // Four blocks count themselves in the first number. BROKEN 1: without an atomic operation.
-extern "C" __global__ void run(const float* x, float* y) {
+extern "C" __global__ void run(Run a) {
     if (threadIdx.x == 0) {
 #if BROKEN
-        y[0] += 1;
+        a.y[0] += 1;
 #else
-        atomicAdd(y, 1.0f);
+        atomicAdd(a.y, 1.0f);
 #endif
     }
 }

@@ -1,10 +1,10 @@
 // Every thread of a block gets the block's sum. BROKEN 1: no barrier before the sums of the warps
 // are read. BROKEN 2: none before they are overwritten in the second round.
-extern "C" __global__ void __launch_bounds__(256) run(const float* x, float* y) {
+extern "C" __global__ void __launch_bounds__(256) run(Run a) {
     __shared__ float part[8];
     float total = 0;
     for (int round = 0; round < 2; round++) {
-        float sum = x[threadIdx.x] * round;
+        float sum = a.x[threadIdx.x] * round;
         for (int lanes = 16; lanes > 0; lanes /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, lanes);
         if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = sum;
 #if BROKEN != 1
@@ -15,5 +15,5 @@ extern "C" __global__ void __launch_bounds__(256) run(const float* x, float* y) 
         __syncthreads();
 #endif
     }
-    y[threadIdx.x] = total;
+    a.y[threadIdx.x] = total;
 }

@@ -195,8 +195,8 @@ impl Chart {
 fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
     let mut kept: Vec<(f64, &str)> = Vec::new();
     for (value, text) in axis.marks.iter().rev() {
-        let free = |(other, beside): &(f64, &str)| {
-            (x(*other) - x(*value)).abs() >= (width(text) + width(beside)) / 2.0
+        let free = |(other, next): &(f64, &str)| {
+            (x(*other) - x(*value)).abs() >= (width(text) + width(next)) / 2.0
         };
         if kept.iter().all(free) {
             kept.push((*value, text));

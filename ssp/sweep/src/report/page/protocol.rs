@@ -8,7 +8,6 @@ use super::settings::rates;
 use crate::report::convergence::{DICE_MARGIN, LOSS_MARGIN, LastQuarters};
 use crate::report::document::{Cell, Section, Table};
 use crate::report::format::{labelled, percent, signed, title};
-use crate::report::statistics::mean;
 use crate::{
     CandidateResult, CompletedCell, InitialPlan, SettingChoice, StudyTable, SweepResults,
     Validation,
@@ -42,9 +41,7 @@ pub fn protocol(results: &SweepResults) -> Section {
         .table(rates(results))
         .heading("Candidates")
         .text(quarters)
-        .table(candidates(results))
-        .heading("Cells of all tables")
-        .table(cells(results));
+        .table(candidates(results));
     results.choices.iter().fold(section, |section, choice| {
         section.heading(title(choice.method)).html(figures(results, choice))
     })
@@ -82,29 +79,6 @@ fn candidates(results: &SweepResults) -> Table {
         }
     }
     table
-}
-
-/// How many cells of each method had levelled off.
-fn cells(results: &SweepResults) -> Table {
-    let mut table = Table::new(["Method", "Cells", "Levelled off", "Mean change of Dice"]);
-    for choice in &results.choices {
-        let changes =
-            cells_of(results, choice.method).filter_map(|c| LastQuarters::of_dice(&c.validations));
-        let changes: Vec<f64> = changes.map(|quarters| quarters.change()).collect();
-        let level = changes.iter().filter(|change| **change < DICE_MARGIN).count();
-        let known = !changes.is_empty();
-        table.rows.push(vec![
-            Cell::text(title(choice.method)),
-            Cell::number(cells_of(results, choice.method).count()),
-            Cell::optional(known.then(|| format!("{level} of {}", changes.len()))),
-            Cell::optional(mean(&changes).map(signed)),
-        ]);
-    }
-    table
-}
-
-fn cells_of(results: &SweepResults, method: Method) -> impl Iterator<Item = &CompletedCell> {
-    results.cells.iter().filter(move |cell| cell.record.cell.method == method)
 }
 
 /// Changes in short: `pretraining rate 0.02, fine-tuning rate 0.4`.
@@ -186,8 +160,11 @@ fn pretraining_curves(choice: &SettingChoice) -> Curves<'_> {
 fn cell_curves(results: &SweepResults, method: Method) -> (Curves<'_>, Vec<(usize, String)>) {
     let mut counts: Vec<(usize, String)> = Vec::new();
     let mut curves = Vec::new();
-    let by_count = |done: &&CompletedCell| done.record.cell.table == StudyTable::Subjects;
-    let cells = cells_of(results, method).filter(by_count);
+    let wanted = |done: &&CompletedCell| {
+        let cell = &done.record.cell;
+        (cell.method, cell.table) == (method, StudyTable::Subjects)
+    };
+    let cells = results.cells.iter().filter(wanted);
     for done in cells.filter(|done| !done.validations.is_empty()) {
         let count = labelled(done.record.cell.labelled);
         let style = counts.iter().position(|(_, known)| *known == count).unwrap_or(counts.len());

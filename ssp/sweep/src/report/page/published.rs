@@ -1,4 +1,4 @@
-//! The figures of the study beside those of the sweep: de Mooij, Pluim and Scannell, *Self-supervised
+//! The figures of the study next to those of the sweep: de Mooij, Pluim and Scannell, *Self-supervised
 //! Pretraining for Cardiovascular Magnetic Resonance Cine Segmentation* (arXiv 2409.18100).
 
 use crate::StudyTable;
