@@ -5,7 +5,7 @@ pub mod check;
 
 use tensor::{Error, Result, Shape, Tensor};
 
-use crate::expand::{self, broadcast_shape};
+use crate::expand::{broadcast_shape, expand};
 use crate::pointwise;
 
 /// `a + b`, of equal dtypes; shapes broadcast as in NumPy and PyTorch.
@@ -75,7 +75,8 @@ fn expanded(operation: &'static str, a: &Tensor, b: &Tensor) -> Result<[Tensor; 
         return Err(Error::shape(operation, what));
     };
     let shape = Shape::from(&dims[..]);
-    Ok([expand::expand(a, shape)?, expand::expand(b, shape)?])
+    let expanded = |x: &Tensor| if x.shape() == shape { Ok(x.clone()) } else { expand(x, shape) };
+    Ok([expanded(a)?, expanded(b)?])
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tensor::gpu::Program;
 use tensor::{DType, Error, Result, Shape, Tensor, with_features};
 
 use crate::strided::{self, Axis, View, contiguous};
-use crate::sum_axes;
+use crate::{reshape, sum_axes};
 
 /// `x` repeated to a shape, by the rules of NumPy and PyTorch: shapes are compared from the last axis
 /// on, an axis of one element is repeated, and axes that `x` lacks are added in front. The elements
@@ -35,7 +35,7 @@ pub fn expand(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
         return Err(Error::shape("expand", format!("{before} does not expand to {shape}")));
     };
     if shape == before {
-        return Ok(x.clone());
+        return reshape(x, shape);
     }
     let expanded = copied(x, shape)?;
     Ok(expanded.recorded("expand", &[x], move |gradient, _| {

@@ -11,7 +11,7 @@ fn shapes() -> [Shape; 6] {
     [[31].into(), Shape::SCALAR, [3, 7].into(), [2, 3, 5].into(), [1, 1, 1, 1].into(), [101].into()]
 }
 
-/// Every distribution of the inputs and every value of the parameters on some small shape, and
+/// Every distribution of the inputs and every value of the parameters on one of the shapes, and
 /// one tensor as every input.
 pub fn awkward<F: Pointwise<N>, const N: usize>() -> Vec<Case> {
     let shapes = shapes();
