@@ -31,9 +31,9 @@ const MIXED: f64 = 4.0 * ROUNDING;
 /// The largest error of bf16 that any case may have, whatever its [`sensitivity`].
 ///
 /// Errors grow where normalisation divides by a small deviation. The deepest case normalises, convolves
-/// and normalises again, and its error is largest in the gradients, which sum over all pixels: 22
-/// roundings over 33,000 pixels. Larger bounds would let through what is no rounding: where a batch has
-/// few pixels, results may move by as much as they are large.
+/// and normalises again, over 33,000 pixels, and is off by 22 roundings on an emulated GPU. Without a
+/// bound a case could pass that is wrong altogether: four times the sensitivity of a batch norm over 16
+/// pixels is as much as its results.
 const MIXED_AT_MOST: f64 = 32.0 * ROUNDING;
 
 /// How far results move when features move by their rounding, at random: where normalisation divides
