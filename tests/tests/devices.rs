@@ -21,12 +21,20 @@ use train::task::Step;
 /// at most.
 const AGREEMENT: [(DType, f64); 2] = [(DType::F64, 1e-9), (DType::F32, 1e-5)];
 
-/// Results of features in bf16 against those of the same numbers in float64: what is stored is rounded
-/// to eight bits, by half of 2^-8 each time, and activations are before they are multiplied.
-const MIXED: f64 = 1.0 / 128.0;
+/// What bf16 rounds by, at most, relative to the value: half of the last of its eight bits.
+const ROUNDING: f64 = 1.0 / 512.0;
 
-/// The largest error that any case of bf16 may have. XXX
-const MIXED_AT_MOST: f64 = 1.0 / 16.0;
+/// Results of features in bf16, compared with those of the same numbers in float64: what is stored is
+/// rounded, activations are rounded before they are multiplied, and errors of some of these add up.
+const MIXED: f64 = 4.0 * ROUNDING;
+
+/// The largest error of bf16 that any case may have, whatever its [`sensitivity`].
+///
+/// Errors grow where normalisation divides by a small deviation. The deepest case normalises, convolves
+/// and normalises again, over 33,000 pixels, and is off by 22 roundings on an emulated GPU. Without a
+/// bound a case could pass that is wrong altogether: four times the sensitivity of a batch norm over 16
+/// pixels is as much as its results.
+const MIXED_AT_MOST: f64 = 32.0 * ROUNDING;
 
 /// How far results move when features move by their rounding, at random: where normalisation divides
 /// by a small deviation or an activation changes sides, by more than that. What is rounded on the way
@@ -40,7 +48,7 @@ fn sensitivity(case: &Case, exact: &[Tensor], wanted: &[Vec<f64>]) -> Result<f64
             moved.push(argument.clone());
             continue;
         }
-        let rounding = |v: f64| v * (1.0 + if stream.chance(0.5) { 1.0 } else { -1.0 } / 512.0);
+        let rounding = |v: f64| v * (1.0 + if stream.chance(0.5) { ROUNDING } else { -ROUNDING });
         let values: Vec<f64> = argument.to_f64().into_iter().map(rounding).collect();
         moved.push(Tensor::from_slice(&values, argument.shape())?);
     }
@@ -144,14 +152,7 @@ fn agrees(device: &Device) {
                 let error = differences(&found, &wanted, &exact, dtype);
                 let tolerance = match dtype {
                     DType::BF16 => {
-                        let s = sensitivity(case, &exact, &wanted)?;
-                        if s > 0.02 || error > 0.02 {
-                            println!(
-                                "SENS {} {}: {s:.2e} error {error:.2e}",
-                                operation.name, case.name
-                            );
-                        }
-                        tolerance.max(s).min(MIXED_AT_MOST)
+                        tolerance.max(sensitivity(case, &exact, &wanted)?).min(MIXED_AT_MOST)
                     }
                     _ => tolerance,
                 };

@@ -146,6 +146,8 @@ fn values_are_those_of_the_naive_reference() {
             Ok(())
         });
         match compared {
+            // The rows of the table of pointwise functions hold known values, which have their test.
+            0 if operation.module == "pointwise" => {}
             0 => without.push(operation.name),
             _ => println!("{:16} {worst:.1e} over {compared} cases", operation.name),
         }
