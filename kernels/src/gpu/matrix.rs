@@ -7,8 +7,15 @@ use tensor::{DType, Result, Tensor};
 pub(crate) const TILES: Source =
     Source { path: "kernels/src/gpu/tile.cuh", text: include_str!("tile.cuh") };
 
-const SOURCES: &[Source] =
-    &[TILES, Source { path: "kernels/src/gpu/matrix.cu", text: include_str!("matrix.cu") }];
+/// Matrices of any orientation, as factors of those products.
+pub(crate) const FACTORS: Source =
+    Source { path: "kernels/src/gpu/factor.cuh", text: include_str!("factor.cuh") };
+
+const SOURCES: &[Source] = &[
+    TILES,
+    FACTORS,
+    Source { path: "kernels/src/gpu/matrix.cu", text: include_str!("matrix.cu") },
+];
 
 /// Rows and columns of the result that a block computes.
 pub(crate) const TILE: usize = 64;
@@ -28,12 +35,12 @@ tensor::kernels! {
 
 tensor::kernel_struct! {
     /// A matrix in memory.
-    struct Factor<'a> {
-        first: In<'a, Real>,
-        rows: usize,
-        columns: usize,
-        row_step: usize,
-        column_step: usize,
+    pub(crate) struct Factor<'a> {
+        pub first: In<'a, Real>,
+        pub rows: usize,
+        pub columns: usize,
+        pub row_step: usize,
+        pub column_step: usize,
     }
 }
 

@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 use tensor::{Float, Shape, Tensor};
 
-use super::Factor;
+use super::Batch;
 use crate::matrix::{self, Matrix};
 
 /// The product of each pair of matrices.
-pub(super) fn product<T: Float>(a: Factor<'_>, b: Factor<'_>, shape: Shape) -> Tensor {
+pub(super) fn product<T: Float>(a: Batch<'_>, b: Batch<'_>, shape: Shape) -> Tensor {
     let size = shape.dims()[1] * shape.dims()[2];
     Tensor::build::<T>(shape, |out| {
         if out.is_empty() {
@@ -19,10 +19,10 @@ pub(super) fn product<T: Float>(a: Factor<'_>, b: Factor<'_>, shape: Shape) -> T
     })
 }
 
-/// One matrix of a factor.
-fn of_batch<T: Float>(factor: Factor<'_>, index: usize) -> Matrix<'_, T> {
-    let [_, rows, columns] = factor.stored();
-    let (data, size) = (factor.matrices.data::<T>(), rows * columns);
+/// One matrix of a batch.
+fn of_batch<T: Float>(batch: Batch<'_>, index: usize) -> Matrix<'_, T> {
+    let [_, rows, columns] = batch.stored();
+    let (data, size) = (batch.matrices.data::<T>(), rows * columns);
     let matrix = Matrix::new(&data[index * size..(index + 1) * size], rows, columns);
-    if factor.is_transposed { matrix.transposed() } else { matrix }
+    if batch.is_transposed { matrix.transposed() } else { matrix }
 }

@@ -1,43 +1,68 @@
 //! A block for each tile of each product, on the tiles of `gpu/tile.cuh`.
 
-use tensor::gpu::{Gpu, Launch, Program, Source};
+use tensor::gpu::{Gpu, Launch, Out, Program, Real, Source};
 use tensor::{DType, Result, Shape, Tensor};
 
-use super::Factor;
-use crate::gpu::filled;
-use crate::gpu::matrix::{TILE, TILES};
+use super::Batch;
+use crate::gpu::matrix::{FACTORS, Factor, TILE, TILES};
 
-const SOURCES: &[Source] =
-    &[TILES, Source { path: "kernels/src/matmul/matmul.cu", text: include_str!("matmul.cu") }];
+const SOURCES: &[Source] = &[
+    TILES,
+    FACTORS,
+    Source { path: "kernels/src/matmul/matmul.cu", text: include_str!("matmul.cu") },
+];
 
 /// Blocks that a launch may have along z.
 const MOST_BLOCKS: usize = 65535;
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernel of `matmul.cu`.
+    const KERNELS;
+
+    matmul_batched => struct MatmulBatched<'a> {
+        left: Factor<'a>,
+        right: Factor<'a>,
+        out: Out<'a, Real>,
+        batch: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// The product of each pair of matrices.
-pub(super) fn product(gpu: &dyn Gpu, a: Factor<'_>, b: Factor<'_>, shape: Shape) -> Result<Tensor> {
-    let ([batch, ..], [rows, inner], [_, columns]) = (a.stored(), a.size(), b.size());
-    let ([a_row, a_column], [b_row, b_column]) = (steps(a), steps(b));
+pub(super) fn product(gpu: &dyn Gpu, a: Batch<'_>, b: Batch<'_>, shape: Shape) -> Result<Tensor> {
+    let ([batch, ..], [rows, _], [_, columns]) = (a.stored(), a.size(), b.size());
+    let program = program(a.matrices.dtype());
+    let mut y = Tensor::uninitialised(&a.matrices.device(), program.dtype, shape)?;
+    let args = MatmulBatched {
+        left: first(&program, a)?,
+        right: first(&program, b)?,
+        out: program.output(&mut y)?,
+        batch,
+    };
     let tiles = |extent: usize| extent.div_ceil(TILE).max(1) as u32;
     let launch = Launch {
         blocks: [tiles(columns), tiles(rows), batch.clamp(1, MOST_BLOCKS) as u32],
         threads: [Launch::THREADS, 1, 1],
         shared: 0,
     };
-    let program = Program::new(SOURCES, a.matrices.dtype());
-    let inputs = [a.matrices, b.matrices];
-    let rest = [batch, rows, inner, columns, a_row, a_column, b_row, b_column].map(Into::into);
-    // SAFETY: the factors are batches of such matrices, and so is the result, of whose elements each
-    // has a thread of its own.
-    unsafe { filled(gpu, &program, "matmul_batched", launch, &inputs, shape, &rest) }
+    // SAFETY: both are `batch` matrices whose inner extents are equal, and the result has the shape of
+    // their products; each of its elements has a thread of its own.
+    unsafe { gpu.launch(&program, "matmul_batched", launch, &args)? };
+    Ok(y)
 }
 
-/// Distances of neighbouring rows and columns in memory.
-fn steps(factor: Factor<'_>) -> [usize; 2] {
-    let [_, _, columns] = factor.stored();
-    if factor.is_transposed { [1, columns] } else { [columns, 1] }
+/// The first matrix of a batch.
+fn first<'a>(program: &Program, batch: Batch<'a>) -> Result<Factor<'a>> {
+    let ([_, _, width], [rows, columns]) = (batch.stored(), batch.size());
+    let [row_step, column_step] = if batch.is_transposed { [1, width] } else { [width, 1] };
+    let first = program.input(batch.matrices)?;
+    Ok(Factor { first, rows, columns, row_step, column_step })
 }

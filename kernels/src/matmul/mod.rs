@@ -81,30 +81,30 @@ fn refused(a: &Tensor, b: &Tensor, why: &str) -> Error {
 
 /// The products of the matrices of `a` and `b`, `[batch, rows, inner]` and `[batch, inner, columns]`.
 fn batched(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let y = product(Factor::plain(a), Factor::plain(b))?;
+    let y = product(Batch::plain(a), Batch::plain(b))?;
     let (left, right) = (a.clone(), b.clone());
     Ok(y.recorded("matmul", &[a, b], move |gradient, wanted| {
-        let of_a = || product(Factor::plain(&gradient), Factor::transposed(&right));
-        let of_b = || product(Factor::transposed(&left), Factor::plain(&gradient));
+        let of_a = || product(Batch::plain(&gradient), Batch::transposed(&right));
+        let of_b = || product(Batch::transposed(&left), Batch::plain(&gradient));
         Ok(vec![wanted[0].then(of_a).transpose()?, wanted[1].then(of_b).transpose()?])
     }))
 }
 
 /// A batch of matrices, each perhaps transposed.
 #[derive(Clone, Copy)]
-struct Factor<'a> {
+struct Batch<'a> {
     /// `[batch, rows, columns]` before matrices are transposed.
     matrices: &'a Tensor,
     is_transposed: bool,
 }
 
-impl<'a> Factor<'a> {
+impl<'a> Batch<'a> {
     fn plain(matrices: &'a Tensor) -> Self {
-        Factor { matrices, is_transposed: false }
+        Batch { matrices, is_transposed: false }
     }
 
     fn transposed(matrices: &'a Tensor) -> Self {
-        Factor { matrices, is_transposed: true }
+        Batch { matrices, is_transposed: true }
     }
 
     /// Matrices of the batch, and rows and columns of each before it is transposed.
@@ -121,7 +121,7 @@ impl<'a> Factor<'a> {
 }
 
 /// Off the tape.
-fn product(a: Factor<'_>, b: Factor<'_>) -> Result<Tensor> {
+fn product(a: Batch<'_>, b: Batch<'_>) -> Result<Tensor> {
     let ([batch, ..], [rows, _], [_, columns]) = (a.stored(), a.size(), b.size());
     let shape = Shape::from([batch, rows, columns]);
     with_features!("matmul", a.matrices,

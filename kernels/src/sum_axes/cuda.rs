@@ -1,12 +1,12 @@
 //! A thread or a warp for each span of each sum; where a sum has several, a second launch adds them
 //! in order.
 
-use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
+use tensor::{DType, Result, Tensor};
 
 use super::Sum;
-use crate::gpu::{ROWS, filled, warps};
-use crate::strided::cuda::{STRIDED, columns};
+use crate::gpu::{ROWS, warps};
+use crate::strided::cuda::{Axes, STRIDED};
 
 const SOURCES: &[Source] = &[
     ROWS,
@@ -17,68 +17,96 @@ const SOURCES: &[Source] = &[
 /// Terms of one sum that a thread or a warp adds.
 const SPAN: usize = 1 << 9;
 
-/// Axes of the sums, and of their terms: those of a shape take turns, else they are merged.
-const AXES: usize = 3;
+tensor::kernels! {
+    /// The kernels of `sum_axes.cu`.
+    const KERNELS;
 
-/// The kernels.
+    sum_columns, sum_rows => struct SumAxes<'a> {
+        x: In<'a, Real>,
+        partial: Out<'a, f64>,
+        y: Out<'a, Real>,
+        kept: Axes,
+        terms: Axes,
+        outputs: usize,
+        count: usize,
+        spans: usize,
+        scale: f64,
+    }
+
+    sum_spans => struct SumSpans<'a> {
+        partial: In<'a, f64>,
+        y: Out<'a, Real>,
+        outputs: usize,
+        spans: usize,
+        scale: f64,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
     vec![program(dtype)]
 }
 
 fn program(dtype: DType) -> Program {
-    Program::new(SOURCES, dtype).with("SPAN", SPAN as i64)
+    Program::new(SOURCES, dtype).with_kernels(KERNELS).with("SPAN", SPAN as i64)
 }
 
 /// All sums.
 pub(super) fn sum(gpu: &dyn Gpu, x: &Tensor, sum: &Sum) -> Result<Tensor> {
-    let (outputs, count) = (sum.shape.elements(), sum.terms.elements());
-    let spans = count.div_ceil(SPAN).max(1);
-    let y = Buffer::stale_on(&x.device(), x.dtype(), outputs)?;
-    let y = Tensor::over(y, sum.shape, x.dtype());
-    if outputs == 0 {
-        return Ok(y);
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), sum.shape)?;
+    let (outputs, spans) = (sum.shape.elements(), sum.terms.elements().div_ceil(SPAN).max(1));
+    match (outputs, spans) {
+        (0, _) => {}
+        (_, 1) => sums_of_spans(gpu, x, sum, None, Some(&mut y))?,
+        _ => {
+            let mut partial = Tensor::uninitialised(&x.device(), DType::F64, [outputs, spans])?;
+            sums_of_spans(gpu, x, sum, Some(&mut partial), None)?;
+            totals(gpu, &partial, sum, &mut y)?;
+        }
     }
-    let parts = if spans == 1 { 0 } else { outputs * spans };
-    let partial = Buffer::stale_on(&x.device(), DType::F64, parts)?;
-    let partial = Tensor::over(partial, [parts], DType::F64);
-    sum_of_spans(gpu, x, sum, spans, &partial, &y)?;
-    if spans == 1 { Ok(y) } else { total(gpu, &partial, sum, spans, x.dtype()) }
+    Ok(y)
 }
 
-/// The sums of all spans into `partial`; where each sum has but one, into `y`.
-fn sum_of_spans(
+/// The sums of all spans: into `y`, where each sum has but one, else into `partial`.
+fn sums_of_spans(
     gpu: &dyn Gpu,
     x: &Tensor,
     sum: &Sum,
-    spans: usize,
-    partial: &Tensor,
-    y: &Tensor,
+    partial: Option<&mut Tensor>,
+    y: Option<&mut Tensor>,
 ) -> Result<()> {
-    let (outputs, count) = (sum.shape.elements(), sum.terms.elements());
-    let places = [x, partial, y].map(Tensor::address);
-    let mut arguments: Vec<Argument> = Vec::new();
-    for place in places {
-        arguments.push(place?.into());
-    }
-    arguments.push(sum.scale.into());
-    arguments.extend([outputs, count, spans].map(Argument::from));
-    for view in [&sum.kept, &sum.terms] {
-        arguments.extend(columns::<AXES>(view.axes()).concat().into_iter().map(Argument::from));
-    }
+    let (program, outputs) = (program(x.dtype()), sum.shape.elements());
+    let spans = partial.as_ref().map_or(1, |partial| partial.shape().last());
+    let args = SumAxes {
+        x: program.input(x)?,
+        partial: program.optional_output(partial)?,
+        y: program.optional_output(y)?,
+        kept: Axes::new(sum.kept.axes()),
+        terms: Axes::new(sum.terms.axes()),
+        outputs,
+        count: sum.terms.elements(),
+        spans,
+        scale: sum.scale,
+    };
     let (kernel, launch) = match sum.is_by_columns() {
         true => ("sum_columns", Launch::over(outputs * spans)),
         false => ("sum_rows", warps(outputs * spans)),
     };
-    // SAFETY: the views are of elements of `x`; `partial` has a place for each span of each sum, and
-    // `y` one for each sum. Each thread or warp writes one place.
-    unsafe { gpu.launch(&program(x.dtype()), kernel, launch, &arguments) }
+    // SAFETY: both views are of `x`. With one span `y` has an element for each sum, with several
+    // `partial` has one for each span of each sum; a thread or a warp for each.
+    unsafe { gpu.launch(&program, kernel, launch, &args) }
 }
 
 /// The sums of their spans.
-fn total(gpu: &dyn Gpu, partial: &Tensor, sum: &Sum, spans: usize, dtype: DType) -> Result<Tensor> {
-    let outputs = sum.shape.elements();
-    let rest = [sum.scale.into(), outputs.into(), spans.into()];
-    let (program, launch) = (program(dtype), warps(outputs));
-    // SAFETY: there are so many spans for each sum, and each warp writes one sum.
-    unsafe { filled(gpu, &program, "sum_spans", launch, &[partial], sum.shape, &rest) }
+fn totals(gpu: &dyn Gpu, partial: &Tensor, sum: &Sum, y: &mut Tensor) -> Result<()> {
+    let (program, outputs) = (program(y.dtype()), y.shape().elements());
+    let args = SumSpans {
+        partial: program.input(partial)?,
+        y: program.output(y)?,
+        outputs,
+        spans: partial.shape().last(),
+        scale: sum.scale,
+    };
+    // SAFETY: `partial` is `[outputs, spans]`, the result has `outputs` elements; a warp for each.
+    unsafe { gpu.launch(&program, "sum_spans", warps(outputs), &args) }
 }

@@ -240,6 +240,11 @@ unsafe impl KernelField for usize {
     const TYPE: FieldType = FieldType::Integer;
 }
 
+// SAFETY: as `usize`, one after another.
+unsafe impl<const N: usize> KernelField for [usize; N] {
+    const TYPE: FieldType = FieldType::Integers(N);
+}
+
 // SAFETY: `double` is IEEE float64.
 unsafe impl KernelField for f64 {
     const TYPE: FieldType = FieldType::Float;
@@ -338,6 +343,7 @@ mod tests {
         struct Part<'a> {
             y: Out<'a, Wide>,
             scale: f64,
+            extents: [usize; 2],
         }
     }
 
@@ -346,19 +352,25 @@ mod tests {
         let mut words = Vec::new();
         Both::LAYOUT
             .each_word(&mut |name, kind, offset| words.push(format!("{offset} {kind} {name}")));
-        let expected =
-            ["0 const real* x", "8 wide* part.y", "16 double part.scale", "24 long long count"];
+        let expected = [
+            "0 const real* x",
+            "8 wide* part.y",
+            "16 double part.scale",
+            "24 long long part.extents[0]",
+            "32 long long part.extents[1]",
+            "40 long long count",
+        ];
         assert_eq!(words, expected);
         assert_eq!(KERNELS.iter().map(|kernel| kernel.name).collect::<Vec<_>>(), ["one", "other"]);
     }
 
     #[test]
     fn bytes_are_the_fields_in_order() {
-        let part = Part { y: Out::NULL, scale: 1.5 };
+        let part = Part { y: Out::NULL, scale: 1.5, extents: [3, 4] };
         let both = Both { x: In::NULL, part, count: 7 };
         let Given::Struct { bytes, .. } = both.given() else { panic!("a struct") };
         let words: Vec<u64> = bytemuck::pod_collect_to_vec(bytes);
-        assert_eq!(words, [0, 0, 1.5f64.to_bits(), 7]);
+        assert_eq!(words, [0, 0, 1.5f64.to_bits(), 3, 4, 7]);
     }
 
     #[test]

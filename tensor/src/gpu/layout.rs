@@ -14,6 +14,8 @@ pub enum FieldType {
     },
     /// `long long`.
     Integer,
+    /// An array of this number of `long long`.
+    Integers(usize),
     /// `double`.
     Float,
     /// A struct.
@@ -26,6 +28,7 @@ impl fmt::Display for FieldType {
             FieldType::Pointer { to, written: false } => write!(f, "const {to}*"),
             FieldType::Pointer { to, written: true } => write!(f, "{to}*"),
             FieldType::Integer => f.write_str("long long"),
+            FieldType::Integers(count) => write!(f, "long long[{count}]"),
             FieldType::Float => f.write_str("double"),
             FieldType::Struct(layout) => f.write_str(layout.name),
         }
@@ -56,7 +59,7 @@ pub struct Layout {
 
 impl Layout {
     /// Calls `visit` with the dotted name, type and offset of each pointer and number, those of nested
-    /// structs included.
+    /// structs and of arrays included.
     pub fn each_word(&self, visit: &mut dyn FnMut(String, FieldType, usize)) {
         for &Field { name, kind, offset } in self.fields {
             match kind {
@@ -64,6 +67,11 @@ impl Layout {
                     inner.each_word(&mut |inner_name, kind, inner_offset| {
                         visit(format!("{name}.{inner_name}"), kind, offset + inner_offset);
                     })
+                }
+                FieldType::Integers(count) => {
+                    for index in 0..count {
+                        visit(format!("{name}[{index}]"), FieldType::Integer, offset + 8 * index);
+                    }
                 }
                 _ => visit(name.to_owned(), kind, offset),
             }
