@@ -3,10 +3,9 @@
 pub mod check;
 
 use tensor::gpu::Program;
-use tensor::{DType, Error, Result, Shape, Tensor, with_features};
+use tensor::{DType, Error, Result, Shape, Tensor};
 
-use crate::strided::{self, Axis, View, contiguous};
-use crate::{reshape, sum_axes};
+use crate::{reshape, strided, sum_axes};
 
 /// `x` repeated to a shape, by the rules of NumPy and PyTorch: shapes are compared from the last axis
 /// on, an axis of one element is repeated, and axes that `x` lacks are added in front. The elements
@@ -37,7 +36,7 @@ pub fn expand(x: &Tensor, shape: impl Into<Shape>) -> Result<Tensor> {
     if shape == before {
         return reshape(x, shape);
     }
-    let expanded = copied(x, shape)?;
+    let expanded = strided::expanded(x, shape)?;
     Ok(expanded.recorded("expand", &[x], move |gradient, _| {
         let of_x = sum_axes::summed("expand", &gradient, &repeated, 1.0)?;
         Ok(vec![Some(of_x.with_shape(before)?)])
@@ -56,21 +55,6 @@ fn repeated_axes(from: Shape, to: Shape) -> Option<Vec<usize>> {
         }
     }
     Some(repeated)
-}
-
-/// `x` expanded to a shape that it expands to, off the tape.
-pub(crate) fn copied(x: &Tensor, shape: Shape) -> Result<Tensor> {
-    let added = shape.axes() - x.shape().axes();
-    let own = contiguous(x.dims());
-    let axis = |(k, &extent): (usize, &usize)| match k.checked_sub(added).map(|k| own[k]) {
-        Some(own) if own.extent == extent => own,
-        _ => Axis { extent, stride: 0 },
-    };
-    let view = View::new(shape.dims().iter().enumerate().map(axis));
-    with_features!("expand", x,
-        gpu => strided::cuda::copy(gpu, x, &view, shape),
-        T => Ok(strided::copy::<T>(x, &view, shape))
-    )
 }
 
 /// The shape that two shapes broadcast to; none if they do not.

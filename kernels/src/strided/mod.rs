@@ -7,6 +7,8 @@
 mod copy;
 pub(crate) mod cuda;
 
+use tensor::{Result, Shape, Tensor, with_features};
+
 pub(crate) use copy::copy;
 
 /// One axis of a view.
@@ -84,6 +86,21 @@ pub(crate) fn contiguous(dims: &[usize]) -> Vec<Axis> {
     let mut axes: Vec<Axis> = dims.iter().rev().map(axis).collect();
     axes.reverse();
     axes
+}
+
+/// A copy of `x` expanded to a shape that it broadcasts to, off the tape.
+pub(crate) fn expanded(x: &Tensor, shape: Shape) -> Result<Tensor> {
+    let added = shape.axes() - x.shape().axes();
+    let own = contiguous(x.dims());
+    let axis = |(k, &extent): (usize, &usize)| match k.checked_sub(added).map(|k| own[k]) {
+        Some(own) if own.extent == extent => own,
+        _ => Axis { extent, stride: 0 },
+    };
+    let view = View::new(shape.dims().iter().enumerate().map(axis));
+    with_features!("expand", x,
+        gpu => cuda::copy(gpu, x, &view, shape),
+        T => Ok(copy::<T>(x, &view, shape))
+    )
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ pub(crate) mod cuda;
 
 use tensor::{Error, Result, Shape, Tensor, with_features};
 
-use crate::expand;
-use crate::strided::{View, contiguous};
+use crate::strided::{self, View, contiguous};
 
 /// The sum of `x` over the given axes. They are left out of the result, or, where `keep` is set, stay
 /// as axes of one element. The sum over no elements is 0.
@@ -90,7 +89,7 @@ fn recorded(
             1.0 => gradient,
             _ => summed(operation, &gradient, &[], scale)?,
         };
-        Ok(vec![Some(expand::copied(&scaled.with_shape(with_ones)?, shape)?)])
+        Ok(vec![Some(strided::expanded(&scaled.with_shape(with_ones)?, shape)?)])
     }))
 }
 

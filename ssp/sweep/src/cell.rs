@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::StudyTable;
+use super::study_table::StudyTable;
 use crate::{Error, Result};
 use settings::Method;
 use train::run::folder::{RunFolder, read_json, write_json};

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::arm::Pretraining;
 use super::cell::{Cell, Outcome};
-use super::plan::{Plan, StudyTable, Subsets};
-use super::protocol::{Pretraining, SettingChoice, choices};
+use super::plan::{Plan, Subsets};
+use super::protocol::{SettingChoice, choices};
+use super::study_table::StudyTable;
 use crate::{Error, Result};
 use common::Watcher;
 use data::CardiacPhase;

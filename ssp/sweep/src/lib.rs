@@ -15,6 +15,7 @@
 //! subjects and never train on them. With the same seed, a smaller set of labelled subjects is part of every
 //! larger one.
 
+mod arm;
 mod cell;
 mod check;
 mod claim;
@@ -26,18 +27,23 @@ mod report;
 mod results;
 mod run;
 mod status;
+mod study_table;
+mod validation;
 mod variants;
 
+pub use arm::{Arm, Candidate};
 pub use cell::{Cell, CellRecord, Outcome, OutcomeState};
 pub use check::check;
 pub use common::{Error, Result};
 pub use options::{SettingGrid, SweepOptions};
-pub use plan::{Arm, Candidate, InitialPlan, Plan, StudyTable, Subsets, Variant};
+pub use plan::{InitialPlan, Plan, Subsets, Variant};
 pub use protocol::{CandidateResult, SettingChoice, TrialResult};
 pub use report::{bootstrap, holm, wilcoxon, write};
-pub use results::{CompletedCell, MissingCell, SweepResults, Validation};
+pub use results::{CompletedCell, MissingCell, SweepResults};
 pub use run::{Shard, SweepSummary, run};
 pub use status::{Status, WorkItem, WorkKind, WorkState, status};
+pub use study_table::StudyTable;
+pub use validation::Validation;
 
 #[cfg(test)]
 mod tests;

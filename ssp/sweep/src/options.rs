@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::plan::{Arm, Candidate, Plan, StudyTable, Subsets};
+use super::arm::{Arm, Candidate};
+use super::plan::{Plan, Subsets};
+use super::study_table::StudyTable;
 use crate::{Error, Result};
 use common::Watcher;
 use settings::published::Configs;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tensor::Device;
 
+use super::arm::{Arm, Candidate, Pretraining};
 use super::cell::Cell;
-use super::protocol::Pretraining;
+use super::study_table::StudyTable;
 use crate::{Error, Result};
 use settings::{Method, Settings};
 use train::study::{Job, Parts, scale};
@@ -34,26 +34,6 @@ pub struct Plan {
     pub test: Vec<PathBuf>,
 }
 
-/// A method and its candidate settings.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Arm {
-    /// How weights are pretrained.
-    pub method: Method,
-    /// At least one. Of several, the one with the highest Dice on validation subjects is chosen.
-    pub candidates: Vec<Candidate>,
-}
-
-/// Candidate settings of an arm.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// How it differs from the other candidates: `pretrain.learning_rate=0.02 finetune.steps=800`; empty for
-    /// a single candidate.
-    pub changes: String,
-    /// All settings. Cells replace `labelled` and `seed`.
-    #[serde(deserialize_with = "settings")]
-    pub settings: Settings,
-}
-
 /// What a sweep started with. All trials use its smallest count and first seed, even those of methods that
 /// are added later, since finished cells depend on the choice. The report lists additions, because their
 /// author may have seen results.
@@ -65,41 +45,6 @@ pub struct InitialPlan {
     pub counts: Vec<Option<usize>>,
     /// Seeds.
     pub seeds: Vec<u64>,
-}
-
-/// Settings that an older version wrote lack newer keys, which get the default of the preset.
-fn settings<'a, D: Deserializer<'a>>(from: D) -> std::result::Result<Settings, D::Error> {
-    Settings::from_value(&Value::deserialize(from)?).map_err(serde::de::Error::custom)
-}
-
-/// The tables of the study.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StudyTable {
-    /// Methods by numbers of labelled subjects.
-    Subjects,
-    /// Fine-tuning with labels of one cardiac phase.
-    Phases,
-    /// Fine-tuning with labels of some vendors.
-    Vendors,
-    /// Fine-tuning without augmentation.
-    Augmentation,
-}
-
-impl StudyTable {
-    /// Every table.
-    pub const ALL: [StudyTable; 4] =
-        [StudyTable::Subjects, StudyTable::Phases, StudyTable::Vendors, StudyTable::Augmentation];
-
-    /// Its name on the command line and in paths.
-    pub fn name(self) -> &'static str {
-        match self {
-            StudyTable::Subjects => "subjects",
-            StudyTable::Phases => "phases",
-            StudyTable::Vendors => "vendors",
-            StudyTable::Augmentation => "augmentation",
-        }
-    }
 }
 
 /// A change of the fine-tuning of all arms, compared with the cells of [`StudyTable::Subjects`] with the same

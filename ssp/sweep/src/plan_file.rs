@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::arm::Arm;
 use super::claim::wait_for;
-use super::plan::{Arm, Plan, Variant};
+use super::plan::{Plan, Variant};
 use crate::{Error, Result};
 use common::files::write_atomically;
 use train::run::folder::read_json;

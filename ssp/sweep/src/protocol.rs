@@ -4,16 +4,17 @@
 //! and the first seed of the initial plan, without any test subject. The candidate with the highest Dice on the
 //! validation subjects is chosen, the first one if several are equal.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::arm::{Arm, Pretraining};
 use super::cell::{Cell, Outcome, read_if_exists};
-use super::plan::{Arm, InitialPlan, Plan, StudyTable};
-use super::results::{Validation, validations};
+use super::plan::{InitialPlan, Plan};
+use super::study_table::StudyTable;
+use super::validation::{Validation, validations};
 use crate::Result;
 use settings::{Method, Settings};
-use train::run::folder::RunFolder;
 
 /// The choice of settings of an arm, as far as it has been made.
 #[derive(Clone, Debug)]
@@ -118,70 +119,3 @@ impl AsRef<Outcome> for TrialResult {
 
 /// The file in the folder of a trial that marks it as finished.
 pub(super) const TRIAL: &str = "trial.json";
-
-impl Arm {
-    /// The name of a trial's lock and folder.
-    pub(super) fn trial_name(&self, index: usize) -> String {
-        format!("protocol/{}-{}", self.method.name(), index + 1)
-    }
-
-    /// The folder of the run of a trial.
-    pub(super) fn trial_folder(&self, sweep: &Path, index: usize) -> RunFolder {
-        RunFolder::new(sweep.join(self.trial_name(index)))
-    }
-}
-
-/// The file in the folder of a pretraining that marks it as finished.
-pub(super) const PRETRAINING: &str = "pretraining.json";
-
-/// A pretraining. Candidates that differ in fine-tuning only share one.
-#[derive(Clone, Copy)]
-pub(super) struct Pretraining<'a> {
-    pub arm: &'a Arm,
-    /// Index of the first candidate that uses it.
-    pub index: usize,
-}
-
-impl<'a> Pretraining<'a> {
-    /// The pretraining of a candidate.
-    pub fn of(arm: &'a Arm, index: usize) -> Self {
-        let wanted = &arm.candidates[index].settings;
-        let same = |s: &Settings| (&s.pretrain, s.seed) == (&wanted.pretrain, wanted.seed);
-        let first = arm.candidates.iter().position(|candidate| same(&candidate.settings));
-        Pretraining { arm, index: first.unwrap_or(index) }
-    }
-
-    /// All pretrainings of an arm; none for scratch.
-    pub fn all(arm: &'a Arm) -> Vec<Self> {
-        let indices = 0..arm.candidates.len();
-        let first_users = indices.filter(|&index| Pretraining::of(arm, index).index == index);
-        match arm.method {
-            Method::Scratch => vec![],
-            _ => first_users.map(|index| Pretraining { arm, index }).collect(),
-        }
-    }
-
-    /// The name of its lock and folder.
-    pub fn name(&self) -> String {
-        let method = self.arm.method.name();
-        match Self::all(self.arm).len() {
-            0 | 1 => format!("pretrain/{method}"),
-            _ => format!("pretrain/{method}-{}", self.index + 1),
-        }
-    }
-
-    /// The folder of its run.
-    pub fn folder(&self, sweep: &Path) -> RunFolder {
-        RunFolder::new(sweep.join(self.name()))
-    }
-
-    /// The file that marks it as finished.
-    pub fn record(&self, sweep: &Path) -> PathBuf {
-        self.folder(sweep).path().join(PRETRAINING)
-    }
-
-    /// Its settings.
-    pub fn settings(&self) -> &'a Settings {
-        &self.arm.candidates[self.index].settings
-    }
-}

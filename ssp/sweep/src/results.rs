@@ -7,11 +7,11 @@ use serde_json::Value;
 use super::cell::{Cell, CellRecord, read_if_exists};
 use super::plan::Plan;
 use super::protocol::{SettingChoice, choices};
+use super::validation::{Validation, validations};
 use crate::{Error, Result};
 use evaluate::{FrameRow, SliceRow, read_frames, read_slices};
 use train::roles::Roles;
 use train::run::folder::{RunFolder, read_json};
-use train::run::metrics;
 
 /// What a sweep has produced so far.
 #[derive(Debug)]
@@ -56,17 +56,6 @@ pub struct MissingCell {
     pub failed: Option<String>,
     /// The last finite weights of a failed cell, if any were saved: a path relative to the sweep's folder.
     pub checkpoint: Option<PathBuf>,
-}
-
-/// A validation pass during a training.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Validation {
-    /// Number of optimiser steps before it.
-    pub step: u64,
-    /// Validation loss.
-    pub loss: f64,
-    /// Mean Dice of the validation subjects, if it was computed.
-    pub dice: Option<f64>,
 }
 
 impl SweepResults {
@@ -121,16 +110,4 @@ impl CompletedCell {
         let (slices, validations) = (read_slices(run.slices())?, validations(&run, "finetune")?);
         Ok(CompletedCell { record, run, frames, slices, validations })
     }
-}
-
-/// The validation passes of a stage of a run, from its metrics log.
-pub(super) fn validations(run: &RunFolder, stage: &str) -> Result<Vec<Validation>> {
-    if !run.metrics().exists() {
-        return Ok(vec![]);
-    }
-    let rows = metrics::read(run.metrics())?.into_iter().filter(|row| row.stage == stage);
-    let pass = |row: metrics::Record| {
-        Some(Validation { step: row.step, loss: row.validation_loss?, dice: row.validation_dice })
-    };
-    Ok(rows.filter_map(pass).collect())
 }

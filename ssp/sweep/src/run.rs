@@ -8,11 +8,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tensor::Device;
 
+use super::arm::{Arm, Candidate};
+use super::arm::{PRETRAINING, Pretraining};
 use super::cell::{Cell, CellRecord, Outcome, RECORD, read_if_exists, remove, write_record};
 use super::check::check_with_roles;
 use super::claim::claim;
-use super::plan::{Arm, Candidate, Plan};
-use super::protocol::{PRETRAINING, Pretraining, SettingChoice, TRIAL, TrialResult, best};
+use super::plan::Plan;
+use super::protocol::{SettingChoice, TRIAL, TrialResult, best};
 use super::report;
 use crate::{Error, Result};
 use common::Watcher;

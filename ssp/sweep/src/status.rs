@@ -3,10 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use super::arm::Pretraining;
 use super::cell::{Cell, Outcome, read_if_exists};
 use super::claim::is_claimed;
 use super::plan::Plan;
-use super::protocol::{Pretraining, TRIAL, TrialResult};
+use super::protocol::{TRIAL, TrialResult};
 use crate::Result;
 
 /// The state of every piece of work of a sweep.

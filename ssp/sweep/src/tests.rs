@@ -155,9 +155,9 @@ fn candidates_are_all_combinations_of_values() {
     assert_eq!(of_mim[1], "pretrain.optimisation.learning_rate=0.01 finetune.steps=8");
     // Candidates that differ in fine-tuning only share a pretraining.
     let arm = plan.arm(Method::Mim).unwrap();
-    let names: Vec<_> = protocol::Pretraining::all(arm).iter().map(|p| p.name()).collect();
+    let names: Vec<_> = arm::Pretraining::all(arm).iter().map(|p| p.name()).collect();
     assert_eq!(names, ["pretrain/mim-1", "pretrain/mim-3"]);
-    assert_eq!(protocol::Pretraining::of(arm, 3).name(), "pretrain/mim-3");
+    assert_eq!(arm::Pretraining::of(arm, 3).name(), "pretrain/mim-3");
 
     // Settings that a method does not use make no candidate.
     options.grids = vec![grid(None, pretraining, &["0.01", "0.1"])];
@@ -209,7 +209,7 @@ fn resetting_a_failed_cell_keeps_finished_work() {
     let (failed, done) = (Outcome::failed("lost".into()), Outcome::done(0.0));
     let record = cell.folder(sweep.path()).path().join(cell::RECORD);
     let trial = |n: usize| arm.trial_folder(sweep.path(), n).path().join(protocol::TRIAL);
-    let pretraining = protocol::Pretraining::of(arm, 0).record(sweep.path());
+    let pretraining = arm::Pretraining::of(arm, 0).record(sweep.path());
     let keep_trial =
         |n, outcome, dice| cell::write_record(&trial(n), &TrialResult { outcome, dice }).unwrap();
     cell::write_record(&pretraining, &failed).unwrap();

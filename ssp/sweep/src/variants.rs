@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::options::SweepOptions;
-use super::plan::{Plan, StudyTable, Variant};
+use super::plan::{Plan, Variant};
+use super::study_table::StudyTable;
 use crate::{Error, Result};
 use common::Watcher;
 use data::vendor::vendor_letter;

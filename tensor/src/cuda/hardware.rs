@@ -9,6 +9,7 @@ use cudarc::driver::{CudaContext, CudaStream};
 
 use super::compiler::Compiled;
 use super::functions::{ARGUMENTS, Function, Handle, Module};
+use super::version::driver_version;
 use crate::gpu::Program;
 
 /// The driver's library, as error messages name it.
@@ -136,23 +137,6 @@ impl Hardware {
         };
         Some((0..=ARGUMENTS).take_while(|&index| exists(index)).count())
     }
-}
-
-/// The CUDA version of the driver: 1000 * major + 10 * minor, or 0 if it is unknown.
-fn driver_version() -> i32 {
-    let mut version = 0;
-    // SAFETY: callers have checked that the library is present; it writes one integer.
-    match unsafe { sys::cuDriverGetVersion(&mut version) } {
-        CUresult::CUDA_SUCCESS => version,
-        _ => 0,
-    }
-}
-
-/// The major CUDA version of the driver; `None` if there is no driver.
-pub fn driver_major() -> Option<i32> {
-    // SAFETY: loading the driver's library only initialises it.
-    let present = unsafe { sys::is_culib_present() };
-    present.then(driver_version).filter(|version| *version > 0).map(|version| version / 1000)
 }
 
 fn dotted(version: i32) -> String {

@@ -27,6 +27,7 @@ mod staging;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod version;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use libloading::Library;
 
-use super::hardware;
+use super::version;
 
 /// The environment variable for the path of the library or of a folder that has it, such as an
 /// unpacked Python wheel.
@@ -81,7 +81,7 @@ impl Nvrtc {
         static FOUND: OnceLock<Result<Nvrtc, String>> = OnceLock::new();
         let found = FOUND.get_or_init(|| {
             let path = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
-            let driver = hardware::driver_major();
+            let driver = version::driver_major();
             let nvrtc = locate(path.as_deref(), &names(driver)).and_then(Self::new)?;
             check_driver(nvrtc.version, driver)?;
             Ok(nvrtc)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use maud::html;
 
 use super::settings::changes;
-use crate::protocol::Pretraining;
+use crate::arm::Pretraining;
 use crate::report::document::{Cell, Section, Table};
 use crate::report::format::{duration, labelled, number};
 use crate::report::statistics::mean;
