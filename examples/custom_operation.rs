@@ -10,8 +10,8 @@ use std::error::Error;
 
 use emulator::{Emulator, Mode};
 use kernels::check::{Argument, Case, TOLERANCE, against_differences, normal};
-use tensor::gpu::{Launch, Program, Source};
-use tensor::{Buffer, DType, Device, Float, Gpu, Result, Shape, Tensor, cuda, with_device};
+use tensor::gpu::{In, Launch, Out, Program, Real, Source};
+use tensor::{DType, Device, Float, Gpu, Result, Shape, Tensor, cuda, with_device};
 
 kernels::pointwise! {
     /// `log(1 + exp(x))`, a smooth ReLU. A row has value and derivative in Rust and in CUDA; the loops,
@@ -76,33 +76,55 @@ fn scan_on_cpu<T: Float>(x: &Tensor, direction: Direction) -> Tensor {
 const SOURCES: &[Source] = &[Source {
     path: "examples/custom_operation.rs",
     text: r#"
+struct CumulativeSum {
+    const real* x;
+    real* y;
+    long long rows, width, backward;
+};
+
 // A thread for each row.
-extern "C" __global__ void cumulative_sum(
-    const real* x, real* y, long long rows, long long width, long long backward
-) {
+extern "C" __global__ void cumulative_sum(__grid_constant__ const CumulativeSum a) {
     long long row = item();
-    if (row >= rows) return;
+    if (row >= a.rows) return;
     wide sum = 0;
-    for (long long k = 0; k < width; k++) {
-        long long i = row * width + (backward ? width - 1 - k : k);
-        sum += widen(x[i]);
-        y[i] = narrow(sum);
+    for (long long k = 0; k < a.width; k++) {
+        long long i = row * a.width + (a.backward ? a.width - 1 - k : k);
+        sum += widen(a.x[i]);
+        a.y[i] = narrow(sum);
     }
 }
 "#,
 }];
 
+tensor::kernels! {
+    /// A kernel takes one struct, which Rust and CUDA declare with the same fields. Where they differ,
+    /// the kernel does not compile.
+    const KERNELS;
+
+    cumulative_sum => struct CumulativeSum<'a> {
+        x: In<'a, Real>,
+        y: Out<'a, Real>,
+        rows: usize,
+        width: usize,
+        backward: i64,
+    }
+}
+
 fn scan_on_gpu(gpu: &dyn Gpu, x: &Tensor, direction: Direction) -> Result<Tensor> {
-    let (count, width) = (x.shape().elements(), x.shape().last().max(1));
-    let rows = count / width;
-    let y = Buffer::stale_on(&x.device(), x.dtype(), count)?;
-    let backward = usize::from(direction == Direction::Backward);
-    let sizes = [rows, width, backward].map(Into::into);
-    let arguments = [&[x.address()?.into(), y.address().into()], &sizes[..]].concat();
-    let program = Program::new(SOURCES, x.dtype());
-    // SAFETY: both have `rows` times `width` elements, and each thread writes a row of its own.
-    unsafe { gpu.launch(&program, "cumulative_sum", Launch::over(rows), &arguments)? };
-    Ok(Tensor::over(y, x.shape(), x.dtype()))
+    let program = Program::new(SOURCES, x.dtype()).with_kernels(KERNELS);
+    let width = x.shape().last().max(1);
+    let rows = x.shape().elements() / width;
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), x.shape())?;
+    let args = CumulativeSum {
+        x: program.input(x)?,
+        y: program.output(&mut y)?,
+        rows,
+        width,
+        backward: (direction == Direction::Backward).into(),
+    };
+    // SAFETY: both have `rows` times `width` elements; a thread for each row.
+    unsafe { gpu.launch(&program, "cumulative_sum", Launch::over(rows), &args)? };
+    Ok(y)
 }
 
 /// Cases on which to check it: what is particular about each, its arguments, and how it is run.

@@ -1,23 +1,4 @@
-// Matrix products of matrices that are stored by rows or by columns.
-
-// A row or a column of a matrix in memory; null beyond the last.
-struct Vector {
-    const real* first;
-    long long step;
-    __device__ wide at(long long k) const { return first ? widen(first[k * step]) : wide(0); }
-};
-
-// A step is the distance of neighbours along an axis, in elements.
-struct Factor {
-    const real* first;
-    long long rows, columns, row_step, column_step;
-    __device__ Vector row(long long i) const {
-        return {i < rows ? first + i * row_step : nullptr, column_step};
-    }
-    __device__ Vector column(long long j) const {
-        return {j < columns ? first + j * column_step : nullptr, row_step};
-    }
-};
+// Products of matrices that are stored by rows or by columns.
 
 struct MatrixProduct {
     Factor left, right;

@@ -1,10 +1,9 @@
 //! A block for each tile of each product, on the tiles of `gpu/tile.cuh`.
 
-use tensor::gpu::{Gpu, Launch, Program, Source};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
 use tensor::{DType, Result, Shape, Tensor};
 
 use super::Factor;
-use crate::gpu::filled;
 use crate::gpu::matrix::{TILE, TILES};
 
 const SOURCES: &[Source] =
@@ -13,27 +12,63 @@ const SOURCES: &[Source] =
 /// Blocks that a launch may have along z.
 const MOST_BLOCKS: usize = 65535;
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernel of `matmul.cu`.
+    const KERNELS;
+
+    matmul_batched => struct MatmulBatched<'a> {
+        a: In<'a, Real>,
+        b: In<'a, Real>,
+        c: Out<'a, Real>,
+        batch: usize,
+        rows: usize,
+        inner: usize,
+        columns: usize,
+        a_row_step: usize,
+        a_column_step: usize,
+        b_row_step: usize,
+        b_column_step: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
-    vec![Program::new(SOURCES, dtype)]
+    vec![program(dtype)]
+}
+
+fn program(dtype: DType) -> Program {
+    Program::new(SOURCES, dtype).with_kernels(KERNELS)
 }
 
 /// The product of each pair of matrices.
 pub(super) fn product(gpu: &dyn Gpu, a: Factor<'_>, b: Factor<'_>, shape: Shape) -> Result<Tensor> {
     let ([batch, ..], [rows, inner], [_, columns]) = (a.stored(), a.size(), b.size());
-    let ([a_row, a_column], [b_row, b_column]) = (steps(a), steps(b));
+    let ([a_row_step, a_column_step], [b_row_step, b_column_step]) = (steps(a), steps(b));
     let tiles = |extent: usize| extent.div_ceil(TILE).max(1) as u32;
     let launch = Launch {
         blocks: [tiles(columns), tiles(rows), batch.clamp(1, MOST_BLOCKS) as u32],
         threads: [Launch::THREADS, 1, 1],
         shared: 0,
     };
-    let program = Program::new(SOURCES, a.matrices.dtype());
-    let inputs = [a.matrices, b.matrices];
-    let rest = [batch, rows, inner, columns, a_row, a_column, b_row, b_column].map(Into::into);
-    // SAFETY: the factors are batches of such matrices, and so is the result, of whose elements each
-    // has a thread of its own.
-    unsafe { filled(gpu, &program, "matmul_batched", launch, &inputs, shape, &rest) }
+    let program = program(a.matrices.dtype());
+    let mut c = Tensor::uninitialised(&a.matrices.device(), a.matrices.dtype(), shape)?;
+    let args = MatmulBatched {
+        a: program.input(a.matrices)?,
+        b: program.input(b.matrices)?,
+        c: program.output(&mut c)?,
+        batch,
+        rows,
+        inner,
+        columns,
+        a_row_step,
+        a_column_step,
+        b_row_step,
+        b_column_step,
+    };
+    // SAFETY: factors and result are `batch` matrices of these extents; a thread for each element of
+    // the result.
+    unsafe { gpu.launch(&program, "matmul_batched", launch, &args)? };
+    Ok(c)
 }
 
 /// Distances of neighbouring rows and columns in memory.

@@ -1,10 +1,11 @@
 //! Copies on GPUs: a thread for each element, or tiles that are turned in shared memory.
 
-use tensor::gpu::{Gpu, Launch, Program, Source};
+use tensor::gpu::{
+    Field, FieldType, Gpu, In, KernelField, Launch, Layout, Out, Program, Real, Source,
+};
 use tensor::{DType, Result, Shape, Tensor};
 
 use super::{Axis, View};
-use crate::gpu::filled;
 
 /// Offsets of views.
 pub(crate) const STRIDED: Source =
@@ -12,6 +13,66 @@ pub(crate) const STRIDED: Source =
 
 const SOURCES: &[Source] =
     &[STRIDED, Source { path: "kernels/src/strided/copy.cu", text: include_str!("copy.cu") }];
+
+/// Axes of a view, and then axes of one element: `Axes<N>` in CUDA.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Axes<const N: usize> {
+    extents: [usize; N],
+    strides: [usize; N],
+}
+
+impl<const N: usize> Axes<N> {
+    /// # Panics
+    /// When there are more than `N`.
+    pub(crate) fn of(axes: &[Axis]) -> Self {
+        let mut all = Axes { extents: [1; N], strides: [0; N] };
+        for (k, axis) in axes.iter().enumerate() {
+            (all.extents[k], all.strides[k]) = (axis.extent, axis.stride);
+        }
+        all
+    }
+}
+
+// SAFETY: two arrays of whole words, in this order.
+unsafe impl<const N: usize> KernelField for Axes<N> {
+    const TYPE: FieldType = FieldType::Struct(&Layout {
+        name: match N {
+            3 => "Axes<3>",
+            4 => "Axes<4>",
+            6 => "Axes<6>",
+            _ => panic!("no kernel takes so many axes"),
+        },
+        size: size_of::<Self>(),
+        fields: &[
+            Field { name: "extents", kind: FieldType::Integers(N), offset: 0 },
+            Field { name: "strides", kind: FieldType::Integers(N), offset: N * size_of::<usize>() },
+        ],
+    });
+}
+
+tensor::kernels! {
+    /// The kernels of `copy.cu`.
+    const KERNELS;
+
+    strided_copy => struct StridedCopy<'a> {
+        x: In<'a, Real>,
+        y: Out<'a, Real>,
+        count: usize,
+        view: Axes<{ Shape::MAX_AXES }>,
+    }
+
+    strided_turn => struct StridedTurn<'a> {
+        x: In<'a, Real>,
+        y: Out<'a, Real>,
+        rows: usize,
+        row_step: usize,
+        columns: usize,
+        column_stride: usize,
+        from: Axes<4>,
+        to: Axes<4>,
+    }
+}
 
 /// Rows and columns that a block turns.
 const TILE: usize = 32;
@@ -22,7 +83,7 @@ pub(crate) fn programs(dtype: DType) -> Vec<Program> {
 }
 
 fn program(dtype: DType) -> Program {
-    Program::new(SOURCES, dtype).with("TILE", TILE as i64)
+    Program::new(SOURCES, dtype).with_kernels(KERNELS).with("TILE", TILE as i64)
 }
 
 /// The elements of a view of `x`, one after the other, as a tensor of the given shape.
@@ -35,22 +96,17 @@ pub(crate) fn copy(gpu: &dyn Gpu, x: &Tensor, view: &View, shape: Shape) -> Resu
 
 /// A thread for each element.
 fn copied(gpu: &dyn Gpu, x: &Tensor, view: &View, shape: Shape) -> Result<Tensor> {
-    let count = shape.elements();
-    let [extents, strides] = columns::<{ Shape::MAX_AXES }>(view.axes());
-    let rest = [&[count], &extents[..], &strides[..]].concat();
-    let rest: Vec<_> = rest.into_iter().map(Into::into).collect();
-    let (program, launch) = (program(x.dtype()), Launch::over(count));
-    // SAFETY: the view has `count` elements, all of them in `x`; each thread writes one.
-    unsafe { filled(gpu, &program, "strided_copy", launch, &[x], shape, &rest) }
-}
-
-/// Extents and strides of the axes as the kernels take them: then axes of one element.
-pub(crate) fn columns<const MOST: usize>(axes: &[Axis]) -> [[usize; MOST]; 2] {
-    let mut columns = [[1; MOST], [0; MOST]];
-    for (k, axis) in axes.iter().enumerate() {
-        (columns[0][k], columns[1][k]) = (axis.extent, axis.stride);
-    }
-    columns
+    let (program, count) = (program(x.dtype()), shape.elements());
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), shape)?;
+    let args = StridedCopy {
+        x: program.input(x)?,
+        y: program.output(&mut y)?,
+        count,
+        view: Axes::of(view.axes()),
+    };
+    // SAFETY: the view has `count` elements, all of them in `x`; a thread for each.
+    unsafe { gpu.launch(&program, "strided_copy", Launch::over(count), &args)? };
+    Ok(y)
 }
 
 /// A view whose contiguous axis is not the innermost one.
@@ -91,16 +147,25 @@ impl Turn {
 /// A block for each tile.
 fn turned(gpu: &dyn Gpu, x: &Tensor, turn: &Turn, shape: Shape) -> Result<Tensor> {
     let Turn { rows, row_step, columns: Axis { extent, stride }, others: [from, to] } = turn;
-    let [extents, strides] = columns::<4>(from);
-    let [_, steps] = columns::<4>(to);
-    let rest = [&[*rows, *row_step, *extent, *stride], &extents[..], &strides, &steps].concat();
-    let rest: Vec<_> = rest.into_iter().map(Into::into).collect();
-    let images: usize = extents.iter().product();
+    let program = program(x.dtype());
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), shape)?;
+    let args = StridedTurn {
+        x: program.input(x)?,
+        y: program.output(&mut y)?,
+        rows: *rows,
+        row_step: *row_step,
+        columns: *extent,
+        column_stride: *stride,
+        from: Axes::of(from),
+        to: Axes::of(to),
+    };
+    let images: usize = from.iter().map(|axis| axis.extent).product();
     let blocks = rows.div_ceil(TILE) * extent.div_ceil(TILE) * images;
     let launch = Launch { threads: [TILE as u32, 8, 1], ..Launch::blocks(blocks, 1) };
     // SAFETY: rows, columns and the other axes are those of a view of `x` whose elements the result
-    // has; each block writes its own tile.
-    unsafe { filled(gpu, &program(x.dtype()), "strided_turn", launch, &[x], shape, &rest) }
+    // has; a block for each tile.
+    unsafe { gpu.launch(&program, "strided_turn", launch, &args)? };
+    Ok(y)
 }
 
 #[cfg(test)]

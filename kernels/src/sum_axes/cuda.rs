@@ -1,12 +1,12 @@
 //! A thread or a warp for each span of each sum; where a sum has several, a second launch adds them
 //! in order.
 
-use tensor::gpu::{Argument, Gpu, Launch, Program, Source};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source};
+use tensor::{DType, Result, Tensor};
 
 use super::Sum;
-use crate::gpu::{ROWS, filled, warps};
-use crate::strided::cuda::{STRIDED, columns};
+use crate::gpu::{ROWS, warps};
+use crate::strided::cuda::{Axes, STRIDED};
 
 const SOURCES: &[Source] = &[
     ROWS,
@@ -20,65 +20,79 @@ const SPAN: usize = 1 << 9;
 /// Axes of the sums, and of their terms: those of a shape take turns, else they are merged.
 const AXES: usize = 3;
 
-/// The kernels.
+tensor::kernels! {
+    /// The kernels of `sum_axes.cu`.
+    const KERNELS;
+
+    sum_columns, sum_rows => struct Sums<'a> {
+        x: In<'a, Real>,
+        partial: Out<'a, f64>,
+        y: Out<'a, Real>,
+        scale: f64,
+        kept: Axes<AXES>,
+        terms: Axes<AXES>,
+        outputs: usize,
+        count: usize,
+        spans: usize,
+    }
+
+    sum_spans => struct SumSpans<'a> {
+        partial: In<'a, f64>,
+        y: Out<'a, Real>,
+        scale: f64,
+        outputs: usize,
+        spans: usize,
+    }
+}
+
+/// The programs.
 pub fn programs(dtype: DType) -> Vec<Program> {
     vec![program(dtype)]
 }
 
 fn program(dtype: DType) -> Program {
-    Program::new(SOURCES, dtype).with("SPAN", SPAN as i64)
+    Program::new(SOURCES, dtype).with_kernels(KERNELS).with("SPAN", SPAN as i64)
 }
 
 /// All sums.
 pub(super) fn sum(gpu: &dyn Gpu, x: &Tensor, sum: &Sum) -> Result<Tensor> {
     let (outputs, count) = (sum.shape.elements(), sum.terms.elements());
-    let spans = count.div_ceil(SPAN).max(1);
-    let y = Buffer::stale_on(&x.device(), x.dtype(), outputs)?;
-    let y = Tensor::over(y, sum.shape, x.dtype());
+    let (program, spans) = (program(x.dtype()), count.div_ceil(SPAN).max(1));
+    let mut y = Tensor::uninitialised(&x.device(), x.dtype(), sum.shape)?;
     if outputs == 0 {
         return Ok(y);
     }
     let parts = if spans == 1 { 0 } else { outputs * spans };
-    let partial = Buffer::stale_on(&x.device(), DType::F64, parts)?;
-    let partial = Tensor::over(partial, [parts], DType::F64);
-    sum_of_spans(gpu, x, sum, spans, &partial, &y)?;
-    if spans == 1 { Ok(y) } else { total(gpu, &partial, sum, spans, x.dtype()) }
-}
-
-/// The sums of all spans into `partial`; where each sum has but one, into `y`.
-fn sum_of_spans(
-    gpu: &dyn Gpu,
-    x: &Tensor,
-    sum: &Sum,
-    spans: usize,
-    partial: &Tensor,
-    y: &Tensor,
-) -> Result<()> {
-    let (outputs, count) = (sum.shape.elements(), sum.terms.elements());
-    let places = [x, partial, y].map(Tensor::address);
-    let mut arguments: Vec<Argument> = Vec::new();
-    for place in places {
-        arguments.push(place?.into());
-    }
-    arguments.push(sum.scale.into());
-    arguments.extend([outputs, count, spans].map(Argument::from));
-    for view in [&sum.kept, &sum.terms] {
-        arguments.extend(columns::<AXES>(view.axes()).concat().into_iter().map(Argument::from));
-    }
+    let mut partial = Tensor::uninitialised(&x.device(), DType::F64, [parts])?;
+    let args = Sums {
+        x: program.input(x)?,
+        partial: program.output(&mut partial)?,
+        y: program.output(&mut y)?,
+        scale: sum.scale,
+        kept: Axes::of(sum.kept.axes()),
+        terms: Axes::of(sum.terms.axes()),
+        outputs,
+        count,
+        spans,
+    };
     let (kernel, launch) = match sum.is_by_columns() {
         true => ("sum_columns", Launch::over(outputs * spans)),
         false => ("sum_rows", warps(outputs * spans)),
     };
-    // SAFETY: the views are of elements of `x`; `partial` has a place for each span of each sum, and
-    // `y` one for each sum. Each thread or warp writes one place.
-    unsafe { gpu.launch(&program(x.dtype()), kernel, launch, &arguments) }
-}
-
-/// The sums of their spans.
-fn total(gpu: &dyn Gpu, partial: &Tensor, sum: &Sum, spans: usize, dtype: DType) -> Result<Tensor> {
-    let outputs = sum.shape.elements();
-    let rest = [sum.scale.into(), outputs.into(), spans.into()];
-    let (program, launch) = (program(dtype), warps(outputs));
-    // SAFETY: there are so many spans for each sum, and each warp writes one sum.
-    unsafe { filled(gpu, &program, "sum_spans", launch, &[partial], sum.shape, &rest) }
+    // SAFETY: the views are of elements of `x`; there is a result for each of `outputs` sums, and a
+    // part for each span of each sum where it has several. A thread or a warp for each span.
+    unsafe { gpu.launch(&program, kernel, launch, &args)? };
+    if spans == 1 {
+        return Ok(y);
+    }
+    let args = SumSpans {
+        partial: program.input(&partial)?,
+        y: program.output(&mut y)?,
+        scale: sum.scale,
+        outputs,
+        spans,
+    };
+    // SAFETY: there are `spans` parts of each of `outputs` sums; a warp for each sum.
+    unsafe { gpu.launch(&program, "sum_spans", warps(outputs), &args)? };
+    Ok(y)
 }

@@ -14,6 +14,8 @@ pub enum FieldType {
     },
     /// `long long`.
     Integer,
+    /// An array of so many `long long`.
+    Integers(usize),
     /// `double`.
     Float,
     /// A struct.
@@ -26,6 +28,7 @@ impl fmt::Display for FieldType {
             FieldType::Pointer { to, written: false } => write!(f, "const {to}*"),
             FieldType::Pointer { to, written: true } => write!(f, "{to}*"),
             FieldType::Integer => f.write_str("long long"),
+            FieldType::Integers(count) => write!(f, "long long[{count}]"),
             FieldType::Float => f.write_str("double"),
             FieldType::Struct(layout) => f.write_str(layout.name),
         }
@@ -180,6 +183,35 @@ macro_rules! kernel_struct {
     };
 }
 
+/// Declares a struct that a kernel takes, where [`kernels!`](crate::kernels) does not: its kernels are
+/// then listed by hand.
+#[macro_export]
+macro_rules! kernel_arguments {
+    (
+        $(#[$about:meta])*
+        $visible:vis struct $Name:ident<$life:lifetime> { $($fields:tt)* }
+    ) => {
+        $crate::kernel_struct! {
+            $(#[$about])*
+            $visible struct $Name<$life> { $($fields)* }
+        }
+
+        // SAFETY: fields of whole words follow one another without a gap, so that every byte has a
+        // value.
+        unsafe impl<$life> $crate::gpu::KernelArguments for $Name<$life> {
+            fn layout(&self) -> &'static $crate::gpu::Layout {
+                Self::LAYOUT
+            }
+
+            fn bytes(&self) -> &[u8] {
+                let (start, size) = (::std::ptr::from_ref(self), ::std::mem::size_of::<Self>());
+                // SAFETY: as above.
+                unsafe { ::std::slice::from_raw_parts(start.cast(), size) }
+            }
+        }
+    };
+}
+
 /// Declares the kernels of a CUDA source file, each with the struct that it takes.
 ///
 /// ```
@@ -219,20 +251,9 @@ macro_rules! kernels {
         )+)+];
 
         $(
-            $crate::kernel_struct! {
+            $crate::kernel_arguments! {
                 $(#[$about_kernel])*
                 $visible struct $Name<$life> { $($fields)* }
-            }
-
-            // SAFETY: fields of whole words follow one another without a gap, so that every byte has
-            // a value.
-            unsafe impl<$life> $crate::gpu::KernelArguments for $Name<$life> {
-                fn given(&self) -> $crate::gpu::Given<'_> {
-                    let (start, size) = (::std::ptr::from_ref(self), ::std::mem::size_of::<Self>());
-                    // SAFETY: as above.
-                    let bytes = unsafe { ::std::slice::from_raw_parts(start.cast(), size) };
-                    $crate::gpu::Given::Struct { layout: Self::LAYOUT, bytes }
-                }
             }
         )+
     };
