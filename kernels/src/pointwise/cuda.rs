@@ -1,13 +1,17 @@
 //! One thread per element.
 
-use tensor::gpu::{Argument, Gpu, Launch, Program};
-use tensor::{Buffer, DType, Result, Tensor};
+use tensor::gpu::{Gpu, In, Launch, Program, Real};
+use tensor::{DType, Result, Tensor};
 
 use super::Pointwise;
 
 /// The kernels of a function.
 pub fn programs<F: Pointwise<N>, const N: usize>(dtype: DType) -> Vec<Program> {
-    vec![Program::new(F::SOURCES, dtype)]
+    vec![program::<F, N>(dtype)]
+}
+
+fn program<F: Pointwise<N>, const N: usize>(dtype: DType) -> Program {
+    Program::new(F::SOURCES, dtype).with_kernels(F::KERNELS)
 }
 
 /// The value at every element.
@@ -16,10 +20,9 @@ pub fn forward<F: Pointwise<N>, const N: usize>(
     function: F,
     inputs: [&Tensor; N],
 ) -> Result<Tensor> {
-    let (shape, dtype) = (inputs[0].shape(), inputs[0].dtype());
-    let out = Buffer::stale_on(&inputs[0].device(), dtype, shape.elements())?;
-    let y = Tensor::over(out, shape, dtype);
-    launch(gpu, function, F::FORWARD, inputs, &y)?;
+    let (device, dtype, shape) = (inputs[0].device(), inputs[0].dtype(), inputs[0].shape());
+    let mut y = Tensor::uninitialised(&device, dtype, shape)?;
+    launch(gpu, function, F::FORWARD, inputs, &mut y)?;
     Ok(y)
 }
 
@@ -29,11 +32,9 @@ pub fn backward<F: Pointwise<N>, const N: usize>(
     function: F,
     inputs: &[Tensor; N],
     by: usize,
-    gradient: Tensor,
+    mut gradient: Tensor,
 ) -> Result<Tensor> {
-    let (shape, dtype) = (gradient.shape(), gradient.dtype());
-    let gradient = Tensor::over(gradient.into_memory()?, shape, dtype);
-    launch(gpu, function, F::BACKWARD[by], inputs.each_ref(), &gradient)?;
+    launch(gpu, function, F::BACKWARD[by], inputs.each_ref(), &mut gradient)?;
     Ok(gradient)
 }
 
@@ -43,17 +44,14 @@ fn launch<F: Pointwise<N>, const N: usize>(
     function: F,
     kernel: &str,
     inputs: [&Tensor; N],
-    out: &Tensor,
+    out: &mut Tensor,
 ) -> Result<()> {
-    let count = out.shape().elements();
-    let mut arguments = Vec::new();
-    for tensor in inputs.into_iter().chain([out]) {
-        arguments.push(tensor.address()?.into());
+    let (program, count) = (program::<F, N>(out.dtype()), out.shape().elements());
+    let mut pointers: [In<Real>; N] = [In::NULL; N];
+    for (pointer, input) in pointers.iter_mut().zip(inputs) {
+        *pointer = program.input(input)?;
     }
-    arguments.extend(function.parameters().into_iter().map(Argument::from));
-    arguments.push(count.into());
-    let program = Program::new(F::SOURCES, out.dtype());
-    // SAFETY: every tensor has `count` elements of the program's dtype, `out` shares no memory with
-    // the inputs, and each thread accesses only elements of its own index below `count`.
-    unsafe { gpu.launch(&program, kernel, Launch::over(count), &arguments) }
+    let args = function.arguments(pointers, program.output(out)?, count);
+    // SAFETY: every tensor has `count` elements; a thread for each.
+    unsafe { gpu.launch(&program, kernel, Launch::over(count), &args) }
 }

@@ -12,7 +12,7 @@ mod cuda;
 mod functions;
 mod row;
 
-use tensor::gpu::Source;
+use tensor::gpu::{In, Kernel, KernelArguments, Out, Real, Source};
 use tensor::{Error, Float, Result, Tensor, same_device, with_features};
 
 use crate::check::{Operation, Values};
@@ -38,6 +38,8 @@ pub trait Pointwise<const N: usize>: Copy + Send + Sync + 'static {
     const DERIVATIVES: [&'static str; N];
     /// The CUDA kernels.
     const SOURCES: &'static [Source];
+    /// The kernels and the struct that they take.
+    const KERNELS: &'static [Kernel];
     /// The name of the kernel that computes values.
     const FORWARD: &'static str;
     /// The names of the kernels that multiply a gradient by the derivative by each input.
@@ -49,7 +51,18 @@ pub trait Pointwise<const N: usize>: Copy + Send + Sync + 'static {
     /// The derivative at `x` by the input of index `by`.
     fn derivative<T: Float>(self, by: usize, x: [T; N]) -> T;
 
-    /// The function's parameters, in the order in which the kernels take them.
+    /// What its kernels take.
+    type Arguments<'a>: KernelArguments;
+
+    /// Arguments for `count` elements.
+    fn arguments<'a>(
+        self,
+        inputs: [In<'a, Real>; N],
+        out: Out<'a, Real>,
+        count: usize,
+    ) -> Self::Arguments<'a>;
+
+    /// The function's parameters.
     fn parameters(self) -> Vec<f64>;
 
     /// Parameters to check the function with: any index gives some, and 0 those of the benchmark.

@@ -74,68 +74,118 @@ macro_rules! pointwise {
             const INPUT_COUNT: usize = [$(stringify!($input)),+].len();
         }
 
-        impl $crate::pointwise::Pointwise<{ $name::INPUT_COUNT }> for $name {
-            const NAME: &'static str = stringify!($name);
-            const INPUTS: [&'static str; $name::INPUT_COUNT] = [$(stringify!($input)),+];
-            const DOMAIN: [&'static [$crate::check::Values]; $name::INPUT_COUNT] =
-                [$(&[$($values),+]),+];
-            const KNOWN: &'static [&'static [f64]] = &[$(&[$($known),+]),+];
-            const PEER: &'static str = $peer;
-            const DERIVATIVES: [&'static str; $name::INPUT_COUNT] = [$($cuda_derivative),+];
-            const SOURCES: &'static [$crate::tensor::gpu::Source] =
-                &[$crate::tensor::gpu::Source {
-                    path: concat!(file!(), ": ", stringify!($name)),
-                    text: concat!(
-                        $crate::pointwise!(
-                            @kernel concat!(stringify!($name), "_forward"), $signature, $cuda_value
-                        ),
-                        $($crate::pointwise!(
-                            @backward concat!(stringify!($name), "_backward_", stringify!($by)),
-                            $signature, $cuda_derivative
-                        ),)+
-                    ),
-                }];
-            const FORWARD: &'static str = concat!(stringify!($name), "_forward");
-            const BACKWARD: [&'static str; $name::INPUT_COUNT] =
-                [$(concat!(stringify!($name), "_backward_", stringify!($by))),+];
-
-            #[inline(always)]
-            #[allow(unused_variables)]
-            fn value<T: $crate::tensor::Float>(self, x: [T; $name::INPUT_COUNT]) -> T {
-                let [$($input),+] = x;
-                $($(let $parameter = T::from_f64(self.$parameter);)+)?
-                $value
-            }
-
-            #[inline(always)]
-            #[allow(unused_variables)]
-            fn derivative<T: $crate::tensor::Float>(
-                self,
-                by: usize,
-                x: [T; $name::INPUT_COUNT],
-            ) -> T {
-                let [$($input),+] = x;
-                $($(let $parameter = T::from_f64(self.$parameter);)+)?
-                $(if by == const { $crate::pointwise::index_of(stringify!($by), &Self::INPUTS) } {
-                    return $derivative;
-                })+
-                unreachable!("{} has no input of index {by}", Self::NAME)
-            }
-
-            fn parameters(self) -> Vec<f64> {
-                vec![$($(self.$parameter),+)?]
-            }
-
-            #[allow(unused_variables)]
-            fn setting(index: usize) -> Self {
-                $name {
-                    $($($parameter: {
-                        const SETTINGS: &[f64] = &$settings;
-                        SETTINGS[index % SETTINGS.len()]
-                    }),+)?
+        const _: () = {
+            $crate::tensor::kernel_arguments! {
+                struct Arguments<'a> {
+                    $($input: $crate::tensor::gpu::In<'a, $crate::tensor::gpu::Real>,)+
+                    out: $crate::tensor::gpu::Out<'a, $crate::tensor::gpu::Real>,
+                    $($($parameter: f64,)+)?
+                    count: usize,
                 }
             }
-        }
+
+            impl $crate::pointwise::Pointwise<{ $name::INPUT_COUNT }> for $name {
+                type Arguments<'a> = Arguments<'a>;
+
+                const NAME: &'static str = stringify!($name);
+                const INPUTS: [&'static str; $name::INPUT_COUNT] = [$(stringify!($input)),+];
+                const DOMAIN: [&'static [$crate::check::Values]; $name::INPUT_COUNT] =
+                    [$(&[$($values),+]),+];
+                const KNOWN: &'static [&'static [f64]] = &[$(&[$($known),+]),+];
+                const PEER: &'static str = $peer;
+                const DERIVATIVES: [&'static str; $name::INPUT_COUNT] = [$($cuda_derivative),+];
+                const SOURCES: &'static [$crate::tensor::gpu::Source] =
+                    &[$crate::tensor::gpu::Source {
+                        path: concat!(file!(), ": ", stringify!($name)),
+                        text: concat!(
+                            "struct Arguments {\n",
+                            $("    const real* ", stringify!($input), ";\n",)+
+                            "    real* out;\n",
+                            $($("    double ", stringify!($parameter), ";\n",)+)?
+                            "    long long count;\n};\n",
+                            $crate::pointwise!(
+                                @kernel concat!(stringify!($name), "_forward"), $signature, $cuda_value
+                            ),
+                            $($crate::pointwise!(
+                                @backward concat!(stringify!($name), "_backward_", stringify!($by)),
+                                $signature, $cuda_derivative
+                            ),)+
+                        ),
+                    }];
+                const KERNELS: &'static [$crate::tensor::gpu::Kernel] = &[
+                    $crate::tensor::gpu::Kernel {
+                        name: concat!(stringify!($name), "_forward"),
+                        arguments: Arguments::LAYOUT,
+                    },
+                    $($crate::tensor::gpu::Kernel {
+                        name: $crate::pointwise!(@declared $name $by $cuda_derivative),
+                        arguments: Arguments::LAYOUT,
+                    },)+
+                ];
+                const FORWARD: &'static str = concat!(stringify!($name), "_forward");
+                const BACKWARD: [&'static str; $name::INPUT_COUNT] =
+                    [$(concat!(stringify!($name), "_backward_", stringify!($by))),+];
+
+                #[inline(always)]
+                #[allow(unused_variables)]
+                fn value<T: $crate::tensor::Float>(self, x: [T; $name::INPUT_COUNT]) -> T {
+                    let [$($input),+] = x;
+                    $($(let $parameter = T::from_f64(self.$parameter);)+)?
+                    $value
+                }
+
+                #[inline(always)]
+                #[allow(unused_variables)]
+                fn derivative<T: $crate::tensor::Float>(
+                    self,
+                    by: usize,
+                    x: [T; $name::INPUT_COUNT],
+                ) -> T {
+                    let [$($input),+] = x;
+                    $($(let $parameter = T::from_f64(self.$parameter);)+)?
+                    $(if by == const { $crate::pointwise::index_of(stringify!($by), &Self::INPUTS) } {
+                        return $derivative;
+                    })+
+                    unreachable!("{} has no input of index {by}", Self::NAME)
+                }
+
+                fn arguments<'a>(
+                    self,
+                    inputs: [
+                        $crate::tensor::gpu::In<'a, $crate::tensor::gpu::Real>;
+                        $name::INPUT_COUNT
+                    ],
+                    out: $crate::tensor::gpu::Out<'a, $crate::tensor::gpu::Real>,
+                    count: usize,
+                ) -> Arguments<'a> {
+                    let [$($input),+] = inputs;
+                    Arguments { $($input,)+ out, $($($parameter: self.$parameter,)+)? count }
+                }
+
+                fn parameters(self) -> Vec<f64> {
+                    vec![$($(self.$parameter),+)?]
+                }
+
+                #[allow(unused_variables)]
+                fn setting(index: usize) -> Self {
+                    $name {
+                        $($($parameter: {
+                            const SETTINGS: &[f64] = &$settings;
+                            SETTINGS[index % SETTINGS.len()]
+                        }),+)?
+                    }
+                }
+            }
+        };
+    };
+
+    // The kernel of a derivative. There is none for a derivative of 1: the list then has the kernel for
+    // values once more.
+    (@declared $name:ident $by:ident "1") => {
+        concat!(stringify!($name), "_forward")
+    };
+    (@declared $name:ident $by:ident $derivative:tt) => {
+        concat!(stringify!($name), "_backward_", stringify!($by))
     };
 
     // The text of a kernel that multiplies the gradient in `out` by a derivative, unless that is 1.
@@ -144,7 +194,7 @@ macro_rules! pointwise {
     };
     (@backward $kernel:expr, $signature:tt, $derivative:tt) => {
         $crate::pointwise!(
-            @kernel $kernel, $signature, concat!("widen(out[i]) * (", $derivative, ")")
+            @kernel $kernel, $signature, concat!("widen(args.out[i]) * (", $derivative, ")")
         )
     };
 
@@ -155,16 +205,13 @@ macro_rules! pointwise {
         $result:expr
     ) => {
         concat!(
-            "extern \"C\" __global__ void ", $kernel, "(",
-            $("const real* ", stringify!($input), "_in, ",)+
-            "real* out, ",
-            $($("double ", stringify!($parameter), "_in, ",)+)?
-            "long long count) {\n    long long i = item();\n    if (i >= count) return;\n",
-            $("    wide ", stringify!($input), " = widen(", stringify!($input), "_in[i]);\n",)+
+            "extern \"C\" __global__ void ", $kernel, "(__grid_constant__ const Arguments args) {\n",
+            "    long long i = item();\n    if (i >= args.count) return;\n",
+            $("    wide ", stringify!($input), " = widen(args.", stringify!($input), "[i]);\n",)+
             $($(
-                "    wide ", stringify!($parameter), " = (wide)", stringify!($parameter), "_in;\n",
+                "    wide ", stringify!($parameter), " = (wide)args.", stringify!($parameter), ";\n",
             )+)?
-            "    out[i] = narrow(", $result, ");\n}\n",
+            "    args.out[i] = narrow(", $result, ");\n}\n",
         )
     };
 }

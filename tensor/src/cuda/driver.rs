@@ -1,7 +1,6 @@
 //! [`Gpu`] through the CUDA driver.
 
 use std::ffi::c_void;
-use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::thread::{self, ThreadId};
 
@@ -9,12 +8,12 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 
 use super::compiler::Compiler;
-use super::functions::{ARGUMENTS, Function, Functions, Module};
+use super::functions::{Function, Functions, Module};
 use super::graph::{Graph, RelaxedCaptureMode};
 use super::hardware::{Hardware, describe, is_fatal};
 use super::pool::{CaptureId, DeviceAllocator, Pool};
 use super::staging::Staging;
-use crate::gpu::{Address, Argument, Captured, Given, KernelArguments, Launch, Program};
+use crate::gpu::{Address, Captured, KernelArguments, Launch, Program};
 use crate::{Error, Gpu, MemoryUse, Result};
 
 /// An NVIDIA GPU: one stream, a caching allocator, and kernels compiled on first use.
@@ -192,19 +191,6 @@ impl Cuda {
             self.failed(&format!("kernels of {path} cannot be loaded ({versions})"), error)
         })
     }
-
-    /// Checks the number of arguments of a kernel.
-    fn check(&self, function: &Function, given: usize) -> Result<()> {
-        let takes = match function.parameters {
-            _ if given > ARGUMENTS => format!("{ARGUMENTS} at most"),
-            Some(takes) if takes != given => takes.to_string(),
-            _ => return Ok(()),
-        };
-        let (kernel, path) = (&function.kernel, function.program.path());
-        Err(self.error(format!(
-            "kernel {kernel} of {path} takes other arguments: {takes}, not {given}"
-        )))
-    }
 }
 
 impl Gpu for Cuda {
@@ -269,36 +255,14 @@ impl Gpu for Cuda {
     ) -> Result<()> {
         self.bind()?;
         let function = self.function(program, kernel)?;
-        // The driver reads as many pointers as the kernel has parameters. Those beyond what was given
-        // lead to zeros, where no driver could tell how many that are.
-        let mut values = [0u64; ARGUMENTS];
-        let mut parameter = None;
-        match arguments.given() {
-            Given::Struct { layout, bytes } => {
-                let checked = program.check_arguments(kernel, layout);
-                checked.map_err(|what| self.error(what))?;
-                parameter = Some(bytes.as_ptr().cast_mut().cast());
-            }
-            Given::Positional(arguments) => {
-                self.check(&function, arguments.len())?;
-                for (value, argument) in values.iter_mut().zip(arguments) {
-                    *value = match *argument {
-                        Argument::Address(address) => address.0,
-                        Argument::Integer(integer) => integer as u64,
-                        Argument::Number(number) => number.to_bits(),
-                    };
-                }
-            }
-        }
-        let mut pointers = values.each_mut().map(|value| ptr::from_mut(value).cast::<c_void>());
-        if let Some(parameter) = parameter {
-            pointers[0] = parameter;
-        }
+        let checked = program.check_arguments(kernel, arguments.layout());
+        checked.map_err(|what| self.error(what))?;
+        let mut parameters = [arguments.bytes().as_ptr().cast_mut().cast::<c_void>()];
         let handle = function.handle.0;
         *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some(function);
         let ([x, y, z], [across, down, deep]) = (launch.blocks, launch.threads);
-        // SAFETY: the function is loaded and takes the struct behind the first pointer, or a value of
-        // eight bytes behind each, which the driver copies. The caller guarantees extents.
+        // SAFETY: the function is loaded, and takes the struct at the one pointer, which the driver
+        // copies. The caller guarantees extents.
         let launched = unsafe {
             result::launch_kernel(
                 handle,
@@ -306,7 +270,7 @@ impl Gpu for Cuda {
                 (across, down, deep),
                 launch.shared,
                 self.stream(),
-                &mut pointers,
+                &mut parameters,
             )
         };
         if let Err(error) = launched {

@@ -9,9 +9,6 @@ use cudarc::driver::sys;
 
 use crate::gpu::Program;
 
-/// The maximum number of arguments of a kernel.
-pub const ARGUMENTS: usize = 64;
-
 /// A loaded kernel. Its module is never unloaded.
 pub struct Function {
     /// The driver's handle.
@@ -20,8 +17,6 @@ pub struct Function {
     pub program: Program,
     /// The kernel's name.
     pub kernel: String,
-    /// The number of parameters, if the driver reports it.
-    pub parameters: Option<usize>,
 }
 
 /// A loaded program.
@@ -105,8 +100,8 @@ mod tests {
         let functions = Functions::default();
         let program = sum_program(DType::F32);
         let handle = Handle::<sys::CUfunction>(ptr::null_mut());
-        let (kernel, parameters) = ("sum".to_owned(), Some(3));
-        functions.add(Function { handle, program: program.clone(), kernel, parameters });
+        let kernel = "sum".to_owned();
+        functions.add(Function { handle, program: program.clone(), kernel });
         assert!(functions.find(&sum_program(DType::F32), "sum").is_some());
         assert!(functions.find(&sum_program(DType::F64), "sum").is_none());
         assert!(functions.find(&program.clone().with("SIZE", 3), "sum").is_none());

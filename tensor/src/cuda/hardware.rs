@@ -8,7 +8,7 @@ use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, CudaStream};
 
 use super::compiler::Compiled;
-use super::functions::{ARGUMENTS, Function, Handle, Module};
+use super::functions::{Function, Handle, Module};
 use super::version::driver_version;
 use crate::gpu::Program;
 
@@ -105,7 +105,6 @@ impl Hardware {
             handle: Handle(handle),
             program: module.program.clone(),
             kernel: kernel.to_owned(),
-            parameters: self.parameters(handle),
         })
     }
 
@@ -122,20 +121,6 @@ impl Hardware {
             let dynamic = Kernel::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             result::function::set_function_attribute(function, dynamic, max - declared)
         }
-    }
-
-    /// The number of a kernel's parameters. `None` for drivers before CUDA 12.4, which do not report it.
-    fn parameters(&self, function: sys::CUfunction) -> Option<usize> {
-        if self.driver < 12_040 {
-            return None;
-        }
-        let (mut offset, mut size) = (0, 0);
-        // SAFETY: the function is loaded. An index beyond the last parameter is an error.
-        let mut exists = |index| unsafe {
-            sys::cuFuncGetParamInfo(function, index, &mut offset, &mut size)
-                == CUresult::CUDA_SUCCESS
-        };
-        Some((0..=ARGUMENTS).take_while(|&index| exists(index)).count())
     }
 }
 

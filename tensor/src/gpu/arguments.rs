@@ -12,7 +12,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::layout::{FieldType, Layout};
-use super::{Address, Memory, Program};
+use super::{Memory, Program};
 use crate::{DType, Error, Result, Tensor};
 
 /// A type that kernel pointers point to.
@@ -253,74 +253,13 @@ unsafe impl KernelField for f64 {
 /// What a kernel is launched with: a struct that [`kernels!`](crate::kernels) declared.
 ///
 /// # Safety
-/// [`given`](Self::given) describes `self`.
+/// [`bytes`](Self::bytes) are those of a value of [`layout`](Self::layout).
 pub unsafe trait KernelArguments {
-    /// The arguments as they are handed to a device.
-    fn given(&self) -> Given<'_>;
-}
+    /// The fields of the struct.
+    fn layout(&self) -> &'static Layout;
 
-/// Kernel arguments as they are handed to a device.
-#[derive(Clone, Copy, Debug)]
-pub enum Given<'a> {
-    /// The kernel's one parameter.
-    Struct {
-        /// Its fields.
-        layout: &'static Layout,
-        /// Its value.
-        bytes: &'a [u8],
-    },
-    /// Parameters one by one, of kernels that take no struct yet.
-    Positional(&'a [Argument]),
-}
-
-/// An argument of a kernel that takes no struct yet.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Argument {
-    /// A pointer, or [`Address::NULL`].
-    Address(Address),
-    /// `long long`.
-    Integer(i64),
-    /// `double`.
-    Number(f64),
-}
-
-impl From<Address> for Argument {
-    fn from(address: Address) -> Self {
-        Argument::Address(address)
-    }
-}
-
-impl From<usize> for Argument {
-    fn from(count: usize) -> Self {
-        Argument::Integer(count as i64)
-    }
-}
-
-impl From<f64> for Argument {
-    fn from(number: f64) -> Self {
-        Argument::Number(number)
-    }
-}
-
-// SAFETY: the list itself.
-unsafe impl<const N: usize> KernelArguments for [Argument; N] {
-    fn given(&self) -> Given<'_> {
-        Given::Positional(self)
-    }
-}
-
-// SAFETY: the list itself.
-unsafe impl KernelArguments for Vec<Argument> {
-    fn given(&self) -> Given<'_> {
-        Given::Positional(self)
-    }
-}
-
-// SAFETY: the list itself.
-unsafe impl KernelArguments for &[Argument] {
-    fn given(&self) -> Given<'_> {
-        Given::Positional(self)
-    }
+    /// Its value.
+    fn bytes(&self) -> &[u8];
 }
 
 #[cfg(test)]
@@ -368,8 +307,7 @@ mod tests {
     fn bytes_are_the_fields_in_order() {
         let part = Part { y: Out::NULL, scale: 1.5, extents: [3, 4] };
         let both = Both { x: In::NULL, part, count: 7 };
-        let Given::Struct { bytes, .. } = both.given() else { panic!("a struct") };
-        let words: Vec<u64> = bytemuck::pod_collect_to_vec(bytes);
+        let words: Vec<u64> = bytemuck::pod_collect_to_vec(both.bytes());
         assert_eq!(words, [0, 0, 1.5f64.to_bits(), 3, 4, 7]);
     }
 

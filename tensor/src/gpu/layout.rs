@@ -59,7 +59,7 @@ pub struct Layout {
 
 impl Layout {
     /// Calls `visit` with the dotted name, type and offset of each pointer and number, those of nested
-    /// structs and of arrays included.
+    /// structs included.
     pub fn each_word(&self, visit: &mut dyn FnMut(String, FieldType, usize)) {
         for &Field { name, kind, offset } in self.fields {
             match kind {
@@ -67,11 +67,6 @@ impl Layout {
                     inner.each_word(&mut |inner_name, kind, inner_offset| {
                         visit(format!("{name}.{inner_name}"), kind, offset + inner_offset);
                     })
-                }
-                FieldType::Integers(count) => {
-                    for index in 0..count {
-                        visit(format!("{name}[{index}]"), FieldType::Integer, offset + 8 * index);
-                    }
                 }
                 _ => visit(name.to_owned(), kind, offset),
             }
@@ -188,6 +183,35 @@ macro_rules! kernel_struct {
     };
 }
 
+/// Declares a struct that a kernel takes, where [`kernels!`](crate::kernels) does not: its kernels are
+/// then listed by hand.
+#[macro_export]
+macro_rules! kernel_arguments {
+    (
+        $(#[$about:meta])*
+        $visible:vis struct $Name:ident<$life:lifetime> { $($fields:tt)* }
+    ) => {
+        $crate::kernel_struct! {
+            $(#[$about])*
+            $visible struct $Name<$life> { $($fields)* }
+        }
+
+        // SAFETY: fields of whole words follow one another without a gap, so that every byte has a
+        // value.
+        unsafe impl<$life> $crate::gpu::KernelArguments for $Name<$life> {
+            fn layout(&self) -> &'static $crate::gpu::Layout {
+                Self::LAYOUT
+            }
+
+            fn bytes(&self) -> &[u8] {
+                let (start, size) = (::std::ptr::from_ref(self), ::std::mem::size_of::<Self>());
+                // SAFETY: as above.
+                unsafe { ::std::slice::from_raw_parts(start.cast(), size) }
+            }
+        }
+    };
+}
+
 /// Declares the kernels of a CUDA source file, each with the struct that it takes.
 ///
 /// ```
@@ -227,20 +251,9 @@ macro_rules! kernels {
         )+)+];
 
         $(
-            $crate::kernel_struct! {
+            $crate::kernel_arguments! {
                 $(#[$about_kernel])*
                 $visible struct $Name<$life> { $($fields)* }
-            }
-
-            // SAFETY: fields of whole words follow one another without a gap, so that every byte has
-            // a value.
-            unsafe impl<$life> $crate::gpu::KernelArguments for $Name<$life> {
-                fn given(&self) -> $crate::gpu::Given<'_> {
-                    let (start, size) = (::std::ptr::from_ref(self), ::std::mem::size_of::<Self>());
-                    // SAFETY: as above.
-                    let bytes = unsafe { ::std::slice::from_raw_parts(start.cast(), size) };
-                    $crate::gpu::Given::Struct { layout: Self::LAYOUT, bytes }
-                }
             }
         )+
     };

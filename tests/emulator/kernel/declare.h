@@ -22,48 +22,16 @@ static inline T* dynamic_shared() {
     return static_cast<T*>(emulated_dynamic_shared());
 }
 
-// A parameter that is a struct, the only one of its kernel.
-template <class T>
-struct Parameter {
-    static_assert(__is_class(T), "kernels take a struct, pointers, long long and double, nothing else");
-    static constexpr char KIND = 's';
-    EMULATED_UNWATCHED static const T& of(const Word* words) {
-        return *reinterpret_cast<const T*>(words);
-    }
-};
-template <class T>
-struct Parameter<T*> {
-    static constexpr char KIND = 'p';
-    EMULATED_UNWATCHED static T* of(const Word* words) { return static_cast<T*>(words->pointer); }
-};
-// By value, a const parameter's type is the same.
-template <>
-struct Parameter<long long> {
-    static constexpr char KIND = 'i';
-    EMULATED_UNWATCHED static long long of(const Word* words) { return words->integer; }
-};
-template <>
-struct Parameter<double> {
-    static constexpr char KIND = 'n';
-    EMULATED_UNWATCHED static double of(const Word* words) { return words->number; }
-};
-
-template <int... I>
-struct Indices {};
-
+// A kernel takes one struct.
 template <auto function>
-struct Describe;
-template <class... Types, void (*function)(Types...)>
+struct Describe {
+    static_assert(sizeof(function) == 0, "a kernel takes one struct of arguments, and nothing else");
+};
+template <class Arguments, void (*function)(Arguments)>
 struct Describe<function> {
-    static constexpr unsigned COUNT = sizeof...(Types);
-    static constexpr char KINDS[] = {Parameter<Types>::KIND..., 0};
-
-    template <int... I>
-    EMULATED_UNWATCHED static void call_with(const Word* words, Indices<I...>) {
-        function(Parameter<Types>::of(words + I)...);
-    }
-    EMULATED_UNWATCHED static void call(const Word* words) {
-        call_with(words, Indices<__integer_pack(sizeof...(Types))...>());
+    static_assert(__is_class(Arguments), "a kernel takes one struct of arguments, and nothing else");
+    EMULATED_UNWATCHED static void call(const void* arguments) {
+        function(*static_cast<const Arguments*>(arguments));
     }
 };
 
@@ -73,12 +41,8 @@ struct Describe<function> {
 extern "C" const char __ehdr_start __attribute__((visibility("hidden")));
 extern "C" const char _end __attribute__((visibility("hidden")));
 
-// Stands before a kernel, which must be declared: its most threads by __launch_bounds__ or 0, the
-// names of its parameters, and null.
-#define EMULATED_KERNEL(function, most_threads, ...)                                               \
-    static const char* const emulated_names_##function[] = {__VA_ARGS__};                          \
+// Stands before a kernel, which must be declared: its most threads by __launch_bounds__ or 0.
+#define EMULATED_KERNEL(function, most_threads)                                                    \
     extern "C" const emulated::Kernel emulated_kernel_##function;                                  \
     const emulated::Kernel emulated_kernel_##function = {                                          \
-        #function, emulated::Describe<&function>::call, emulated::Describe<&function>::COUNT,      \
-        emulated::Describe<&function>::KINDS, emulated_names_##function, most_threads,             \
-        &__ehdr_start, &_end};
+        #function, emulated::Describe<&function>::call, most_threads, &__ehdr_start, &_end};

@@ -77,7 +77,7 @@ struct Device {
 
     // The launch.
     const Kernel* kernel = nullptr;
-    const Word* arguments = nullptr;
+    const void* arguments = nullptr;
     const Pointer* pointers = nullptr;   // among the arguments
     unsigned pointer_count = 0;
     std::string failure;               // empty while all is well
@@ -108,7 +108,7 @@ struct Device {
     Context scheduler;
 
     // launch.cpp
-    void launch(const Kernel& kernel, uint3 blocks, uint3 threads, size_t dynamic, const Word* words,
+    void launch(const Kernel& kernel, uint3 blocks, uint3 threads, size_t dynamic, const void* values,
                 const Pointer* pointers, unsigned pointer_count);
     void begin_block(uint64_t block, size_t dynamic);
     // Ends the launch from inside a kernel.

@@ -101,7 +101,7 @@ const char* emulator_copy(Device* device, const void* from, void* to, size_t byt
 
 // Where it failed: the offset in the kernel's library, or the line of its source; 0 if unknown.
 const char* emulator_launch(Device* device, const Kernel* kernel, const unsigned* blocks,
-                            const unsigned* threads, size_t dynamic, const Word* arguments,
+                            const unsigned* threads, size_t dynamic, const void* arguments,
                             const Pointer* pointers, unsigned pointer_count,
                             size_t* library_offset, int* line) {
     device->launch(*kernel, {blocks[0], blocks[1], blocks[2]}, {threads[0], threads[1], threads[2]},

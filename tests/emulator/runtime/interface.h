@@ -37,13 +37,6 @@ struct MultiplyRequest {
 
 enum class Access { Read, Write, Atomic };
 
-// An argument of a kernel as it travels: eight bytes of pointer, long long or double.
-union Word {
-    void* pointer;
-    long long integer;
-    double number;
-};
-
 // An argument that is a pointer, for messages.
 struct Pointer {
     const char* name;
@@ -53,10 +46,7 @@ struct Pointer {
 // A kernel of a compiled program, as `EMULATED_KERNEL` describes it.
 struct Kernel {
     const char* name;
-    void (*call)(const Word* arguments);   // words of the kernel's struct, or of each parameter
-    unsigned count;              // of parameters
-    const char* kinds;           // a letter each: p(ointer), i(nteger), n(umber), s(truct)
-    const char* const* names;    // of the parameters
+    void (*call)(const void* arguments);   // with its struct
     unsigned most_threads;       // of a block, by __launch_bounds__; 0 without
     const void* image_begin;     // the compiled program in memory, with its constants
     const void* image_end;

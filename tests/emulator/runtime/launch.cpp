@@ -24,9 +24,9 @@ std::string Device::block_name(uint64_t block) const {
 }
 
 void Device::launch(const Kernel& launched, uint3 blocks, uint3 block_size, size_t dynamic,
-                    const Word* words, const Pointer* named, unsigned count_of_named) {
+                    const void* values, const Pointer* named, unsigned count_of_named) {
     kernel = &launched;
-    arguments = words;
+    arguments = values;
     pointers = named;
     pointer_count = count_of_named;
     failure.clear();

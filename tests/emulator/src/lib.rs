@@ -377,7 +377,7 @@ impl Gpu for Emulator {
         let run = |loaded: &Loaded| {
             let raw = loaded.kernel(kernel)?;
             check_size(kernel, raw, launch)?;
-            let arguments = &Arguments::checked(program, kernel, raw, arguments)?;
+            let arguments = &Arguments::checked(program, kernel, arguments)?;
             let mut captures = self.all_captures();
             captures.here()?;
             if captures.keeps_launch(program, kernel, launch, arguments)? {

@@ -70,9 +70,6 @@ pub struct RawDevice {
 pub struct RawKernel {
     name: *const c_char,
     call: *const c_void,
-    count: u32,
-    kinds: *const c_char,
-    names: *const *const c_char,
     most_threads: u32,
     image_begin: *const c_void,
     image_end: *const c_void,
@@ -86,18 +83,6 @@ pub struct RawPointer {
 }
 
 impl RawKernel {
-    /// The names of the parameters.
-    pub fn names(&self) -> Vec<&CStr> {
-        // SAFETY: the compiled program has `count` strings there, as long as it is loaded: for good.
-        (0..self.count as usize).map(|at| unsafe { CStr::from_ptr(*self.names.add(at)) }).collect()
-    }
-
-    /// A letter for each parameter: `p`ointer, `i`nteger, `n`umber, `s`truct.
-    pub fn kinds(&self) -> &[u8] {
-        // SAFETY: the compiled program has a string there, as long as it is loaded: for good.
-        unsafe { CStr::from_ptr(self.kinds) }.to_bytes()
-    }
-
     /// Threads that a block may have, if the kernel says so.
     pub fn most_threads(&self) -> Option<u32> {
         (self.most_threads > 0).then_some(self.most_threads)

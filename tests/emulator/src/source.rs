@@ -98,10 +98,8 @@ fn kernel<'a>(
 
     text.push_str(start);
     if !body.trim_start().starts_with(';') {
-        let names = split_commas(&list).into_iter().filter_map(last_word);
-        let names: String = names.map(|name| format!("\"{name}\", ")).collect();
         text.push_str(&format!(
-            "extern \"C\" void {name}({list}); EMULATED_KERNEL({name}, ({bound}), {names}nullptr) "
+            "extern \"C\" void {name}({list}); EMULATED_KERNEL({name}, ({bound})) "
         ));
         kernels.push(name.to_string());
     }
@@ -257,16 +255,13 @@ mod tests {
 
     #[test]
     fn kernels_are_declared_and_described() {
-        let source = "extern \"C\" __global__ void __launch_bounds__(F(2, 3), 1) add(const float* x,\n\
-                      long long count) {}";
+        let source = "extern \"C\" __global__ void __launch_bounds__(F(2, 3), 1) add(\n\
+                      Add a) {}";
         let rewritten = rewrite(source).unwrap();
         assert_eq!(rewritten.kernels, ["add"]);
         assert_eq!(
             rewritten.text,
-            format!(
-                "extern \"C\" void add(const float* x, long long count); \
-                 EMULATED_KERNEL(add, (F(2, 3)), \"x\", \"count\", nullptr) {source}"
-            )
+            format!("extern \"C\" void add( Add a); EMULATED_KERNEL(add, (F(2, 3))) {source}")
         );
         assert!(rewrite("__global__ void add() {}").is_err());
     }

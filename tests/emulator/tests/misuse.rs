@@ -87,7 +87,7 @@ fn sources_that_do_not_compile() {
     );
     says(
         "extern \"C\" __global__ void run(int n) {}",
-        &["kernels take a struct, pointers, long long and double, nothing else"],
+        &["a kernel takes one struct of arguments, and nothing else"],
     );
     says(
         "__global__ void run() {}",
