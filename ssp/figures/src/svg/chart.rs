@@ -1,9 +1,10 @@
-//! Line charts as SVG, as wide as a phone.
+//! Line charts with error bars.
 
 use maud::{Markup, html};
 
-use super::marks::{marker, style_of};
-use figures::ticks::{linear, written};
+use super::marks::{class, marker};
+use super::text::{TEXT_HEIGHT, label_width, rounded};
+use crate::axis::{Axis, Tick};
 
 const WIDTH: f64 = 340.0;
 const HEIGHT: f64 = 232.0;
@@ -11,93 +12,46 @@ const LEFT: f64 = 44.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 40.0;
-/// Approximate height and width of a character of the charts' text.
-const TEXT: f64 = 11.0;
-const LETTER: f64 = 6.2;
-/// Lines with more points than this have a mark at the last point only.
-const DENSE: usize = 8;
+/// Lines with more points than this have a marker at the last point only.
+const MAX_MARKERS: usize = 8;
+/// Horizontal distance between the error bars of neighbouring lines.
+const ERROR_BAR_SHIFT: f64 = 4.0;
 
-/// A chart.
+/// A line chart.
 pub struct Chart {
-    /// Its heading.
+    /// Heading.
     pub title: String,
-    /// The horizontal axis.
+    /// Horizontal axis.
     pub x: Axis,
-    /// The vertical one.
+    /// Vertical axis.
     pub y: Axis,
-    /// The series.
+    /// Lines, the last on top.
     pub lines: Vec<Line>,
 }
 
-/// An axis.
-pub struct Axis {
-    /// Quantity and unit.
-    pub label: &'static str,
-    /// Its ends, in the units of the points.
-    pub range: [f64; 2],
-    /// Tick marks and their labels.
-    pub marks: Vec<(f64, String)>,
-}
-
-/// A series of points.
+/// A series of points, joined by straight lines.
 pub struct Line {
-    /// Its name.
+    /// Name, for screen readers; see [`legend`](super::legend) for visible names.
     pub name: String,
-    /// Index of its colour and marker.
+    /// Index of colour and marker.
     pub style: usize,
-    /// From left to right.
+    /// Points, from left to right.
     pub points: Vec<Point>,
 }
 
-/// A point of a line.
+/// A point of a line, in the units of the axes.
 #[derive(Clone, Copy)]
 pub struct Point {
-    /// Position along the horizontal axis.
+    /// Position on the horizontal axis.
     pub x: f64,
-    /// Value.
+    /// Value; a point without a finite one is left out.
     pub y: f64,
-    /// Half the length of the error bar.
+    /// Half the length of the error bar, if the point has one.
     pub spread: Option<f64>,
 }
 
-impl Axis {
-    /// An axis that covers `values` with a margin and has about `wanted` ticks at round numbers.
-    pub fn over(label: &'static str, values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
-        let finite = values.into_iter().filter(|value| value.is_finite());
-        let (mut low, mut high) =
-            finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        if low > high {
-            (low, high) = (0.0, 1.0);
-        }
-        let margin = (0.06 * (high - low)).max(0.01 * high.abs()).max(1e-3);
-        (low, high) = (low - margin, high + margin);
-        let marks = linear(low, high, wanted);
-        let step = if let [first, second, ..] = marks[..] { second - first } else { 1.0 };
-        let marks = marks.into_iter().map(|value| (value, written(value, step))).collect();
-        Axis { label, range: [low, high], marks }
-    }
-
-    /// The same on a line of `length` units of the drawing, with as many ticks as fit.
-    pub fn along(label: &'static str, values: impl IntoIterator<Item = f64>, length: f64) -> Self {
-        let values: Vec<f64> = values.into_iter().collect();
-        let axes = (2..=6).rev().map(|wanted| Axis::over(label, values.iter().copied(), wanted));
-        let fits = |axis: &Axis| {
-            let needed: f64 = axis.marks.iter().map(|(_, text)| width(text)).sum();
-            needed <= length
-        };
-        let mut axes: Vec<Axis> = axes.collect();
-        let place = axes.iter().position(fits).unwrap_or(axes.len() - 1);
-        axes.swap_remove(place)
-    }
-
-    /// Relative position of a value on the axis: 0 at its start, 1 at its end.
-    pub fn share(&self, value: f64) -> f64 {
-        (value - self.range[0]) / (self.range[1] - self.range[0])
-    }
-}
-
 impl Chart {
-    /// The chart with its heading. Values that are not finite are left out.
+    /// The chart with its heading, as a `figure` element.
     pub fn figure(&self) -> Markup {
         html! {
             figure {
@@ -110,12 +64,13 @@ impl Chart {
         }
     }
 
+    /// The data in words, for screen readers.
     fn description(&self) -> String {
         let lines = self.lines.iter().map(|line| {
             let points = line.points.iter().map(|point| format!("{:.3}", point.y));
             let mut points: Vec<String> = points.collect();
             // Of many points, only the first and the last.
-            if points.len() > DENSE {
+            if points.len() > MAX_MARKERS {
                 points.drain(1..points.len() - 1);
                 return format!("{} from {}", line.name, points.join(" to "));
             }
@@ -126,28 +81,28 @@ impl Chart {
     }
 
     fn x(&self, value: f64) -> f64 {
-        LEFT + self.x.share(value) * (WIDTH - LEFT - RIGHT)
+        LEFT + self.x.fraction(value) * (WIDTH - LEFT - RIGHT)
     }
 
     fn y(&self, value: f64) -> f64 {
-        HEIGHT - BOTTOM - self.y.share(value) * (HEIGHT - TOP - BOTTOM)
+        HEIGHT - BOTTOM - self.y.fraction(value) * (HEIGHT - TOP - BOTTOM)
     }
 
     fn axes(&self) -> Markup {
         let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
         html! {
-            @for (value, text) in &self.y.marks {
-                @let y = rounded(self.y(*value));
-                line.grid x1=(LEFT) x2=(right) y1=(y) y2=(y) {}
-                text x=(LEFT - 6.0) y=(rounded(self.y(*value) + TEXT / 3.0)) text-anchor="end" { (text) }
+            @for tick in &self.y.ticks {
+                @let y = self.y(tick.value);
+                line.grid x1=(LEFT) x2=(right) y1=(rounded(y)) y2=(rounded(y)) {}
+                text x=(LEFT - 6.0) y=(rounded(y + TEXT_HEIGHT / 3.0)) text-anchor="end" { (tick.label) }
             }
             line.axis x1=(LEFT) x2=(right) y1=(bottom) y2=(bottom) {}
-            @for (value, text) in apart(&self.x, |value| self.x(value)) {
-                @let x = rounded(self.x(value));
+            @for tick in self.legible_ticks() {
+                @let x = rounded(self.x(tick.value));
                 line.axis x1=(x) x2=(x) y1=(bottom) y2=(bottom + 4.0) {}
-                text x=(x) y=(bottom + 16.0) text-anchor="middle" { (text) }
+                text x=(x) y=(bottom + 16.0) text-anchor="middle" { (tick.label) }
             }
-            text.label x=(LEFT) y=(TEXT) { (self.y.label) }
+            text.label x=(LEFT) y=(TEXT_HEIGHT) { (self.y.label) }
             text.label x=(rounded((LEFT + right) / 2.0)) y=(HEIGHT - 5.0) text-anchor="middle" {
                 (self.x.label)
             }
@@ -158,7 +113,7 @@ impl Chart {
         // Error bars at the same position would overlap, so each line is shifted a little.
         let spread = line.points.iter().any(|point| point.spread.is_some());
         let shift = match spread {
-            true => 4.0 * (index as f64 - (self.lines.len() as f64 - 1.0) / 2.0),
+            true => ERROR_BAR_SHIFT * (index as f64 - (self.lines.len() as f64 - 1.0) / 2.0),
             false => 0.0,
         };
         let at = |point: &Point| (self.x(point.x) + shift, self.y(point.y));
@@ -171,10 +126,10 @@ impl Chart {
                 format!("{}{} {}", if n == 0 { "M" } else { "L" }, rounded(x), rounded(y))
             })
             .collect();
-        // Dense marks would hide the line; the last one identifies it.
-        let dense = drawn.len() > DENSE;
+        // Many markers would hide the line; the last one identifies it.
+        let dense = drawn.len() > MAX_MARKERS;
         html! {
-            g class=(style_of(line.style)) {
+            g class=(class(line.style)) {
                 @if path.len() > 1 { path.line d=(path.join("")) {} }
                 @for point in &drawn {
                     @let (x, y) = at(point);
@@ -189,28 +144,52 @@ impl Chart {
             }
         }
     }
-}
 
-/// The ticks of an axis whose labels do not touch; the last one is always kept.
-fn apart(axis: &Axis, x: impl Fn(f64) -> f64) -> Vec<(f64, &str)> {
-    let mut kept: Vec<(f64, &str)> = Vec::new();
-    for (value, text) in axis.marks.iter().rev() {
-        let free = |(other, next): &(f64, &str)| {
-            (x(*other) - x(*value)).abs() >= (width(text) + width(next)) / 2.0
-        };
-        if kept.iter().all(free) {
-            kept.push((*value, text));
+    /// Ticks of the horizontal axis whose labels do not overlap. The last one is always kept.
+    fn legible_ticks(&self) -> Vec<&Tick> {
+        let mut kept: Vec<&Tick> = Vec::new();
+        for tick in self.x.ticks.iter().rev() {
+            let clear = |other: &&Tick| {
+                let needed = (label_width(&tick.label) + label_width(&other.label)) / 2.0;
+                (self.x(other.value) - self.x(tick.value)).abs() >= needed
+            };
+            if kept.iter().all(clear) {
+                kept.push(tick);
+            }
         }
+        kept
     }
-    kept
 }
 
-/// Width of a tick label with a gap.
-fn width(text: &str) -> f64 {
-    LETTER * text.chars().count() as f64 + 11.0
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A coordinate rounded to a tenth.
-pub fn rounded(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
+    fn chart(points: Vec<Point>) -> String {
+        let xs = points.iter().map(|point| point.x);
+        let x = Axis::covering("steps", xs, 4);
+        let y = Axis::covering("Dice", [0.0, 1.0], 5);
+        let lines = vec![Line { name: "one".into(), style: 3, points }];
+        Chart { title: "A & B".into(), x, y, lines }.figure().into_string()
+    }
+
+    #[test]
+    fn points_have_markers_and_error_bars() {
+        let point = |n: u8| Point { x: f64::from(n), y: 0.5, spread: (n == 1).then_some(0.1) };
+        let few = chart((0..4).map(point).collect());
+        assert_eq!(few.matches("path class=\"mark\"").count(), 4, "{few}");
+        assert_eq!(few.matches("line class=\"spread\"").count(), 1, "{few}");
+        assert!(few.contains("A &amp; B: Dice by steps. one 0.500, 0.500"), "{few}");
+        let many = chart((0..20).map(point).collect());
+        assert_eq!(many.matches("path class=\"mark\"").count(), 1, "{many}");
+        assert!(many.contains("one from 0.500 to 0.500"), "{many}");
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_left_out() {
+        let points = [f64::NAN, 0.5].map(|y| Point { x: 1.0, y, spread: None });
+        let html = chart(points.to_vec());
+        assert_eq!(html.matches("path class=\"mark\"").count(), 1, "{html}");
+        assert!(!html.contains("\"NaN"), "{html}");
+    }
 }
