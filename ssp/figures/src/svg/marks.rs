@@ -10,8 +10,8 @@ pub(super) fn class(style: usize) -> String {
     format!("s{}", style % PALETTE.len())
 }
 
-/// The marker of a style, centred at (`x`, `y`). Shapes differ so that lines can be told apart
-/// without colour.
+/// The marker of a style, centred at (`x`, `y`). Shapes differ so that lines can be
+/// distinguished without colour.
 pub(super) fn marker(style: usize, x: f64, y: f64) -> Markup {
     let [l, r, t, b] = [x - 4.0, x + 4.0, y - 4.0, y + 4.0].map(rounded);
     let (x, y) = (rounded(x), rounded(y));
