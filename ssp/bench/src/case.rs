@@ -1,4 +1,4 @@
-//! An operation on one shape, as it is timed.
+//! Benchmark cases: an operation with its arguments and the passes to time.
 
 use kernels::cast::cast;
 use kernels::check::{Values, normal, uniform};
@@ -9,36 +9,36 @@ use tensor::{DType, Device, Shape, Tensor, with_float, without_tape};
 use super::clock::{Clock, Once};
 use crate::Result;
 
-/// Dtypes of what a network keeps.
+/// Dtypes of the tensors of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dtypes {
-    /// Of images, features and their gradients.
+    /// Dtype of images, features and their gradients.
     pub features: DType,
-    /// Of everything else: parameters and their gradients, statistics, losses.
+    /// Dtype of everything else: parameters and their gradients, statistics, losses.
     pub parameters: DType,
 }
 
 impl Dtypes {
-    /// Features of this dtype, and what goes with it.
+    /// Features of this dtype, and parameters of its accumulator dtype.
     pub fn of(features: DType) -> Self {
         Dtypes { features, parameters: features.wide() }
     }
 }
 
-/// A tensor that an operation takes or gives.
+/// Shape and values of an argument or a result of an operation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Argument {
     shape: Shape,
     kind: Kind,
 }
 
-/// What its elements are.
+/// Values of the elements.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Drawn(Values, DType),
     /// Labels below this number.
     Classes(usize),
-    /// From 0 to 1 in pairs: where slices lie between base and apex.
+    /// Relative positions of slices between base and apex, 0 to 1, in equal pairs.
     Positions,
 }
 
@@ -76,12 +76,13 @@ impl Argument {
         }
     }
 
-    /// How much memory it takes.
+    /// Size in memory.
     pub fn bytes(&self) -> f64 {
         (self.shape.elements() * self.dtype().bytes()) as f64
     }
 
-    /// Draws it. A few values are repeated: to draw each would take longer than to time.
+    /// Draws the tensor on `device`. A block of values is repeated, since drawing every value would
+    /// take longer than timing the operation.
     pub fn draw(&self, device: &Device) -> Result<Tensor> {
         const PERIOD: usize = (1 << 16) - 1;
         let mut stream = Stream::new(0, Purpose::Check, 0, 0);
@@ -90,7 +91,7 @@ impl Argument {
             let drawn: Vec<f32> = (0..count).map(|_| draw(&mut stream) as f32).collect();
             repeated(&drawn, self.shape)
         };
-        // The host has no bf16 but to hand it on.
+        // The host cannot compute in bf16, so the device rounds the values.
         match self.kind {
             Kind::Drawn(values, dtype) => {
                 Ok(cast(&numbers(&mut |stream| values.draw(stream)).on(device)?, dtype)?)
@@ -120,35 +121,35 @@ fn repeated<T: tensor::Element>(drawn: &[T], shape: Shape) -> Tensor {
 /// An operation, from the arguments of its case to its result.
 pub(super) type Function = Box<dyn Fn(&[Tensor]) -> Result<Tensor>>;
 
-/// Something that can be done again and again.
+/// A call that can be repeated.
 pub(super) type Repeated = Box<dyn FnMut() -> Result<()>>;
 
-/// What builds it on a device.
+/// Sets up a repeatable call on a device.
 pub(super) type Setup = Box<dyn Fn(&Device) -> Result<Repeated>>;
 
-/// What is done.
+/// What a pass computes.
 pub(super) enum Work {
-    /// The operation itself, off the tape.
+    /// The operation, without recording a tape.
     Forward(Function),
-    /// The gradients of these arguments; the forward that they need is not timed.
+    /// Gradients of the arguments with these indices; the forward pass is not timed.
     Gradient(Function, Vec<usize>),
-    /// Something with a state of its own, which lies on the device.
+    /// An update with its own state on the device, such as that of an optimiser.
     Update(Setup),
 }
 
-/// One thing to time.
+/// A pass to time.
 pub(super) struct Pass {
-    /// Forward, or whose gradient.
+    /// `forward`, or the name of the gradient.
     pub name: &'static str,
     pub work: Work,
-    /// Floating-point operations of products of matrices; none where there are no such.
+    /// Floating-point operations of matrix products, if the pass has any.
     pub flop: Option<f64>,
-    /// What must be read and written at least.
+    /// Bytes that must be read and written at least.
     pub bytes: f64,
 }
 
 impl Pass {
-    /// The operation itself.
+    /// The forward pass of `run`, which moves `bytes`.
     pub fn forward(
         bytes: f64,
         run: impl Fn(&[Tensor]) -> tensor::Result<Tensor> + 'static,
@@ -157,7 +158,7 @@ impl Pass {
         Pass { name: "forward", work: Work::Forward(run), flop: None, bytes }
     }
 
-    /// Gradients of the arguments `of`.
+    /// Gradients of the arguments with indices `of`.
     pub fn gradient(
         name: &'static str,
         of: impl Into<Vec<usize>>,
@@ -168,12 +169,12 @@ impl Pass {
         Pass { name, work: Work::Gradient(run, of.into()), flop: None, bytes }
     }
 
-    /// The same under another name.
+    /// The pass under another name.
     pub fn named(self, name: &'static str) -> Self {
         Pass { name, ..self }
     }
 
-    /// The same, known to take so many operations.
+    /// The pass with a number of floating-point operations.
     pub fn of_flop(self, flop: f64) -> Self {
         Pass { flop: Some(flop), ..self }
     }
@@ -181,20 +182,20 @@ impl Pass {
 
 /// An operation on one shape.
 pub(super) struct Case {
-    /// Its room in `kernels`.
+    /// Name in the registry of `kernels`.
     pub operation: &'static str,
-    /// For people.
+    /// Shape, as text for the table.
     pub shape: String,
-    /// How often the network has it.
+    /// Number of uses in a step of the network.
     pub uses: usize,
     pub arguments: Vec<Argument>,
     pub passes: Vec<Pass>,
-    /// What PyTorch needs to know to do the same; none where it has no such operation.
+    /// Sizes for the PyTorch script; none if PyTorch has no such operation.
     pub peer: Option<Value>,
 }
 
 impl Case {
-    /// Draws the arguments and times every pass, in order: seconds each.
+    /// Draws the arguments and times every pass, in order; returns the seconds of each.
     pub fn time(&self, clock: &Clock<'_>) -> Result<Vec<f64>> {
         let draw = |argument: &Argument| argument.draw(clock.device);
         let mut arguments = self.arguments.iter().map(draw).collect::<Result<Vec<_>>>()?;
@@ -220,7 +221,7 @@ impl Case {
     }
 }
 
-/// The same values as a new leaf of the tape, a parameter or a constant.
+/// A new leaf with the same memory: a parameter or a constant.
 fn renewed(tensor: Tensor, parameter: bool) -> Result<Tensor> {
     let (shape, dtype) = (tensor.shape(), tensor.dtype());
     let leaf = Tensor::over(tensor.into_memory()?, shape, dtype);
@@ -234,7 +235,7 @@ fn forward(clock: &Clock<'_>, run: &Function, arguments: &[Tensor]) -> Result<f6
     })
 }
 
-/// Values that are computed when somebody reads them are read.
+/// Evaluates a result that is a lazy expression.
 fn compute(result: &Tensor) -> Result<()> {
     if result.gpu().is_some() {
         result.address()?;
@@ -253,7 +254,7 @@ fn gradient(clock: &Clock<'_>, run: &Function, arguments: &[Tensor]) -> Result<f
     drop(result);
     clock.median(bytes as usize, &mut || {
         let result = run(arguments)?;
-        // An operation may write over the gradient that it is handed.
+        // A backward pass may overwrite the gradient that it receives, so each run has a copy.
         let cotangent = cotangent.to(clock.device)?;
         let once = move || Ok(result.backward_from(cotangent).map(drop)?);
         Ok(Box::new(once) as Once<'_>)

@@ -1,4 +1,4 @@
-//! What the hardware can do: bytes moved and products of matrices, measured.
+//! Measured hardware limits: memory bandwidth and matrix product throughput.
 
 use kernels::conv2d::conv2d;
 use kernels::linear::linear;
@@ -11,23 +11,23 @@ use super::cases::extents;
 use super::clock::{Clock, Once};
 use crate::Result;
 
-/// What was measured before the operations, in the same sitting.
+/// Limits measured before the operations, in the same process.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ceilings {
     /// Bytes read and written per second by a large copy.
     pub copy_bytes_per_s: f64,
-    /// Bytes that it copied.
+    /// Size of that copy in bytes.
     pub copied_bytes: usize,
     /// Floating-point operations per second of a large matrix product.
     pub product_flop_per_s: f64,
-    /// Whose product that was, of which size.
+    /// Implementation and size of that product.
     pub product: String,
 }
 
-/// How large the copy and the product are.
+/// Sizes of the copy and of the products.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
-    /// Values of 4 bytes.
+    /// Values of 4 bytes to copy.
     pub copied: usize,
     /// Rows and columns of the factors of a linear layer.
     pub rows: usize,
@@ -36,7 +36,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Beyond every cache, and long enough to be at full speed.
+    /// Sizes beyond every cache, and large enough for full throughput.
     pub fn of(device: &Device) -> Self {
         match device {
             Device::Cpu => Extent { copied: 1 << 26, rows: 2048, convolved: [8, 32, 32, 128] },
@@ -46,11 +46,11 @@ impl Extent {
 }
 
 impl Ceilings {
-    /// Measures both with the engine's own means: a copy by all threads, on a GPU by the driver; and
-    /// the faster of a linear layer and a convolution.
+    /// Measures a copy (by all threads, or by the driver of a GPU) and the faster of the engine's
+    /// linear layer and convolution.
     ///
     /// # Errors
-    /// When the device fails, or has not so much memory.
+    /// When the device fails or has too little memory.
     pub(super) fn measure(clock: &Clock<'_>, dtypes: Dtypes, extent: Extent) -> Result<Self> {
         let copied = extent.copied;
         let seconds = match clock.device {
@@ -73,12 +73,12 @@ impl Ceilings {
         })
     }
 
-    /// Another's product in place of our own.
-    pub(super) fn with_product(self, whose: String, flop_per_s: f64) -> Self {
-        Ceilings { product: whose, product_flop_per_s: flop_per_s, ..self }
+    /// The same with the throughput of another implementation's product.
+    pub(super) fn with_product(self, name: String, flop_per_s: f64) -> Self {
+        Ceilings { product: name, product_flop_per_s: flop_per_s, ..self }
     }
 
-    /// The least seconds for so much work, and whether moving bytes is what takes them.
+    /// Lower bound in seconds for this work, and whether memory traffic is the limit.
     pub(super) fn least(&self, flop: Option<f64>, bytes: f64) -> (f64, bool) {
         let products = flop.unwrap_or(0.0) / self.product_flop_per_s;
         let moves = bytes / self.copy_bytes_per_s;
@@ -106,7 +106,7 @@ fn device_copy(clock: &Clock<'_>, count: usize) -> Result<f64> {
     clock.median(0, &mut || Ok(Box::new(|| Ok(tensor.to(clock.device).map(drop)?)) as Once<'_>))
 }
 
-/// Floating-point operations per second of a linear layer, and which.
+/// Floating-point operations per second of a square linear layer, and its description.
 fn own_product(clock: &Clock<'_>, dtypes: Dtypes, rows: usize) -> Result<(f64, String)> {
     let x = Argument::normal([rows, rows], dtypes.features).draw(clock.device)?;
     let w = Argument::normal([rows, rows], dtypes.parameters).draw(clock.device)?;
@@ -120,7 +120,7 @@ fn own_product(clock: &Clock<'_>, dtypes: Dtypes, rows: usize) -> Result<(f64, S
     ))
 }
 
-/// The same of a convolution of 3 x 3, which keeps its channels.
+/// The same for a 3 x 3 convolution with as many output channels as input channels.
 fn own_convolution(clock: &Clock<'_>, dtypes: Dtypes, shape: [usize; 4]) -> Result<(f64, String)> {
     let channels = shape[3];
     let x = Argument::normal(shape, dtypes.features).draw(clock.device)?;

@@ -1,4 +1,4 @@
-//! How long something takes.
+//! Wall-clock timing of repeated runs.
 
 use std::time::{Duration, Instant};
 
@@ -6,47 +6,47 @@ use tensor::Device;
 
 use crate::Result;
 
-/// Something that is ready to run, once.
+/// A prepared run.
 pub(super) type Once<'a> = Box<dyn FnOnce() -> Result<()> + 'a>;
 
-/// How much is measured.
+/// How many runs are measured, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// What one sample should take at least: as many runs, one right after the other, as fill it.
+    /// Shortest duration of a sample. A sample is as many consecutive runs as this takes.
     pub sample: Duration,
-    /// Samples, of which the median counts.
+    /// Number of samples; their median is reported.
     pub samples: usize,
-    /// Once so much was measured, three samples are enough.
+    /// After this duration, measuring stops as soon as there are three samples.
     pub limit: Duration,
 }
 
 impl Default for Pace {
-    /// Samples of 5 ms, and about a second for what takes long.
+    /// Eleven samples of 5 ms, and about a second for slow operations.
     fn default() -> Self {
         let [sample, limit] = [5, 800].map(Duration::from_millis);
         Pace { sample, samples: 11, limit }
     }
 }
 
-/// Measures on a device.
+/// Measures runs on a device.
 pub(super) struct Clock<'a> {
     pub device: &'a Device,
     pub pace: Pace,
 }
 
 impl Clock<'_> {
-    /// Bytes that the runs of one sample may keep ready.
-    fn room(&self) -> usize {
+    /// Bytes that the prepared runs of one sample may hold.
+    fn memory_limit(&self) -> usize {
         match self.device {
             Device::Cpu => 1 << 28,
             Device::Gpu(_) => 1 << 32,
         }
     }
 
-    /// Seconds that one run takes: the median over samples. `prepare` readies a run, which keeps
-    /// `bytes` until it has run; that is not timed.
+    /// Median seconds per run over samples. `prepare` sets a run up, untimed; the run holds `bytes`
+    /// of memory until it has finished.
     ///
-    /// On a GPU the runs of a sample are launched back to back, and waited for at its end.
+    /// On a GPU the runs of a sample are launched back to back, with one synchronisation at the end.
     ///
     /// # Errors
     /// When a run fails.
@@ -55,11 +55,11 @@ impl Clock<'_> {
         bytes: usize,
         prepare: &mut dyn FnMut() -> Result<Once<'a>>,
     ) -> Result<f64> {
-        // The first run compiles kernels and asks for memory.
+        // The first run compiles kernels and allocates memory.
         self.sample(1, prepare)?;
         let one = self.sample(1, prepare)?;
         let wanted = (self.pace.sample.as_secs_f64() / one.max(1e-7)).ceil() as usize;
-        let runs = wanted.min(self.room() / bytes.max(1)).clamp(1, 1000);
+        let runs = wanted.min(self.memory_limit() / bytes.max(1)).clamp(1, 1000);
         let mut seconds = Vec::new();
         let started = Instant::now();
         while seconds.len() < self.pace.samples.max(1) {
@@ -72,7 +72,7 @@ impl Clock<'_> {
         Ok(seconds[seconds.len() / 2])
     }
 
-    /// Seconds that one of so many runs takes.
+    /// Mean seconds per run over `runs` runs.
     fn sample<'a>(
         &self,
         runs: usize,

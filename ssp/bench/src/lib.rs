@@ -1,5 +1,5 @@
-//! How fast it is: one optimiser step of a task ([`steps`]), and each operation on the shapes of a
-//! network ([`operations`]), beside what the hardware can do and what PyTorch does.
+//! Benchmarks: one optimiser step of a task ([`Bench`]), and every operation on the shapes of a network
+//! ([`operations`]), compared with measured hardware limits and with PyTorch.
 
 mod case;
 mod cases;

@@ -1,4 +1,4 @@
-//! Times every operation on the shapes of a network, beside measured ceilings and PyTorch.
+//! Times every operation on the shapes of a network, and compares it with measured limits and PyTorch.
 
 use std::path::PathBuf;
 
@@ -18,24 +18,23 @@ use crate::{Error, Result};
 /// What to time.
 #[derive(Clone, Debug)]
 pub struct KernelBench {
-    /// Where it computes.
+    /// Device to measure.
     pub device: Device,
-    /// Whose shapes.
+    /// Network whose shapes are used.
     pub network: Network,
-    /// In which dtypes.
+    /// Dtypes of features and parameters.
     pub dtypes: Dtypes,
-    /// These operations, by the names of the registry; all where none are named.
+    /// Names of operations in the registry; empty for all.
     pub only: Vec<String>,
-    /// A Python that has PyTorch, to be timed beside us.
+    /// A Python interpreter with PyTorch, to be timed too.
     pub peer: Option<PathBuf>,
-    /// How much is measured.
+    /// How many runs are measured.
     pub pace: Pace,
-    /// Whether the copy and the product that measure the ceilings are as large as they should be:
-    /// an emulated device takes small ones.
+    /// Whether the ceilings are measured at full size. An emulated device needs small sizes.
     pub full_ceilings: bool,
 }
 
-/// What was found.
+/// The measurements.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     device: String,
@@ -49,19 +48,19 @@ pub struct Report {
     ceilings: Ceilings,
     /// PyTorch's version, device and dtype.
     peer: Option<String>,
-    /// What PyTorch could not do, and why.
+    /// Passes that PyTorch could not run, and why.
     peer_refused: Vec<String>,
-    /// Operations that were not timed, as the device has no kernels for them.
+    /// Operations that were not timed because the device has no kernels for them.
     left_out: Vec<&'static str>,
     rows: Vec<Measurement>,
 }
 
 impl KernelBench {
-    /// Times everything. `note` is told each operation as it comes.
+    /// Times everything. `note` is called with the name of each operation before it runs.
     ///
     /// # Errors
-    /// When sizes make no network, an operation is unknown, the device fails, or the peer does not
-    /// answer.
+    /// When the network's sizes are invalid, an operation is unknown, the device fails, or PyTorch
+    /// does not run.
     pub fn run(&self, note: &dyn Fn(&str)) -> Result<Report> {
         self.network.check()?;
         if self.dtypes.features == DType::BF16 && self.device == Device::Cpu {
@@ -84,12 +83,11 @@ impl KernelBench {
         let mut found = None;
         if let Some(python) = &self.peer {
             note("PyTorch");
-            self.make_room();
+            self.release_memory();
             found = Some(Peer::new(python).time(&cases, &self.device, self.pace)?);
         }
-        if let Some(Findings { product: Some(whose), product_flop_per_s: Some(rate), .. }) = &found
-        {
-            ceilings = ceilings.with_product(whose.clone(), *rate);
+        if let Some(Findings { product: Some(name), product_flop_per_s: Some(rate), .. }) = &found {
+            ceilings = ceilings.with_product(name.clone(), *rate);
         }
         let beside = found.as_ref().map(|found| found.seconds.clone());
         let beside = beside.unwrap_or_else(|| vec![None; seconds.len()]);
@@ -115,8 +113,8 @@ impl KernelBench {
         })
     }
 
-    /// Gives back what is kept for reuse, which another program on the same hardware would lack.
-    fn make_room(&self) {
+    /// Releases memory that is kept for reuse, so that PyTorch's process can use it.
+    fn release_memory(&self) {
         release_idle_memory();
         if self.device != Device::Cpu
             && let Ok(gpu) = cuda::open()
@@ -125,7 +123,7 @@ impl KernelBench {
         }
     }
 
-    /// The cases asked for, and the operations for which the device has no kernels.
+    /// The requested cases, and the operations for which the device has no kernels.
     fn cases(&self) -> Result<(Vec<Case>, Vec<&'static str>)> {
         let known = || registry().iter().map(|operation| operation.name);
         if let Some(unknown) = self.only.iter().find(|name| !known().any(|known| known == *name)) {
@@ -174,12 +172,12 @@ fn rows(
 }
 
 impl Report {
-    /// Every pass, in order.
+    /// The measurements of every pass, in order.
     pub fn rows(&self) -> &[Measurement] {
         &self.rows
     }
 
-    /// Operations that were not timed, as the device has no kernels for them.
+    /// Operations that were not timed because the device has no kernels for them.
     pub fn left_out(&self) -> &[&'static str] {
         &self.left_out
     }

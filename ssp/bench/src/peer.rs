@@ -1,5 +1,5 @@
-//! PyTorch beside us, on the same shapes in the same sitting: an interpreter that has it is started
-//! with a script that travels within this program.
+//! PyTorch's times of the same operations on the same shapes: runs a script, which is part of this
+//! binary, in a Python interpreter.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -15,24 +15,25 @@ use crate::{Error, Result};
 
 const SCRIPT: &str = include_str!("../../../tests/peers/kernels.py");
 
-/// Seconds after which PyTorch is asked for no further pass: it may look long for its best kernels.
+/// Seconds after which the script skips the remaining passes: PyTorch's search for the fastest kernels
+/// can take long.
 const BUDGET: f64 = 150.0;
 
-/// A Python that has PyTorch.
+/// A Python interpreter with PyTorch.
 pub(super) struct Peer(PathBuf);
 
-/// What PyTorch found.
+/// The script's answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Findings {
-    /// Its version, device and dtype, for people.
+    /// PyTorch's version, device and dtype, as text.
     pub what: String,
-    /// Floating-point operations per second of a large matrix product, where it is the ceiling.
+    /// Floating-point operations per second of a large matrix product, if PyTorch measured one.
     pub product_flop_per_s: Option<f64>,
-    /// What that product was.
+    /// Description of that product.
     pub product: Option<String>,
-    /// Seconds of each pass asked for, in order; none where it cannot do it.
+    /// Seconds of each requested pass, in order; none if PyTorch could not run it.
     pub seconds: Vec<Option<f64>>,
-    /// What it could not do, and why.
+    /// Passes that it could not run, and why.
     pub refused: Vec<String>,
 }
 
@@ -44,7 +45,7 @@ impl Peer {
     /// Times every pass of every case.
     ///
     /// # Errors
-    /// When the interpreter does not start, has no PyTorch, or does not answer as agreed.
+    /// When the interpreter does not start, has no PyTorch, or gives an unexpected answer.
     pub fn time(&self, cases: &[Case], device: &Device, pace: Pace) -> Result<Findings> {
         let request = json!({
             "device": if *device == Device::Cpu { "cpu" } else { "cuda" },
@@ -58,7 +59,7 @@ impl Peer {
         let answer = self.ask(&request.to_string())?;
         let refused = |why: String| self.refused(&why);
         let found: Findings = serde_json::from_slice(&answer)
-            .map_err(|error| refused(format!("its answer is not as agreed: {error}")))?;
+            .map_err(|error| refused(format!("unexpected answer: {error}")))?;
         let wanted = passes(cases).len();
         if found.seconds.len() != wanted {
             let why = format!("{} times for {wanted} passes", found.seconds.len());
@@ -76,13 +77,13 @@ impl Peer {
             .spawn()
             .map_err(|error| self.refused(&error.to_string()))?;
         if let Some(mut input) = child.stdin.take() {
-            // One that has ended before it read says why below.
+            // If the interpreter exits before it reads, its error output is reported below.
             let _ = input.write_all(request.as_bytes());
         }
         let output = child.wait_with_output().map_err(|error| self.refused(&error.to_string()))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            let last = said.trim_end().lines().last().unwrap_or("it says nothing").to_owned();
+            let last = said.trim_end().lines().last().unwrap_or("no error message").to_owned();
             return Err(self.refused(&last));
         }
         Ok(output.stdout)
@@ -94,7 +95,7 @@ impl Peer {
     }
 }
 
-/// Every pass, as the script takes it.
+/// Every pass, in the format of the script.
 fn passes(cases: &[Case]) -> Vec<Value> {
     let mut passes = Vec::new();
     for case in cases {

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use settings::{Method, Preset, Settings};
 
-/// The network whose shapes are timed, and on how many images.
+/// The network whose shapes are timed, and its batch size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     /// Rows and columns of the images.
@@ -58,7 +58,7 @@ impl Network {
         self.size >> level
     }
 
-    /// Every convolution, equal ones once.
+    /// Every distinct convolution, with the number of its uses.
     pub fn convolutions(&self) -> Vec<Convolution> {
         let mut all: Vec<Convolution> = Vec::new();
         let mut add = |rows, inputs: &[usize], out, kernel, stride, normalised| {
@@ -80,7 +80,7 @@ impl Network {
             add(self.rows(level), &[out], out, 3, 1, Some(0));
         }
         for (level, &out) in self.channels.iter().enumerate().rev().skip(1) {
-            // What was upsampled comes first and as it is, the encoder's features second.
+            // The upsampled features come first, not normalised; the encoder's features second.
             add(self.rows(level), &[out, out], out, 3, 1, Some(1));
             add(self.rows(level), &[out], out, 3, 1, Some(0));
             add(self.rows(level), &[out], data::CLASSES, 1, 1, Some(0));
@@ -95,12 +95,12 @@ impl Network {
         levels.map(|k| [self.rows(k), self.channels[k], self.channels[k - 1]]).collect()
     }
 
-    /// The widest features: the finest resolution has the most values.
+    /// Shape of the largest features, those of the finest resolution: `[batch, rows, columns, channels]`.
     pub fn finest(&self) -> [usize; 4] {
         [self.batch, self.size, self.size, self.channels[0]]
     }
 
-    /// Features of the deepest resolution: `[rows, columns, channels]`.
+    /// Shape of the features of the coarsest resolution, without the batch: `[rows, columns, channels]`.
     pub fn deepest(&self) -> [usize; 3] {
         let rows = self.rows(self.channels.len() - 1);
         [rows, rows, self.channels[self.channels.len() - 1]]
@@ -112,7 +112,7 @@ impl Network {
 pub struct Convolution {
     /// Rows and columns of its inputs.
     pub rows: usize,
-    /// Channels of each input; several are read side by side.
+    /// Channels of each input; several inputs are concatenated.
     pub inputs: Vec<usize>,
     /// Channels of the result.
     pub out: usize,
@@ -120,9 +120,9 @@ pub struct Convolution {
     pub kernel: usize,
     /// Stride.
     pub stride: usize,
-    /// The input that is normalised and activated while it is read, if any.
+    /// Index of the input that is normalised and activated on load, if any.
     pub normalised: Option<usize>,
-    /// How often the network has it.
+    /// Number of uses in the network.
     pub uses: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Times one optimiser step of a training task, on inputs that are already there.
+//! Times one optimiser step of a training task on inputs that are already on the device.
 
 use std::time::Instant;
 
@@ -14,11 +14,11 @@ use settings::{Method, Preset, Settings};
 use train::step::Stepper;
 use train::task::{Contrastive, Dino, ErasedTask, Mim, Segmentation, Step};
 
-/// What is trained.
+/// The task to train.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BenchTask {
-    /// Segmentation with labels, at every resolution but the coarsest.
+    /// Supervised segmentation, with deep supervision at every resolution but the coarsest.
     UNet,
     /// Contrastive learning of pairs.
     SimClr,
@@ -30,7 +30,7 @@ pub enum BenchTask {
     Mim,
 }
 
-/// What to time.
+/// Configuration of the benchmark of a training step.
 #[derive(Clone, Debug)]
 pub struct Bench {
     /// The task.
@@ -41,46 +41,46 @@ pub struct Bench {
     pub batch: usize,
     /// Channels of each resolution.
     pub channels: Vec<usize>,
-    /// Steps that are timed.
+    /// Timed steps.
     pub steps: usize,
-    /// Steps before them.
+    /// Untimed steps before them.
     pub warmup: usize,
-    /// Where it computes.
+    /// Device to measure.
     pub device: Device,
-    /// Images and features in bf16, as GPUs have it.
+    /// Images and features in bf16; GPUs only.
     pub mixed: bool,
 }
 
-/// How fast it is.
+/// Speed and memory use of a training step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Timing {
     task: BenchTask,
     device: String,
-    /// What features are kept in.
+    /// Dtype of the features.
     dtype: &'static str,
     simd: &'static str,
     threads: usize,
     size: usize,
     batch: usize,
     channels: Vec<usize>,
-    /// Whether the steps were replays of a captured one, as on a GPU.
+    /// Whether the steps replayed a captured CUDA graph.
     captured: bool,
-    /// Median over the steps.
+    /// Median milliseconds per step.
     step_ms: f64,
     images_per_s: f64,
-    /// The most that tensors and scratch took at once.
+    /// Peak memory of tensors and scratch buffers.
     tensors_peak_mib: f64,
-    /// The same on a GPU.
+    /// Peak memory on the GPU.
     #[serde(rename = "device_peak_MiB")]
     device_peak_mib: Option<f64>,
-    /// The most that the process took at once, where the system tells.
+    /// Peak memory of the process, where the system reports it.
     #[serde(rename = "peak_MiB")]
     peak_mib: Option<f64>,
-    /// How often the timed steps asked the system for memory.
+    /// Allocations from the system during the timed steps.
     allocations: usize,
 }
 
-/// A task on inputs that are already there: the trainer's own, where it has one.
+/// A task with its inputs.
 struct Trained {
     task: Box<dyn ErasedTask>,
     batch: Vec<Batch>,
@@ -139,7 +139,8 @@ impl Bench {
     /// Runs the steps.
     ///
     /// # Errors
-    /// When the sizes make no network, or no step is to be timed.
+    /// When the sizes are invalid, there is no step to time, bf16 is requested on a CPU, or the device
+    /// fails.
     pub fn run(&self) -> Result<Timing> {
         if self.batch < 2 || !self.batch.is_multiple_of(2) || self.steps == 0 {
             let what = "--batch takes an even number, --steps a number above 0";
@@ -160,7 +161,7 @@ impl Bench {
         let mut stepper = Stepper::new(device, optimiser)?;
         let warmup = match device {
             Device::Cpu => self.warmup,
-            // Until one is captured.
+            // At least until the step is captured as a graph.
             Device::Gpu(_) => self.warmup.max(Stepper::EAGER_STEPS + 1),
         };
         let rates = Rates::new(1e-3, 3e-5);
@@ -214,7 +215,7 @@ fn mebibytes(bytes: usize) -> f64 {
     (bytes as f64 / 1048.576).round() / 1e3
 }
 
-/// The most memory that this process has taken, where `/proc` tells.
+/// Peak resident memory of this process, where `/proc` reports it.
 fn process_peak_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

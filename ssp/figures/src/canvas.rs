@@ -20,10 +20,10 @@ use common::files::write_atomically;
 pub(super) const FINE: usize = 3;
 
 /// Largest side of a picture, in pixels.
-const LARGEST: usize = 16_384;
+const MAX_SIDE: usize = 16_384;
 
-/// Name under which the typeface is known to the plotting library.
-const FACE: &str = "figure";
+/// Name under which the typeface is registered with the plotting library.
+const TYPEFACE: &str = "figure";
 
 /// A finished picture: `height * width` pixels of red, green, blue.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,7 +70,7 @@ impl Picture {
     }
 }
 
-/// Where a text stands with respect to its point, on the base line.
+/// Horizontal alignment of a text with respect to its point on the base line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Align {
     Left,
@@ -90,10 +90,10 @@ pub(super) struct Canvas {
 impl Canvas {
     /// A surface for a picture of `width` by `height` pixels.
     pub fn new(width: usize, height: usize) -> Result<Canvas> {
-        if width == 0 || height == 0 || width.max(height) > LARGEST {
+        if width == 0 || height == 0 || width.max(height) > MAX_SIDE {
             return Err(Error::Data(format!(
                 "a picture of {width} by {height} pixels cannot be drawn: sides may be 1 to \
-                 {LARGEST}; show less in one picture"
+                 {MAX_SIDE}; show less in one picture"
             )));
         }
         let fine = vec![255; width * height * FINE * FINE * 3];
@@ -140,14 +140,14 @@ impl Canvas {
         self.area().draw_text(text, &style, place).map_err(|error| fail(&error))
     }
 
-    /// The fine grid as the plotting library sees it: positions and sizes are [`FINE`] times
+    /// The fine grid as a drawing area of the plotting library: positions and sizes are [`FINE`] times
     /// those of the picture.
     pub fn area(&mut self) -> DrawingArea<BitMapBackend<'_, RGBPixel>, Shift> {
         let size = ((self.width * FINE) as u32, (self.height * FINE) as u32);
         BitMapBackend::with_buffer(&mut self.fine, size).into_drawing_area()
     }
 
-    /// The picture: every pixel is the mean of its fine ones.
+    /// The picture: every pixel is the mean of its pixels on the fine grid.
     pub fn finish(self) -> Picture {
         let mut pixels = Vec::with_capacity(self.width * self.height * 3);
         let row_bytes = self.width * FINE * 3;
@@ -188,16 +188,16 @@ pub(super) fn style(size: f32, colour: Colour) -> Result<TextStyle<'static>> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let registered = REGISTERED.get_or_init(|| {
         // Ubuntu Light, under the Ubuntu font licence 1.0.
-        register_font(FACE, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok()
+        register_font(TYPEFACE, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok()
     });
     if !registered {
         return Err(fail(&"the built-in typeface cannot be read"));
     }
     let colour = rgb(colour);
-    Ok((FACE, size * FINE as f32).into_font().color(&colour))
+    Ok((TYPEFACE, size * FINE as f32).into_font().color(&colour))
 }
 
-/// A colour as the plotting library has it.
+/// A colour as a type of the plotting library.
 pub(super) fn rgb([red, green, blue]: Colour) -> RGBColor {
     RGBColor(red, green, blue)
 }

@@ -1,5 +1,5 @@
-//! Colours that stay apart for colour-blind readers (Okabe and Ito, *Color Universal Design*,
-//! 2008), the same in every figure.
+//! The palette of all figures. Its hues can be distinguished by colour-blind readers (Okabe and Ito,
+//! *Color Universal Design*, 2008).
 
 use data::Label;
 
@@ -15,28 +15,35 @@ pub(super) const FAINT_INK: Colour = [95, 95, 95];
 /// Grid lines.
 pub(super) const GRID: Colour = [226, 226, 226];
 
-/// Lines, in the order in which series take them: blue, vermilion, bluish green, reddish purple,
-/// orange, sky blue, black.
-const SERIES: [Colour; 7] = [
-    [0, 114, 178],
-    [213, 94, 0],
-    [0, 158, 115],
-    [204, 121, 167],
-    [230, 159, 0],
-    [86, 180, 233],
-    [0, 0, 0],
+/// A colour of the palette in the two versions that have enough contrast on light and dark paper.
+#[derive(Clone, Copy)]
+pub(super) struct Hue {
+    pub light: Colour,
+    pub dark: Colour,
+}
+
+/// Colours of lines: black, blue, vermilion, bluish green, reddish purple, orange, sky blue.
+/// SVG charts number their styles in this order; pictures begin with blue, as their text is black.
+pub(super) const PALETTE: [Hue; 7] = [
+    Hue { light: INK, dark: [240, 240, 238] },
+    Hue { light: [0, 114, 178], dark: [74, 168, 224] },
+    Hue { light: [198, 79, 0], dark: [240, 138, 69] },
+    Hue { light: [0, 128, 94], dark: [47, 196, 154] },
+    Hue { light: [168, 79, 134], dark: [221, 147, 190] },
+    Hue { light: [176, 120, 0], dark: [230, 169, 60] },
+    Hue { light: [47, 134, 189], dark: [138, 204, 242] },
 ];
 
-/// Around images, so that no white border blinds the eye to what is dark in them.
+/// Background around images: a white border would make their dark parts hard to see.
 pub(super) const PANEL: Colour = [20, 20, 22];
 /// Text on a panel.
 pub(super) const LIGHT_INK: Colour = [222, 222, 226];
-/// Outlines on grey images: the orange of the palette.
+/// Outlines on grey images: orange.
 pub(super) const MARK: Colour = [230, 159, 0];
 
-/// Colour of the line number `index`; they repeat after seven.
+/// Colour of line `index` in a picture: blue first, black last, then again from blue.
 pub fn series_colour(index: usize) -> Colour {
-    SERIES[index % SERIES.len()]
+    PALETTE[(index + 1) % PALETTE.len()].light
 }
 
 /// Colour of a structure in overlays: LV vermilion, MYO bluish green, RV sky blue.
@@ -49,7 +56,7 @@ pub fn label_colour(label: Label) -> Colour {
     }
 }
 
-/// `over` laid on `under` with opacity `alpha`, 0 to 1.
+/// `over` painted on `under` with opacity `alpha`, 0 to 1.
 pub(super) fn blend(under: Colour, over: Colour, alpha: f32) -> Colour {
     std::array::from_fn(|channel| {
         let (under, over) = (f32::from(under[channel]), f32::from(over[channel]));

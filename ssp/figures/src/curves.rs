@@ -3,13 +3,13 @@
 use plotters::prelude::{ChartBuilder, Circle, LabelAreaPosition, LineSeries};
 use plotters::style::{Color, ShapeStyle};
 
+use super::axis::{Axis, extremes};
 use super::canvas::{Align, Canvas, FINE, Picture, fail, rgb, style, text_width};
 use super::colour::{Colour, FAINT_INK, GRID, INK, blend, series_colour};
-use super::ticks::{self, Axis};
 use crate::Result;
 
-/// Series of at most so many points have a dot at each.
-const DOTTED: usize = 40;
+/// Series of at most this many points have a dot at each.
+const MAX_DOTS: usize = 40;
 
 /// One named line.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// A line called `name` through `points` (place on the horizontal axis, value).
+    /// A line called `name` through `points` (position on the horizontal axis, value).
     ///
     /// A value that is not finite leaves a gap.
     pub fn new(name: impl Into<String>, points: Vec<(f64, f64)>) -> Series {
@@ -40,7 +40,7 @@ impl Series {
         self
     }
 
-    /// Centred moving means, over what there is of the window towards the ends. Values that are not finite are left out.
+    /// Centred moving means; at the ends the window is cut off. Values that are not finite are left out.
     fn means(&self) -> Vec<(f64, f64)> {
         let reach = self.points.len() / 50;
         let mean = |index: usize| {
@@ -97,13 +97,13 @@ impl Curves {
         self
     }
 
-    /// Sets the range of the vertical axis, which else is that of the values.
+    /// Sets the range of the vertical axis, by default that of the values.
     pub fn range(mut self, low: f64, high: f64) -> Curves {
         self.range = Some((low, high));
         self
     }
 
-    /// Sets the size of the picture in pixels, which else is 900 by 500.
+    /// Sets the size of the picture in pixels, by default 900 by 500.
     pub fn size(mut self, width: usize, height: usize) -> Curves {
         self.size = (width, height);
         self
@@ -115,7 +115,10 @@ impl Curves {
         self
     }
 
-    /// Draws the chart. One without any value has bare axes.
+    /// Draws the chart; without any finite value, only its axes.
+    ///
+    /// # Errors
+    /// When a side of the picture is 0 or too large.
     pub fn draw(&self) -> Result<Picture> {
         let (width, height) = self.size;
         let mut canvas = Canvas::new(width, height)?;
@@ -142,18 +145,14 @@ impl Curves {
         let scale = FINE as u32;
         let lines: Vec<_> = self.series.iter().map(|series| self.drawn(&series.points)).collect();
         let points = || lines.iter().flatten().filter(|point| point.1.is_finite());
-        let (low, high) = spread(points().map(|point| point.0), 0.0);
-        let x_axis = Axis { low, high, marks: ticks::linear(low, high, 8) };
-        let (low, high) = self.vertical(points().map(|point| point.1));
-        let marks =
-            if self.log { ticks::logarithmic(low, high) } else { ticks::linear(low, high, 6) };
-        let y_axis = Axis { low, high, marks };
-        let (x_step, y_step) = (x_axis.step(), y_axis.step());
-        let x_text = |value: &f64| ticks::written(*value, x_step);
-        let y_text = |value: &f64| match self.log {
-            true => ticks::shortest(10f64.powf(*value)),
-            false => ticks::written(*value, y_step),
+        let x_axis = Axis::linear(&self.x_label, widened(points().map(|point| point.0), 0.0), 8);
+        let y_range = self.vertical(points().map(|point| point.1));
+        let y_axis = match self.log {
+            true => Axis::logarithmic(&self.y_label, y_range),
+            false => Axis::linear(&self.y_label, y_range, 6),
         };
+        let x_text = |value: &f64| x_axis.label_at(*value);
+        let y_text = |value: &f64| y_axis.label_at(*value);
         let area = canvas.area();
         let mut chart = ChartBuilder::on(&area)
             .margin_top(80 * scale)
@@ -162,7 +161,7 @@ impl Curves {
             .margin_bottom(8 * scale)
             .x_label_area_size(52 * scale)
             .y_label_area_size(68 * scale)
-            .build_cartesian_2d(x_axis, y_axis)
+            .build_cartesian_2d(x_axis.clone(), y_axis.clone())
             .map_err(|error| fail(&error))?;
         chart
             .configure_mesh()
@@ -173,7 +172,7 @@ impl Curves {
             .x_label_style(style(16.0, INK)?)
             .y_label_style(style(16.0, INK)?)
             .axis_desc_style(style(17.0, INK)?)
-            // Middles the digits on their marks, and clears the axis.
+            // Centres the digits at their ticks, and keeps them off the axis.
             .y_label_offset(3 * FINE as i32)
             .set_tick_mark_size(LabelAreaPosition::Bottom, 8 * scale)
             .x_desc(&self.x_label)
@@ -194,7 +193,7 @@ impl Curves {
                     chart.draw_series(line).map_err(|error| fail(&error))?;
                 }
             }
-            if values.len() <= DOTTED {
+            if values.len() <= MAX_DOTS {
                 let finite = values.iter().filter(|point| point.1.is_finite());
                 let dots = finite.map(|&at| Circle::new(at, 3 * scale, rgb(colour).filled()));
                 chart.draw_series(dots).map_err(|error| fail(&error))?;
@@ -203,7 +202,7 @@ impl Curves {
         Ok(())
     }
 
-    /// Points as they lie on the axes: the logarithm of the value if the axis is so.
+    /// Points in the units of the axes: logarithms of the values if the axis is logarithmic.
     fn drawn(&self, points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let value = |y: f64| match self.log {
             true if y > 0.0 => y.log10(),
@@ -213,12 +212,12 @@ impl Curves {
         points.iter().filter(|point| point.0.is_finite()).map(|&(x, y)| (x, value(y))).collect()
     }
 
-    /// Range of the vertical axis, in logarithms if it is so.
-    fn vertical(&self, values: impl Iterator<Item = f64>) -> (f64, f64) {
+    /// Range of the vertical axis, as logarithms if it is logarithmic.
+    fn vertical(&self, values: impl Iterator<Item = f64>) -> [f64; 2] {
         match self.range {
-            Some((low, high)) if self.log && low > 0.0 && high > low => (low.log10(), high.log10()),
-            Some((low, high)) if !self.log && high > low => (low, high),
-            _ => spread(values, 0.05),
+            Some((low, high)) if self.log && low > 0.0 && high > low => [low.log10(), high.log10()],
+            Some((low, high)) if !self.log && high > low => [low, high],
+            _ => widened(values, 0.05),
         }
     }
 
@@ -227,19 +226,15 @@ impl Curves {
     }
 }
 
-/// Range of `values`, widened on both sides by the share `slack`; 0 to 1 if there are none.
-fn spread(values: impl Iterator<Item = f64>, slack: f64) -> (f64, f64) {
-    let (low, high) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    if low > high {
-        return (0.0, 1.0);
-    }
-    // Values that are all alike still need room around them.
+/// Range of `values`, widened at both ends by `margin` times its length; 0 to 1 without values.
+fn widened(values: impl Iterator<Item = f64>, margin: f64) -> [f64; 2] {
+    let Some([low, high]) = extremes(values) else { return [0.0, 1.0] };
+    // An axis needs a length even if all values are equal.
     if high - low <= 1e-9 * low.abs().max(high.abs()).max(1e-9) {
-        let room = if low == 0.0 { 1.0 } else { 0.1 * low.abs() };
-        return (low - room, high + room);
+        let margin = if low == 0.0 { 1.0 } else { 0.1 * low.abs() };
+        return [low - margin, high + margin];
     }
-    (low - slack * (high - low), high + slack * (high - low))
+    [low - margin * (high - low), high + margin * (high - low)]
 }
 
 /// A stroke `width` picture pixels wide.

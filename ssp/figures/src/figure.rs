@@ -10,23 +10,23 @@ use data::{CardiacPhase, Label, Stack};
 use evaluate::dice;
 
 /// Smallest and preferred largest side of an image, in pixels of the picture.
-const LEAST: f32 = 180.0;
-const MOST: f32 = 480.0;
+const MIN_SIDE: f32 = 180.0;
+const MAX_SIDE: f32 = 480.0;
 /// Margin around the labelled structures, and smallest extent of the view, in millimetres.
-const AROUND: f32 = 15.0;
-const EXTENT: f32 = 90.0;
+const CROP_MARGIN_MM: f32 = 15.0;
+const MIN_CROP_MM: f32 = 90.0;
 /// Length of the scale bar, in millimetres.
-const BAR: f32 = 20.0;
-/// Gap between images, margin of the figure, width for the names of rows and for the Dice of a slice.
+const SCALE_BAR_MM: f32 = 20.0;
+/// Gap between images, margin of the figure, widths of the row names and of the Dice of a slice.
 const GAP: usize = 6;
 const MARGIN: usize = 18;
-const NAMES: usize = 72;
-const SCORES: usize = 92;
+const NAMES_WIDTH: usize = 72;
+const SCORES_WIDTH: usize = 92;
 /// Height of the title, of a line of Dice, of the column titles, and of the legend.
-const TITLE: usize = 40;
-const LINE: usize = 21;
-const HEADS: usize = 30;
-const FOOT: usize = 50;
+const TITLE_HEIGHT: usize = 40;
+const LINE_HEIGHT: usize = 21;
+const HEADS_HEIGHT: usize = 30;
+const LEGEND_HEIGHT: usize = 50;
 
 /// A cardiac phase of a stack with its segmentation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,7 +116,7 @@ impl<'a> Figure<'a> {
         let fine = spacing[0].min(spacing[1]);
         let extent = (crop.rows as f32 * spacing[0]).max(crop.columns as f32 * spacing[1]) / fine;
         // A whole multiple keeps all pixels the same size; only images that are too large are shrunk.
-        let factor = (LEAST / extent).ceil().min((MOST / extent).max(LEAST / extent));
+        let factor = (MIN_SIDE / extent).ceil().min((MAX_SIDE / extent).max(MIN_SIDE / extent));
         let scale = factor / fine;
         let side =
             |count: usize, spacing: f32| ((count as f32 * spacing * scale).round() as usize).max(1);
@@ -142,8 +142,9 @@ impl<'a> Figure<'a> {
     /// Draws the figure of the subject `id`.
     pub fn draw(&self, id: &str) -> Result<Picture> {
         let mut canvas = Canvas::new(
-            self.left(self.columns.len()) - GAP + if self.compared() { SCORES } else { MARGIN },
-            self.top(self.rows.len()) - GAP + FOOT,
+            self.left(self.columns.len()) - GAP
+                + if self.compared() { SCORES_WIDTH } else { MARGIN },
+            self.top(self.rows.len()) - GAP + LEGEND_HEIGHT,
         )?;
         self.heading(&mut canvas, id)?;
         for index in 0..self.rows.len() {
@@ -159,27 +160,31 @@ impl<'a> Figure<'a> {
 
     /// Left edge of a column's images.
     fn left(&self, column: usize) -> usize {
-        MARGIN + NAMES + column * (self.size.0 + GAP)
+        MARGIN + NAMES_WIDTH + column * (self.size.0 + GAP)
     }
 
-    /// Upper edge of a row's images. Frames are set apart by a wider gap.
+    /// Upper edge of a row's images. A wider gap separates frames.
     fn top(&self, row: usize) -> usize {
         let lines = self.frames.iter().filter(|frame| frame.1.is_some()).count();
         let changes = (1..self.rows.len().min(row + 1))
             .filter(|&row| self.rows[row].names[0] != self.rows[row - 1].names[0])
             .count();
-        TITLE + lines * LINE + HEADS + row * (self.size.1 + GAP) + changes * GAP
+        TITLE_HEIGHT
+            + lines * LINE_HEIGHT
+            + HEADS_HEIGHT
+            + row * (self.size.1 + GAP)
+            + changes * GAP
     }
 
     /// The subject, the Dice of its frames, and the column titles.
     fn heading(&self, canvas: &mut Canvas, id: &str) -> Result<()> {
         let left = self.left(0) as f32;
-        let room = (self.columns.len() * (self.size.0 + GAP)) as f32;
-        canvas.text(&fitted(id, room, 23.0)?, left, 34.0, Align::Left, 23.0, INK)?;
-        let mut y = TITLE as f32;
+        let width = (self.columns.len() * (self.size.0 + GAP)) as f32;
+        canvas.text(&fitted(id, width, 23.0)?, left, 34.0, Align::Left, 23.0, INK)?;
+        let mut y = TITLE_HEIGHT as f32;
         for (name, scores) in &self.frames {
             let Some(scores) = scores else { continue };
-            y += LINE as f32;
+            y += LINE_HEIGHT as f32;
             let mean = scores.iter().sum::<f64>() / scores.len() as f64;
             let named = Label::STRUCTURES.map(Label::name).into_iter().zip(*scores);
             let text = named.chain([("mean", mean)]).map(|(n, score)| format!("{n} {score:.3}"));
@@ -221,7 +226,7 @@ impl<'a> Figure<'a> {
             let y = middle - 16.0 + 21.0 * line as f32;
             canvas.rectangle(x, y - 10.0, 5.0, 11.0, label_colour(label));
             canvas.text(label.name(), x + 10.0, y, Align::Left, 15.0, FAINT_INK)?;
-            // Absent from both is 1 by definition, and says nothing of the slice.
+            // A structure absent from both has Dice 1 by definition, which is not informative.
             let absent = !row.prediction.iter().chain(truth).any(|&class| class == label as u8);
             let score = if absent { "–".to_string() } else { format!("{score:.2}") };
             canvas.text(&score, x + 76.0, y, Align::Right, 15.0, INK)?;
@@ -229,7 +234,7 @@ impl<'a> Figure<'a> {
         Ok(())
     }
 
-    /// One image with what its column lays over it.
+    /// One image with the labels of its column over it.
     fn image(&self, canvas: &mut Canvas, row: &SliceRow, column: Column, x: usize, y: usize) {
         let (rows, columns) = self.grid;
         let layer = |values, fill, line, line_colour| Layer {
@@ -255,11 +260,11 @@ impl<'a> Figure<'a> {
     /// A length in the lower left corner of the first image.
     fn scale_bar(&self, canvas: &mut Canvas) -> Result<()> {
         let (x, y) = (self.left(0) as f32 + 10.0, (self.top(0) + self.size.1) as f32 - 12.0);
-        canvas.rectangle(x, y, BAR * self.scale, 2.0, WHITE);
-        canvas.text(&format!("{BAR} mm"), x, y - 6.0, Align::Left, 14.0, WHITE)
+        canvas.rectangle(x, y, SCALE_BAR_MM * self.scale, 2.0, WHITE);
+        canvas.text(&format!("{SCALE_BAR_MM} mm"), x, y - 6.0, Align::Left, 14.0, WHITE)
     }
 
-    /// The colours of the structures, and how truth and prediction are told apart.
+    /// The colours of the structures, and how ground truth and prediction are drawn.
     fn legend(&self, canvas: &mut Canvas) -> Result<()> {
         let y = (self.top(self.rows.len()) - GAP) as f32 + 29.0;
         let mut x = self.left(0) as f32;
@@ -294,7 +299,7 @@ fn crop(rows: &[SliceRow], (height, width): (usize, usize), spacing: [f32; 2]) -
     };
     let extent = |low: usize, high: usize, spacing: f32| (high + 1 - low) as f32 * spacing;
     let side = extent(top, bottom, spacing[0]).max(extent(left, right, spacing[1]));
-    let side = (side + 2.0 * AROUND).max(EXTENT);
+    let side = (side + 2.0 * CROP_MARGIN_MM).max(MIN_CROP_MM);
     let along = |low: usize, high: usize, size: usize, spacing: f32| {
         let count = ((side / spacing).round() as usize).clamp(1, size);
         let first = (low + high).div_ceil(2).saturating_sub(count / 2).min(size - count);

@@ -13,7 +13,7 @@ pub struct Window {
 
 impl Window {
     /// The window from the first to the 99th percentile of the finite `values`, so that neither a
-    /// bright spot nor an empty border takes the contrast.
+    /// bright spot nor an empty border reduces the contrast.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a f32>) -> Window {
         let finite = values.into_iter().filter(|value| value.is_finite());
         let mut sorted: Vec<f64> = finite.map(|&value| f64::from(value)).collect();

@@ -1,18 +1,22 @@
-//! Figures, drawn as PNG without any system library: curves, overlays of labels, grids of images.
+//! Every figure of the study: PNG pictures (curves, overlays of labels, grids of images) and SVG
+//! charts for HTML pages, drawn without any system library from one palette and one kind of axis.
 
+mod axis;
 mod canvas;
 mod colour;
 mod curves;
 mod figure;
 mod grey;
-mod lanes;
 mod montage;
 mod overlay;
 mod regions;
+mod relations;
 mod sheet;
 mod slice;
-pub mod ticks;
+pub mod svg;
+mod ticks;
 
+pub use axis::{Axis, Tick};
 pub use canvas::Picture;
 pub use colour::{Colour, label_colour, series_colour};
 pub use common::{Error, Result};
@@ -21,4 +25,4 @@ pub use figure::Segmented;
 pub use grey::Window;
 pub use montage::{Tile, montage};
 pub use overlay::overlay;
-pub use sheet::{Column, Sheet, Shown, Strip};
+pub use sheet::{Column, Sheet, SheetImage, SheetRow};

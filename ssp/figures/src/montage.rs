@@ -7,12 +7,12 @@ use super::regions::{Crop, Plane, known};
 use super::slice::{Layer, View};
 use crate::{Error, Result};
 
-/// Least size of the larger side of an image, in pixels of the picture.
-const LEAST: usize = 160;
-/// Between images, around them, and for a line of caption.
+/// Smallest size of the larger side of an image, in pixels of the picture.
+const MIN_SIDE: usize = 160;
+/// Gap between images, margin around them, and height of a caption.
 const GAP: usize = 8;
 const MARGIN: usize = 16;
-const CAPTION: usize = 26;
+const CAPTION_HEIGHT: usize = 26;
 
 /// A grey-scale image with a caption.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,12 +27,12 @@ pub struct Tile<'a> {
     pub labels: Option<&'a [u8]>,
     /// Intensities of black and white; from the image's percentiles if not given.
     pub window: Option<Window>,
-    /// One line under the image, cut where it is wider.
+    /// One line of text under the image, truncated to its width.
     pub caption: String,
 }
 
 impl<'a> Tile<'a> {
-    /// An image without labels, in a window of its own.
+    /// An image without labels, in a window from its own percentiles.
     pub fn new(
         image: &'a [f32],
         rows: usize,
@@ -42,7 +42,7 @@ impl<'a> Tile<'a> {
         Tile { image, rows, columns, labels: None, window: None, caption: caption.into() }
     }
 
-    /// Refuses an image without pixels, and one whose numbers do not fit its size.
+    /// Checks that the image has pixels, and that its data and labels match its size.
     fn check(&self) -> Result<()> {
         let pixels = self.rows * self.columns;
         let labels = self.labels.map_or(pixels, <[u8]>::len);
@@ -62,23 +62,27 @@ impl<'a> Tile<'a> {
 
 /// Draws `tiles` in rows of `across` under a title.
 ///
-/// All are enlarged by the same whole number, which makes the largest at least 160 pixels.
+/// All are enlarged by the same integer factor, so that the largest side is at least 160 pixels.
+///
+/// # Errors
+/// When an image is empty, its data do not match its size, a label is unknown, or the picture would
+/// be too large.
 pub fn montage(title: &str, tiles: &[Tile], across: usize) -> Result<Picture> {
     tiles.iter().try_for_each(Tile::check)?;
     let across = across.clamp(1, tiles.len().max(1));
     let largest = |side: fn(&Tile) -> usize| tiles.iter().map(side).max().unwrap_or(1);
     let (rows, columns) = (largest(|tile| tile.rows), largest(|tile| tile.columns));
-    let factor = LEAST.div_ceil(rows.max(columns));
+    let factor = MIN_SIDE.div_ceil(rows.max(columns));
     let (width, height) = (factor * columns, factor * rows);
     let head = if title.is_empty() { MARGIN } else { 52 };
     let mut canvas = Canvas::new(
         2 * MARGIN + (across * (width + GAP) - GAP).max(text_width(title, 20.0)?.ceil() as usize),
-        head + tiles.len().div_ceil(across) * (height + CAPTION) + MARGIN,
+        head + tiles.len().div_ceil(across) * (height + CAPTION_HEIGHT) + MARGIN,
     )?;
     canvas.text(title, MARGIN as f32, 33.0, Align::Left, 20.0, INK)?;
     for (index, tile) in tiles.iter().enumerate() {
         let x = MARGIN + index % across * (width + GAP);
-        let y = head + index / across * (height + CAPTION);
+        let y = head + index / across * (height + CAPTION_HEIGHT);
         let view = View {
             image: Plane { values: tile.image, rows: tile.rows, columns: tile.columns },
             crop: Crop::whole(tile.rows, tile.columns),

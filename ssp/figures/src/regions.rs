@@ -1,10 +1,10 @@
-//! Where structures lie on the fine grid of a canvas: areas and outlines.
+//! Areas and outlines of labelled structures on the fine grid of a canvas.
 
 use super::colour::Colour;
 use crate::{Error, Result};
 use data::{CLASSES, Label};
 
-/// A part of a slice: pixels from `top`, `left` on. It may reach beyond the slice, where nothing is.
+/// A part of a slice: pixels from `top`, `left` on. It may extend beyond the slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Crop {
     pub top: isize,
@@ -20,7 +20,7 @@ impl Crop {
     }
 }
 
-/// A two-dimensional array of `rows` by `columns`, zero (or what stands for it) outside.
+/// A two-dimensional array of `rows` by `columns`, row by row.
 #[derive(Clone, Copy)]
 pub(super) struct Plane<'a, T> {
     pub values: &'a [T],
@@ -37,7 +37,7 @@ impl<T: Copy> Plane<'_, T> {
     }
 }
 
-/// Refuses labels that are not of [`Label`], which would be drawn as something they are not.
+/// Checks that all labels are classes of [`Label`]. Others would be drawn as the wrong structure.
 pub(super) fn known(labels: &[u8]) -> Result<()> {
     match labels.iter().find(|label| usize::from(**label) >= CLASSES) {
         None => Ok(()),

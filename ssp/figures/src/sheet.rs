@@ -4,36 +4,36 @@
 use super::canvas::{Align, Canvas, Picture, fitted, text_width};
 use super::colour::{FAINT_INK, INK, LIGHT_INK, MARK, PANEL};
 use super::grey::Window;
-use super::lanes;
 use super::regions::{Crop, Plane, known};
+use super::relations;
 use super::slice::{Layer, View};
 use crate::{Error, Result};
 
-/// Least side of an image; what a sheet may be wide; and what text makes it at least.
-const LEAST: usize = 180;
-const WIDEST: usize = 1500;
-const NARROWEST: usize = 560;
-/// Between images; before a column that stands apart; around the sheet and within its panel.
+/// Smallest width of an image where the page has space for it, and bounds on the width of a sheet.
+const MIN_SIDE: usize = 180;
+const MAX_WIDTH: usize = 1500;
+const MIN_WIDTH: usize = 560;
+/// Gap between images, wider gap before a separated column, margin of the sheet, padding of its panel.
 const GAP: usize = 8;
-const APART: usize = 26;
+const WIDE_GAP: usize = 26;
 const MARGIN: usize = 18;
 const PADDING: usize = 10;
-/// For the names of rows, at most.
-const NAMES: usize = 150;
-/// For the title; for a line below it; for the heads of columns; for a line of caption.
-const TITLE: usize = 44;
-const LINE: usize = 22;
-const HEADS: usize = 32;
-const CAPTION: usize = 19;
+/// Largest width of the names of rows.
+const NAMES_WIDTH: usize = 150;
+/// Heights of the title, of a line of the notes, of the column heads, and of a line of a caption.
+const TITLE_HEIGHT: usize = 44;
+const LINE_HEIGHT: usize = 22;
+const HEADS_HEIGHT: usize = 32;
+const CAPTION_HEIGHT: usize = 19;
 
 /// What a column of a sheet holds in each row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
-    /// Written above it.
+    /// Text above the column.
     pub head: String,
-    /// Images of half size, in two lines; 0: one image of full size.
+    /// Number of images of half size, in two lines; 0 for one image of full size.
     pub halves: usize,
-    /// Whether a wider gap sets it off from the column before.
+    /// Whether a wider gap separates it from the column before.
     pub apart: bool,
 }
 
@@ -48,7 +48,7 @@ impl Column {
         Column { head: head.into(), halves: count, apart: false }
     }
 
-    /// The column, set off from the one before.
+    /// The column, separated by a wider gap from the one before.
     pub fn apart(self) -> Self {
         Column { apart: true, ..self }
     }
@@ -77,26 +77,26 @@ fn half(side: usize) -> usize {
 
 /// An image of a sheet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown<'a> {
+pub struct SheetImage<'a> {
     /// `rows * columns` intensities.
     pub image: &'a [f32],
     /// Rows and columns.
     pub size: [usize; 2],
-    /// `rows * columns` numbers, to outline where they are 1 rather than 0.
+    /// `rows * columns` labels, outlined where they are not 0.
     pub outlined: Option<&'a [u8]>,
-    /// Lines under it, cut where they are wider. None under images of half size.
+    /// Lines of text under the image, truncated to its width. Not drawn under images of half size.
     pub caption: Vec<String>,
 }
 
-impl<'a> Shown<'a> {
-    /// An image without more.
+impl<'a> SheetImage<'a> {
+    /// An image without outlines and caption; `size` is rows and columns.
     pub fn new(image: &'a [f32], size: [usize; 2]) -> Self {
-        Shown { image, size, outlined: None, caption: vec![] }
+        SheetImage { image, size, outlined: None, caption: vec![] }
     }
 
     /// The image with lines under it.
     pub fn caption(self, lines: impl IntoIterator<Item = String>) -> Self {
-        Shown { caption: lines.into_iter().collect(), ..self }
+        SheetImage { caption: lines.into_iter().collect(), ..self }
     }
 
     fn check(&self) -> Result<()> {
@@ -106,7 +106,7 @@ impl<'a> Shown<'a> {
         if pixels == 0 || given != pixels || outlined != pixels {
             return Err(Error::Data(format!(
                 "an image of {rows} rows and {columns} columns has {given} intensities and \
-                 {outlined} places to outline, not {pixels} of each"
+                 {outlined} labels to outline, not {pixels} of each"
             )));
         }
         self.outlined.map_or(Ok(()), known)
@@ -115,24 +115,24 @@ impl<'a> Shown<'a> {
 
 /// A row of a sheet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Strip<'a> {
-    /// Written beside it, one under the other.
+pub struct SheetRow<'a> {
+    /// Lines of text to the left of the row.
     pub names: Vec<String>,
     /// Its images, column by column.
-    pub images: Vec<Shown<'a>>,
+    pub images: Vec<SheetImage<'a>>,
 }
 
 /// A sheet of images.
 ///
 /// ```
-/// use figures::{Column, Sheet, Shown, Strip, Window};
+/// use figures::{Column, Sheet, SheetImage, SheetRow, Window};
 /// let ramp: Vec<f32> = (0..64 * 64).map(|value| value as f32).collect();
-/// let image = || Shown::new(&ramp, [64, 64]);
+/// let image = || SheetImage::new(&ramp, [64, 64]);
 /// let sheet = Sheet {
 ///     title: "Views".into(),
 ///     notes: vec![],
 ///     columns: vec![Column::one("global"), Column::halves("local", 2)],
-///     strips: vec![Strip { names: vec!["A1".into()], images: vec![image(), image(), image()] }],
+///     strips: vec![SheetRow { names: vec!["A1".into()], images: vec![image(), image(), image()] }],
 ///     window: Window::of(&ramp),
 ///     related: vec![],
 /// };
@@ -148,11 +148,10 @@ pub struct Sheet<'a> {
     /// Columns.
     pub columns: Vec<Column>,
     /// Rows.
-    pub strips: Vec<Strip<'a>>,
-    /// Intensities of black and white, in all images.
+    pub strips: Vec<SheetRow<'a>>,
+    /// Grey-scale window of all images.
     pub window: Window,
-    /// For each row the others that belong with it, drawn beside the panel; empty for no such
-    /// drawing.
+    /// For each row the indices of related rows, drawn to the right of the panel; empty for none.
     pub related: Vec<Vec<usize>>,
 }
 
@@ -160,7 +159,8 @@ impl Sheet<'_> {
     /// Draws the sheet.
     ///
     /// # Errors
-    /// When a row has not the images of all columns, or an image's numbers do not fit its size.
+    /// When a row has too few or too many images for the columns, an image's length is not that of
+    /// its size, a label is unknown, or `related` does not match the rows.
     pub fn draw(&self) -> Result<Picture> {
         self.check()?;
         let layout = Layout::new(self)?;
@@ -169,7 +169,7 @@ impl Sheet<'_> {
         let title = fitted(&self.title, (layout.page[0] - 2 * MARGIN) as f32, 23.0)?;
         canvas.text(&title, left, 36.0, Align::Left, 23.0, INK)?;
         for (line, text) in layout.notes.iter().enumerate() {
-            let y = (TITLE + (line + 1) * LINE - 5) as f32;
+            let y = (TITLE_HEIGHT + (line + 1) * LINE_HEIGHT - 5) as f32;
             canvas.text(text, left, y, Align::Left, 16.0, FAINT_INK)?;
         }
         let [x, y, width, height] = layout.panel.map(|side| side as f32);
@@ -186,7 +186,7 @@ impl Sheet<'_> {
         if layout.lanes > 0 {
             let middles = layout.tops.iter().map(|&top| (top + layout.high / 2) as f32);
             let x = (layout.panel[0] + layout.panel[2]) as f32 + 8.0;
-            lanes::draw(&mut canvas, &self.related, x, &middles.collect::<Vec<_>>(), y - 10.0)?;
+            relations::draw(&mut canvas, &self.related, x, &middles.collect::<Vec<_>>(), y - 10.0)?;
         }
         Ok(canvas.finish())
     }
@@ -198,25 +198,31 @@ impl Sheet<'_> {
             if given != wanted {
                 return Err(Error::Data(format!("a row of {given} images in a sheet of {wanted}")));
             }
-            strip.images.iter().try_for_each(Shown::check)?;
+            strip.images.iter().try_for_each(SheetImage::check)?;
         }
         let rows = self.strips.len();
         let related = self.related.iter().flatten().all(|&row| row < rows);
         if !related || ![0, rows].contains(&self.related.len()) {
             return Err(Error::Data(format!(
-                "relations of others than the {rows} rows of a sheet"
+                "the relations of a sheet do not match its {rows} rows"
             )));
         }
         Ok(())
     }
 
     /// The names of a row and its images.
-    fn strip(&self, canvas: &mut Canvas, layout: &Layout, strip: &Strip, top: usize) -> Result<()> {
+    fn strip(
+        &self,
+        canvas: &mut Canvas,
+        layout: &Layout,
+        strip: &SheetRow,
+        top: usize,
+    ) -> Result<()> {
         let middle = top as f32 + layout.high as f32 / 2.0;
         for (line, name) in strip.names.iter().enumerate() {
             let (size, ink) = if line == 0 { (17.0, INK) } else { (15.0, FAINT_INK) };
             let y = middle + 5.0 + 20.0 * (line as f32 - (strip.names.len() as f32 - 1.0) / 2.0);
-            let name = fitted(name, NAMES as f32, size)?;
+            let name = fitted(name, NAMES_WIDTH as f32, size)?;
             canvas.text(&name, MARGIN as f32, y, Align::Left, size, ink)?;
         }
         let mut images = strip.images.iter();
@@ -233,7 +239,7 @@ impl Sheet<'_> {
                 let captions = if column.halves == 0 { shown.caption.as_slice() } else { &[] };
                 for (line, text) in captions.iter().enumerate() {
                     let text = fitted(text, side as f32, 15.0)?;
-                    let y = (y + high + (line + 1) * CAPTION) as f32 - 3.0;
+                    let y = (y + high + (line + 1) * CAPTION_HEIGHT) as f32 - 3.0;
                     let middle = x as f32 + side as f32 / 2.0;
                     canvas.text(&text, middle, y, Align::Centre, 15.0, LIGHT_INK)?;
                 }
@@ -242,7 +248,13 @@ impl Sheet<'_> {
         Ok(())
     }
 
-    fn image(&self, canvas: &mut Canvas, shown: &Shown, [x, y]: [usize; 2], [w, h]: [usize; 2]) {
+    fn image(
+        &self,
+        canvas: &mut Canvas,
+        shown: &SheetImage,
+        [x, y]: [usize; 2],
+        [w, h]: [usize; 2],
+    ) {
         let [rows, columns] = shown.size;
         let layer = shown.outlined.map(|values| Layer {
             labels: Plane { values, rows, columns },
@@ -260,7 +272,7 @@ impl Sheet<'_> {
     }
 }
 
-/// Where everything lies, in pixels of the picture.
+/// Position of everything, in pixels of the picture.
 struct Layout {
     page: [usize; 2],
     /// Left, top, width, height.
@@ -284,28 +296,28 @@ impl Layout {
                 names = names.max(text_width(name, if line == 0 { 17.0 } else { 15.0 })?);
             }
         }
-        let names = if names > 0.0 { (names.ceil() as usize).min(NAMES) + 14 } else { 0 };
-        let lanes = lanes::width(sheet.related.len());
+        let names = if names > 0.0 { (names.ceil() as usize).min(NAMES_WIDTH) + 14 } else { 0 };
+        let lanes = relations::width(sheet.related.len());
         let around = 2 * MARGIN + names + 2 * PADDING + lanes;
         let [rows, columns] = largest(sheet);
-        let side = side(sheet, columns, WIDEST.saturating_sub(around));
+        let side = side(sheet, columns, MAX_WIDTH.saturating_sub(around));
         let high = (side * rows).div_ceil(columns).max(1);
         let mut x = MARGIN + names + PADDING;
         let mut lefts = Vec::new();
         for (index, column) in sheet.columns.iter().enumerate() {
-            x += if index == 0 { 0 } else { GAP } + if column.apart { APART - GAP } else { 0 };
+            x += if index == 0 { 0 } else { GAP } + if column.apart { WIDE_GAP - GAP } else { 0 };
             lefts.push(x);
             x += column.width(side);
         }
-        let width = (x + PADDING + lanes + MARGIN).max(NARROWEST);
+        let width = (x + PADDING + lanes + MARGIN).max(MIN_WIDTH);
         let mut notes = Vec::new();
         for note in &sheet.notes {
             notes.extend(wrapped(note, (width - 2 * MARGIN) as f32, 16.0)?);
         }
         let captions = sheet.strips.iter().flat_map(|strip| &strip.images);
         let captions = captions.map(|shown| shown.caption.len()).max().unwrap_or(0);
-        let step = high + captions * CAPTION + if captions > 0 { GAP + 4 } else { GAP };
-        let top = TITLE + notes.len() * LINE + HEADS;
+        let step = high + captions * CAPTION_HEIGHT + if captions > 0 { GAP + 4 } else { GAP };
+        let top = TITLE_HEIGHT + notes.len() * LINE_HEIGHT + HEADS_HEIGHT;
         let count = sheet.strips.len();
         let tops = (0..count).map(|row| top + PADDING + row * step).collect();
         let height = (count * step).saturating_sub(GAP) + 2 * PADDING;
@@ -328,12 +340,14 @@ fn largest(sheet: &Sheet) -> [usize; 2] {
     [0, 1].map(|axis| images().map(|shown| shown.size[axis]).max().unwrap_or(1))
 }
 
-/// Width of an image of full size: a whole multiple of its pixels, or what there is room for.
-fn side(sheet: &Sheet, columns: usize, room: usize) -> usize {
-    let whole = columns * LEAST.div_ceil(columns);
+/// Width of an image of full size: a whole multiple of its pixels, or less if the columns would not
+/// fit into `available` pixels.
+fn side(sheet: &Sheet, columns: usize, available: usize) -> usize {
+    let whole = columns * MIN_SIDE.div_ceil(columns);
     let fits = |side: usize| {
-        let gap = |column: &Column| if column.apart { APART } else { GAP };
-        sheet.columns.iter().map(|column| column.width(side) + gap(column)).sum::<usize>() <= room
+        let gap = |column: &Column| if column.apart { WIDE_GAP } else { GAP };
+        sheet.columns.iter().map(|column| column.width(side) + gap(column)).sum::<usize>()
+            <= available
     };
     (2 * GAP..=whole).rev().find(|&side| fits(side)).unwrap_or(2 * GAP)
 }
@@ -359,10 +373,10 @@ mod tests {
     use super::*;
 
     fn sheet<'a>(images: &'a [f32], rows: usize) -> Sheet<'a> {
-        let strip = |row: usize| Strip {
+        let strip = |row: usize| SheetRow {
             names: vec![format!("A{row}"), "ED".into()],
             images: (0..4)
-                .map(|_| Shown::new(images, [32, 32]).caption(["a caption".into()]))
+                .map(|_| SheetImage::new(images, [32, 32]).caption(["a caption".into()]))
                 .collect(),
         };
         Sheet {
@@ -402,7 +416,7 @@ mod tests {
         let [left, top, width, height] = block(&picture, 51);
         assert_eq!([width, height], [192, 192]);
         let half = half(192);
-        let small = left + 192 + APART;
+        let small = left + 192 + WIDE_GAP;
         assert_eq!(block(&picture, 102), [small, top, half, half]);
         assert_eq!(block(&picture, 153), [small + half + GAP, top, half, half]);
         assert_eq!(block(&picture, 204), [small, top + half + GAP, half, half]);
@@ -413,7 +427,10 @@ mod tests {
         let blank = |y: std::ops::Range<usize>| {
             picture.count(white, 0..picture.width, y.clone()) == picture.width * y.len()
         };
-        assert!(!blank(0..TITLE) && !blank(TITLE..TITLE + LINE), "a title and notes");
+        assert!(
+            !blank(0..TITLE_HEIGHT) && !blank(TITLE_HEIGHT..TITLE_HEIGHT + LINE_HEIGHT),
+            "a title and notes"
+        );
     }
 
     #[test]
@@ -422,10 +439,10 @@ mod tests {
         let picture = sheet(&grey, 2).draw().unwrap();
         let one = 192 * 192 + 3 * half(192) * half(192);
         assert!((2 * one..2 * one + 200).contains(&count(&picture, [153; 3])));
-        assert!(picture.width >= NARROWEST && count(&picture, PANEL) > 5000);
+        assert!(picture.width >= MIN_WIDTH && count(&picture, PANEL) > 5000);
         let taller = sheet(&grey, 3).draw().unwrap();
         assert_eq!(taller.width, picture.width);
-        assert_eq!(taller.height - picture.height, 192 + CAPTION + GAP + 4);
+        assert_eq!(taller.height - picture.height, 192 + CAPTION_HEIGHT + GAP + 4);
     }
 
     #[test]
@@ -433,9 +450,9 @@ mod tests {
         let grey = vec![0.6; 256 * 256];
         let mut wide = sheet(&grey, 1);
         wide.columns = (0..12).map(|_| Column::one("view")).collect();
-        wide.strips[0].images = (0..12).map(|_| Shown::new(&grey, [256, 256])).collect();
+        wide.strips[0].images = (0..12).map(|_| SheetImage::new(&grey, [256, 256])).collect();
         let picture = wide.draw().unwrap();
-        assert!((WIDEST - 30..=WIDEST).contains(&picture.width), "{}", picture.width);
+        assert!((MAX_WIDTH - 30..=MAX_WIDTH).contains(&picture.width), "{}", picture.width);
     }
 
     #[test]

@@ -1,44 +1,8 @@
-//! Where an axis has its marks, and how their values are written.
+//! Round tick positions and the text of their labels.
 
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
-
-/// An axis from `low` to `high` with marks of its own choice.
-pub(super) struct Axis {
-    pub low: f64,
-    pub high: f64,
-    pub marks: Vec<f64>,
-}
-
-impl Axis {
-    /// Distance of neighbouring marks.
-    pub fn step(&self) -> f64 {
-        if let [first, second, ..] = self.marks[..] { second - first } else { 1.0 }
-    }
-}
-
-impl Ranged for Axis {
-    type FormatOption = DefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, limit: (i32, i32)) -> i32 {
-        let share = (value - self.low) / (self.high - self.low);
-        limit.0 + (share * f64::from(limit.1 - limit.0)).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, _: Hint) -> Vec<f64> {
-        self.marks.clone()
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.low..self.high
-    }
-}
-
-/// About `wanted` round values (1, 2 or 5 times a power of ten) within `low` to `high`.
-pub fn linear(low: f64, high: f64, wanted: usize) -> Vec<f64> {
-    let rough = (high - low) / (1.4 * wanted.max(1) as f64);
+/// About `count` round values (1, 2 or 5 times a power of ten) within `low` to `high`.
+pub(super) fn linear(low: f64, high: f64, count: usize) -> Vec<f64> {
+    let rough = (high - low) / (1.4 * count.max(1) as f64);
     let power = 10f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0].map(|m| m * power).into_iter().find(|step| *step >= rough);
     let step = step.unwrap_or(10.0 * power);
@@ -48,7 +12,7 @@ pub fn linear(low: f64, high: f64, wanted: usize) -> Vec<f64> {
 }
 
 /// Logarithms (base ten) of round values within the logarithms `low` to `high`: whole powers of
-/// ten if they span two decades, and else 1, 2 and 5 times those, or as many as it takes.
+/// ten if they span two decades, and else 1, 2 and 5 times those, or finer steps until there are three ticks.
 pub(super) fn logarithmic(low: f64, high: f64) -> Vec<f64> {
     let decades = |multiples: &[f64]| -> Vec<f64> {
         (low.floor() as i32..=high.ceil() as i32)
@@ -67,8 +31,8 @@ pub(super) fn logarithmic(low: f64, high: f64) -> Vec<f64> {
     })
 }
 
-/// A value to the place that tells marks at distance `step` apart.
-pub fn written(value: f64, step: f64) -> String {
+/// `value` with as many decimal places as are needed to distinguish ticks `step` apart.
+pub(super) fn tick_label(value: f64, step: f64) -> String {
     let value = if value.abs() < 1e-9 * step.abs() { 0.0 } else { value };
     if value != 0.0 && !(1e-3..1e6).contains(&value.abs()) {
         return shortest(value);
@@ -77,7 +41,7 @@ pub fn written(value: f64, step: f64) -> String {
     format!("{value:.places$}").replace('-', "−")
 }
 
-/// A value to four significant digits, without zeros that say nothing.
+/// A value to four significant digits, without trailing zeros.
 pub(super) fn shortest(value: f64) -> String {
     let rounded = format!("{value:.3e}").parse().unwrap_or(value);
     let text = match (1e-3..1e6).contains(&rounded.abs()) {
@@ -96,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_round_and_inside() {
+    fn ticks_are_round_and_inside() {
         assert!(close(&linear(0.0, 1.0, 5), &[0.0, 0.2, 0.4, 0.6, 0.8, 1.0]));
         assert!(close(&linear(-3.0, 17.0, 4), &[0.0, 5.0, 10.0, 15.0]));
         assert!(close(&linear(0.812, 0.853, 4), &[0.82, 0.83, 0.84, 0.85]));
@@ -109,12 +73,12 @@ mod tests {
 
     #[test]
     fn values_are_short() {
-        assert_eq!(written(0.2, 0.1), "0.2");
-        assert_eq!(written(0.30000000000000004, 0.05), "0.30");
-        assert_eq!(written(1500.0, 500.0), "1500");
-        assert_eq!(written(0.0001, 0.0001), "1e−4");
-        assert_eq!(written(-2.5e7, 5e6), "−2.5e7");
-        assert_eq!(written(-1e-17, 0.1), "0.0");
+        assert_eq!(tick_label(0.2, 0.1), "0.2");
+        assert_eq!(tick_label(0.30000000000000004, 0.05), "0.30");
+        assert_eq!(tick_label(1500.0, 500.0), "1500");
+        assert_eq!(tick_label(0.0001, 0.0001), "1e−4");
+        assert_eq!(tick_label(-2.5e7, 5e6), "−2.5e7");
+        assert_eq!(tick_label(-1e-17, 0.1), "0.0");
         assert_eq!(shortest(0.15000000000000002), "0.15");
         assert_eq!(shortest(9.999999999e-5), "1e−4");
         assert_eq!(shortest(2000.0), "2000");

@@ -1,5 +1,5 @@
-//! Shapes, broadcasting, sums over axes and matrix products: what networks of a user's own are made
-//! of, on the finest features of the network and the matrices of its pretext tasks.
+//! Shapes, broadcasting, sums over axes and matrix products: the building blocks of custom
+//! networks, on the finest features of the network and the matrices of its pretext tasks.
 
 use kernels::{add, expand, matmul, permute, reshape, sum_axes};
 use serde_json::json;
@@ -31,7 +31,7 @@ fn both(
     vec![Pass::forward(forward, run.clone()), Pass::gradient("backward", [0], backward, run)]
 }
 
-/// No element moves: what is written is the new shape.
+/// A reshape moves no element.
 fn reshaping(shape: [usize; 4], dtypes: Dtypes) -> Case {
     let [batch, rows, columns, channels] = shape;
     let written = size_of::<Shape>() as f64;
@@ -46,7 +46,7 @@ fn reshaping(shape: [usize; 4], dtypes: Dtypes) -> Case {
     }
 }
 
-/// To PyTorch's order of axes.
+/// Permutes to PyTorch's order of axes.
 fn permutation(shape: [usize; 4], dtypes: Dtypes) -> Case {
     let x = Argument::normal(shape, dtypes.features);
     Case {
@@ -59,7 +59,7 @@ fn permutation(shape: [usize; 4], dtypes: Dtypes) -> Case {
     }
 }
 
-/// A number for each channel to every pixel.
+/// Broadcasts a value per channel to every pixel.
 fn expansion(shape: [usize; 4], dtypes: Dtypes) -> Case {
     let row = Argument::normal([shape[3]], dtypes.features);
     let bytes = row.bytes() + Argument::normal(shape, dtypes.features).bytes();

@@ -21,7 +21,7 @@ pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
 }
 
 /// A convolution on plain inputs, which PyTorch has too, and as the network runs it: one input
-/// normalised and activated while it is read, the moments of the result taken on the way.
+/// normalised and activated on load, the statistics of the result computed in the epilogue.
 fn convolution(layer: Convolution, batch: usize, dtypes: Dtypes) -> Case {
     let Convolution { rows, ref inputs, out, kernel, stride, normalised, uses } = layer;
     let (cin, to) = (inputs.iter().sum::<usize>(), rows.div_ceil(stride));
@@ -74,7 +74,7 @@ fn convolution(layer: Convolution, batch: usize, dtypes: Dtypes) -> Case {
     }
 }
 
-/// Where the tensors of a convolution are among the arguments: the inputs, the weight, the bias, and
+/// Indices of a convolution's tensors among the arguments: the inputs, the weight, the bias, and
 /// mean, variance, scale and shift of the input that is normalised.
 #[derive(Clone)]
 struct Tensors {

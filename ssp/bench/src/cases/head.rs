@@ -1,4 +1,4 @@
-//! Linear layers of the pretext tasks, and what DINO's head has beside them.
+//! Linear layers of the pretext tasks, and the other operations of DINO's head.
 
 use kernels::l2_normalise::l2_normalise;
 use kernels::linear::linear;

@@ -1,4 +1,4 @@
-//! Losses at the sizes that the tasks have.
+//! Losses at the sizes of the tasks.
 
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::dino_loss::{DinoLoss, dino_loss};
@@ -77,7 +77,7 @@ fn reconstruction(shape: [usize; 4], dtypes: Dtypes) -> Case {
 }
 
 /// SimCLR's loss, or PCL's, where rows have positions. The rows are read; their similarities need
-/// not leave the processor.
+/// not be written to memory.
 fn contrast(shape: [usize; 2], positioned: bool, dtypes: Dtypes) -> Case {
     let rows = shape[0];
     let x = Argument::normal(shape, dtypes.features);
@@ -101,7 +101,7 @@ fn contrast(shape: [usize; 2], positioned: bool, dtypes: Dtypes) -> Case {
 }
 
 /// DINO's loss of eight views. A row's largest output must be known before the exponentials, and
-/// their sum before the products; a row is short enough to be read once all the same.
+/// their sum before the products; but a row is short enough to stay in the cache, so it counts once.
 fn distillation(images: usize, outputs: usize, dtypes: Dtypes) -> Case {
     const VIEWS: usize = 8;
     let student = Argument::normal([VIEWS * images, outputs], dtypes.features);

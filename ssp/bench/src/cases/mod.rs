@@ -16,8 +16,8 @@ use kernels::registry;
 use super::case::{Case, Dtypes};
 use super::shapes::Network;
 
-/// Every case of a network, operation by operation. What takes no narrow features works in the dtype
-/// of parameters, as it does in the network.
+/// Every case of a network, operation by operation. Operations without mixed-precision kernels
+/// run in the dtype of the parameters, as in the network.
 pub(super) fn all(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     let narrow = built(network, dtypes);
     if dtypes.features == dtypes.parameters {
@@ -41,7 +41,7 @@ fn built(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     cases
 }
 
-/// Extents for people: `32 x 256 x 256 x 4`.
+/// Extents as text: `32 x 256 x 256 x 4`.
 pub(super) fn extents(extents: &[usize]) -> String {
     extents.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }

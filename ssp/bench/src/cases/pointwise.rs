@@ -8,8 +8,8 @@ use super::super::case::{Argument, Case, Dtypes, Pass};
 use super::super::shapes::Network;
 use super::extents;
 
-/// Functions of one tensor on the widest features of DINO's head, where GELU works; those of several,
-/// which take little but memory traffic, on the largest features of the network.
+/// Functions of one tensor on the widest features of DINO's head, where GELU is used; those of several,
+/// which are limited by memory traffic, on the largest features of the network.
 pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     let head = [16 * network.batch, network.head[0]];
     let finest = network.finest();
@@ -41,7 +41,7 @@ fn case(function: &'static Function, shape: &[usize], dtypes: Dtypes) -> Case {
     }
 }
 
-/// How many tensors backward reads and writes: the gradient, the inputs that a derivative depends on,
+/// Number of tensors that the backward pass reads and writes: the gradient, the inputs that a derivative depends on,
 /// and the results. Where every derivative is 1, it passes the gradient on.
 fn gradient_traffic(function: &Function) -> usize {
     let computed: Vec<&str> =

@@ -1,4 +1,4 @@
-//! What makes views of slices: sampling, intensities, masks.
+//! Data augmentation: resampling, intensities, masks.
 
 use std::f64::consts::FRAC_PI_6;
 
@@ -24,7 +24,7 @@ pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     ]
 }
 
-/// Bicubic, turned by 30 degrees and shrunk a little.
+/// Bicubic resampling with a rotation by 30 degrees and a slight reduction in size.
 fn sampling(shape: [usize; 4], dtypes: Dtypes) -> Case {
     let x = Argument::normal(shape, dtypes.features);
     let matrix = Matrix::rotation(FRAC_PI_6.to_degrees()) * Matrix::scaling([1.1, 1.1]);
@@ -50,7 +50,7 @@ fn smoothing(shape: [usize; 4]) -> Case {
     adjusting("blur", shape, Adjustment { blur, ..Adjustment::NOTHING })
 }
 
-/// Extremes must be known first.
+/// The input is read twice, as its minimum and maximum must be known first.
 fn contrasted(shape: [usize; 4]) -> Case {
     adjusting("contrast", shape, Adjustment { contrast: Some(1.2), ..Adjustment::NOTHING })
 }

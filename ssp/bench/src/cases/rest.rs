@@ -40,8 +40,8 @@ pub fn cases(network: &Network, dtypes: Dtypes) -> Vec<Case> {
     cases
 }
 
-/// Measured, normalised and activated, as in training. Nothing can be normalised before all was
-/// measured, so the input is read twice; the gradient likewise.
+/// Batch norm with an activation, as in training. The statistics must be known before any value is
+/// normalised, so the input is read twice; the gradient likewise.
 fn normalisation(shape: [usize; 4], uses: usize, dtypes: Dtypes) -> Case {
     let channels = shape[3];
     let x = Argument::normal(shape, dtypes.features);

@@ -18,7 +18,7 @@ fn shapes(module: &dyn Module) -> Vec<Vec<usize>> {
     module.parameters().iter().map(|parameter| parameter.tensor().dims().to_vec()).collect()
 }
 
-/// A case of `parameters`, each of which is touched so many times.
+/// A case whose memory traffic is `touched` times the size of the parameters, which have these `shapes`.
 fn case(
     operation: &'static str,
     what: &str,
@@ -27,7 +27,7 @@ fn case(
     shapes: Result<Vec<Vec<usize>>>,
     setup: impl Fn(&Device) -> Result<Repeated> + 'static,
 ) -> Case {
-    // A network that cannot be built says so when it is timed.
+    // The error of a network that cannot be built is returned when the case is timed.
     let shapes = shapes.unwrap_or_default();
     let values: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
     let bytes = (touched * values * dtypes.parameters.bytes()) as f64;
@@ -66,7 +66,7 @@ fn device_of(tensors: &[Tensor]) -> Device {
     tensors.first().map_or(Device::Cpu, Tensor::device)
 }
 
-/// Gradients that a walk of the tape would leave, without the walk.
+/// Random gradients in place of those of a backward pass.
 fn handed(net: &dyn Module, given: &[Tensor], device: Device) -> Result<Gradients> {
     let given: Vec<Option<Tensor>> = given.iter().cloned().map(Some).collect();
     let parents: Vec<&Tensor> = net.parameters().into_iter().map(|p| p.tensor()).collect();

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use figures::svg::{Chart, Line, Point};
+use figures::{Axis, Tick};
 use maud::{Markup, html};
 
-use super::chart::{Axis, Chart, Line, Point};
-use super::marks::{legend, style};
+use super::{legend, style};
 use crate::StudyTable;
 use crate::report::compare::{
     Comparisons, DiceOf, FrameFilter, Group, MethodCells, STRUCTURES, all_frames,
@@ -96,12 +97,13 @@ pub fn by_count(
     let values: Vec<f64> =
         lines.iter().flat_map(|line| line.points.iter().flat_map(reach)).collect();
     let mut x =
-        Axis::over("labelled subjects (logarithmic)", groups.iter().map(|g| position(g)), 4);
+        Axis::covering("labelled subjects (logarithmic)", groups.iter().map(|g| position(g)), 4);
     // Space at both ends for marks that are drawn side by side.
-    let margin = 0.05 * (x.range[1] - x.range[0]);
-    x.range = [x.range[0] - margin, x.range[1] + margin];
-    x.marks = groups.iter().map(|group| (position(group), group.count())).collect();
-    Chart { title: name.to_owned(), x, y: Axis::over("Dice", values, 5), lines }.figure()
+    let margin = 0.05 * (x.high - x.low);
+    (x.low, x.high) = (x.low - margin, x.high + margin);
+    let tick = |group: &&Group| Tick { value: position(group), label: group.count() };
+    x.ticks = groups.iter().map(tick).collect();
+    Chart { title: name.to_owned(), x, y: Axis::covering("Dice", values, 5), lines }.figure()
 }
 
 /// Dice of slices against their position, a line for each method of a group.
@@ -119,12 +121,13 @@ fn by_position(group: &Group) -> Markup {
         lines.iter().flat_map(|line| line.points.iter().map(|point| point.y)).collect();
     let ends = [(0.0, "0, base"), (0.5, "0.5"), (1.0, "1, apex")];
     let x = Axis {
-        label: "relative position",
-        range: [-0.08, 1.08],
-        marks: ends.map(|(at, text)| (at, text.to_owned())).to_vec(),
+        label: "relative position".into(),
+        low: -0.08,
+        high: 1.08,
+        ticks: ends.map(|(value, label)| Tick { value, label: label.into() }).to_vec(),
     };
     let title = format!("{} labelled", group.count());
-    Chart { title, x, y: Axis::over("Dice of slices", values, 5), lines }.figure()
+    Chart { title, x, y: Axis::covering("Dice of slices", values, 5), lines }.figure()
 }
 
 fn binned(method: &MethodCells) -> Vec<Point> {

@@ -1,20 +1,20 @@
 //! `report.html`: one file without external resources, for screens, phones and paper.
 
-mod chart;
 pub mod curves;
 pub mod forest;
-mod marks;
 pub mod protocol;
 pub mod provenance;
 pub mod published;
 mod settings;
 pub mod worst;
 
-use maud::{DOCTYPE, PreEscaped, html};
+use ::settings::Method;
+use figures::svg;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::TITLE;
 use super::document::Section;
-pub use marks::legend;
+use super::format::title;
 
 /// The page.
 pub fn page(source: Option<&str>, sections: &[Section]) -> String {
@@ -28,7 +28,7 @@ pub fn page(source: Option<&str>, sections: &[Section]) -> String {
                 // An empty icon: browsers request one otherwise.
                 link rel="icon" href="data:,";
                 title { "cine sweep: " (source) }
-                style { (PreEscaped(include_str!("style.css"))) }
+                style { (PreEscaped(svg::style_sheet())) (PreEscaped(include_str!("style.css"))) }
             }
             body {
                 h1 { (TITLE) }
@@ -40,4 +40,15 @@ pub fn page(source: Option<&str>, sections: &[Section]) -> String {
         }
     };
     page.into_string()
+}
+
+/// Index of a method's colour and marker, the same in every chart.
+fn style(method: Method) -> usize {
+    Method::ALL.iter().position(|other| *other == method).unwrap_or(0)
+}
+
+/// A legend of methods.
+pub fn legend(methods: &[Method]) -> Markup {
+    let item = |&method: &Method| (style(method), title(method).to_owned());
+    svg::legend(&methods.iter().map(item).collect::<Vec<_>>())
 }

@@ -1,9 +1,9 @@
 //! How the settings of each method were chosen, before any of its cells was tested.
 
+use figures::Axis;
+use figures::svg::{self, Chart, Line, Point};
 use maud::{Markup, html};
 
-use super::chart::{Axis, Chart, Line, Point};
-use super::marks::legend_of;
 use super::settings::rates;
 use crate::report::convergence::{DICE_MARGIN, LOSS_MARGIN, LastQuarters};
 use crate::report::document::{Cell, Section, Table};
@@ -117,8 +117,8 @@ fn figures(results: &SweepResults, choice: &SettingChoice) -> Markup {
         choice.candidates.iter().enumerate().map(|(n, c)| (n, short(&c.changes))).collect();
     let (cells, counts) = cell_curves(results, choice.method);
     html! {
-        @if several { p.faint { "Candidates:" } (legend_of(&names)) }
-        @if !counts.is_empty() { p.faint { "Cells, by labelled subjects:" } (legend_of(&counts)) }
+        @if several { p.faint { "Candidates:" } (svg::legend(&names)) }
+        @if !counts.is_empty() { p.faint { "Cells, by labelled subjects:" } (svg::legend(&counts)) }
         div.grid {
             @if several {
                 @let curves = candidate_curves(choice, |c| &c.finetuning);
@@ -180,7 +180,7 @@ fn chart(
     heading: &str,
     curves: Curves,
     value: impl Fn(&Validation) -> Option<f64>,
-    axis: &'static str,
+    axis: &str,
 ) -> Markup {
     let lines: Vec<Line> = curves
         .into_iter()
@@ -197,7 +197,7 @@ fn chart(
         return html! {};
     }
     let points = || lines.iter().flat_map(|line| &line.points);
-    let x = Axis::over("optimiser steps", points().map(|p| p.x), 4);
-    let y = Axis::over(axis, points().map(|p| p.y), 5);
+    let x = Axis::covering("optimiser steps", points().map(|p| p.x), 4);
+    let y = Axis::covering(axis, points().map(|p| p.y), 5);
     Chart { title: heading.to_owned(), x, y, lines }.figure()
 }

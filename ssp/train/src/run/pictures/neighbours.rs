@@ -7,7 +7,7 @@ use super::{missing, names};
 use crate::Result;
 use crate::run::folder::{RunFolder, write_json};
 use crate::task::{Pretext, PretextData};
-use figures::{Column, Sheet, Shown, Strip, Window};
+use figures::{Column, Sheet, SheetImage, SheetRow, Window};
 use sampling::augment::{Grid, plain_views};
 use sampling::cache::{Cache, CachedSubject};
 use sampling::sampler::Sample;
@@ -150,14 +150,14 @@ impl Drawn<'_> {
         let samples: Vec<Sample> = shown().map(|&(at, _)| self.embedded.slices[at]).collect();
         let views = plain_views(&read(self.cache, &samples), &self.grid);
         let pixels = self.grid.size[0] * self.grid.size[1];
-        let images: Vec<Shown> = shown()
+        let images: Vec<SheetImage> = shown()
             .zip(views.data::<f32>().chunks_exact(pixels))
             .map(|(&(at, similarity), image)| {
-                Shown::new(image, self.grid.size).caption(self.caption(at, similarity))
+                SheetImage::new(image, self.grid.size).caption(self.caption(at, similarity))
             })
             .collect();
         let strips = images.chunks(across.max(1));
-        let strips = strips.map(|row| Strip { names: vec![], images: row.to_vec() }).collect();
+        let strips = strips.map(|row| SheetRow { names: vec![], images: row.to_vec() }).collect();
         let mut columns = vec![Column::one("slice")];
         columns.extend((1..across).map(|rank| match rank {
             1 => Column::one("nearest").apart(),

@@ -4,7 +4,7 @@ use super::{missing, names};
 use crate::Result;
 use crate::run::folder::RunFolder;
 use crate::task::{Mim, Pretext, PretextData, Reconstruction};
-use figures::{Column, Sheet, Shown, Strip, Window};
+use figures::{Column, Sheet, SheetImage, SheetRow, Window};
 use sampling::sampler::{Order, Sampler, Selection};
 
 /// Slices on the sheet.
@@ -36,14 +36,14 @@ pub fn draw_reconstructions(
     let batch = sampler.batch(0, 0)?;
     let Some(reconstruction) = task.reconstruction(&batch.images)? else { return Ok(()) };
     let painted = Painted::new(&reconstruction);
-    let strips: Vec<Strip> = batch
+    let strips: Vec<SheetRow> = batch
         .slices
         .iter()
         .enumerate()
         .map(|(slice, sample)| {
             let mut names = names(source.cache, sample).to_vec();
             names.push(format!("error {:.3}", painted.errors[slice]));
-            Strip { names, images: painted.images(slice) }
+            SheetRow { names, images: painted.images(slice) }
         })
         .collect();
     let mean = painted.errors.iter().sum::<f64>() / painted.errors.len().max(1) as f64;
@@ -102,15 +102,15 @@ impl<'a> Painted<'a> {
     }
 
     /// Image, masked, output, filled.
-    fn images(&self, slice: usize) -> Vec<Shown<'_>> {
+    fn images(&self, slice: usize) -> Vec<SheetImage<'_>> {
         let Reconstruction { images, masked, output } = self.reconstruction;
         let pixels = self.size[0] * self.size[1];
         let part = slice * pixels..(slice + 1) * pixels;
         let [image, gets, output, filled] =
             [images.data::<f32>(), masked.images.data(), output.data(), &self.filled]
-                .map(|values| Shown::new(&values[part.clone()], self.size));
+                .map(|values| SheetImage::new(&values[part.clone()], self.size));
         let outlined = Some(&masked.mask.data::<u8>()[part]);
-        vec![image, Shown { outlined, ..gets }, output, filled]
+        vec![image, SheetImage { outlined, ..gets }, output, filled]
     }
 }
 

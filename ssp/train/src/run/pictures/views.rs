@@ -6,7 +6,7 @@ use super::{missing, names, position};
 use crate::Result;
 use crate::run::folder::RunFolder;
 use crate::task::{PretextData, contrastive_loss, patch_mask_of};
-use figures::{Column, Sheet, Shown, Strip, Window};
+use figures::{Column, Sheet, SheetImage, SheetRow, Window};
 use sampling::sampler::{Batch, Crops, Sampler};
 use settings::{Method, Settings};
 
@@ -36,7 +36,7 @@ pub fn draw_views(folder: &RunFolder, source: &PretextData, samplers: &[Sampler]
     };
     let positions: Vec<f64> = batch.slices.iter().map(|s| position(source.cache, s)).collect();
     let chosen = chosen(settings.method, &positions);
-    let strips: Vec<Strip> = chosen
+    let strips: Vec<SheetRow> = chosen
         .iter()
         .enumerate()
         .map(|(row, &slice)| {
@@ -47,7 +47,7 @@ pub fn draw_views(folder: &RunFolder, source: &PretextData, samplers: &[Sampler]
             }
             let views = parts.iter().flat_map(|(crops, batch)| views(crops, batch, slice));
             let hidden = masked.iter().map(|masked| hidden(masked, slice));
-            Strip { names, images: views.chain(hidden).collect() }
+            SheetRow { names, images: views.chain(hidden).collect() }
         })
         .collect();
     // What is hidden must not change how images look.
@@ -71,23 +71,23 @@ fn views<'a>(
     crops: &'a Crops,
     batch: &'a Batch,
     slice: usize,
-) -> impl Iterator<Item = Shown<'a>> + use<'a> {
+) -> impl Iterator<Item = SheetImage<'a>> + use<'a> {
     let size = crops.target.size;
     let pixels = size[0] * size[1];
     let extents = [batch.slices.len(), crops.views.len()];
     (0..crops.views.len()).map(move |view| {
         let place = crops.arrangement.place(slice, view, extents);
-        Shown::new(&batch.images.data::<f32>()[place * pixels..][..pixels], size)
+        SheetImage::new(&batch.images.data::<f32>()[place * pixels..][..pixels], size)
     })
 }
 
 /// A slice with patches hidden, and outlines around them.
-fn hidden(masked: &Masked, slice: usize) -> Shown<'_> {
+fn hidden(masked: &Masked, slice: usize) -> SheetImage<'_> {
     let [rows, columns] = [masked.images.dims()[1], masked.images.dims()[2]];
     let pixels = rows * columns;
-    Shown {
+    SheetImage {
         outlined: Some(&masked.mask.data::<u8>()[slice * pixels..][..pixels]),
-        ..Shown::new(&masked.images.data::<f32>()[slice * pixels..][..pixels], [rows, columns])
+        ..SheetImage::new(&masked.images.data::<f32>()[slice * pixels..][..pixels], [rows, columns])
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which rows of a sheet belong together: one vertical lane a row, with dots at its relatives.
+//! Relations between the rows of a sheet: a vertical lane for each row, with dots at related rows.
 
 use plotters::prelude::Circle;
 use plotters::style::{Color, ShapeStyle};
@@ -7,18 +7,18 @@ use super::canvas::{Align, Canvas, FINE, fail, rgb};
 use super::colour::{FAINT_INK, WHITE, series_colour};
 use crate::Result;
 
-/// Width of a lane, and of the room before the first.
-const LANE: usize = 24;
-const BEFORE: usize = 14;
+/// Width of a lane, and of the space before the first.
+const LANE_WIDTH: usize = 24;
+const LEFT_MARGIN: usize = 14;
 
-/// Width of the lanes of so many rows.
+/// Width of the drawing for `rows` rows; 0 without rows.
 pub(super) fn width(rows: usize) -> usize {
-    if rows == 0 { 0 } else { BEFORE + rows * LANE }
+    if rows == 0 { 0 } else { LEFT_MARGIN + rows * LANE_WIDTH }
 }
 
-/// Draws the lanes from `x` on. Rows have their middle at `middles`; numbers stand at `heads`.
-/// A row's lane has a ring at the row itself, a dot at each relative, and a line between
-/// neighbouring ones.
+/// Draws the lanes to the right of `x`. `middles` are the vertical centres of the rows, and `heads`
+/// is the base line of the lanes' numbers. A lane has a ring at its own row, a dot at each related
+/// row, and a line where two neighbouring rows both have a mark.
 pub(super) fn draw(
     canvas: &mut Canvas,
     related: &[Vec<usize>],
@@ -28,7 +28,7 @@ pub(super) fn draw(
 ) -> Result<()> {
     for (own, others) in related.iter().enumerate() {
         let colour = series_colour(own);
-        let x = x + (BEFORE + own * LANE) as f32;
+        let x = x + (LEFT_MARGIN + own * LANE_WIDTH) as f32;
         canvas.text(&format!("{}", own + 1), x, heads, Align::Centre, 16.0, FAINT_INK)?;
         let belongs = |row: usize| row == own || others.contains(&row);
         for row in 1..related.len() {
