@@ -68,7 +68,7 @@ pub fn conv2d(
     Ok(Convolution::new(inputs, weight, bias, stride)?.run(false)?.0)
 }
 
-/// As [`conv2d`], and the moments of every channel of the result, which
+/// As [`conv2d`], and the mean and variance of every channel of the result, which
 /// [`batch_norm`](crate::batch_norm::batch_norm) takes.
 ///
 /// # Errors
