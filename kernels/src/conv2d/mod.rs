@@ -82,7 +82,7 @@ pub fn conv2d_with_moments(
     let (result, moments) = Convolution::new(inputs, weight, bias, stride)?.run(true)?;
     match moments {
         Some(moments) => Ok((result, moments)),
-        None => Err(Error::value("conv2d", "moments of an empty result")),
+        None => Err(Error::value("conv2d", "mean and variance of an empty result")),
     }
 }
 

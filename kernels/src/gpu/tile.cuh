@@ -1,9 +1,9 @@
 // A tile of a matrix product: 64 x 64 sums by a block of 16 x 16 threads, 4 x 4 each, 16 apart, so
 // that neighbouring threads read neighbouring columns.
 //
-// The factors need not be stored as matrices: `left.row(i)` and `right.column(j)` return a type with
-// a method `at(k)`. Each thread loads one row and one column of every tile, so that their addresses
-// are computed once.
+// The factors need not be stored as matrices: `left.row(i)` and `right.column(j)` return a type
+// with a method `at(k)`. Each thread loads one row and one column of every tile, so that their
+// addresses are computed once.
 
 #define TILE 64
 #define DEEP 16

@@ -1,5 +1,5 @@
-//! Tiles of images, a block for each. The parameters of each image are a row of a table, so that one
-//! launch of each pass processes the complete batch.
+//! Tiles of images, a block for each. The parameters of each image are a row of a table, so that
+//! one launch of each pass processes the complete batch.
 
 use std::sync::Arc;
 

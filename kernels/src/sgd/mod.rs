@@ -18,7 +18,7 @@ pub struct Sgd {
     pub learning_rate: Number,
     /// Weight decay: coefficient of the L2 penalty's gradient.
     pub weight_decay: Number,
-    /// Momentum coefficient, from 0 to 1.
+    /// Momentum coefficient.
     pub momentum: f64,
     /// Whether to use Nesterov momentum.
     pub nesterov: bool,

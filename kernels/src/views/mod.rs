@@ -1,9 +1,9 @@
 //! Views of slices: geometric and intensity transforms of a batch in one pass.
 //!
-//! All slices are stored in one buffer, such as a data set's cache; a [`Place`] gives the offsets of
-//! one slice. A view is a [`Matrix`] of [`resample`](crate::resample) (bicubic, zeros outside) and an
-//! [`Adjustment`] of [`intensity`](crate::intensity). Slices are read in place and each result is
-//! written once, unless blur or contrast need the complete image first.
+//! All slices are stored in one buffer, such as a data set's cache; a [`Place`] gives the offsets
+//! of one slice. A view is a [`Matrix`] of [`resample`](crate::resample) (bicubic, zeros outside)
+//! and an [`Adjustment`] of [`intensity`](crate::intensity). Slices are read in place and each
+//! result is written once, unless blur or contrast need the complete image first.
 
 pub mod check;
 mod cpu;
@@ -75,7 +75,7 @@ pub fn render(memory: &Tensor, views: &[View], target: [usize; 2], dtype: DType)
     }
 }
 
-/// Labels of the same views, u8 `[views, rows, columns]`: of the nearest pixel, and 0 outside of the
+/// Labels of the same views, u8 `[views, rows, columns]`: nearest neighbour, and 0 outside of the
 /// slice or where it has none.
 ///
 /// # Errors
