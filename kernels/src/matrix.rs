@@ -1,8 +1,8 @@
 //! Matrix products.
 //!
-//! A thin, safe door to the `gemm` crate. Its own threads are not used: the rows of the result are
-//! split into blocks of a fixed number, so that the bits do not depend on how many threads there
-//! are.
+//! A thin, safe wrapper around the `gemm` crate. Its own threads are not used: the rows of the
+//! result are split into blocks of a fixed size, so that the bits do not depend on the number of
+//! threads.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -11,7 +11,7 @@ use tensor::Float;
 /// Rows of the result that one task computes.
 const BLOCK: usize = 64;
 
-/// A matrix in somebody else's memory, possibly transposed.
+/// A borrowed matrix, possibly transposed.
 #[derive(Clone, Copy)]
 pub struct Matrix<'a, T> {
     data: &'a [T],
@@ -22,7 +22,7 @@ pub struct Matrix<'a, T> {
 }
 
 impl<'a, T> Matrix<'a, T> {
-    /// Rows one after the other.
+    /// Row-major.
     pub fn new(data: &'a [T], rows: usize, columns: usize) -> Self {
         assert_eq!(data.len(), rows * columns, "elements of a {rows} x {columns} matrix");
         Matrix { data, rows, columns, row_stride: columns, column_stride: 1 }
@@ -65,7 +65,7 @@ fn multiply<T: Float>(a: Matrix<T>, b: Matrix<T>, out: &mut [T], add: bool) {
     let one = T::from_f64(1.0);
     out.par_chunks_mut(BLOCK * b.columns).enumerate().for_each(|(block, out)| {
         let lhs = &a.data[block * BLOCK * a.row_stride..];
-        // SAFETY: `out` holds whole rows of the product, and the asserts above put every element
+        // SAFETY: `out` holds complete rows of the product, and the asserts above put every element
         // of the factors' rows and columns within their slices.
         unsafe {
             gemm::gemm(

@@ -6,7 +6,7 @@ use tensor::{Buffer, Tensor};
 
 use super::Normalised;
 use crate::simd::{self, Scalar, Simd, Vectorised};
-use crate::taps::moments::{BandMoments, Moments};
+use crate::taps::moments::{BandStatistics, ChannelStatistics};
 use crate::taps::stage::Activation;
 
 /// Elements that one task handles: a few pages, so that a second look finds them in the cache.
@@ -17,10 +17,10 @@ fn chunk(channels: usize) -> usize {
     (CHUNK / channels).max(16) * channels
 }
 
-pub fn moments<T: Scalar>(x: &[T], channels: usize) -> Moments {
-    let bands: Vec<BandMoments> =
-        x.par_chunks(chunk(channels)).map(|part| BandMoments::of(part, channels)).collect();
-    Moments::combined(bands.into_iter(), channels)
+pub fn moments<T: Scalar>(x: &[T], channels: usize) -> ChannelStatistics {
+    let bands: Vec<BandStatistics> =
+        x.par_chunks(chunk(channels)).map(|part| BandStatistics::of(part, channels)).collect();
+    ChannelStatistics::combined(bands.into_iter(), channels)
 }
 
 pub fn apply<T: Scalar>(x: &[T], activation: &Activation<'_, T>) -> Buffer {
@@ -74,16 +74,16 @@ impl<T: Scalar> Vectorised<T> for Apply<'_, T> {
 /// Gradients of `x`, `gamma` and `beta`, each if wanted. `batch` says whether mean and variance
 /// were those of `x`.
 pub fn backward<T: Scalar>(
-    kept: &Normalised,
+    saved: &Normalised,
     gradient: Tensor,
     batch: bool,
     wanted: &[bool],
 ) -> [Option<Tensor>; 3] {
-    let activation = kept.activation::<T>();
+    let activation = saved.activation::<T>();
     let channels = activation.mean.len();
-    let x = kept.x.data::<T>();
+    let x = saved.x.data::<T>();
     let count = (x.len() / channels) as f64;
-    let inverse = kept.inverse_deviation.data::<T>();
+    let inverse = saved.inverse_deviation.data::<T>();
 
     let [dbeta, distances] = sums(x, gradient.data(), &activation);
     let dgamma: Vec<f64> = distances.iter().zip(inverse).map(|(d, i)| d * i.to_f64()).collect();

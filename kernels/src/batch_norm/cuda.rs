@@ -262,9 +262,9 @@ pub(super) fn blend(
     unsafe { gpu.launch(&program, "batch_norm_blend", Launch::over(channels), &args) }
 }
 
-/// The whole value.
-pub(super) fn apply(gpu: &dyn Gpu, kept: &Normalised) -> Result<Buffer> {
-    let Normalised { x, mean, scale, shift, slope, .. } = kept;
+/// Evaluates the deferred normalisation.
+pub(super) fn apply(gpu: &dyn Gpu, saved: &Normalised) -> Result<Buffer> {
+    let Normalised { x, mean, scale, shift, slope, .. } = saved;
     let spans = Spans::of(x);
     let program = spans.program(x.dtype());
     let mut y = Tensor::uninitialised(&x.device(), x.dtype(), x.shape())?;
@@ -289,16 +289,17 @@ pub(super) fn apply(gpu: &dyn Gpu, kept: &Normalised) -> Result<Buffer> {
 /// were those of `x`.
 pub(super) fn backward(
     gpu: &dyn Gpu,
-    kept: &Normalised,
+    saved: &Normalised,
     mut gradient: Tensor,
     batch: bool,
     wanted: &[bool],
 ) -> Result<[Option<Tensor>; 3]> {
-    let Normalised { x, mean, scale, shift, slope, .. } = kept;
+    let Normalised { x, mean, scale, shift, slope, .. } = saved;
     let spans = Spans::of(x);
     let program = spans.program(x.dtype());
     let &Spans { span, pixels, channels, .. } = &spans;
-    let [dbeta, dgamma, towards, constant] = gradient_vectors(gpu, kept, &gradient, &spans, batch)?;
+    let [dbeta, dgamma, towards, constant] =
+        gradient_vectors(gpu, saved, &gradient, &spans, batch)?;
     let dx = if wanted[0] {
         let args = BatchNormBackward {
             x: program.input(x)?,
@@ -326,12 +327,12 @@ pub(super) fn backward(
 /// Gradients of `beta` and `gamma`, and the two vectors that the gradient of `x` takes.
 fn gradient_vectors(
     gpu: &dyn Gpu,
-    kept: &Normalised,
+    saved: &Normalised,
     gradient: &Tensor,
     spans: &Spans,
     batch: bool,
 ) -> Result<[Tensor; 4]> {
-    let Normalised { x, mean, inverse_deviation, scale, shift, slope } = kept;
+    let Normalised { x, mean, inverse_deviation, scale, shift, slope } = saved;
     let (program, device) = (spans.program(x.dtype()), x.device());
     let &Spans { span, pixels, channels, .. } = spans;
     let [mut sums, mut products] = [spans.sums(&device)?, spans.sums(&device)?];

@@ -24,7 +24,7 @@ use tensor::{
 };
 
 use crate::simd::Scalar;
-use crate::taps::moments as measured;
+use crate::taps::moments::ChannelStatistics;
 use crate::taps::stage::{Activation, Source};
 
 /// Mean and variance per channel, as measured over a batch.
@@ -39,17 +39,17 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Moments in the dtype of the tensor that they were measured on.
-    pub(crate) fn from_measured<T: Float>(moments: &measured::Moments) -> Self {
+    /// Converts statistics to the dtype of the tensor that they were computed from.
+    pub(crate) fn from_measured<T: Float>(statistics: &ChannelStatistics) -> Self {
         let tensor = |values: &[f64]| {
             Tensor::build::<T>([values.len()], |out| {
                 out.iter_mut().zip(values).for_each(|(out, &v)| *out = T::from_f64(v));
             })
         };
         Moments {
-            mean: tensor(&moments.mean),
-            variance: tensor(&moments.variance),
-            count: moments.count,
+            mean: tensor(&statistics.mean),
+            variance: tensor(&statistics.variance),
+            count: statistics.count,
         }
     }
 }
@@ -57,7 +57,7 @@ impl Moments {
 /// What to normalise by.
 #[derive(Clone, Copy, Debug)]
 pub enum Statistics<'a> {
-    /// The batch's own moments, which must be those of the tensor to be normalised: training.
+    /// Training: the batch statistics, which must be those of the tensor to be normalised.
     Batch(&'a Moments),
     /// Constants: evaluation.
     Running {
@@ -122,7 +122,7 @@ pub fn batch_norm(
     if let Some(count) = batch.filter(|&count| count * channels != x.shape().elements()) {
         return Err(Error::shape(
             "batch_norm",
-            format!("moments over {count} values per channel, for an input of {}", x.shape()),
+            format!("statistics over {count} values per channel, for an input of {}", x.shape()),
         ));
     }
     same_device("batch_norm", [x, mean, variance, gamma, beta])?;
@@ -131,14 +131,14 @@ pub fn batch_norm(
         T => Ok(scales::<T>(variance, gamma, epsilon))
     )?;
     let (x, mean, shift) = (x.clone(), mean.clone(), beta.clone());
-    let recipe = Normalised { x, mean, inverse_deviation, scale, shift, slope };
-    let kept = recipe.clone();
-    let result = Tensor::deferred(kept.x.shape(), kept.x.dtype(), recipe);
-    Ok(result.recorded("batch_norm", &[&kept.x.clone(), gamma, beta], move |gradient, wanted| {
+    let deferred = Normalised { x, mean, inverse_deviation, scale, shift, slope };
+    let saved = deferred.clone();
+    let result = Tensor::deferred(saved.x.shape(), saved.x.dtype(), deferred);
+    Ok(result.recorded("batch_norm", &[&saved.x.clone(), gamma, beta], move |gradient, wanted| {
         let batch = batch.is_some();
-        let gradients = with_features!("batch_norm", kept.x,
-            gpu => cuda::backward(gpu, &kept, gradient, batch, wanted),
-            T => Ok(cpu::backward::<T>(&kept, gradient, batch, wanted))
+        let gradients = with_features!("batch_norm", saved.x,
+            gpu => cuda::backward(gpu, &saved, gradient, batch, wanted),
+            T => Ok(cpu::backward::<T>(&saved, gradient, batch, wanted))
         )?;
         Ok(gradients.into())
     }))
@@ -234,10 +234,10 @@ impl Deferred for Normalised {
 /// [`batch_norm`], else as it is.
 pub(crate) fn source<T: Scalar>(x: &Tensor) -> Source<'_, T> {
     match x.recipe::<Normalised>() {
-        Some(recipe) => Source {
-            data: recipe.x.data(),
+        Some(normalised) => Source {
+            data: normalised.x.data(),
             channels: x.shape().last(),
-            activation: Some(recipe.activation()),
+            activation: Some(normalised.activation()),
         },
         None => Source { data: x.data(), channels: x.shape().last(), activation: None },
     }

@@ -142,7 +142,7 @@ pub fn large() -> Vec<Case> {
         of([2, 33, 18], &[40], 24, 3, 2, true).plain(),
         of([5, 3, 4], &[8], 72, 3, 1, true).plain(),
         of([2, 9, 40], &[24], 70, 1, 1, true).plain(),
-        // So many tiles that their moments are brought together twice.
+        // Enough tiles that their statistics are combined in two passes.
         of([1, 182, 182], &[1], 2, 1, 1, true).in_network(),
     ]
 }

@@ -68,7 +68,7 @@ pub fn conv2d(
     Ok(Convolution::new(inputs, weight, bias, stride)?.run(false)?.0)
 }
 
-/// As [`conv2d`], and the moments of every channel of the result, which
+/// As [`conv2d`], and the mean and variance of every channel of the result, which
 /// [`batch_norm`](crate::batch_norm::batch_norm) takes.
 ///
 /// # Errors
@@ -82,7 +82,7 @@ pub fn conv2d_with_moments(
     let (result, moments) = Convolution::new(inputs, weight, bias, stride)?.run(true)?;
     match moments {
         Some(moments) => Ok((result, moments)),
-        None => Err(Error::value("conv2d", "moments of an empty result")),
+        None => Err(Error::value("conv2d", "mean and variance of an empty result")),
     }
 }
 

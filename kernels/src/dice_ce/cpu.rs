@@ -15,7 +15,7 @@ const BLOCK: usize = 64;
 /// Pixels, of one image, that one task works on.
 const CHUNK: usize = 64 * BLOCK;
 
-/// Partial sums kept side by side.
+/// Independent partial sums, which hide the latency of additions.
 const LANES: usize = 16;
 
 /// What a block holds where the image has ended: of no class.

@@ -67,8 +67,8 @@ pub struct SegmentationLoss {
 ///
 /// # Errors
 /// When shapes or dtypes do not fit, a label is no class, or the settings are not for this number
-/// of classes. On a GPU nobody looks at labels, as that would wait for it: one that is no class makes
-/// the loss infinite there.
+/// of classes. On a GPU labels are not checked, to avoid a synchronisation: a label out of range
+/// makes the loss infinite.
 pub fn dice_ce(logits: &[&Tensor], labels: &Tensor, settings: &DiceCe) -> Result<SegmentationLoss> {
     let class_weights = settings.normalised_weights()?;
     scale::extents(logits, labels, class_weights.len())?;

@@ -129,7 +129,7 @@ fn misfit(logits: &Tensor, labels: &Tensor, classes: usize, dtype: DType) -> Err
 }
 
 /// Labels at another resolution by nearest-exact sampling: that of the source pixel in which the
-/// centre of the target pixel lies.
+/// centre of the target pixel is.
 fn shrunk(labels: &Tensor, [batch, rows, columns]: [usize; 3], [h, w]: [usize; 2]) -> Tensor {
     if [rows, columns] == [h, w] {
         return labels.clone();

@@ -17,9 +17,9 @@ const GLOBAL_VIEWS: usize = 2;
 pub struct DinoLoss {
     /// Views of each image that the student sees: two global ones, then the local ones.
     pub views: usize,
-    /// What the student's outputs are divided by.
+    /// Temperature that the student's outputs are divided by.
     pub student_temperature: f64,
-    /// What the teacher's outputs are divided by, after centring.
+    /// Temperature that the teacher's outputs are divided by, after centring.
     pub teacher_temperature: Number,
 }
 

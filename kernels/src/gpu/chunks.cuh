@@ -2,5 +2,5 @@
 struct Chunk {
     wide* parts[3];     // where it begins in each of the tensors that belong together
     long long count;    // elements, in each
-    long long mark;     // what an operation needs to know about the tensor
+    long long mark;     // an operation's flag for the tensor
 };

@@ -60,7 +60,7 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// A matrix whose rows follow one another.
+    /// A row-major matrix.
     ///
     /// # Panics
     /// When the tensor has another number of elements.
@@ -69,7 +69,7 @@ impl<'a> Matrix<'a> {
         Matrix { tensor, rows, columns, steps: [columns, 1] }
     }
 
-    /// Rows as columns, without moving anything.
+    /// The transpose, as a view: no data is moved.
     pub(crate) fn transposed(self) -> Self {
         let Matrix { tensor, rows, columns, steps: [row, column] } = self;
         Matrix { tensor, rows: columns, columns: rows, steps: [column, row] }
@@ -81,7 +81,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// What the product is added to.
+/// The addend of the product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Onto<'a> {
     /// Nothing.
@@ -92,10 +92,10 @@ pub(crate) enum Onto<'a> {
     Result,
 }
 
-/// `out = left right`, plus what `onto` says.
+/// `out = left right`, plus the addend `onto`.
 ///
 /// # Panics
-/// When the numbers of elements do not fit each other.
+/// When the shapes of the factors and the result do not match.
 pub(crate) fn product(
     gpu: &dyn Gpu,
     left: Matrix,

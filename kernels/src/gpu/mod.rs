@@ -1,4 +1,4 @@
-//! What operations share on graphics processors.
+//! Shared by the GPU implementations of operations.
 
 pub(crate) mod matrix;
 pub(crate) mod table;

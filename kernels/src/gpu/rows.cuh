@@ -17,7 +17,7 @@ template <class T> __device__ __forceinline__ T warp_sum(T x) {
     return x;
 }
 
-// The greatest over a warp, in every lane.
+// The maximum over a warp, in every lane.
 template <class T> __device__ __forceinline__ T warp_max(T x) {
 #pragma unroll
     for (int distance = 16; distance > 0; distance /= 2) {
@@ -34,8 +34,8 @@ __device__ __forceinline__ wide inner(const real* a, const real* b, long long wi
     return warp_sum(sum);
 }
 
-// The sum over a block of whole warps, in its first thread. `partial` is shared and holds one
-// number for each warp; what it held before is not needed by anyone any more.
+// The sum over a block of full warps, in its first thread. `partial` is shared and holds one
+// number per warp; its previous contents are overwritten.
 template <class T> __device__ __forceinline__ T block_sum(T x, T* partial) {
     int warps = blockDim.x / 32;
     x = warp_sum(x);
@@ -55,7 +55,7 @@ template <class T> __device__ __forceinline__ T block_sum_everywhere(T x, T* par
     return x;
 }
 
-// The greatest over a block of whole warps, in every thread.
+// The maximum over a block of full warps, in every thread.
 template <class T> __device__ __forceinline__ T block_max_everywhere(T x, T* partial) {
     x = warp_max(x);
     if (lane() == 0) partial[threadIdx.x / 32] = x;

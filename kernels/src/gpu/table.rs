@@ -28,12 +28,12 @@ pub(crate) struct Row {
     pub parts: [Address; 3],
     /// Elements of each.
     pub count: usize,
-    /// What the kernel needs to know about them, such as whether they decay.
+    /// An operation's flag for these tensors, such as whether weight decay applies.
     pub mark: bool,
 }
 
-/// The addresses of the tensors of an update, for its one launch on a GPU. Its owner keeps it from
-/// update to update; it is rebuilt when a tensor has moved. On the host it stays empty.
+/// The addresses of the tensors of an update, for a single launch on a GPU. Reuse it from update to
+/// update; it is rebuilt when an address changes. On the host it stays empty.
 #[derive(Default)]
 pub struct Table {
     rows: Vec<Row>,

@@ -33,9 +33,9 @@
 // i % 16, column i / 16 * 8 of A. For two neighbouring b: plain where columns of B lie in memory one
 // after another, transposed where rows do.
 //
-// cp.async brings 16 bytes from global to shared memory past the registers, while the thread goes
-// on. Copies are committed in groups; a thread waits for its own groups only, so that a barrier
-// must follow before others read.
+// cp.async copies 16 bytes from global to shared memory asynchronously, bypassing registers. Copies
+// are committed in groups; a thread waits only for its own groups, so a barrier must follow before
+// other threads read.
 //
 // Every lane of the warp must call ldmatrix_x4 and mma_bf16 together. Source: PTX ISA 8.0, sections
 // 9.7.13.4.8 (fragments of m16n8k16), 9.7.13.4.15 (ldmatrix), 9.7.8.22 (cp.async).
@@ -88,8 +88,8 @@ __device__ __forceinline__ void ldmatrix_x4_trans(unsigned (&fragment)[4],
 #endif
 }
 
-// Starts a copy of 16 bytes; both addresses are multiples of 16. Where nothing is `there`, zeros are
-// written and `global` is not read.
+// Starts a copy of 16 bytes; both addresses are multiples of 16. Unless `there`, zeros are written
+// and `global` is not read.
 __device__ __forceinline__ void cp_async_16(void* shared, const void* global, bool there = true) {
 #ifdef EMULATED
     emulated_copy_async(shared, global, there);
@@ -110,7 +110,7 @@ __device__ __forceinline__ void cp_async_commit() {
 #endif
 }
 
-// Waits until at most `pending` of this thread's groups are still on their way.
+// Waits until at most `pending` of this thread's groups are still pending.
 template <int pending>
 __device__ __forceinline__ void cp_async_wait() {
 #ifdef EMULATED

@@ -1,9 +1,9 @@
 // A tile of a matrix product: 64 x 64 sums by a block of 16 x 16 threads, 4 x 4 each, 16 apart, so
 // that neighbouring threads read neighbouring columns.
 //
-// What is multiplied need not lie in memory as a matrix: `left.row(i)` and `right.column(j)` give
-// something with a method `at(k)`. Each thread loads one row and one column of every tile, so that
-// what is to be known of them is found out once.
+// The factors need not be stored as matrices: `left.row(i)` and `right.column(j)` return a type
+// with a method `at(k)`. Each thread loads one row and one column of every tile, so that their
+// addresses are computed once.
 
 #define TILE 64
 #define DEEP 16
@@ -15,7 +15,7 @@
 __device__ __forceinline__ int tile_row() { return threadIdx.x / APART; }
 __device__ __forceinline__ int tile_column() { return threadIdx.x % APART; }
 
-// Calls body(row, column, sum) for each of this thread's sums that lies within the result.
+// Calls body(row, column, sum) for each of this thread's sums that is within the result.
 template <class Body>
 __device__ __forceinline__ void each_sum(
     wide (&sums)[EACH][EACH], long long first_row, long long first_column, long long rows,

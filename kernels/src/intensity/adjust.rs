@@ -1,4 +1,4 @@
-//! All that happens to the intensities of an image, in one go.
+//! All intensity transforms of an image, in one call.
 
 use rayon::prelude::*;
 use tensor::{Error, Result, Tensor, with_device};
@@ -36,7 +36,7 @@ impl Adjustment {
 
     /// Makes an image of `columns` columns, in as few passes as the formulas allow. The first is
     /// the caller's: `write([scale, offset], out)` has to write every value, `scale * v + offset`,
-    /// into `out`. `spare` is memory for it where a blur follows, kept from image to image.
+    /// into `out`. `spare` is scratch memory for a blur, reused from image to image.
     pub fn make<T: Power>(
         &self,
         columns: usize,

@@ -52,7 +52,7 @@ impl<T: Scalar> Vectorised<T> for Blur<'_, T> {
         let Blur { image, columns, kernels: [down, along], scale, offset, out } = self;
         let rows = image.len() / columns.max(1);
         let (tall, wide) = (down.len() / 2, along.len() / 2);
-        // One row smoothed downwards, with the zeros that lie left and right of it, and rounded
+        // One row smoothed downwards, with zeros to its left and right, and rounded
         // up to whole lanes.
         let mut line = vec![T::default(); columns.next_multiple_of(LANES) + 2 * wide];
         for (row, out) in out.chunks_exact_mut(columns.max(1)).enumerate() {

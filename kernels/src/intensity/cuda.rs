@@ -1,5 +1,5 @@
-//! Tiles of images, a block for each. What happens to each image is a row of a table, so that one
-//! launch of each pass serves a whole batch.
+//! Tiles of images, a block for each. The parameters of each image are a row of a table, so that
+//! one launch of each pass processes the complete batch.
 
 use std::sync::Arc;
 
@@ -176,7 +176,7 @@ pub(crate) struct Making {
 
 impl Making {
     /// Memory for images of `[rows, columns]`, and a table on the device, followed by the caller's rows
-    /// `beside`: whole numbers of 8 bytes.
+    /// `beside`: 64-bit integers.
     pub fn new(
         gpu: Arc<dyn Gpu>,
         dtype: DType,

@@ -1,5 +1,5 @@
-// Up to three passes: what comes before blur, the blur, and contrast, which needs the extremes of the
-// whole image. Blocks that have nothing to do in a pass leave at once.
+// Up to three passes: the steps before blur, the blur, and contrast, which needs the minimum and
+// maximum of the image. Blocks with no work in a pass return at once.
 
 struct IntensityFirst {
     const real* x;   // [images, rows, columns]

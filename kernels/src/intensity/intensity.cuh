@@ -1,7 +1,7 @@
-// What happens to the intensities of images, in tiles; a row of a table says what, for each image.
+// Intensity transforms of images, in tiles. A table has one row of parameters per image.
 
 struct Adjustment {
-    // What comes first: scale * v + offset.
+    // The first step: scale * v + offset.
     double scale, offset;
     // Deviation of the noise (0: none), and the names of its stream.
     double deviation;

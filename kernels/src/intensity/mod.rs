@@ -4,7 +4,7 @@
 //! as the formula allows; callers run one image per thread. All are written so that the compiler
 //! vectorises them for the instruction set in use, without fused multiply-add: the results have
 //! the same bits with every instruction set. They prepare data and are not differentiable.
-//! [`adjust`] does it all, for many images, wherever they lie.
+//! [`adjust`] applies all of them to a batch, on the CPU or a GPU.
 
 mod adjust;
 mod blur;

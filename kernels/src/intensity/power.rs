@@ -41,11 +41,11 @@ pub(super) fn log2(x: f32) -> f32 {
     exponent as f32 + 2.0 * std::f32::consts::LOG2_E * s * series
 }
 
-/// `2^y` for y from -126 to 127 (below, `2^-126`): `y = n + f` with n whole and f at most a half,
+/// `2^y` for y from -126 to 127 (below, `2^-126`): `y = n + f` with n an integer and |f| <= 1/2,
 /// and Taylor's series of `2^f`.
 #[inline(always)]
 fn exp2(y: f32) -> f32 {
-    /// Adding it leaves a number rounded to a whole one in the low bits.
+    /// Adding it rounds a number to an integer, in the low bits of the sum.
     const ROUND: f32 = 12_582_912.0;
     const SERIES: [f32; 8] = [
         1.525_273_4e-5,
@@ -65,7 +65,7 @@ fn exp2(y: f32) -> f32 {
     for &c in &SERIES[1..] {
         sum = sum * f + c;
     }
-    // The whole part goes straight into the exponent's bits.
+    // The integer part is added to the exponent bits.
     f32::from_bits(sum.to_bits().wrapping_add(rounded.to_bits() << 23))
 }
 

@@ -36,7 +36,7 @@ fn case(shape: [usize; 4], classes: u8) -> Case {
     .with_reference(move |x| vec![vec![pixel_by_pixel(x, channels)]])
 }
 
-/// Values alone: moving each of so many pixels would take long.
+/// Compares values only: finite differences over this many pixels would be too slow.
 fn large() -> Case {
     let shape = [2, 100, 90, 2];
     Case::without_gradient(

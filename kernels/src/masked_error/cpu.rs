@@ -6,7 +6,7 @@ use tensor::{Error, Float, Result, Tensor};
 /// Pixels that one task works on.
 const CHUNK: usize = 1 << 14;
 
-/// Sums kept side by side, so that additions do not wait for each other.
+/// Independent partial sums, which hide the latency of additions.
 const LANES: usize = 16;
 
 /// The number of hidden pixels.
@@ -33,7 +33,7 @@ pub fn forward<T: Float>(output: &[T], target: &[T], mask: &[u8], channels: usiz
     sums.iter().sum()
 }
 
-/// The sum of squares over those values that `hidden` says count.
+/// The sum of squares over the values of hidden pixels.
 fn squares<T: Float>(output: &[T], target: &[T], hidden: impl Fn(usize) -> u8) -> f64 {
     let mut sums = [0.0; LANES];
     for (i, (&output, &target)) in output.iter().zip(target).enumerate() {

@@ -1,5 +1,5 @@
 //! Spans of fixed length, a block for each, then one block over spans. The number of hidden pixels
-//! stays on the device, so that the host need not wait for it.
+//! stays on the device, which avoids a synchronisation.
 
 use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
 use tensor::{DType, Result, Shape, Tensor};
@@ -71,22 +71,22 @@ fn program(dtype: DType) -> Program {
     Program::new(SOURCES, dtype).with_kernels(KERNELS).with("SPAN", SPAN as i64)
 }
 
-/// What backward needs.
-pub(super) struct Kept {
+/// Saved for the backward pass.
+pub(super) struct Saved {
     output: Tensor,
     target: Tensor,
     mask: Tensor,
-    /// Twice one over the number of hidden pixels, in float64.
+    /// 2 / (number of hidden pixels), in float64.
     slope: Tensor,
     channels: usize,
 }
 
-/// The error, and what its gradient needs.
+/// The error, and what is saved for the backward pass.
 pub(super) fn forward(
     gpu: &dyn Gpu,
     [output, target, mask]: [&Tensor; 3],
     channels: usize,
-) -> Result<(Tensor, Kept)> {
+) -> Result<(Tensor, Saved)> {
     let (program, count) = (program(output.dtype()), output.shape().elements());
     let device = output.device();
     let spans = count.div_ceil(SPAN).max(1);
@@ -117,12 +117,12 @@ pub(super) fn forward(
     // SAFETY: there are `spans` sums of each, and one error and slope of the one block.
     unsafe { gpu.launch(&program, "masked_error_total", launch, &args)? };
     let [output, target, mask] = [output, target, mask].map(Tensor::clone);
-    Ok((error, Kept { output, target, mask, slope, channels }))
+    Ok((error, Saved { output, target, mask, slope, channels }))
 }
 
 /// The gradient with respect to the output.
-pub(super) fn of_output(kept: &Kept, gradient: &Tensor) -> Result<Tensor> {
-    let Kept { output, target, mask, slope, channels } = kept;
+pub(super) fn of_output(saved: &Saved, gradient: &Tensor) -> Result<Tensor> {
+    let Saved { output, target, mask, slope, channels } = saved;
     let gpu = &*gpu_of("masked_error", output)?;
     let (program, count) = (program(output.dtype()), output.shape().elements());
     let mut y = Tensor::uninitialised(&output.device(), output.dtype(), output.shape())?;
@@ -143,8 +143,8 @@ pub(super) fn of_output(kept: &Kept, gradient: &Tensor) -> Result<Tensor> {
 }
 
 /// The gradient with respect to the target.
-pub(super) fn of_target(kept: &Kept, gradient: &Tensor) -> Result<Tensor> {
-    let Kept { output, target, mask, slope, channels } = kept;
+pub(super) fn of_target(saved: &Saved, gradient: &Tensor) -> Result<Tensor> {
+    let Saved { output, target, mask, slope, channels } = saved;
     let gpu = &*gpu_of("masked_error", output)?;
     let (program, count) = (program(output.dtype()), output.shape().elements());
     let mut y = Tensor::uninitialised(&target.device(), target.dtype(), target.shape())?;

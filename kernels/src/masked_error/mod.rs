@@ -12,8 +12,8 @@ use tensor::{DType, Error, Result, Tensor, same_device, with_features};
 /// `Σ (output - target)² over hidden pixels / number of hidden pixels`, as a scalar.
 ///
 /// Channels share the mask, and their squares are summed: the divisor counts pixels, not values,
-/// as the study has it with its one channel. Where nothing is hidden, the error and its gradient
-/// are zero. What visible pixels hold does not matter, be it not a number.
+/// as in the study, which has one channel. Where nothing is hidden, the error and its gradient
+/// are zero. The values of visible pixels are ignored, even NaN.
 ///
 /// | tensor | shape |
 /// |---|---|
@@ -21,17 +21,17 @@ use tensor::{DType, Error, Result, Tensor, same_device, with_features};
 /// | `mask` | `[n, rows, columns]`, `u8`: 1 where a pixel is hidden, else 0 |
 ///
 /// # Errors
-/// When shapes or dtypes do not fit, or the mask holds anything but 0 and 1. On a GPU the mask is
-/// not checked, since that would wait for it: whatever is not 0 hides a pixel there.
+/// When shapes or dtypes do not match, or the mask holds values other than 0 and 1. On a GPU the
+/// mask is not checked, to avoid a synchronisation: any nonzero value hides a pixel there.
 pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<Tensor> {
     let channels = channels(output, target, mask)?;
     with_features!("masked_error", output,
         gpu => {
-            let (error, kept) = cuda::forward(gpu, [output, target, mask], channels)?;
+            let (error, saved) = cuda::forward(gpu, [output, target, mask], channels)?;
             Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
                 Ok(vec![
-                    wanted[0].then(|| cuda::of_output(&kept, &gradient)).transpose()?,
-                    wanted[1].then(|| cuda::of_target(&kept, &gradient)).transpose()?,
+                    wanted[0].then(|| cuda::of_output(&saved, &gradient)).transpose()?,
+                    wanted[1].then(|| cuda::of_target(&saved, &gradient)).transpose()?,
                 ])
             }))
         },
@@ -40,10 +40,10 @@ pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<T
             let share = if hidden == 0 { 0.0 } else { 1.0 / hidden as f64 };
             let sum = cpu::forward::<T>(output.data(), target.data(), mask.data(), channels);
             let error = Tensor::scalar(<T as tensor::Float>::from_f64(share * sum));
-            let kept = [output, target, mask].map(Tensor::clone);
+            let saved = [output, target, mask].map(Tensor::clone);
             Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
                 let slope = 2.0 * share * gradient.item()?;
-                let [output, target, mask] = &kept;
+                let [output, target, mask] = &saved;
                 let of = |slope| cpu::backward::<T>(output, target, mask, channels, slope);
                 Ok(vec![wanted[0].then(|| of(slope)), wanted[1].then(|| of(-slope))])
             }))

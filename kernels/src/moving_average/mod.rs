@@ -10,7 +10,7 @@ use tensor::{Buffer, Error, Number, Result, Tensor, with_device};
 
 pub use crate::gpu::table::Table;
 
-/// One parameter: its average, and the value that the average is drawn to; of one dtype, on one
+/// One parameter: its average, and the new value; of one dtype, on one
 /// device.
 pub struct Pair<'a> {
     /// The average, updated in place.
@@ -25,12 +25,12 @@ pub struct Pair<'a> {
 /// average = momentum · average + (1 - momentum) · value
 /// ```
 ///
-/// with each product rounded, as PyTorch's `k.mul_(m).add_((1 - m) * q)` has it. It is no
-/// operation of the tape. One pass over memory, on all cores; one launch on a GPU, which is told where
-/// everything lies by a `table` that is kept from update to update.
+/// with each product rounded, as in PyTorch's `k.mul_(m).add_((1 - m) * q)`. Not recorded on
+/// the tape. On the CPU one pass over memory, on all cores; on a GPU one launch, which reads the
+/// addresses of the tensors from `table`. Pass the same `table` to every update.
 ///
 /// # Errors
-/// When a pair's average and value are not equally long, dtypes differ, they lie on different
+/// When a pair's average and value differ in length, dtypes differ, they are on different
 /// devices, or the momentum is not from 0 to 1; nothing is updated then.
 pub fn moving_average(pairs: Vec<Pair>, momentum: &Number, table: &mut Table) -> Result<()> {
     if !(0.0..=1.0).contains(&momentum.value()) {

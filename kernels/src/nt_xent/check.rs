@@ -23,7 +23,7 @@ pub fn awkward() -> Vec<Case> {
     ]
 }
 
-/// Any small batch; with positions, each comes twice.
+/// Any small batch; with positions, each occurs twice.
 pub fn random(stream: &mut Stream) -> Case {
     let (pairs, width) = (1 + stream.below(6), 2 + stream.below(7));
     let settings = NtXent {

@@ -9,15 +9,15 @@ use crate::exponential::{Exponential, softmax_in_place};
 use crate::matrix::{Matrix, add_product, product};
 use crate::simd::{self, Simd, Vectorised};
 
-/// Rows shorter than this are not brought to length 1 (PyTorch's `cosine_similarity`).
+/// Lower bound on the norm that a row is divided by (as PyTorch's `cosine_similarity`).
 const SHORTEST: f64 = 1e-8;
 
 /// What backward needs.
-pub struct Kept {
+pub struct Saved {
     rows: usize,
     width: usize,
     temperature: f64,
-    /// Features brought to length 1.
+    /// Features divided by their norms.
     unit: Buffer,
     /// Length of every row of features.
     lengths: Vec<f64>,
@@ -31,7 +31,7 @@ pub fn forward<T: Exponential>(
     [rows, width]: [usize; 2],
     positives: &Positives,
     settings: &NtXent,
-) -> (f64, Kept) {
+) -> (f64, Saved) {
     let temperature = settings.temperature;
     let mut unit = Buffer::stale::<T>(rows * width);
     let lengths = normalise(features.data::<T>(), width, unit.as_mut_slice(), rows);
@@ -46,10 +46,10 @@ pub fn forward<T: Exponential>(
         })
         .collect();
     let loss = losses.iter().sum::<f64>() / rows as f64;
-    (loss, Kept { rows, width, temperature, unit, lengths, slopes })
+    (loss, Saved { rows, width, temperature, unit, lengths, slopes })
 }
 
-/// Writes every row brought to length 1; returns the lengths.
+/// Writes every row divided by its norm; returns the norms.
 fn normalise<T: Exponential>(
     features: &[T],
     width: usize,
@@ -100,8 +100,8 @@ impl<T: Exponential> Vectorised<T> for Row<'_, T> {
 
 /// The gradient with respect to the features. A similarity belongs to two rows, and only what is
 /// across a row changes its direction.
-pub fn backward<T: Exponential>(kept: Kept, gradient: f64) -> Tensor {
-    let Kept { rows, width, temperature, unit, lengths, slopes } = kept;
+pub fn backward<T: Exponential>(saved: Saved, gradient: f64) -> Tensor {
+    let Saved { rows, width, temperature, unit, lengths, slopes } = saved;
     let unit = unit.as_slice::<T>();
     let slopes = Matrix::new(slopes.as_slice::<T>(), rows, rows);
     let directions = Matrix::new(unit, rows, width);

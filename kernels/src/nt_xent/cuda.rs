@@ -55,7 +55,7 @@ fn program(dtype: DType) -> Program {
 }
 
 /// What backward needs.
-pub(super) struct Kept {
+pub(super) struct Saved {
     temperature: f64,
     /// Features scaled to length 1.
     unit: Tensor,
@@ -71,7 +71,7 @@ pub(super) fn forward(
     features: &Tensor,
     positions: Option<&Tensor>,
     settings: &NtXent,
-) -> Result<(Tensor, Kept)> {
+) -> Result<(Tensor, Saved)> {
     let (dtype, device) = (features.dtype(), features.device());
     let [rows, width] = extents(features);
     let program = program(dtype);
@@ -104,13 +104,13 @@ pub(super) fn forward(
     // SAFETY: a warp for each row of `rows` similarities; one position and one loss for each.
     unsafe { gpu.launch(&program, "nt_xent_rows", warps(rows), &args)? };
     let loss = reduce::cuda::total(gpu, &losses, dtype, 1.0 / rows as f64)?;
-    Ok((loss, Kept { temperature: settings.temperature, unit, lengths, slopes }))
+    Ok((loss, Saved { temperature: settings.temperature, unit, lengths, slopes }))
 }
 
 /// The gradient with respect to the features. A similarity belongs to two rows, and only the part of
 /// the gradient that is orthogonal to a row changes its direction.
-pub(super) fn backward(kept: Kept, gradient: &Tensor) -> Result<Tensor> {
-    let Kept { temperature, unit, lengths, slopes } = kept;
+pub(super) fn backward(saved: Saved, gradient: &Tensor) -> Result<Tensor> {
+    let Saved { temperature, unit, lengths, slopes } = saved;
     let gpu = &*gpu_of("nt_xent", &unit)?;
     let (dtype, [rows, width]) = (unit.dtype(), extents(&unit));
     let mut out = Tensor::uninitialised(&unit.device(), dtype, unit.shape())?;

@@ -13,7 +13,7 @@ use tensor::{DType, Error, Result, Tensor, same_device, with_device};
 /// Settings of the loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NtXent {
-    /// What similarities are divided by.
+    /// Temperature that similarities are divided by.
     pub temperature: f64,
     /// Positions closer than this are positives.
     pub threshold: f64,
@@ -61,8 +61,8 @@ const TIE: f64 = 1e-9;
 /// When the features are not rows, there are fewer than two, their number is odd without
 /// positions, there is not one finite position for each, the temperature is not positive, or a row
 /// has no positive: its loss is not defined, and every image coming in two views it always has
-/// one. On a GPU nobody looks at positions, as that would wait for it: where the CPU refuses them the
-/// loss is not a number there.
+/// one. On a GPU positions are not checked, to avoid a synchronisation: where the CPU returns an
+/// error, the loss is NaN.
 pub fn nt_xent(features: &Tensor, positions: Option<&Tensor>, settings: &NtXent) -> Result<Tensor> {
     let Some([rows, width]) = features.shape().as_array() else {
         let what = format!("features {} are not [rows, width]", features.shape());
@@ -89,9 +89,9 @@ pub fn nt_xent(features: &Tensor, positions: Option<&Tensor>, settings: &NtXent)
     }
     with_device!("nt_xent", features,
         gpu => {
-            let (loss, kept) = cuda::forward(gpu, features, positions, settings)?;
+            let (loss, saved) = cuda::forward(gpu, features, positions, settings)?;
             Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
-                Ok(vec![Some(cuda::backward(kept, &gradient)?)])
+                Ok(vec![Some(cuda::backward(saved, &gradient)?)])
             }))
         },
         T => {
@@ -99,10 +99,10 @@ pub fn nt_xent(features: &Tensor, positions: Option<&Tensor>, settings: &NtXent)
                 None => Positives::pairs(rows),
                 Some(positions) => Positives::near(positions.data(), settings)?,
             };
-            let (loss, kept) = cpu::forward::<T>(features, [rows, width], &positives, settings);
+            let (loss, saved) = cpu::forward::<T>(features, [rows, width], &positives, settings);
             let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
             Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
-                Ok(vec![Some(cpu::backward::<T>(kept, gradient.item()?))])
+                Ok(vec![Some(cpu::backward::<T>(saved, gradient.item()?))])
             }))
         }
     )

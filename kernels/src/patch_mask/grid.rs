@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// Images cut into patches.
 ///
-/// A batch lies in memory as one tall image. So patches are numbered row by row through the whole
+/// A batch is stored as one tall image, so patches are numbered row by row through the complete
 /// batch, and the numbers of the first image serve for any image taken by itself.
 #[derive(Clone, Copy)]
 pub struct Grid {

@@ -1,4 +1,4 @@
-//! The gradient of resampling: every weight the other way round.
+//! The gradient of resampling: the transpose of the linear map.
 
 use rayon::prelude::*;
 use tensor::{Float, Tensor};
@@ -6,7 +6,7 @@ use tensor::{Float, Tensor};
 use super::cpu::{Positions, cubic, nearest_index};
 use super::{Filter, Matrix, Padding, Sampling};
 
-/// Hands the gradient of each target pixel to the source pixels that it was read from.
+/// Adds the gradient of each target pixel to the source pixels that it was sampled from.
 pub(super) fn adjoint<T: Float>(
     gradient: &Tensor,
     matrices: &[Matrix],

@@ -56,7 +56,7 @@ fn case(
     .with_reference(move |x| vec![by_definition(&x[0], source, &matrix, target, sampling)])
 }
 
-/// PyTorch's `grid_sample`, as its documentation has it.
+/// PyTorch's `grid_sample`, from its documentation.
 pub(crate) fn by_definition(
     data: &[f64],
     [images, rows, columns, channels]: [usize; 4],

@@ -1,8 +1,8 @@
 //! Sampling on the CPU.
 //!
-//! A source is first copied into a frame of [`MARGIN`] pixels that hold what lies outside: zeros,
-//! or the border repeated. A coordinate that is clamped into the frame then reads the right values
-//! without a single test, and each of the four rows of taps is one contiguous load. Coordinates
+//! A source is first copied into a buffer padded by [`MARGIN`] pixels on every side: zeros, or the
+//! border repeated. A coordinate clamped to the padded image then reads the right values without
+//! branches, and each of the four rows of taps is one contiguous load. Coordinates
 //! are computed in f64, in PyTorch's order, so that f32 results carry no error of position and
 //! nearest neighbours are the same at ties. There is no fused multiply-add: the results have the
 //! same bits with every instruction set.
@@ -18,7 +18,7 @@ const MARGIN: usize = 4;
 /// Output pixels whose coordinates and weights are computed together.
 const BLOCK: usize = 64;
 
-/// An image within a frame of what lies outside it; its memory is kept from image to image.
+/// An image with padding around it; its memory is reused from image to image.
 #[derive(Clone, Debug, Default)]
 pub struct Framed<T> {
     values: Vec<T>,
@@ -72,7 +72,7 @@ impl<T: Scalar> Framed<T> {
     }
 }
 
-/// Where the pixels of a target grid lie in a source, in pixels of the source.
+/// Source positions of the pixels of a target grid, in source pixels.
 pub(super) struct Positions {
     matrix: [[f64; 3]; 3],
     source: [f64; 2],
@@ -150,7 +150,7 @@ impl Line {
     }
 }
 
-/// `floor` and fraction of `v` clamped to the frame; a library call nowhere.
+/// `floor` and fraction of `v` clamped to the padded image, without a call to the C library.
 #[inline(always)]
 fn split(v: f64, extent: f64) -> (i32, f64) {
     let v = v.max(-3.0).min(extent + 1.0);
@@ -383,13 +383,13 @@ fn pick<T: Copy + Default>(source: &[T], channels: usize, pixels: &[i32], out: &
     }
 }
 
-/// The index of a pixel that is none: as `usize`, beyond the end of any array.
+/// The index that stands for no pixel: as `usize`, beyond the end of any array.
 const OUTSIDE: i32 = -1;
 
 /// Index of the nearest pixel, halves to the even one as IEEE rounding has it; negative outside.
 #[inline(always)]
 pub(super) fn nearest_index(position: f64, extent: f64, padding: Padding) -> i32 {
-    /// Adding and subtracting it leaves no digits after the point, and is a library call nowhere.
+    /// Adding and subtracting it rounds to an integer, without a call to the C library.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let last = extent - 1.0;
     let [low, high] = match padding {

@@ -176,7 +176,7 @@ pub(super) fn labels(
     [images, rows, columns]: [usize; 3],
     [target_rows, target_columns]: [usize; 2],
 ) -> Result<Tensor> {
-    // Labels are bytes, whatever the dtype of images.
+    // Labels are always u8, independent of the dtype of images.
     let program = program(DType::F32);
     let shape = [images, target_rows, target_columns];
     let count = shape.iter().product();

@@ -13,26 +13,26 @@ use tensor::{Error, Result};
 pub struct Matrix(pub [[f64; 3]; 3]);
 
 impl Matrix {
-    /// Leaves every point where it is.
+    /// The identity map.
     pub const IDENTITY: Matrix = Matrix([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]);
 
-    /// Moves by `[rows, columns]`, in units of half an image.
+    /// Translation by `[rows, columns]`, in units of half an image.
     pub fn translation([rows, columns]: [f64; 2]) -> Self {
         Matrix([[1.0, 0.0, columns], [0.0, 1.0, rows], [0.0, 0.0, 1.0]])
     }
 
-    /// Stretches `[rows, columns]` about the image's centre; a negative factor mirrors.
+    /// Scaling by `[rows, columns]` about the image's centre; a negative factor mirrors.
     pub fn scaling([rows, columns]: [f64; 2]) -> Self {
         Matrix([[columns, 0.0, 0.0], [0.0, rows, 0.0], [0.0, 0.0, 1.0]])
     }
 
-    /// Turns by `degrees` about the image's centre, from x towards y.
+    /// Rotation by `degrees` about the image's centre, from x towards y.
     pub fn rotation(degrees: f64) -> Self {
         let (sine, cosine) = degrees.to_radians().sin_cos();
         Matrix([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
     }
 
-    /// The map back.
+    /// The inverse map.
     ///
     /// # Errors
     /// When the matrix is singular or not finite: a scale of zero, for instance.

@@ -18,16 +18,16 @@ use crate::simd::Scalar;
 pub use cpu::{Framed, bicubic, nearest};
 pub use matrix::Matrix;
 
-/// How a value is read between pixels.
+/// How a value between pixels is interpolated (PyTorch's `mode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// The value of the nearest pixel; halfway, of the even one.
+    /// The nearest pixel; ties go to the even index.
     Nearest,
     /// Cubic convolution over the 4 x 4 pixels around.
     Bicubic,
 }
 
-/// What lies outside the source.
+/// The value of pixels outside the source (PyTorch's `padding_mode`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Padding {
     /// Zeros.
@@ -54,7 +54,7 @@ pub struct Sampling {
 ///
 /// # Errors
 /// When `x` is not a float tensor of four axes with at least one pixel, or `matrices` are neither
-/// one nor as many as images, or not affine.
+/// one nor one per image, or not affine.
 pub fn resample(
     x: &Tensor,
     matrices: &[Matrix],

@@ -71,7 +71,7 @@ __device__ void readers(
         double y = (2.0 * (row + (corner & 2 ? 2 : -2)) + 1) / g.rows - 1;
         double p = coordinate(back.y, x, y, g.target_rows);
         double q = coordinate(back.x, x, y, g.target_columns);
-        // Of what is no number nothing is left out: the comparison is the other way round.
+        // Written so that NaN bounds exclude nothing.
         low[0] = !(p >= low[0]) ? p : low[0];
         high[0] = !(p <= high[0]) ? p : high[0];
         low[1] = !(q >= low[1]) ? q : low[1];

@@ -1,11 +1,11 @@
-// Where the pixels of a target lie in a source, and what is read there.
+// Source positions of target pixels, and interpolation at those positions.
 
 // The map from normalised coordinates (x, y, 1) of the target to those of the source.
 struct Map {
     double x[3], y[3];
 };
 
-// A place in the source, in its pixels.
+// A position in the source, in pixels.
 struct Position {
     double row, column;
 };
@@ -34,14 +34,14 @@ struct Geometry {
     ) : rows((int)rows), columns((int)columns), target_rows((int)target_rows),
         target_columns((int)target_columns) {}
 
-    // Where a pixel of the target lies.
+    // The source position of a target pixel.
     __device__ Position position(const Map& map, int row, int column) const {
         double x = normalised(column, target_columns), y = normalised(row, target_rows);
         return {coordinate(map.y, x, y, rows), coordinate(map.x, x, y, columns)};
     }
 };
 
-// The pixel that an index outside of an axis means: the nearest of the border, or none (-1).
+// Maps an index outside of an axis to the nearest border pixel, or to -1 for zero padding.
 __device__ __forceinline__ int inside(int index, int extent, bool border) {
     if (index >= 0 && index < extent) return index;
     return !border ? -1 : index < 0 ? 0 : extent - 1;
@@ -49,7 +49,7 @@ __device__ __forceinline__ int inside(int index, int extent, bool border) {
 
 // Index of the nearest pixel, halves to the even one; -1 for none.
 __device__ __forceinline__ int nearest(double position, int extent, bool border) {
-    // Whatever is further out is as good as these.
+    // Positions further out are clamped: they are outside either way.
     position = fmin(fmax(position, -1.0), (double)extent);
     return inside((int)rint(position), extent, border);
 }
@@ -61,7 +61,7 @@ struct Taps {
     wide weight[4];
 
     __device__ Taps(double position, int extent) {
-        // Whatever is further out reads the same.
+        // Positions further out are clamped: they read the same values.
         position = fmin(fmax(position, -3.0), (double)extent + 1.0);
         double whole = floor(position);
         first = (int)whole - 1;

@@ -16,7 +16,7 @@ struct Chunk<'a, T> {
     decays: bool,
 }
 
-/// Updates every slot; the parts of each are equally long.
+/// Updates every slot; the parts of each have equal length.
 pub fn update<T: Float>(slots: Vec<Slot>, settings: &Sgd) {
     let mut chunks: Vec<Chunk<T>> = Vec::new();
     for Slot { value, momentum, gradient, decays } in slots {

@@ -16,15 +16,15 @@ pub use crate::gpu::table::Table;
 pub struct Sgd {
     /// Step size.
     pub learning_rate: Number,
-    /// How strongly values are drawn to zero.
+    /// Weight decay: coefficient of the L2 penalty's gradient.
     pub weight_decay: Number,
-    /// Share of the momentum that each step keeps.
+    /// Momentum coefficient.
     pub momentum: f64,
-    /// Whether the step looks ahead along the momentum (Nesterov).
+    /// Whether to use Nesterov momentum.
     pub nesterov: bool,
 }
 
-/// One parameter: its values, what is remembered of it, its gradient; of one dtype, on one device.
+/// One parameter: value, momentum and gradient, of one dtype and on one device.
 pub struct Slot<'a> {
     /// Values, updated in place.
     pub value: &'a mut Buffer,
@@ -33,7 +33,7 @@ pub struct Slot<'a> {
     pub momentum: &'a mut Buffer,
     /// Gradient of the loss.
     pub gradient: &'a Tensor,
-    /// Whether it decays.
+    /// Whether weight decay applies.
     pub decays: bool,
 }
 
@@ -45,11 +45,11 @@ pub struct Slot<'a> {
 /// value = value - learning_rate · (g + momentum · m   if nesterov, else   m)
 /// ```
 ///
-/// It is no operation of the tape. One pass over memory, on all cores; one launch on a GPU, which is
-/// told where everything lies by a `table` that is kept from update to update.
+/// Not recorded on the tape. On the CPU one pass over memory, on all cores; on a GPU one launch,
+/// which reads the addresses of the tensors from `table`. Pass the same `table` to every update.
 ///
 /// # Errors
-/// When a slot's value, momentum and gradient are not equally long, dtypes differ, or they lie on
+/// When a slot's value, momentum and gradient differ in length, dtypes differ, or they are on
 /// different devices; nothing is updated then.
 pub fn sgd(slots: Vec<Slot>, settings: &Sgd, table: &mut Table) -> Result<()> {
     let Some(first) = slots.first().map(|slot| slot.gradient.clone()) else { return Ok(()) };

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use tensor::Buffer;
 
-use super::moments::{BandMoments, Moments};
+use super::moments::{BandStatistics, ChannelStatistics};
 use super::pack::{OutputBlock, Packed};
 use super::stage::{Layout, Source};
 use super::tile::{ForwardTile, forward_tile, widest};
@@ -22,7 +22,7 @@ pub fn convolve<T: Scalar>(
     bias: Option<&[T]>,
     output: &mut [T],
     measure: bool,
-) -> Option<Moments> {
+) -> Option<ChannelStatistics> {
     let channels = weights.outputs().iter().map(|o| o.len).sum::<usize>();
     let images = output.len() / (plan.output[0] * plan.output[1] * channels);
     let staged = layout.staged_channels();
@@ -39,14 +39,14 @@ pub fn convolve<T: Scalar>(
         })
         .collect();
     let job = Job { plan, layout, sources, weights, bias: &bias, channels };
-    let moments: Vec<Option<BandMoments>> = parts
+    let statistics: Vec<Option<BandStatistics>> = parts
         .into_par_iter()
         .map(|(band, part)| {
             job.run(band, part);
-            measure.then(|| BandMoments::of(part, channels))
+            measure.then(|| BandStatistics::of(part, channels))
         })
         .collect();
-    measure.then(|| Moments::combined(moments.into_iter().flatten(), channels))
+    measure.then(|| ChannelStatistics::combined(statistics.into_iter().flatten(), channels))
 }
 
 /// The bias of each output block, padded with zeros to two whole vectors.

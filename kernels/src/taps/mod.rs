@@ -2,7 +2,7 @@
 //!
 //! Each of them sets every output pixel to a sum, over a few *taps*, of an input pixel times a
 //! matrix of weights. They differ in which input pixel a tap reads and how far neighbouring
-//! outputs lie apart, and that is what a [`Plan`] says. One kernel then serves them all:
+//! outputs are spaced, which a [`Plan`] describes. One kernel then computes them all:
 //!
 //! 1. [`stage`]: a band of input rows is copied into a scratch that fits the cache, with zeros
 //!    around it, in blocks of 16 channels. Normalisation and activation are applied on the way,
@@ -28,7 +28,7 @@ use std::ops::Range;
 /// compiler, so that a tile addresses all its pixels from one register.
 pub const BLOCK: usize = 16;
 
-/// Where a tap reads, relative to the input pixel that an output pixel stands on.
+/// Where a tap reads, relative to the input pixel of its output pixel's cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tap {
     /// Rows down.
@@ -52,7 +52,7 @@ pub struct Class {
 
 /// A sum over taps, for every pixel of an output image.
 ///
-/// Cell `(i, j)` stands on input pixel `(i * stride, j * stride)` and holds the output pixels
+/// Cell `(i, j)` is at input pixel `(i * stride, j * stride)` and holds the output pixels
 /// `(i * spread + class.row, j * spread + class.column)`.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -153,10 +153,11 @@ impl Plan {
         reach(self.taps().map(|tap| tap.column))
     }
 
-    /// Cuts the work into bands: whole images while they are small, rows of one image where they
-    /// are large. `channels` are those staged, in whole blocks, `element` the bytes of one number.
+    /// Splits the work into bands: complete images if they are small, rows of one image if they are
+    /// large. `channels` counts staged channels, rounded up to blocks; `element` is the size of one
+    /// element in bytes.
     pub fn bands(&self, images: usize, channels: usize, element: usize) -> Vec<Band> {
-        /// What a band's staged input may take: a part of a core's second-level cache.
+        /// Maximum size of a band's staged input, in bytes: a part of a core's L2 cache.
         const STAGED_BYTES: usize = 256 << 10;
         /// Enough bands to keep many cores busy.
         const BANDS: usize = 32;
@@ -187,7 +188,7 @@ fn reach(offsets: impl Iterator<Item = isize> + Clone) -> Range<isize> {
     low..offsets.max().unwrap_or(0) + 1
 }
 
-/// A part of the work: whole images, or rows of cells of one image.
+/// A part of the work: complete images, or rows of cells of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Band {
     /// Images of the batch.
@@ -197,7 +198,7 @@ pub struct Band {
 }
 
 impl Band {
-    /// Output pixels of this band, which lie next to each other in memory.
+    /// Output pixels of this band, which are contiguous in memory.
     pub fn output_pixels(&self, plan: &Plan) -> usize {
         let end = (self.rows.end * plan.spread).min(plan.output[0]);
         self.images.len() * (end - self.rows.start * plan.spread) * plan.output[1]

@@ -7,7 +7,7 @@ use crate::simd::{self, Scalar, Simd, Vectorised};
 
 /// Mean and biased variance of every channel.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moments {
+pub struct ChannelStatistics {
     /// Mean per channel.
     pub mean: Vec<f64>,
     /// Mean squared distance from the mean, per channel.
@@ -17,13 +17,13 @@ pub struct Moments {
 }
 
 /// Mean and summed squared distance from it, of the values of one band.
-pub struct BandMoments {
+pub struct BandStatistics {
     mean: Vec<f64>,
     squares: Vec<f64>,
     count: usize,
 }
 
-impl BandMoments {
+impl BandStatistics {
     /// Measures `[pixels, channels]` values.
     pub fn of<T: Scalar>(values: &[T], channels: usize) -> Self {
         let count = values.len() / channels;
@@ -32,15 +32,15 @@ impl BandMoments {
         let mean: Vec<f64> = sums.iter().map(|s| s / count as f64).collect();
         let centre: Vec<T> = mean.iter().map(|&m| T::from_f64(m)).collect();
         let squares = column_sums(values, channels, &centre, true);
-        BandMoments { mean, squares, count }
+        BandStatistics { mean, squares, count }
     }
 }
 
-impl Moments {
+impl ChannelStatistics {
     /// Combines bands, in the order given.
-    pub fn combined(bands: impl Iterator<Item = BandMoments>, channels: usize) -> Self {
+    pub fn combined(bands: impl Iterator<Item = BandStatistics>, channels: usize) -> Self {
         let mut all =
-            BandMoments { mean: vec![0.0; channels], squares: vec![0.0; channels], count: 0 };
+            BandStatistics { mean: vec![0.0; channels], squares: vec![0.0; channels], count: 0 };
         for band in bands {
             let (n, m) = (all.count as f64, band.count as f64);
             for c in 0..channels {
@@ -51,7 +51,7 @@ impl Moments {
             all.count += band.count;
         }
         let variance = all.squares.iter().map(|s| s / all.count.max(1) as f64).collect();
-        Moments { mean: all.mean, variance, count: all.count }
+        ChannelStatistics { mean: all.mean, variance, count: all.count }
     }
 }
 
@@ -146,13 +146,13 @@ mod tests {
 
     #[test]
     fn a_far_mean_costs_no_precision() {
-        // Values 1e4 + {0, 1, 2}: a sum of squares in f32 would lose the variance altogether.
+        // Values 1e4 + {0, 1, 2}: a sum of squares in f32 would lose the variance entirely.
         let values: Vec<f32> = (0..3 * 5000).map(|i| 1e4 + (i % 3) as f32).collect();
-        let bands = values.chunks(3000).map(|part| BandMoments::of(part, 1));
-        let moments = Moments::combined(bands, 1);
-        assert_eq!(moments.count, 15_000);
-        assert!((moments.mean[0] - 10_001.0).abs() < 1e-3, "{moments:?}");
-        assert!((moments.variance[0] - 2.0 / 3.0).abs() < 1e-5, "{moments:?}");
+        let bands = values.chunks(3000).map(|part| BandStatistics::of(part, 1));
+        let statistics = ChannelStatistics::combined(bands, 1);
+        assert_eq!(statistics.count, 15_000);
+        assert!((statistics.mean[0] - 10_001.0).abs() < 1e-3, "{statistics:?}");
+        assert!((statistics.variance[0] - 2.0 / 3.0).abs() < 1e-5, "{statistics:?}");
     }
 
     #[test]
@@ -161,16 +161,16 @@ mod tests {
         let value = |p: usize, c: usize| ((p * (c + 3)) % 17) as f64 + c as f64;
         let values: Vec<f64> =
             (0..pixels * channels).map(|i| value(i / channels, i % channels)).collect();
-        let moments = Moments::combined(
-            values.chunks(100 * channels).map(|v| BandMoments::of(v, channels)),
+        let statistics = ChannelStatistics::combined(
+            values.chunks(100 * channels).map(|v| BandStatistics::of(v, channels)),
             channels,
         );
         for c in 0..channels {
             let mean = (0..pixels).map(|p| value(p, c)).sum::<f64>() / pixels as f64;
             let variance =
                 (0..pixels).map(|p| (value(p, c) - mean).powi(2)).sum::<f64>() / pixels as f64;
-            assert!((moments.mean[c] - mean).abs() < 1e-12);
-            assert!((moments.variance[c] - variance).abs() < 1e-11);
+            assert!((statistics.mean[c] - mean).abs() < 1e-12);
+            assert!((statistics.variance[c] - variance).abs() < 1e-11);
         }
     }
 }

@@ -59,7 +59,7 @@ pub fn channel_blocks(channels: &[usize]) -> Vec<ChannelBlock> {
 }
 
 /// How a band is laid out in the scratch: `[image][block][plane][row][column][BLOCK]`, with one
-/// plane for each column modulo the stride, so that neighbouring cells always lie [`BLOCK`]
+/// plane for each column modulo the stride, so that neighbouring cells are always [`BLOCK`]
 /// elements apart.
 pub struct Layout {
     blocks: Vec<ChannelBlock>,
@@ -250,7 +250,7 @@ unsafe fn copy_pixels<S: Simd>(
             // One vector of channels at a time keeps its constants in registers.
             for lane in (0..BLOCK).step_by(S::LANES) {
                 // SAFETY: mean, scale and shift hold BLOCK elements, `to` whole pixels, and every
-                // source pixel BLOCK channels, by the caller's promise.
+                // source pixel BLOCK channels, as this function requires.
                 unsafe {
                     let mean = S::load(mean.as_ptr().add(lane));
                     let scale = S::load(scale.as_ptr().add(lane));

@@ -47,7 +47,7 @@ impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Forward<'_, T,
     unsafe fn run<S: Simd<Scalar = T>>(self) {
         let tile = self.0;
         // SAFETY: `forward_tile`'s caller promises that every address below is valid: staged pixels
-        // lie BLOCK apart, weights are packed in the order of these loops.
+        // are BLOCK apart, weights are packed in the order of these loops.
         unsafe {
             let bias: [S::Vector; N] =
                 std::array::from_fn(|n| S::load(tile.bias.add(n * S::LANES)));

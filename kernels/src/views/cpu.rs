@@ -10,7 +10,7 @@ use crate::resample::{Framed, Matrix, Padding, bicubic, nearest};
 /// Intensities of a slice, row by row.
 #[derive(Clone, Copy, Debug)]
 pub enum Pixels<'a> {
-    /// Whole numbers.
+    /// Unsigned integers.
     Whole(&'a [u16]),
     /// Any numbers.
     Real(&'a [f32]),

@@ -88,7 +88,7 @@ pub(super) fn render(
     if let Some(launch) = making.launch(0) {
         let (pass, views) = making.first_pass(&program)?;
         let args = ViewsFirst { memory: program.input(memory)?, views, pass };
-        // SAFETY: there is a row for each view, and the memory has the whole slice of each.
+        // SAFETY: the table has one row per view, and every slice is entirely within the memory.
         unsafe { gpu.launch(&program, "views_first", launch, &args)? };
     }
     making.finished()

@@ -1,9 +1,9 @@
-//! Views of slices: geometry and intensities in one go, for a whole batch.
+//! Views of slices: geometric and intensity transforms of a batch in one pass.
 //!
-//! Slices lie somewhere in one piece of memory, such as a data set's cache; a [`Place`] says where.
-//! What a view does to its slice is a [`Matrix`] of [`resample`](crate::resample) (bicubic, zeros
-//! outside) and an [`Adjustment`] of [`intensity`](crate::intensity). A value is read where it lies
-//! and written once, unless blur or contrast have to see the image first.
+//! All slices are stored in one buffer, such as a data set's cache; a [`Place`] gives the offsets
+//! of one slice. A view is a [`Matrix`] of [`resample`](crate::resample) (bicubic, zeros outside)
+//! and an [`Adjustment`] of [`intensity`](crate::intensity). Slices are read in place and each
+//! result is written once, unless blur or contrast need the complete image first.
 
 pub mod check;
 mod cpu;
@@ -19,14 +19,14 @@ pub use cpu::{Pixels, Renderer};
 /// How the intensities of a slice are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// Whole numbers, `u16`.
+    /// Unsigned integers, `u16`.
     Whole,
-    /// Any numbers, `f32`.
+    /// Floating point, `f32`.
     Real,
 }
 
 impl Encoding {
-    /// Bytes of an intensity.
+    /// Size of one intensity, in bytes.
     pub fn bytes(self) -> usize {
         match self {
             Encoding::Whole => size_of::<u16>(),
@@ -35,16 +35,16 @@ impl Encoding {
     }
 }
 
-/// Where a slice lies, row by row and in the machine's byte order.
+/// The location of a slice in the buffer: row-major, native byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// Rows and columns.
     pub size: [usize; 2],
     /// How intensities are stored.
     pub encoding: Encoding,
-    /// Where they begin, in bytes: a multiple of what one takes.
+    /// Offset of the intensities in bytes, a multiple of the size of one.
     pub pixels: usize,
-    /// Where its labels begin, a byte each; none if it has none.
+    /// Offset of the labels in bytes, one `u8` each; `None` for an unlabelled slice.
     pub labels: Option<usize>,
 }
 
@@ -55,15 +55,15 @@ pub struct View {
     pub place: Place,
     /// From normalised coordinates of the view to those of the slice.
     pub matrix: Matrix,
-    /// What happens to intensities.
+    /// Transform of the intensities.
     pub adjustment: Adjustment,
 }
 
-/// Makes views of `[rows, columns]` pixels of slices that lie in `memory` (u8), where that lies:
-/// `[views, rows, columns, 1]` of a floating `dtype`. It is no operation of the tape.
+/// Computes views of `[rows, columns]` pixels of slices stored in `memory` (u8), on its device:
+/// `[views, rows, columns, 1]` of a floating-point `dtype`. Not differentiable.
 ///
 /// # Errors
-/// When a slice is not wholly in the memory, a matrix is not affine, or the dtype not floating.
+/// When a slice is not entirely within `memory`, a matrix is not affine, or the dtype not floating.
 pub fn render(memory: &Tensor, views: &[View], target: [usize; 2], dtype: DType) -> Result<Tensor> {
     check_door(memory, views)?;
     match memory.gpu() {
@@ -75,7 +75,7 @@ pub fn render(memory: &Tensor, views: &[View], target: [usize; 2], dtype: DType)
     }
 }
 
-/// Labels of the same views, u8 `[views, rows, columns]`: of the nearest pixel, and 0 outside of the
+/// Labels of the same views, u8 `[views, rows, columns]`: nearest neighbour, and 0 outside of the
 /// slice or where it has none.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ struct View {
     // Where intensities and labels begin, in bytes; -1 for no labels.
     long long pixels, labels;
     long long rows, columns;
-    // Whether intensities are floats; else they are whole numbers of 16 bits.
+    // Whether intensities are floats; else they are 16-bit unsigned integers.
     long long real_numbers;
     Map map;
 };

@@ -31,7 +31,7 @@ pub fn forward<T: Float>(
     })
 }
 
-/// What of the gradient is along the row: `gradient · v / |v|`.
+/// The component of the gradient along the row: `gradient · v / |v|`.
 pub fn of_magnitude<T: Float>(gradient: &Tensor, direction: &Tensor, width: usize) -> Tensor {
     Tensor::build::<T>([direction.dims()[0], 1], |out| {
         let rows = gradient.data::<T>().par_chunks(width).zip(direction.data().par_chunks(width));
@@ -42,7 +42,7 @@ pub fn of_magnitude<T: Float>(gradient: &Tensor, direction: &Tensor, width: usiz
     })
 }
 
-/// What of the gradient is across the row, times `g / |v|`.
+/// The component of the gradient orthogonal to the row, times `g / |v|`.
 pub fn of_direction<T: Float>(
     gradient: Tensor,
     magnitude: &Tensor,

@@ -20,9 +20,9 @@ use tensor::{Error, Result, Tensor, same_device, with_device};
 /// The names of PyTorch's `parametrizations.weight_norm` are `original0` and `original1`.
 ///
 /// # Errors
-/// When shapes do not fit or dtypes differ, or a row of the direction is all zeros: it has no
-/// direction, and PyTorch's result would not be a number. On a GPU nobody looks, as that would wait
-/// for it: the row's result is not a number there.
+/// When shapes do not match or dtypes differ, or a row of `direction` is all zeros (PyTorch returns
+/// NaN for it). On a GPU, zero rows are not checked, since that would need a synchronisation: the
+/// result of such a row is NaN.
 pub fn weight_norm(magnitude: &Tensor, direction: &Tensor) -> Result<Tensor> {
     let width = width(magnitude, direction)?;
     let weight = with_device!("weight_norm", direction, gpu => cuda::forward(gpu, magnitude, direction), T => {

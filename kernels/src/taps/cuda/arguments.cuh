@@ -9,7 +9,7 @@ struct Input {
     double slope;
 };
 
-// Extents of what is read and of what is written.
+// Extents of the input and of the output.
 struct Images {
     long long batch, rows, columns, out_rows, out_columns;
 };

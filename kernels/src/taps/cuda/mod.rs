@@ -32,7 +32,7 @@ tensor::kernel_struct! {
 }
 
 tensor::kernel_struct! {
-    /// Extents of what is read and of what is written.
+    /// Extents of the input and of the output.
     struct Images {
         batch: usize,
         rows: usize,
@@ -105,7 +105,7 @@ impl<'a> Input<'a> {
         slope: 0.0,
     };
 
-    /// A tensor: not yet normalised if it comes from batch normalisation and nothing else reads it.
+    /// A tensor; a deferred batch normalisation is applied by the kernel as it reads.
     fn of(program: &Program, tensor: &'a Tensor) -> Result<Self> {
         let channels = tensor.shape().last();
         let Some(normalised) = tensor.recipe::<Normalised>() else {

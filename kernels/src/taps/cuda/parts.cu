@@ -94,7 +94,7 @@ struct TapsAddParts {
     long long transposed;          // whether they are transposed on the way
 };
 
-// Where an element goes.
+// The destination of an element.
 __device__ __forceinline__ long long target(const TapsAddParts& a, long long i) {
     if (!a.transposed) return i;
     long long matrix = i / (a.rows * a.columns), row = i / a.columns % a.rows, column = i % a.columns;
