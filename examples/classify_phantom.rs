@@ -14,7 +14,7 @@ use kernels::pool::global_average;
 use kernels::{affine, log, mul, softmax, sum};
 use nn::{Block, Init, Linear, Mode, Rates, Sgd, SgdSettings, checkpoint, schedule};
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Result, Tensor, without_tape};
+use tensor::{DType, Result, Tensor, no_grad};
 
 const SEED: u64 = 1;
 /// Subjects to train on, and others to test on.
@@ -112,7 +112,7 @@ fn accuracy(network: &mut Classifier, samples: &[Sample]) -> Result<f64> {
     let mut correct = 0;
     for chunk in samples.chunks(BATCH) {
         let (images, _) = batch(&chunk.iter().collect::<Vec<_>>())?;
-        let scores = without_tape(|| network.forward(&images, Mode::Evaluate))?.to_f64();
+        let scores = no_grad(|| network.forward(&images, Mode::Evaluate))?.to_f64();
         let highest = scores
             .chunks(CLASSES)
             .map(|row| (0..CLASSES).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or_default());

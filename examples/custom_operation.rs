@@ -152,14 +152,14 @@ fn worst_gradient(cases: &[Case]) -> Result<f64> {
 fn worst_difference(case: &Case, device: &Device) -> Result<f64> {
     let mut found = Vec::new();
     for device in [&Device::Cpu, device] {
-        let x = case.draw(DType::F64, 0)?[0].to(device)?.parameter();
+        let x = case.draw(DType::F64, 0)?[0].copy_to(device)?.parameter();
         let y = (case.run)(std::slice::from_ref(&x))?.remove(0);
-        found.push(y.to(&Device::Cpu)?.to_f64());
+        found.push(y.copy_to(&Device::Cpu)?.to_f64());
         // The gradient of the inner product of the result with itself.
-        let cotangent = y.to(device)?;
+        let cotangent = y.copy_to(device)?;
         let gradients = y.backward_from(cotangent)?;
         let gradient = gradients.get(&x).expect("the result depends on x");
-        found.push(gradient.to(&Device::Cpu)?.to_f64());
+        found.push(gradient.copy_to(&Device::Cpu)?.to_f64());
     }
     let (cpu, gpu) = (found[..2].concat(), found[2..].concat());
     Ok(cpu.iter().zip(gpu).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))

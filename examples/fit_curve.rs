@@ -10,7 +10,7 @@ use std::f64::consts::PI;
 
 use kernels::{add, affine, matmul, mean, mul, sub, tanh};
 use tensor::random::{Purpose, Stream};
-use tensor::{Result, Tensor, without_tape};
+use tensor::{Result, Tensor, no_grad};
 
 /// Samples of the curve.
 const SAMPLES: usize = 256;
@@ -65,7 +65,7 @@ impl Network {
             *velocity = add(&affine(velocity, MOMENTUM, 0.0)?, gradient)?;
             let step = affine(velocity, LEARNING_RATE, 0.0)?;
             // The update itself is not to be differentiated.
-            *parameter = without_tape(|| sub(parameter, &step))?.parameter();
+            *parameter = no_grad(|| sub(parameter, &step))?.parameter();
         }
         Ok(())
     }
@@ -96,7 +96,7 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
         network.descend(loss)?;
     }
 
-    let fitted = without_tape(|| network.forward(&x))?;
+    let fitted = no_grad(|| network.forward(&x))?;
     let loss = squared_error(&fitted, &noisy)?.item()?;
     let to_curve = squared_error(&fitted, &curve)?.item()?;
     println!("step {STEPS}  loss {loss:.4}; the noise alone has {:.4}", NOISE * NOISE);

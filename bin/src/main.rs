@@ -102,13 +102,13 @@ fn within_memory(command: impl FnOnce() -> common::Result<ExitCode>) -> common::
     }));
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(command));
     let outcome = outcome.unwrap_or_else(|payload| {
-        let Some(&tensor::OutOfMemory { asked, live }) = payload.downcast_ref() else {
+        let Some(&tensor::OutOfMemory { requested, live }) = payload.downcast_ref() else {
             std::panic::resume_unwind(payload)
         };
         let gib = |bytes: usize| bytes as f64 / (1u64 << 30) as f64;
         Err(Error::Data(format!(
             "out of memory: {:.1} GiB asked for beside {:.1} in use; {LOWER}",
-            gib(asked),
+            gib(requested),
             gib(live)
         )))
     });

@@ -70,8 +70,8 @@ pub struct Argument {
     pub values: Values,
     /// Whether the operation has a gradient with respect to it.
     pub differentiable: bool,
-    /// Whether it is a parameter or a statistic, whose dtype beside features is [`DType::wide`].
-    pub wide: bool,
+    /// Whether it is a parameter or a statistic, whose dtype beside features is [`DType::accumulator`].
+    pub accumulator: bool,
 }
 
 impl Argument {
@@ -97,18 +97,18 @@ impl Argument {
     }
 
     /// The same argument, as a parameter or a statistic.
-    pub fn wide(mut self) -> Self {
-        self.wide = true;
+    pub fn accumulator(mut self) -> Self {
+        self.accumulator = true;
         self
     }
 
     /// An argument of the given distribution.
     pub fn of(shape: impl Into<Shape>, values: Values, differentiable: bool) -> Self {
-        Argument { shape: shape.into(), values, differentiable, wide: false }
+        Argument { shape: shape.into(), values, differentiable, accumulator: false }
     }
 
     /// Draws the argument for features of `dtype`; equal streams give equal values, rounded to that
-    /// dtype. This includes [`wide`](Self::wide) arguments beside `bf16` features, so that results
+    /// dtype. This includes [`accumulator`](Self::accumulator) arguments beside `bf16` features, so that results
     /// differ between dtypes by the rounding of the operation and not by that of its arguments.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Argument {
         }
         if dtype == DType::BF16 {
             let rounded: Vec<bf16> = values.iter().map(|&v| bf16::from_f64(v)).collect();
-            if !self.wide {
+            if !self.accumulator {
                 return Tensor::from_slice(&rounded, self.shape);
             }
             let widened: Vec<f32> = rounded.iter().map(|v| v.to_f32()).collect();
@@ -196,7 +196,7 @@ impl Case {
     /// When `dtype` is not floating.
     pub fn draw(&self, dtype: DType, seed: u64) -> Result<Vec<Tensor>> {
         let draw = |(i, a): (usize, &Argument)| {
-            a.draw(dtype, &mut Stream::new(seed, Purpose::Check, 0, i as u32))
+            a.draw(dtype, &mut Stream::new(seed, Purpose::CHECK, 0, i as u32))
         };
         self.arguments.iter().enumerate().map(draw).collect()
     }

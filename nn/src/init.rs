@@ -58,7 +58,7 @@ impl Init {
     /// The stream of the next tensor.
     fn stream(&mut self) -> Stream {
         self.drawn += 1;
-        Stream::new(self.seed, Purpose::Weights, self.drawn - 1, self.network)
+        Stream::new(self.seed, Purpose::WEIGHTS, self.drawn - 1, self.network)
     }
 
     /// The same value everywhere.

@@ -1,7 +1,7 @@
 //! A network whose weights are a moving average of another's: the teacher of self-distillation.
 
 use kernels::moving_average::{Pair, Table, moving_average};
-use tensor::{Error, Number, Result};
+use tensor::{Error, Result, ScalarArg};
 
 use crate::Module;
 
@@ -23,7 +23,7 @@ impl MovingAverage {
         &mut self,
         average: &mut dyn Module,
         module: &dyn Module,
-        momentum: impl Into<Number>,
+        momentum: impl Into<ScalarArg>,
     ) -> Result<()> {
         let kinds = |module: &dyn Module| -> Vec<_> {
             let tensors = module.parameters().into_iter().map(|parameter| parameter.tensor());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use kernels::sgd::{self, sgd};
-use tensor::{Buffer as Memory, Gradients, Number, Result, Tensor};
+use tensor::{Buffer as Memory, Gradients, Result, ScalarArg, Tensor};
 
 use crate::{Module, Parameter};
 
@@ -22,14 +22,14 @@ pub struct SgdSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rates {
     /// Step size.
-    pub learning_rate: Number,
+    pub learning_rate: ScalarArg,
     /// Factor of the weights that is added to their gradient.
-    pub weight_decay: Number,
+    pub weight_decay: ScalarArg,
 }
 
 impl Rates {
     /// These rates.
-    pub fn new(learning_rate: impl Into<Number>, weight_decay: impl Into<Number>) -> Self {
+    pub fn new(learning_rate: impl Into<ScalarArg>, weight_decay: impl Into<ScalarArg>) -> Self {
         Rates { learning_rate: learning_rate.into(), weight_decay: weight_decay.into() }
     }
 }
@@ -103,11 +103,12 @@ impl Sgd {
     fn prepare_momentum(&mut self, name: &str, parameter: &Tensor) -> Result<()> {
         let device = parameter.device();
         match self.momentum.get_mut(name) {
-            Some(momentum) => *momentum = momentum.on(&device)?,
+            Some(momentum) => *momentum = momentum.to_device(&device)?,
             None => {
                 let (shape, dtype) = (parameter.shape(), parameter.dtype());
-                let zeros = Memory::zeroed::<u8>(shape.elements() * dtype.bytes()).on(&device)?;
-                self.momentum.insert(name.to_owned(), Tensor::over(zeros, shape, dtype));
+                let zeros =
+                    Memory::zeroed::<u8>(shape.elements() * dtype.bytes()).to_device(&device)?;
+                self.momentum.insert(name.to_owned(), Tensor::from_parts(zeros, shape, dtype));
             }
         }
         Ok(())

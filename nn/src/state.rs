@@ -117,7 +117,7 @@ impl Parameter {
     /// # Errors
     /// When the device has no memory left, or fails.
     pub fn move_to(&mut self, device: &Device) -> Result<()> {
-        self.set(self.tensor().on(device)?)
+        self.set(self.tensor().to_device(device)?)
     }
 
     /// The memory of the value, to be updated in place. If something else shares the value, the
@@ -165,7 +165,7 @@ impl Buffer {
     /// # Errors
     /// When the device has no memory left, or fails.
     pub fn move_to(&mut self, device: &Device) -> Result<()> {
-        self.set(self.tensor().on(device)?);
+        self.set(self.tensor().to_device(device)?);
         Ok(())
     }
 }
@@ -277,13 +277,13 @@ mod tests {
     #[test]
     fn a_frozen_parameter_wants_no_gradient_until_it_thaws() {
         let mut weight = parameter();
-        assert!(weight.tensor().wants_gradient());
+        assert!(weight.tensor().requires_grad());
         weight.freeze(true).unwrap();
-        assert!(!weight.tensor().wants_gradient());
+        assert!(!weight.tensor().requires_grad());
         weight.set(Tensor::zeros::<f32>([2])).unwrap();
-        assert!(!weight.tensor().wants_gradient());
+        assert!(!weight.tensor().requires_grad());
         weight.freeze(false).unwrap();
-        assert!(weight.tensor().wants_gradient());
+        assert!(weight.tensor().requires_grad());
     }
 
     #[test]
@@ -296,6 +296,6 @@ mod tests {
         weight.memory_mut().unwrap().as_mut_slice::<f32>()[1] = 7.0;
         assert_eq!(weight.tensor().data::<f32>(), [5.0, 7.0]);
         assert_eq!(weight.tensor().data::<f32>().as_ptr(), place);
-        assert!(weight.tensor().wants_gradient());
+        assert!(weight.tensor().requires_grad());
     }
 }

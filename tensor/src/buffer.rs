@@ -33,7 +33,7 @@ impl Buffer {
     ///
     /// # Panics
     /// With [`OutOfMemory`] when the system has no memory left.
-    pub fn stale<T: Element>(len: usize) -> Self {
+    pub fn uninitialised<T: Element>(len: usize) -> Self {
         Self::host(bytes(len, size_of::<T>()))
     }
 
@@ -49,11 +49,11 @@ impl Buffer {
     ///
     /// # Panics
     /// With [`OutOfMemory`] when the host has too little.
-    pub fn stale_on(device: &Device, dtype: DType, len: usize) -> Result<Self> {
+    pub fn uninitialised_on(device: &Device, dtype: DType, len: usize) -> Result<Self> {
         let bytes = bytes(len, dtype.bytes());
         match device {
             Device::Cpu => Ok(Self::host(bytes)),
-            Device::Gpu(gpu) => Ok(Buffer(Storage::Device(Memory::stale(gpu, bytes)?))),
+            Device::Gpu(gpu) => Ok(Buffer(Storage::Device(Memory::uninitialised(gpu, bytes)?))),
         }
     }
 
@@ -62,7 +62,7 @@ impl Buffer {
     /// # Panics
     /// With [`OutOfMemory`] when the system has no memory left.
     pub fn zeroed<T: Element>(len: usize) -> Self {
-        let mut buffer = Self::stale::<T>(len);
+        let mut buffer = Self::uninitialised::<T>(len);
         buffer.as_mut_slice::<T>().fill(T::zeroed());
         buffer
     }
@@ -124,8 +124,8 @@ impl Buffer {
     ///
     /// # Errors
     /// When the device has too little free memory, or fails.
-    pub fn on(self, device: &Device) -> Result<Self> {
-        if self.device() == *device { Ok(self) } else { self.copied_to(device) }
+    pub fn to_device(self, device: &Device) -> Result<Self> {
+        if self.device() == *device { Ok(self) } else { self.copy_to(device) }
     }
 
     /// Overwrites the contents with those of a buffer of the same length on any device.
@@ -145,7 +145,7 @@ impl Buffer {
                 to.copy_from(memory)
             }
             (Storage::Device(to), Storage::Device(_)) => {
-                to.write(from.copied_to(&Device::Cpu)?.as_slice())
+                to.write(from.copy_to(&Device::Cpu)?.as_slice())
             }
             (Storage::Host { .. }, Storage::Device(memory)) => memory.read(self.as_mut_slice()),
             (Storage::Host { .. }, Storage::Host { .. }) => {
@@ -159,7 +159,7 @@ impl Buffer {
     ///
     /// # Errors
     /// When the device has too little free memory, or fails.
-    pub fn copied_to(&self, device: &Device) -> Result<Self> {
+    pub fn copy_to(&self, device: &Device) -> Result<Self> {
         match (&self.0, device) {
             (Storage::Host { .. }, Device::Gpu(gpu)) => {
                 Ok(Buffer(Storage::Device(Memory::from_host(gpu, self.as_slice())?)))
@@ -173,7 +173,7 @@ impl Buffer {
                 Ok(host)
             }
             // From one GPU to another, by way of the host.
-            (Storage::Device(_), Device::Gpu(_)) => self.copied_to(&Device::Cpu)?.on(device),
+            (Storage::Device(_), Device::Gpu(_)) => self.copy_to(&Device::Cpu)?.to_device(device),
         }
     }
 }
@@ -223,7 +223,7 @@ pub struct MemoryUse {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory {
     /// Bytes requested.
-    pub asked: usize,
+    pub requested: usize,
     /// Bytes in use by tensors and scratch buffers.
     pub live: usize,
 }
@@ -270,7 +270,7 @@ impl Pool {
         self.usage.allocations += 1;
         bytemuck::allocation::try_zeroed_vec(lines).unwrap_or_else(|()| {
             self.usage.live -= bytes;
-            std::panic::panic_any(OutOfMemory { asked: bytes, live: self.usage.live })
+            std::panic::panic_any(OutOfMemory { requested: bytes, live: self.usage.live })
         })
     }
 
@@ -294,18 +294,18 @@ mod tests {
 
     #[test]
     fn memory_is_recycled_and_aligned() {
-        let first = Buffer::stale::<f64>(1001);
+        let first = Buffer::uninitialised::<f64>(1001);
         let address = first.as_slice::<f64>().as_ptr() as usize;
         assert_eq!(address % 64, 0);
         assert_eq!(first.as_slice::<f64>().len(), 1001);
         drop(first);
-        let again = Buffer::stale::<f32>(2002);
+        let again = Buffer::uninitialised::<f32>(2002);
         assert_eq!(again.as_slice::<f32>().as_ptr() as usize, address);
     }
 
     #[test]
     fn zeroed_memory_is_zero_after_reuse() {
-        let mut dirty = Buffer::stale::<f32>(12_345);
+        let mut dirty = Buffer::uninitialised::<f32>(12_345);
         dirty.as_mut_slice::<f32>().fill(f32::NAN);
         drop(dirty);
         assert!(Buffer::zeroed::<f32>(12_345).as_slice::<f32>().iter().all(|&x| x == 0.0));
@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn idle_memory_is_bounded_when_sizes_keep_changing() {
         for lines in 0..2000 {
-            drop(Buffer::stale::<u8>(1_000_000 + 64 * 997 * lines));
+            drop(Buffer::uninitialised::<u8>(1_000_000 + 64 * 997 * lines));
         }
         let usage = memory_use();
         assert!(usage.idle <= (2 * usage.peak).max(Pool::MIN_IDLE_LIMIT), "{usage:?}");
@@ -323,10 +323,10 @@ mod tests {
     #[test]
     fn a_failed_allocation_panics_with_its_size_and_is_not_counted() {
         let before = memory_use().live;
-        let result = std::panic::catch_unwind(|| Buffer::stale::<u8>(1 << 60));
+        let result = std::panic::catch_unwind(|| Buffer::uninitialised::<u8>(1 << 60));
         let payload = result.err().expect("an exbibyte cannot be allocated");
         let found = payload.downcast_ref::<OutOfMemory>().expect("the payload is OutOfMemory");
-        assert!(found.asked >= 1 << 60);
+        assert!(found.requested >= 1 << 60);
         assert!(memory_use().live < before + (1 << 59));
     }
 

@@ -12,7 +12,7 @@ pub enum DType {
     /// 8-bit unsigned integer: class labels and masks.
     U8,
     /// bfloat16: images and features in mixed precision, on GPUs only. Parameters, statistics and
-    /// losses then have the [accumulator dtype](DType::wide), f32.
+    /// losses then have the [accumulator dtype](DType::accumulator), f32.
     BF16,
     /// 32-bit IEEE float: training.
     F32,
@@ -33,7 +33,7 @@ impl DType {
 
     /// The accumulator dtype: that of sums, parameters, statistics and losses when features have this
     /// dtype. [`F32`](DType::F32) for [`BF16`](DType::BF16), otherwise the dtype itself.
-    pub fn wide(self) -> Self {
+    pub fn accumulator(self) -> Self {
         if self == DType::BF16 { DType::F32 } else { self }
     }
 
@@ -41,7 +41,7 @@ impl DType {
     ///
     /// # Errors
     /// [`Error::DType`] for any other dtype.
-    pub fn floating(self, operation: &'static str) -> Result<()> {
+    pub fn require_float(self, operation: &'static str) -> Result<()> {
         match self {
             DType::F32 | DType::F64 => Ok(()),
             found => Err(Error::DType { operation, found, wanted: "f32 or f64" }),
@@ -52,10 +52,10 @@ impl DType {
     ///
     /// # Errors
     /// [`Error::DType`] for any other dtype.
-    pub fn feature(self, operation: &'static str) -> Result<()> {
+    pub fn require_feature(self, operation: &'static str) -> Result<()> {
         match self {
             DType::BF16 => Ok(()),
-            other => other.floating(operation),
+            other => other.require_float(operation),
         }
     }
 
@@ -234,7 +234,7 @@ macro_rules! with_device {
     ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {
         match $tensor.gpu() {
             Some(gpu) => {
-                $tensor.dtype().floating($operation)?;
+                $tensor.dtype().require_float($operation)?;
                 let $gpu = &*gpu;
                 $on_gpu
             }
@@ -249,7 +249,7 @@ macro_rules! with_features {
     ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {
         match $tensor.gpu() {
             Some(gpu) => {
-                $tensor.dtype().feature($operation)?;
+                $tensor.dtype().require_feature($operation)?;
                 let $gpu = &*gpu;
                 $on_gpu
             }

@@ -52,16 +52,16 @@ pub enum Error {
     /// A device without enough free memory.
     #[error(
         "out of memory: {:.1} MiB requested from {device}, which has {:.1} MiB free",
-        *asked as f64 / 1048576.0,
-        *left as f64 / 1048576.0
+        *requested as f64 / 1048576.0,
+        *available as f64 / 1048576.0
     )]
     DeviceMemory {
         /// Name of the device.
         device: String,
         /// Bytes requested.
-        asked: usize,
+        requested: usize,
         /// Bytes free.
-        left: usize,
+        available: usize,
     },
     /// A failure of a device, such as a kernel that does not compile or that crashed.
     #[error("{device}: {what}")]

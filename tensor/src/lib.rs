@@ -6,7 +6,7 @@
 //! themselves are in the `kernels` crate; this crate has what they share:
 //!
 //! - [`Tensor`], [`Shape`], [`DType`] and the memory behind them ([`Buffer`]);
-//! - the tape: [`Tensor::recorded`], [`Gradients`], [`without_tape`];
+//! - the tape: [`Tensor::recorded`], [`Gradients`], [`no_grad`];
 //! - [`gpu`], the interface that every GPU implements, and [`cuda`], the implementation for NVIDIA;
 //! - [`random`], counter-based random streams.
 //!
@@ -42,7 +42,7 @@ mod tensor;
 pub use buffer::{Buffer, MemoryUse, OutOfMemory, memory_use, release_idle_memory};
 pub use dtype::{DType, Element, Float};
 pub use error::{Error, Result};
-pub use gpu::{Device, Gpu, Number};
+pub use gpu::{Device, Gpu, ScalarArg};
 pub use shape::Shape;
-pub use tape::{Gradients, without_tape};
-pub use tensor::{Deferred, Tensor, same_device};
+pub use tape::{Gradients, no_grad};
+pub use tensor::{LazyExpr, Tensor, same_device};

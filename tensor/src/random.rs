@@ -21,16 +21,15 @@ use rand::TryRng;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Purpose(u32);
 
-#[allow(non_upper_case_globals)]
 impl Purpose {
     /// Initial weights of networks.
-    pub const Weights: Purpose = Purpose(0);
+    pub const WEIGHTS: Purpose = Purpose(0);
     /// Noise added to images.
-    pub const Noise: Purpose = Purpose(3);
+    pub const NOISE: Purpose = Purpose(3);
     /// Patches hidden by a patch mask.
-    pub const Mask: Purpose = Purpose(4);
+    pub const MASK: Purpose = Purpose(4);
     /// Inputs of tests and benchmarks.
-    pub const Check: Purpose = Purpose(7);
+    pub const CHECK: Purpose = Purpose(7);
 
     /// The purpose with this number.
     pub const fn new(number: u32) -> Self {
@@ -167,13 +166,13 @@ mod tests {
     #[test]
     fn streams_repeat_and_differ_in_every_coordinate() {
         let draw = |seed, purpose, epoch, sample| Stream::new(seed, purpose, epoch, sample).next();
-        let first = draw(1, Purpose::Noise, 2, 3);
-        assert_eq!(first, draw(1, Purpose::Noise, 2, 3));
+        let first = draw(1, Purpose::NOISE, 2, 3);
+        assert_eq!(first, draw(1, Purpose::NOISE, 2, 3));
         for other in [
-            draw(2, Purpose::Noise, 2, 3),
-            draw(1, Purpose::Mask, 2, 3),
-            draw(1, Purpose::Noise, 3, 3),
-            draw(1, Purpose::Noise, 2, 4),
+            draw(2, Purpose::NOISE, 2, 3),
+            draw(1, Purpose::MASK, 2, 3),
+            draw(1, Purpose::NOISE, 3, 3),
+            draw(1, Purpose::NOISE, 2, 4),
         ] {
             assert_ne!(first, other);
         }
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn normal_numbers_have_the_mean_and_kurtosis_of_a_normal() {
-        let mut stream = Stream::new(7, Purpose::Check, 0, 0);
+        let mut stream = Stream::new(7, Purpose::CHECK, 0, 0);
         let values: Vec<f64> = (0..100_000).map(|_| stream.normal()).collect();
         let mean = values.iter().sum::<f64>() / 1e5;
         let fourth = values.iter().map(|v| v.powi(4)).sum::<f64>() / 1e5;
@@ -192,7 +191,7 @@ mod tests {
     #[test]
     fn a_shuffle_is_a_permutation() {
         let mut items: Vec<usize> = (0..100).collect();
-        Stream::new(3, Purpose::Check, 0, 0).shuffle(&mut items);
+        Stream::new(3, Purpose::CHECK, 0, 0).shuffle(&mut items);
         assert_ne!(items, (0..100).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..100).collect::<Vec<_>>());

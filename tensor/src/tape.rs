@@ -59,13 +59,13 @@ pub(crate) fn is_recording() -> bool {
 /// whose outputs are constants, such as teachers.
 ///
 /// ```
-/// use tensor::{Tensor, without_tape};
+/// use tensor::{Tensor, no_grad};
 /// let x = Tensor::scalar(3.0).parameter();
 /// let copy = || Tensor::scalar(3.0).recorded("copy", &[&x], |gradient, _| Ok(vec![Some(gradient)]));
-/// assert!(copy().wants_gradient());
-/// assert!(!without_tape(copy).wants_gradient());
+/// assert!(copy().requires_grad());
+/// assert!(!no_grad(copy).requires_grad());
 /// ```
-pub fn without_tape<R>(f: impl FnOnce() -> R) -> R {
+pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -154,7 +154,7 @@ impl Tensor {
             DType::BF16 => Tensor::build(self.shape(), |one| one[0] = half::bf16::ONE),
             _ => Tensor::build::<f32>(self.shape(), |one| one[0] = 1.0),
         };
-        let seed = seed.to(&self.device())?;
+        let seed = seed.copy_to(&self.device())?;
         // A clone keeps sums of gradients from being computed in the seed's memory: a captured graph
         // does not write its constants again before a replay.
         let _constant = seed.clone();
@@ -167,7 +167,7 @@ impl Tensor {
     /// # Errors
     /// When the cotangent does not match, and as [`backward`](Self::backward).
     pub fn backward_from(self, cotangent: Tensor) -> Result<Gradients> {
-        if !self.wants_gradient() {
+        if !self.requires_grad() {
             return Err(Error::Backward("the result does not depend on a parameter".into()));
         }
         if self.shape() != cotangent.shape() || self.dtype() != cotangent.dtype() {
@@ -186,11 +186,11 @@ impl Tensor {
         while let Some(tensor) = order.pop() {
             let Some(node) = tensor.node() else { continue };
             let Some(gradient) = gradients.take(&tensor) else { continue };
-            let wanted: Vec<bool> = node.parents.iter().map(Tensor::wants_gradient).collect();
+            let wanted: Vec<bool> = node.parents.iter().map(Tensor::requires_grad).collect();
             let parts = node.take_backward()?(gradient, &wanted)?;
             debug_assert_eq!(parts.len(), node.parents.len(), "{}", node.operation);
             for (parent, part) in node.parents.iter().zip(parts) {
-                match (parent.wants_gradient(), part) {
+                match (parent.requires_grad(), part) {
                     (true, Some(part)) => gradients.accumulate(parent, part)?,
                     (false, Some(_)) => {
                         return Err(Error::Backward(format!(
@@ -222,7 +222,7 @@ fn topological_order(result: Tensor) -> Vec<Tensor> {
         }
         let parents: Vec<Tensor> = tensor
             .node()
-            .map(|node| node.parents.iter().filter(|p| p.wants_gradient()).cloned().collect())
+            .map(|node| node.parents.iter().filter(|p| p.requires_grad()).cloned().collect())
             .unwrap_or_default();
         stack.push((tensor, true));
         stack.extend(parents.into_iter().map(|parent| (parent, false)));
@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn nothing_is_recorded_without_a_parameter_or_without_tape() {
         let (x, c) = (parameter(3.0), Tensor::scalar(2.0));
-        assert!(!product(&c, &c).wants_gradient());
-        assert!(!without_tape(|| product(&x, &c)).wants_gradient());
-        assert!(product(&x, &c).wants_gradient());
+        assert!(!product(&c, &c).requires_grad());
+        assert!(!no_grad(|| product(&x, &c)).requires_grad());
+        assert!(product(&x, &c).requires_grad());
         let error = product(&c, &c).backward().unwrap_err();
         assert_eq!(error.to_string(), "backward: the result does not depend on a parameter");
     }

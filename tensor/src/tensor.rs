@@ -23,22 +23,22 @@ struct Inner {
     value: Value,
     /// The operation that produced the tensor. `None` for leaves, and if no input requires a gradient.
     node: Option<Node>,
-    wants_gradient: bool,
+    requires_grad: bool,
 }
 
 /// Buffers are reference-counted on their own, so that tensors of different shapes can share one.
 enum Value {
     Dense(Arc<Buffer>),
-    Lazy { expression: Box<dyn Deferred>, computed: OnceLock<Arc<Buffer>> },
+    Lazy { expression: Box<dyn LazyExpr>, computed: OnceLock<Arc<Buffer>> },
 }
 
 /// A lazy expression: how to compute the values of a tensor when they are first read.
 ///
 /// A consumer that knows the concrete type can fuse the expression into its own loads, so that the
-/// values never exist in memory: see [`Tensor::recipe`]. A convolution does so with normalisation and
+/// values never exist in memory: see [`Tensor::lazy_expr`]. A convolution does so with normalisation and
 /// activation. Any other consumer reads the tensor as usual; its values are then computed once and
 /// kept.
-pub trait Deferred: Any + Send + Sync {
+pub trait LazyExpr: Any + Send + Sync {
     /// Computes all values, on the device of the inputs. The length must match the tensor's shape and
     /// dtype.
     ///
@@ -96,7 +96,7 @@ impl Tensor {
     /// ```
     pub fn build<T: Element>(shape: impl Into<Shape>, write: impl FnOnce(&mut [T])) -> Self {
         let shape = shape.into();
-        let mut buffer = Buffer::stale::<T>(shape.elements());
+        let mut buffer = Buffer::uninitialised::<T>(shape.elements());
         write(buffer.as_mut_slice());
         Self::from_buffer::<T>(buffer, shape)
     }
@@ -106,14 +106,14 @@ impl Tensor {
     /// # Panics
     /// When the buffer's length does not match the shape.
     pub fn from_buffer<T: Element>(buffer: Buffer, shape: impl Into<Shape>) -> Self {
-        Self::over(buffer, shape.into(), T::DTYPE)
+        Self::from_parts(buffer, shape.into(), T::DTYPE)
     }
 
     /// A tensor of the elements in `buffer`, of a dtype that is known only at run time.
     ///
     /// # Panics
     /// When the buffer's length does not match the shape and dtype.
-    pub fn over(buffer: Buffer, shape: impl Into<Shape>, dtype: DType) -> Self {
+    pub fn from_parts(buffer: Buffer, shape: impl Into<Shape>, dtype: DType) -> Self {
         let shape = shape.into();
         let bytes = shape.elements() * dtype.bytes();
         assert_eq!(buffer.bytes(), bytes, "length of a buffer for {dtype} {shape}");
@@ -126,11 +126,15 @@ impl Tensor {
     /// When the device has no memory left.
     pub fn uninitialised(device: &Device, dtype: DType, shape: impl Into<Shape>) -> Result<Self> {
         let shape = shape.into();
-        Ok(Self::over(Buffer::stale_on(device, dtype, shape.elements())?, shape, dtype))
+        Ok(Self::from_parts(
+            Buffer::uninitialised_on(device, dtype, shape.elements())?,
+            shape,
+            dtype,
+        ))
     }
 
     /// A tensor whose values `expression` computes when they are first read.
-    pub fn deferred(shape: impl Into<Shape>, dtype: DType, expression: impl Deferred) -> Self {
+    pub fn lazy(shape: impl Into<Shape>, dtype: DType, expression: impl LazyExpr) -> Self {
         let value = Value::Lazy { expression: Box::new(expression), computed: OnceLock::new() };
         Self::new(shape.into(), dtype, value)
     }
@@ -138,7 +142,7 @@ impl Tensor {
     fn new(shape: Shape, dtype: DType, value: Value) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Tensor(Arc::new(Inner { id, shape, dtype, value, node: None, wants_gradient: false }))
+        Tensor(Arc::new(Inner { id, shape, dtype, value, node: None, requires_grad: false }))
     }
 
     /// Makes the tensor a parameter: [`backward`](Self::backward) returns a gradient for it.
@@ -146,7 +150,7 @@ impl Tensor {
     /// # Panics
     /// When the tensor has clones.
     pub fn parameter(self) -> Self {
-        self.update_unshared(|inner| inner.wants_gradient = true)
+        self.update_unshared(|inner| inner.requires_grad = true)
     }
 
     /// Records on the tape that `operation` computed `self` from `parents`, its differentiable inputs.
@@ -157,7 +161,7 @@ impl Tensor {
     /// needs must be recomputed.
     ///
     /// Nothing is recorded if no parent requires a gradient, or inside
-    /// [`without_tape`](crate::without_tape).
+    /// [`no_grad`](crate::no_grad).
     ///
     /// # Panics
     /// When `self` has clones.
@@ -165,14 +169,14 @@ impl Tensor {
     where
         F: FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync + 'static,
     {
-        if !tape::is_recording() || !parents.iter().any(|p| p.wants_gradient()) {
+        if !tape::is_recording() || !parents.iter().any(|p| p.requires_grad()) {
             return self;
         }
         let parents = parents.iter().map(|&p| p.clone()).collect();
         let node = Node::new(operation, parents, Box::new(backward));
         self.update_unshared(|inner| {
             inner.node = Some(node);
-            inner.wants_gradient = true;
+            inner.requires_grad = true;
         })
     }
 
@@ -200,8 +204,8 @@ impl Tensor {
     }
 
     /// Whether the tensor is a parameter or was computed from one with the tape on.
-    pub fn wants_gradient(&self) -> bool {
-        self.0.wants_gradient
+    pub fn requires_grad(&self) -> bool {
+        self.0.requires_grad
     }
 
     /// The device where the values reside.
@@ -224,9 +228,9 @@ impl Tensor {
     ///
     /// # Errors
     /// When the device has too little free memory, or fails.
-    pub fn to(&self, device: &Device) -> Result<Self> {
-        let copy = self.buffer()?.copied_to(device)?;
-        Ok(Self::over(copy, self.0.shape, self.0.dtype))
+    pub fn copy_to(&self, device: &Device) -> Result<Self> {
+        let copy = self.buffer()?.copy_to(device)?;
+        Ok(Self::from_parts(copy, self.0.shape, self.0.dtype))
     }
 
     /// The tensor on `device`: a clone if it is already there, otherwise a copy, detached from the
@@ -234,8 +238,8 @@ impl Tensor {
     ///
     /// # Errors
     /// When the device has too little free memory, or fails.
-    pub fn on(&self, device: &Device) -> Result<Self> {
-        if self.device() == *device { Ok(self.clone()) } else { self.to(device) }
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        if self.device() == *device { Ok(self.clone()) } else { self.copy_to(device) }
     }
 
     /// The memory of the values, which a lazy expression computes on the first call.
@@ -302,7 +306,7 @@ impl Tensor {
     }
 
     /// The lazy expression of the tensor, if it is of type `R` and has not been computed yet.
-    pub fn recipe<R: Deferred>(&self) -> Option<&R> {
+    pub fn lazy_expr<R: LazyExpr>(&self) -> Option<&R> {
         match &self.0.value {
             Value::Lazy { expression, computed } if computed.get().is_none() => {
                 (expression.as_ref() as &dyn Any).downcast_ref()
@@ -314,7 +318,7 @@ impl Tensor {
     /// The elements in row-major order, converted to `f64`.
     ///
     /// # Panics
-    /// When the tensor is on a GPU: copy it to the CPU with [`to`](Self::to) first.
+    /// When the tensor is on a GPU: copy it to the CPU with [`copy_to`](Self::copy_to) first.
     pub fn to_f64(&self) -> Vec<f64> {
         match self.0.dtype {
             DType::U8 => self.data::<u8>().iter().map(|&x| f64::from(x)).collect(),
@@ -330,7 +334,7 @@ impl Tensor {
     /// When the tensor has more elements or none, or a device fails.
     pub fn item(&self) -> Result<f64> {
         match self.shape().elements() {
-            1 if self.device() != Device::Cpu => self.to(&Device::Cpu)?.item(),
+            1 if self.device() != Device::Cpu => self.copy_to(&Device::Cpu)?.item(),
             1 => Ok(self.to_f64()[0]),
             n => Err(Error::shape("item", format!("{} has {n} elements, not 1", self.shape()))),
         }
@@ -344,7 +348,7 @@ impl Tensor {
     pub fn into_memory(self) -> Result<Buffer> {
         match Arc::try_unwrap(self.0) {
             Ok(Inner { value: Value::Dense(buffer), .. }) => {
-                Arc::try_unwrap(buffer).or_else(|shared| shared.copied_to(&shared.device()))
+                Arc::try_unwrap(buffer).or_else(|shared| shared.copy_to(&shared.device()))
             }
             Ok(inner) => Tensor(Arc::new(inner)).copied(),
             Err(shared) => Tensor(shared).copied(),
@@ -359,8 +363,8 @@ impl Tensor {
     /// When the device has too little free memory, or fails.
     pub fn memory_mut(&mut self) -> Result<&mut Buffer> {
         if self.0.node.is_some() || self.unshared_buffer().is_none() {
-            let is_leaf = self.wants_gradient() && self.node().is_none();
-            let copy = Self::over(self.copied()?, self.0.shape, self.0.dtype);
+            let is_leaf = self.requires_grad() && self.node().is_none();
+            let copy = Self::from_parts(self.copied()?, self.0.shape, self.0.dtype);
             *self = if is_leaf { copy.parameter() } else { copy };
         }
         Ok(self.unshared_buffer().expect("a new copy is dense and unshared"))
@@ -382,7 +386,7 @@ impl Tensor {
     pub fn set_wants_gradient(&mut self, wanted: bool) -> Result<()> {
         self.memory_mut()?;
         if let Some(inner) = Arc::get_mut(&mut self.0) {
-            inner.wants_gradient = wanted;
+            inner.requires_grad = wanted;
         }
         Ok(())
     }
@@ -393,20 +397,20 @@ impl Tensor {
     ///
     /// # Errors
     /// When shapes or dtypes differ, this tensor is lazy or shared, or a device fails.
-    pub fn refill(&mut self, from: &Tensor) -> Result<()> {
+    pub fn copy_from(&mut self, from: &Tensor) -> Result<()> {
         if (self.shape(), self.dtype()) != (from.shape(), from.dtype()) {
             let what = format!("cannot copy {from:?} into {self:?}");
-            return Err(Error::shape("refill", what));
+            return Err(Error::shape("copy_from", what));
         }
         match self.unshared_buffer() {
             Some(buffer) => buffer.copy_from(from.buffer()?),
-            None => Err(Error::value("refill", format!("{self:?} is lazy or shared"))),
+            None => Err(Error::value("copy_from", format!("{self:?} is lazy or shared"))),
         }
     }
 
     fn copied(&self) -> Result<Buffer> {
         let buffer = self.buffer()?;
-        buffer.copied_to(&buffer.device())
+        buffer.copy_to(&buffer.device())
     }
 
     /// As [`into_memory`](Self::into_memory), for a tensor on the CPU, where it cannot fail.
@@ -462,10 +466,10 @@ mod tests {
 
     struct Counting(Arc<AtomicU64>);
 
-    impl Deferred for Counting {
+    impl LazyExpr for Counting {
         fn compute(&self) -> Result<Buffer> {
             self.0.fetch_add(1, Ordering::Relaxed);
-            let mut buffer = Buffer::stale::<f32>(3);
+            let mut buffer = Buffer::uninitialised::<f32>(3);
             buffer.as_mut_slice::<f32>().copy_from_slice(&[1.0, 2.0, 3.0]);
             Ok(buffer)
         }
@@ -478,13 +482,13 @@ mod tests {
     #[test]
     fn a_lazy_tensor_is_computed_once_and_only_when_read() {
         let count = Arc::new(AtomicU64::new(0));
-        let tensor = Tensor::deferred([3], DType::F32, Counting(count.clone()));
-        assert!(tensor.recipe::<Counting>().is_some());
+        let tensor = Tensor::lazy([3], DType::F32, Counting(count.clone()));
+        assert!(tensor.lazy_expr::<Counting>().is_some());
         assert_eq!(count.load(Ordering::Relaxed), 0);
         assert_eq!(tensor.data::<f32>(), [1.0, 2.0, 3.0]);
         assert_eq!(tensor.data::<f32>(), [1.0, 2.0, 3.0]);
         assert_eq!(count.load(Ordering::Relaxed), 1);
-        assert!(tensor.recipe::<Counting>().is_none());
+        assert!(tensor.lazy_expr::<Counting>().is_none());
     }
 
     #[test]
@@ -508,19 +512,19 @@ mod tests {
         let place = leaf.data::<f32>().as_ptr();
         leaf.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 3.0;
         assert_eq!((leaf.data::<f32>(), leaf.data::<f32>().as_ptr()), (&[3.0, 2.0][..], place));
-        assert!(leaf.wants_gradient());
+        assert!(leaf.requires_grad());
 
         let shared = leaf.clone();
         leaf.memory_mut().unwrap().as_mut_slice::<f32>()[0] = 4.0;
         assert_eq!((leaf.data::<f32>()[0], shared.data::<f32>()[0]), (4.0, 3.0));
-        assert!(leaf.wants_gradient() && shared.wants_gradient());
+        assert!(leaf.requires_grad() && shared.requires_grad());
         leaf.set_wants_gradient(false).unwrap();
-        assert!(!leaf.wants_gradient());
+        assert!(!leaf.requires_grad());
 
         let result = Tensor::scalar(1.0f32);
         let mut result = result.recorded("copy", &[&shared], |_, _| Ok(vec![None]));
         result.memory_mut().unwrap();
-        assert!(!result.wants_gradient(), "a recorded result leaves the tape");
+        assert!(!result.requires_grad(), "a recorded result leaves the tape");
     }
 
     #[test]

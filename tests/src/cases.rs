@@ -33,7 +33,7 @@ pub fn for_every_case(operation: &Operation, check: impl FnMut(&Case, u64) -> Re
         ..Config::default()
     };
     let outcome = TestRunner::new(config).run(&any::<u64>(), |seed| {
-        run(&(operation.random)(&mut Stream::new(seed, Purpose::Check, 2, 0)), seed);
+        run(&(operation.random)(&mut Stream::new(seed, Purpose::CHECK, 2, 0)), seed);
         Ok(())
     });
     if let Err(error) = outcome {

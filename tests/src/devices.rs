@@ -57,6 +57,8 @@ pub fn on_device(case: &Case, device: &Device) -> Case {
 /// A copy elsewhere, on the tape: its gradient comes back to where the tensor lies.
 fn brought(tensor: &Tensor, device: &Device) -> Result<Tensor> {
     let home = tensor.device();
-    let copy = tensor.to(device)?;
-    Ok(copy.recorded("brought", &[tensor], move |gradient, _| Ok(vec![Some(gradient.to(&home)?)])))
+    let copy = tensor.copy_to(device)?;
+    Ok(copy.recorded("brought", &[tensor], move |gradient, _| {
+        Ok(vec![Some(gradient.copy_to(&home)?)])
+    }))
 }

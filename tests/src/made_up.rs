@@ -144,7 +144,7 @@ impl MadeUp<'_> {
             );
         }
         self.training(&run, "finetune", index);
-        let mut stream = Stream::new(1, Purpose::Check, index as u32, 0);
+        let mut stream = Stream::new(1, Purpose::CHECK, index as u32, 0);
         let labels = (train_subjects as f64).ln();
         let luck = self.luck * stream.uniform(-0.5, 0.5);
         let level = 0.6 + 0.06 * labels + (self.ahead)(cell.method, cell.labelled) + luck;

@@ -43,7 +43,7 @@ pub fn task(settings: &Settings) -> common::Result<Box<dyn ErasedTask>> {
 /// None that a caller can cause.
 pub fn batch(method: Method, number: u32) -> common::Result<Vec<Batch>> {
     let drawn = |count: usize, size: usize| -> common::Result<Batch> {
-        let mut stream = Stream::new(5, Purpose::Check, 1, number);
+        let mut stream = Stream::new(5, Purpose::CHECK, 1, number);
         Ok(Batch {
             images: Argument::normal([count, size, size, 1]).draw(DType::F32, &mut stream)?,
             labels: Some(Argument::classes([count, size, size], 4).draw(DType::F32, &mut stream)?),

@@ -117,7 +117,7 @@ fn the_seed_of_gradients_is_not_summed_onto() {
     for device in gpus("gradients in a capture") {
         let Device::Gpu(gpu) = &device else { continue };
         let x = Tensor::build::<f32>([3], |x| x.copy_from_slice(&[1.0, 2.0, 4.0]));
-        let x = x.to(&device).unwrap().parameter();
+        let x = x.copy_to(&device).unwrap().parameter();
         // What is added last is handed the gradient of all, which is the seed.
         let gradient = || -> tensor::Result<Tensor> {
             let mean = kernels::reduce::mean(&x)?;
@@ -129,7 +129,7 @@ fn the_seed_of_gradients_is_not_summed_onto() {
         for _ in 0..3 {
             // SAFETY: the parameter is held, and nothing else was there before.
             unsafe { step.replay() }.unwrap();
-            assert_eq!(kept.to(&Device::Cpu).unwrap().to_f64(), [1.0; 3], "{device}");
+            assert_eq!(kept.copy_to(&Device::Cpu).unwrap().to_f64(), [1.0; 3], "{device}");
         }
     }
 }
@@ -165,7 +165,7 @@ fn weights_that_move_in_memory_have_the_step_captured_again() {
         let before = training.stepper.is_captured();
         // The same values at other addresses, as when a checkpoint is loaded.
         for (_, parameter) in training.task.network_mut().named_parameters_mut() {
-            parameter.set(parameter.tensor().to(device)?)?;
+            parameter.set(parameter.tensor().copy_to(device)?)?;
         }
         let mut captured = vec![before];
         for number in 5..9 {
@@ -220,7 +220,7 @@ fn hand_over(from: &dyn Module, to: &mut dyn Module) -> common::Result<()> {
     let device = to.device();
     let mut values = from.state().into_iter().filter_map(|(_, state)| state.tensor());
     for (_, state) in to.state_mut() {
-        let mut next = || values.next().expect("networks of the same shapes").to(&device);
+        let mut next = || values.next().expect("networks of the same shapes").copy_to(&device);
         match state {
             StateMut::Parameter(parameter) => parameter.set(next()?)?,
             StateMut::Buffer(buffer) => buffer.set(next()?),

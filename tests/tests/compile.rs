@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use cine_tests::suites::{left_out, say};
 use rayon::prelude::*;
 use tensor::DType;
-use tensor::cuda::{Absent, Compiled, Compiler, Usage};
+use tensor::cuda::{CompiledProgram, Compiler, KernelUsage, Unavailable};
 use tensor::gpu::{Program, Source};
 
 /// Ampere, which has all that the portable kernels use, and Hopper with its own instructions.
@@ -19,15 +19,16 @@ fn compiler() -> Option<Compiler> {
     let remedy = "Unpack the wheel of `pip download --no-deps 'nvidia-cuda-nvrtc==13.0.*'`, and \
                   set CINE_NVRTC to that folder";
     *FOUND.get_or_init(|| {
-        let tell = |absent: Absent| left_out("compilation of kernels", &absent.to_string(), remedy);
+        let tell =
+            |absent: Unavailable| left_out("compilation of kernels", &absent.to_string(), remedy);
         Compiler::find().map_err(tell).ok()
     })
 }
 
 /// What is wrong with a program that compiled.
-fn faults(compiled: &Compiled) -> Vec<String> {
+fn faults(compiled: &CompiledProgram) -> Vec<String> {
     let spilled = compiled.kernels.iter().filter(|kernel| kernel.spills()).map(|kernel| {
-        let Usage { name, registers, spill_stores, spill_loads, .. } = kernel;
+        let KernelUsage { name, registers, spill_stores, spill_loads, .. } = kernel;
         format!(
             "{name} spills: {spill_stores} bytes stored and {spill_loads} loaded, with {registers} \
              registers"
@@ -82,11 +83,11 @@ fn title(program: &Program) -> String {
 }
 
 /// What each kernel of a program takes of the hardware. Where architectures differ, all are told.
-fn rows_of(title: &str, compiled: &[Compiled]) -> Vec<Vec<String>> {
+fn rows_of(title: &str, compiled: &[CompiledProgram]) -> Vec<Vec<String>> {
     let all = || compiled.iter().flat_map(|compiled| &compiled.kernels);
     let names: BTreeSet<&str> = all().map(|kernel| kernel.name.as_str()).collect();
     let row = |name: &str| {
-        let told = |what: fn(&Usage) -> usize| {
+        let told = |what: fn(&KernelUsage) -> usize| {
             let kernels = all().filter(|kernel| kernel.name == name);
             let mut told: Vec<String> = kernels.map(|kernel| what(kernel).to_string()).collect();
             told.dedup();
@@ -154,7 +155,7 @@ fn planted_faults_are_found() {
         let found = faults(&compiler.compile(&crowded, target).unwrap());
         assert!(found.len() == 1 && found[0].contains("crowded spills"), "{target}: {found:?}");
     }
-    let hasty = |early| Program::new(HASTY, DType::F32).with("EARLY", early);
+    let hasty = |early| Program::new(HASTY, DType::F32).define("EARLY", early);
     let found = faults(&compiler.compile(&hasty(1), "sm_90a").unwrap());
     assert!(found.len() == 1 && found[0].contains("serialised"), "{found:?}");
     assert!(faults(&compiler.compile(&hasty(0), "sm_90a").unwrap()).is_empty());

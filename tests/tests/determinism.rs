@@ -24,12 +24,12 @@ fn rates() -> Rates {
 }
 
 fn images(step: u32) -> Tensor {
-    let mut stream = Stream::new(1, Purpose::Check, step, 0);
+    let mut stream = Stream::new(1, Purpose::CHECK, step, 0);
     Tensor::build::<f32>(IMAGES, |out| out.fill_with(|| stream.normal() as f32))
 }
 
 fn labels(step: u32) -> Result<Tensor> {
-    let mut stream = Stream::new(1, Purpose::Check, step, 1);
+    let mut stream = Stream::new(1, Purpose::CHECK, step, 1);
     let labels: Vec<u8> = (0..IMAGES.iter().product()).map(|_| stream.below(4) as u8).collect();
     Tensor::from_slice(&labels, &IMAGES[..3])
 }
@@ -104,7 +104,7 @@ fn pretext_steps<T: Task>(task: &mut T, parts: &[[usize; 2]]) -> common::Result<
     let mut sgd = sgd();
     for number in 0..3 {
         let part = |&[images, size]: &[usize; 2]| {
-            let mut stream = Stream::new(1, Purpose::Check, number as u32, images as u32);
+            let mut stream = Stream::new(1, Purpose::CHECK, number as u32, images as u32);
             let images = Tensor::build::<f32>([images, size, size, 1], |out| {
                 out.fill_with(|| stream.normal() as f32);
             });

@@ -41,10 +41,10 @@ const MIXED_AT_MOST: f64 = 32.0 * ROUNDING;
 /// may move them as far a few times.
 fn sensitivity(case: &Case, exact: &[Tensor], wanted: &[Vec<f64>]) -> Result<f64> {
     const TIMES: f64 = 4.0;
-    let mut stream = Stream::new(9, Purpose::Check, 2, 0);
+    let mut stream = Stream::new(9, Purpose::CHECK, 2, 0);
     let mut moved = Vec::new();
     for (argument, about) in exact.iter().zip(&case.arguments) {
-        if argument.dtype() == DType::U8 || about.wide {
+        if argument.dtype() == DType::U8 || about.accumulator {
             moved.push(argument.clone());
             continue;
         }
@@ -81,23 +81,23 @@ fn run(
 ) -> Result<Vec<Vec<f64>>> {
     let mut there = Vec::new();
     for (argument, about) in arguments.iter().zip(&case.arguments) {
-        let copy = argument.to(device)?;
+        let copy = argument.copy_to(device)?;
         there.push(if about.differentiable { copy.parameter() } else { copy });
     }
     let results = (case.run)(&there)?;
     let mut found = Vec::new();
     for result in &results {
-        found.push(result.to(&Device::Cpu)?.to_f64());
+        found.push(result.copy_to(&Device::Cpu)?.to_f64());
     }
-    for (index, result) in results.into_iter().enumerate().filter(|(_, r)| r.wants_gradient()) {
-        let mut stream = Stream::new(7, Purpose::Check, 1, index as u32);
+    for (index, result) in results.into_iter().enumerate().filter(|(_, r)| r.requires_grad()) {
+        let mut stream = Stream::new(7, Purpose::CHECK, 1, index as u32);
         let cotangent = Argument::normal(result.shape());
         let cotangent = cotangent.draw(features, &mut stream)?;
-        let cotangent = of_dtype(&cotangent, result.dtype())?.to(device)?;
+        let cotangent = of_dtype(&cotangent, result.dtype())?.copy_to(device)?;
         let gradients = result.backward_from(cotangent)?;
-        for argument in there.iter().filter(|argument| argument.wants_gradient()) {
+        for argument in there.iter().filter(|argument| argument.requires_grad()) {
             if let Some(gradient) = gradients.get(argument) {
-                found.push(gradient.to(&Device::Cpu)?.to_f64());
+                found.push(gradient.copy_to(&Device::Cpu)?.to_f64());
             }
         }
     }
@@ -194,9 +194,9 @@ fn every_kernel_is_free_of_races_and_stays_in_bounds() {
 fn trained(device: &Device) -> common::Result<(Vec<f64>, Vec<Vec<f64>>)> {
     let mut init = Init::new(3, 0, DType::F64);
     let mut network = UNet::new(&mut init, &[3, 5, 6], 4, 2)?;
-    let mut stream = Stream::new(3, Purpose::Check, 1, 0);
-    let images = Argument::normal([2, 8, 12, 1]).draw(DType::F64, &mut stream)?.to(device)?;
-    let labels = Argument::classes([2, 8, 12], 4).draw(DType::F64, &mut stream)?.to(device)?;
+    let mut stream = Stream::new(3, Purpose::CHECK, 1, 0);
+    let images = Argument::normal([2, 8, 12, 1]).draw(DType::F64, &mut stream)?.copy_to(device)?;
+    let labels = Argument::classes([2, 8, 12], 4).draw(DType::F64, &mut stream)?.copy_to(device)?;
     network.move_to(device)?;
     let mut sgd =
         Sgd::new(SgdSettings { momentum: 0.9, nesterov: true, decay_matrices_only: false });
@@ -210,7 +210,7 @@ fn trained(device: &Device) -> common::Result<(Vec<f64>, Vec<Vec<f64>>)> {
     }
     // What runs on batch statistics while it trains runs on its own afterwards.
     let outputs = network.forward(&images, Mode::Evaluate)?;
-    let mut values = vec![outputs[0].to(&Device::Cpu)?.to_f64()];
+    let mut values = vec![outputs[0].copy_to(&Device::Cpu)?.to_f64()];
     network.move_to(&Device::Cpu)?;
     let tensors = network.state().into_iter().filter_map(|(_, state)| state.tensor());
     values.extend(tensors.map(Tensor::to_f64));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
-use tensor::gpu::{Address, Captured, Gpu, KernelArguments, Launch, Program};
+use tensor::gpu::{Address, CapturedGraph, Gpu, KernelArguments, Launch, Program};
 use tensor::{Device, MemoryUse, Result};
 
 /// An emulated GPU that leaves the launches of one kernel out.
@@ -71,7 +71,7 @@ impl Gpu for Faulty {
         self.gpu.begin_capture()
     }
 
-    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn CapturedGraph>> {
         self.gpu.clone().end_capture()
     }
 }

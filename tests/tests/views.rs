@@ -11,7 +11,7 @@ use sampling::cache::{Cache, Key};
 use sampling::sampler::{Crops, Order, Sampler, Selection};
 use settings::{Centre, Method, Phases, Preset, Settings};
 use tempfile::TempDir;
-use tensor::gpu::{Address, Captured, KernelArguments, Launch, Program};
+use tensor::gpu::{Address, CapturedGraph, KernelArguments, Launch, Program};
 use tensor::random::{Purpose, Stream};
 use tensor::{Device, Error, Gpu, MemoryUse, Result, Tensor};
 use train::task::{Contrastive, Dino, Mim};
@@ -23,7 +23,7 @@ const SIZE: usize = 50;
 fn subject(number: usize) -> Subject {
     let (phases, slices, rows, columns) = (3, 2, 61, 48 + 7 * number);
     let volume = slices * rows * columns;
-    let mut stream = Stream::new(3, Purpose::Check, 0, number as u32);
+    let mut stream = Stream::new(3, Purpose::CHECK, 0, number as u32);
     let voxels = (0..phases * volume).map(|_| {
         let value = stream.uniform(0.0, 900.0);
         if number == 0 { value.round() as f32 } else { value as f32 }
@@ -86,7 +86,7 @@ fn sampler(cache: &Arc<Cache>, method: Method, crops: Crops) -> Sampler {
 /// Differences of rounding alone. At 0, where solarisation jumps, it decides between two values.
 #[track_caller]
 fn close(found: &Tensor, wanted: &Tensor, jumps: bool) -> f64 {
-    let (found, wanted) = (found.to(&Device::Cpu).unwrap().to_f64(), wanted.to_f64());
+    let (found, wanted) = (found.copy_to(&Device::Cpu).unwrap().to_f64(), wanted.to_f64());
     assert_eq!(found.len(), wanted.len());
     let at_a_jump = |v: f64| jumps && v.abs() < 1e-4;
     let each = found.iter().zip(&wanted).filter(|&(&a, &b)| !at_a_jump(a) && !at_a_jump(b));
@@ -115,7 +115,7 @@ fn views_of_every_task_are_those_of_the_host() {
                     worst = worse(worst, close(&found.images, &wanted.images, jumps));
                     assert_eq!(found.labels.is_some(), method == Method::Scratch);
                     if let (Some(found), Some(wanted)) = (found.labels, wanted.labels) {
-                        let found = found.to(&Device::Cpu).unwrap();
+                        let found = found.copy_to(&Device::Cpu).unwrap();
                         assert_eq!(found.data::<u8>(), wanted.data::<u8>());
                     }
                 }
@@ -134,7 +134,7 @@ impl Gpu for Full {
     }
 
     fn allocate(&self, bytes: usize) -> Result<Address> {
-        Err(Error::DeviceMemory { device: self.name(), asked: bytes, left: 0 })
+        Err(Error::DeviceMemory { device: self.name(), requested: bytes, available: 0 })
     }
 
     fn upload(&self, bytes: &[u8]) -> Result<Address> {
@@ -177,7 +177,7 @@ impl Gpu for Full {
         unreachable!("nothing runs on it")
     }
 
-    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn CapturedGraph>> {
         unreachable!("nothing runs on it")
     }
 }

@@ -12,8 +12,8 @@ fn training(shape: [usize; 4], slope: f64) -> Case {
     let channels = shape[3];
     let arguments = vec![
         Argument::normal(shape),
-        Argument::uniform([channels], 0.5, 1.5).wide(),
-        Argument::normal([channels]).wide(),
+        Argument::uniform([channels], 0.5, 1.5).accumulator(),
+        Argument::normal([channels]).accumulator(),
     ];
     Case::new(format!("training {shape:?}, slope {slope}"), arguments, move |a: &[Tensor]| {
         let measured = moments(&a[0])?;
@@ -64,10 +64,10 @@ fn evaluation(shape: [usize; 2], slope: f64) -> Case {
     let channels = shape[1];
     let arguments = vec![
         Argument::normal(shape),
-        Argument::uniform([channels], 0.5, 1.5).wide(),
-        Argument::normal([channels]).wide(),
-        Argument::normal([channels]).wide().constant(),
-        Argument::uniform([channels], 0.5, 2.0).wide().constant(),
+        Argument::uniform([channels], 0.5, 1.5).accumulator(),
+        Argument::normal([channels]).accumulator(),
+        Argument::normal([channels]).accumulator().constant(),
+        Argument::uniform([channels], 0.5, 2.0).accumulator().constant(),
     ];
     Case::new(format!("evaluation {shape:?}, slope {slope}"), arguments, move |a: &[Tensor]| {
         let statistics = Statistics::Running { mean: &a[3], variance: &a[4] };

@@ -25,7 +25,7 @@ pub fn moments<T: Scalar>(x: &[T], channels: usize) -> ChannelStatistics {
 
 pub fn apply<T: Scalar>(x: &[T], activation: &Activation<'_, T>) -> Buffer {
     let chunk = chunk(activation.mean.len());
-    let mut out = Buffer::stale::<T>(x.len());
+    let mut out = Buffer::uninitialised::<T>(x.len());
     out.as_mut_slice::<T>()
         .par_chunks_mut(chunk)
         .zip(x.par_chunks(chunk))

@@ -118,8 +118,8 @@ pub fn programs(dtype: DType) -> Vec<Program> {
 fn program(dtype: DType, vector: usize) -> Program {
     Program::new(SOURCES, dtype)
         .with_kernels(KERNELS)
-        .with("VECTOR", vector as i64)
-        .with("BLOCK", BLOCK as i64)
+        .define("VECTOR", vector as i64)
+        .define("BLOCK", BLOCK as i64)
 }
 
 /// Elements that a thread reads at once.
@@ -205,7 +205,7 @@ fn means(
     // each span and its sums.
     unsafe { gpu.launch(&program, "batch_norm_measure", spans.launch(), &args)? };
     let mut exact = Tensor::uninitialised(&device, DType::F64, [channels])?;
-    let mut means = Tensor::uninitialised(&device, x.dtype().wide(), [channels])?;
+    let mut means = Tensor::uninitialised(&device, x.dtype().accumulator(), [channels])?;
     let args = BatchNormMeans {
         sums: program.input(&sums)?,
         exact: program.output(&mut exact)?,
@@ -353,7 +353,7 @@ fn gradient_vectors(
     // channel; a block for each span and its sums.
     unsafe { gpu.launch(&program, "batch_norm_gradient_sums", spans.launch(), &args)? };
 
-    let vector = || Tensor::uninitialised(&device, x.dtype().wide(), [channels]);
+    let vector = || Tensor::uninitialised(&device, x.dtype().accumulator(), [channels]);
     let mut vectors = [vector()?, vector()?, vector()?, vector()?];
     let [dbeta, dgamma, towards, constant] = vectors.each_mut();
     let args = BatchNormGradientVectors {

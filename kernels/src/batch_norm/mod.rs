@@ -4,7 +4,7 @@
 //! `slope * v` below; per channel, the last axis. Ioffe and Szegedy, *Batch normalization* (ICML
 //! 2015).
 //!
-//! The result is deferred: a convolution that reads it computes it as it loads, so that only `x`
+//! The result is lazy: a convolution that reads it computes it as it loads, so that only `x`
 //! stays in memory. Any other consumer gets it computed once.
 //!
 //! With batch statistics, mean and variance are functions of `x`. With `g` the gradient of the
@@ -19,7 +19,7 @@ mod cpu;
 pub(crate) mod cuda;
 
 use tensor::{
-    Buffer, DType, Deferred, Device, Error, Float, Result, Tensor, same_device, with_device,
+    Buffer, DType, Device, Error, Float, LazyExpr, Result, Tensor, same_device, with_device,
     with_features,
 };
 
@@ -106,7 +106,7 @@ pub fn batch_norm(
     }
     for (name, vector) in [("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta)]
     {
-        if vector.dims() != [channels] || vector.dtype() != x.dtype().wide() {
+        if vector.dims() != [channels] || vector.dtype() != x.dtype().accumulator() {
             return Err(Error::shape(
                 "batch_norm",
                 format!(
@@ -133,7 +133,7 @@ pub fn batch_norm(
     let (x, mean, shift) = (x.clone(), mean.clone(), beta.clone());
     let deferred = Normalised { x, mean, inverse_deviation, scale, shift, slope };
     let saved = deferred.clone();
-    let result = Tensor::deferred(saved.x.shape(), saved.x.dtype(), deferred);
+    let result = Tensor::lazy(saved.x.shape(), saved.x.dtype(), deferred);
     Ok(result.recorded("batch_norm", &[&saved.x.clone(), gamma, beta], move |gradient, wanted| {
         let batch = batch.is_some();
         let gradients = with_features!("batch_norm", saved.x,
@@ -214,7 +214,7 @@ impl Normalised {
     }
 }
 
-impl Deferred for Normalised {
+impl LazyExpr for Normalised {
     fn compute(&self) -> Result<Buffer> {
         if let Some(gpu) = self.x.gpu() {
             return cuda::apply(&*gpu, self);
@@ -233,7 +233,7 @@ impl Deferred for Normalised {
 /// A tensor as the taps read it: raw with the activation to apply, if it comes from
 /// [`batch_norm`], else as it is.
 pub(crate) fn source<T: Scalar>(x: &Tensor) -> Source<'_, T> {
-    match x.recipe::<Normalised>() {
+    match x.lazy_expr::<Normalised>() {
         Some(normalised) => Source {
             data: normalised.x.data(),
             channels: x.shape().last(),

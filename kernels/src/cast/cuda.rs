@@ -30,7 +30,7 @@ pub fn programs(dtype: DType) -> Vec<Program> {
 }
 
 fn program(from: DType, to: DType) -> Program {
-    Program::new(SOURCES, to).with_kernels(KERNELS).with("FROM", 8 * from.bytes() as i64)
+    Program::new(SOURCES, to).with_kernels(KERNELS).define("FROM", 8 * from.bytes() as i64)
 }
 
 /// Every value, rounded to the nearest of the new dtype.

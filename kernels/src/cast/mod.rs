@@ -23,10 +23,10 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
 fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let operation = "cast";
     if x.gpu().is_none() {
-        x.dtype().floating(operation)?;
-        dtype.floating(operation)?;
+        x.dtype().require_float(operation)?;
+        dtype.require_float(operation)?;
     }
-    dtype.feature(operation)?;
+    dtype.require_feature(operation)?;
     if x.dtype() == dtype {
         return Ok(x.clone());
     }

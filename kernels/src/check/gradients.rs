@@ -3,7 +3,7 @@
 //! The results of a case are projected onto one number, with random weights. Every element of every
 //! differentiable argument is then perturbed in turn.
 
-use tensor::{DType, Result, Tensor, without_tape};
+use tensor::{DType, Result, Tensor, no_grad};
 
 use super::compare::{largest, relative};
 use super::{Case, Projection};
@@ -127,6 +127,6 @@ impl Perturbed<'_> {
             out.copy_from_slice(original.data());
             out[element] += step;
         });
-        Ok(self.projection.value(&without_tape(|| (self.case.run)(&arguments))?))
+        Ok(self.projection.value(&no_grad(|| (self.case.run)(&arguments))?))
     }
 }

@@ -18,7 +18,7 @@ impl Projection {
     pub fn new(results: &[Tensor], arguments: &[Tensor], seed: u64) -> Self {
         let mut weights = Vec::new();
         for (index, result) in results.iter().enumerate() {
-            let mut stream = Stream::new(seed, Purpose::Check, 1, index as u32);
+            let mut stream = Stream::new(seed, Purpose::CHECK, 1, index as u32);
             // Rounded, so that a float32 run has the same weights.
             let weight = |_| f64::from(stream.normal() as f32);
             weights.push((0..result.shape().elements()).map(weight).collect());

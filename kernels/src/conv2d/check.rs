@@ -29,8 +29,8 @@ impl Setting {
         let [n, h, w] = self.image;
         let cin: usize = self.cin.iter().sum();
         let inputs = self.cin.iter().map(|&c| Argument::normal([n, h, w, c]));
-        let weight = Argument::normal([self.kernel, self.kernel, cin, self.cout]).wide();
-        let bias = self.bias.then(|| Argument::normal([self.cout]).wide());
+        let weight = Argument::normal([self.kernel, self.kernel, cin, self.cout]).accumulator();
+        let bias = self.bias.then(|| Argument::normal([self.cout]).accumulator());
         inputs.chain([weight]).chain(bias).collect()
     }
 
@@ -92,7 +92,7 @@ impl Setting {
         let mut arguments = self.arguments();
         for &c in self.cin.iter().chain([&self.cout]) {
             let affine = [Argument::uniform([c], 0.5, 1.5), Argument::normal([c])];
-            arguments.extend(affine.map(Argument::wide));
+            arguments.extend(affine.map(Argument::accumulator));
         }
         let (name, naive) = (format!("normalised {}", self.name()), self.clone());
         Case::new(name, arguments, move |a: &[Tensor]| {

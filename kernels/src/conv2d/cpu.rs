@@ -160,7 +160,7 @@ mod tests {
             ([2, 70, 3, 1], [3, 3, 1, 16], 1),
         ];
         for (index, (x, w, stride)) in shapes.into_iter().enumerate() {
-            let mut stream = Stream::new(1, Purpose::Check, 0, index as u32);
+            let mut stream = Stream::new(1, Purpose::CHECK, 0, index as u32);
             for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-12)] {
                 let mut draw =
                     |shape: &[usize]| Argument::normal(shape).draw(dtype, &mut stream).unwrap();
@@ -190,7 +190,7 @@ mod tests {
         ];
         for (index, (x, w, stride)) in shapes.into_iter().enumerate() {
             for (dtype, tolerance) in [(DType::F32, 1e-5), (DType::F64, 1e-13)] {
-                let mut stream = Stream::new(2, Purpose::Check, 0, index as u32);
+                let mut stream = Stream::new(2, Purpose::CHECK, 0, index as u32);
                 let mut draw =
                     |shape: &[usize]| Argument::normal(shape).draw(dtype, &mut stream).unwrap();
                 let (x, w, other_x, other_w) = (draw(&x), draw(&w), draw(&x), draw(&w));

@@ -38,7 +38,7 @@ impl Convolution {
             1 | 2 => Ok(self.inputs.clone()),
             _ => {
                 let all: Vec<&Tensor> = self.inputs.iter().collect();
-                Ok(vec![tensor::without_tape(|| concat(&all, 3))?])
+                Ok(vec![tensor::no_grad(|| concat(&all, 3))?])
             }
         }
     }

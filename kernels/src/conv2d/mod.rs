@@ -127,7 +127,7 @@ impl Convolution {
         let features = inputs[0].dtype();
         let strange = |&t: &&Tensor| t.dtype() != features;
         let strange = inputs.iter().copied().find(strange).map(Tensor::dtype);
-        let narrow = (features.wide() != weight.dtype()).then_some(features);
+        let narrow = (features.accumulator() != weight.dtype()).then_some(features);
         let bias_of = bias.map(Tensor::dtype).filter(|&dtype| dtype != weight.dtype());
         if let Some(found) = narrow.or(strange).or(bias_of) {
             return refuse(format!("{found} beside a weight of {}", weight.dtype()));

@@ -9,8 +9,8 @@ use crate::check::{Argument, Case};
 fn case(image: [usize; 3], cin: usize, cout: usize, bias: bool) -> Case {
     let [n, h, w] = image;
     let mut arguments =
-        vec![Argument::normal([n, h, w, cin]), Argument::normal([2, 2, cin, cout]).wide()];
-    arguments.extend(bias.then(|| Argument::normal([cout]).wide()));
+        vec![Argument::normal([n, h, w, cin]), Argument::normal([2, 2, cin, cout]).accumulator()];
+    arguments.extend(bias.then(|| Argument::normal([cout]).accumulator()));
     let name = format!("{image:?}, {cin} to {cout} channels");
     Case::new(name, arguments, |a: &[Tensor]| Ok(vec![conv_transpose2d(&a[0], &a[1], a.get(2))?]))
         .with_reference(move |a| vec![by_definition(a, image, cin, cout)])

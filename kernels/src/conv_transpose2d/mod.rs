@@ -33,7 +33,7 @@ pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> R
     if let Some(bias) = bias.filter(|bias| bias.dims() != [cout]) {
         return refuse(format!("a bias {} for {cout} output channels", bias.shape()));
     }
-    let misfit = (x.dtype().wide() != weight.dtype()).then_some(x);
+    let misfit = (x.dtype().accumulator() != weight.dtype()).then_some(x);
     if let Some(other) = misfit.or(bias.filter(|bias| bias.dtype() != weight.dtype())) {
         return refuse(format!("{} beside a weight of {}", other.dtype(), weight.dtype()));
     }

@@ -78,8 +78,8 @@ pub fn programs(dtype: DType) -> Vec<Program> {
 fn program(dtype: DType, classes: usize) -> Program {
     Program::new(SOURCES, dtype)
         .with_kernels(KERNELS)
-        .with("CLASSES", classes as i64)
-        .with("SPAN", SPAN as i64)
+        .define("CLASSES", classes as i64)
+        .define("SPAN", SPAN as i64)
 }
 
 /// A scale on the device.
@@ -105,7 +105,7 @@ pub(super) fn dice_ce(
     }
     let (dtype, device) = (logits[0].dtype(), labels.device());
     let program = program(dtype, classes);
-    let weights = Tensor::from_slice(weights, [classes])?.to(&device)?;
+    let weights = Tensor::from_slice(weights, [classes])?.copy_to(&device)?;
     let extents = extents(logits, labels, classes)?;
     let (scales, finest) = (extents.len(), extents[0].weight);
     let mut kept = Vec::new();
@@ -116,7 +116,7 @@ pub(super) fn dice_ce(
         kept.push(Scale { logits: logits.clone(), extent, slopes });
     }
     let mut parts = Tensor::uninitialised(&device, DType::F64, [2])?;
-    let mut total = Tensor::uninitialised(&device, dtype.wide(), Shape::SCALAR)?;
+    let mut total = Tensor::uninitialised(&device, dtype.accumulator(), Shape::SCALAR)?;
     let args = DiceCeTotal {
         terms: program.input(&terms)?,
         total: program.output(&mut total)?,

@@ -86,7 +86,7 @@ fn centre(rows: usize, outputs: usize, momentum: f64) -> Case {
         format!("centre of {rows} rows of {outputs}, momentum {momentum:.2}"),
         vec![Argument::normal([outputs]), Argument::normal([rows, outputs])],
         move |x| {
-            let mut centre = x[0].to(&x[0].device())?;
+            let mut centre = x[0].copy_to(&x[0].device())?;
             move_centre(&mut centre, &x[1], momentum)?;
             Ok(vec![centre])
         },

@@ -26,7 +26,7 @@ pub fn forward<T: Exponential>(
     let target =
         |view: usize, image: usize| &targets[(view * batch + image) * outputs..][..outputs];
     let each = 1.0 / (size.pairs() * batch) as f64;
-    let mut slopes = Buffer::stale::<T>(views * batch * outputs);
+    let mut slopes = Buffer::uninitialised::<T>(views * batch * outputs);
     let rows = slopes.as_mut_slice::<T>().par_chunks_mut(outputs);
     let rows = rows.zip(student.data::<T>().par_chunks(outputs)).enumerate();
     let losses: Vec<f64> = rows
@@ -53,7 +53,7 @@ fn targets<T: Exponential>(
     temperature: f64,
 ) -> Buffer {
     let centre = centre.data::<T>();
-    let mut targets = Buffer::stale::<T>(teacher.shape().elements());
+    let mut targets = Buffer::uninitialised::<T>(teacher.shape().elements());
     let rows = targets.as_mut_slice::<T>().par_chunks_mut(outputs);
     rows.zip(teacher.data::<T>().par_chunks(outputs)).for_each(|(target, teacher)| {
         simd::run(Target { teacher, centre, temperature, target });

@@ -72,7 +72,7 @@ pub(super) fn forward(
     let Size { views, batch, outputs } = size;
     let (dtype, device) = (student.dtype(), student.device());
     let program = program(dtype);
-    let temperature = settings.teacher_temperature.on(&gpu_of("dino_loss", student)?)?;
+    let temperature = settings.teacher_temperature.to_device(&gpu_of("dino_loss", student)?)?;
     let rows = teacher.dims()[0];
     let mut normalisers = Tensor::uninitialised(&device, dtype, [rows])?;
     let args = DinoLossTeacher {

@@ -7,7 +7,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{DType, Error, Number, Result, Shape, Tensor, same_device, with_device};
+use tensor::{DType, Error, Result, ScalarArg, Shape, Tensor, same_device, with_device};
 
 /// Views that the teacher sees: the global crops, which come first among the student's views.
 const GLOBAL_VIEWS: usize = 2;
@@ -20,7 +20,7 @@ pub struct DinoLoss {
     /// Temperature that the student's outputs are divided by.
     pub student_temperature: f64,
     /// Temperature that the teacher's outputs are divided by, after centring.
-    pub teacher_temperature: Number,
+    pub teacher_temperature: ScalarArg,
 }
 
 /// Cross entropy of every view of the student against every other global view of the teacher, as
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn normal(shape: [usize; 2], deviation: f64) -> Tensor {
-        let mut stream = Stream::new(4, Purpose::Check, 0, shape[0] as u32);
+        let mut stream = Stream::new(4, Purpose::CHECK, 0, shape[0] as u32);
         let draw = || (deviation * stream.normal()) as f32;
         Tensor::build::<f32>(shape, |out| out.fill_with(draw))
     }

@@ -79,8 +79,8 @@ pub(crate) fn program(
     let [rows, columns] = TILE.map(|extent| extent as i64);
     Program::new(sources, dtype)
         .with_kernels(kernels)
-        .with("TILE_ROWS", rows)
-        .with("TILE_COLUMNS", columns)
+        .define("TILE_ROWS", rows)
+        .define("TILE_COLUMNS", columns)
 }
 
 /// An [`Adjustment`] as kernels read it.
@@ -139,7 +139,7 @@ impl Table {
         if let Some(noise) = noise {
             row.deviation = noise.deviation;
             let [low, high] = [noise.seed as u32, (noise.seed >> 32) as u32];
-            row.noise = [low, high, Purpose::Noise.number(), noise.epoch, noise.sample, 0];
+            row.noise = [low, high, Purpose::NOISE.number(), noise.epoch, noise.sample, 0];
         }
         if let Some(Blur { sigma, shift }) = blur {
             let kernels = sigma.map(smoothing_kernel);
@@ -191,7 +191,7 @@ impl Making {
         let beside_at = bytes.len();
         bytes.extend_from_slice(beside);
         let (count, device) = (adjustments.len(), Device::Gpu(gpu.clone()));
-        let wide = |shape: &[usize]| Tensor::uninitialised(&device, dtype.wide(), shape);
+        let wide = |shape: &[usize]| Tensor::uninitialised(&device, dtype.accumulator(), shape);
         Ok(Making {
             dtype,
             images: Tensor::uninitialised(&device, dtype, [count, rows, columns, 1])?,
@@ -236,7 +236,7 @@ impl Making {
     /// Launches the other passes.
     pub fn finished(mut self) -> Result<Tensor> {
         let (program, [_, rows, columns]) = (program(SOURCES, KERNELS, self.dtype), self.size());
-        let shared = |reach| TILE[0] * (TILE[1] + 2 * reach) * self.dtype.wide().bytes();
+        let shared = |reach| TILE[0] * (TILE[1] + 2 * reach) * self.dtype.accumulator().bytes();
         let blur = self.blurs.and_then(|reach| self.launch(shared(reach)));
         if let Some(launch) = blur {
             let args = IntensityBlur {

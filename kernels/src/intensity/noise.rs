@@ -49,7 +49,7 @@ fn normals(noise: &Noise, first: u32) -> [f32; BLOCK] {
     let mut bits = [[0; QUARTER]; 4];
     for i in 0..QUARTER {
         let block = first.wrapping_add(i as u32);
-        let words = philox([block, Purpose::Noise.number(), noise.epoch, noise.sample], key);
+        let words = philox([block, Purpose::NOISE.number(), noise.epoch, noise.sample], key);
         for (row, word) in bits.iter_mut().zip(words) {
             row[i] = word;
         }

@@ -5,7 +5,7 @@ use tensor::random::{Purpose, Stream};
 use super::*;
 
 fn image(rows: usize, columns: usize) -> Vec<f64> {
-    let mut stream = Stream::new(5, Purpose::Check, 0, 0);
+    let mut stream = Stream::new(5, Purpose::CHECK, 0, 0);
     (0..rows * columns).map(|_| stream.normal()).collect()
 }
 

@@ -30,8 +30,8 @@ pub fn random(stream: &mut Stream) -> Case {
 
 fn case(rows: usize, inputs: usize, outputs: usize, biased: bool) -> Case {
     let mut arguments =
-        vec![Argument::normal([rows, inputs]), Argument::normal([outputs, inputs]).wide()];
-    arguments.extend(biased.then(|| Argument::normal([outputs]).wide()));
+        vec![Argument::normal([rows, inputs]), Argument::normal([outputs, inputs]).accumulator()];
+    arguments.extend(biased.then(|| Argument::normal([outputs]).accumulator()));
     let name = format!("{rows} rows, {inputs} to {outputs}, bias {biased}");
     Case::new(name, arguments, |x| Ok(vec![linear(&x[0], &x[1], x.get(2))?])).with_reference(
         move |x| {

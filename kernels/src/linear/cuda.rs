@@ -89,7 +89,7 @@ pub(super) fn of_weight(
         let tapped = std::slice::from_ref(gradient);
         let (weight, _) = taps(rows).of_parameters(gpu, tapped, x, false)?;
         let dtype = weight.dtype();
-        return Ok(Tensor::over(weight.into_memory()?, [outputs, inputs], dtype));
+        return Ok(Tensor::from_parts(weight.into_memory()?, [outputs, inputs], dtype));
     }
     let left = Matrix::new(gradient, rows, outputs).transposed();
     let right = Matrix::new(x, rows, inputs);
@@ -113,7 +113,7 @@ fn multiplied(
 ) -> Result<Tensor> {
     let inputs = std::slice::from_ref(x);
     let (y, _) = taps(shape[0]).sum(gpu, inputs, weights, bias, shape[1], false)?;
-    Ok(Tensor::over(y.into_memory()?, shape, x.dtype()))
+    Ok(Tensor::from_parts(y.into_memory()?, shape, x.dtype()))
 }
 
 /// A product in memory of its own, on the device and in the dtype of `like`.

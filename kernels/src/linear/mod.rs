@@ -91,7 +91,7 @@ impl Size {
             let what = format!("bias {} is not [{outputs}]", bias.shape());
             return Err(Error::shape("linear", what));
         }
-        let wide = x.dtype().wide();
+        let wide = x.dtype().accumulator();
         if let Some(other) = bias.into_iter().chain([weight]).find(|t| t.dtype() != wide) {
             let what = format!("{} rows with {} parameters", x.dtype(), other.dtype());
             return Err(Error::shape("linear", what));

@@ -27,7 +27,7 @@ fn case(shape: [usize; 4], classes: u8) -> Case {
     let channels = shape[3];
     let arguments = vec![
         Argument::normal(shape),
-        Argument::normal(shape).wide(),
+        Argument::normal(shape).accumulator(),
         Argument::classes([shape[0], shape[1], shape[2]], classes),
     ];
     Case::new(format!("{shape:?} of {classes} kinds"), arguments, |x| {

@@ -57,7 +57,7 @@ fn channels(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<usize> {
         let (operation, found) = ("masked_error", mask.dtype());
         return Err(Error::DType { operation, found, wanted: "a mask of u8" });
     }
-    if output.dtype().wide() != target.dtype() {
+    if output.dtype().accumulator() != target.dtype() {
         let what = format!("an output of {} for a target of {}", output.dtype(), target.dtype());
         return Err(Error::shape("masked_error", what));
     }

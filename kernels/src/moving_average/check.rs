@@ -37,11 +37,15 @@ fn case(lengths: [usize; 2], momentum: f64) -> Case {
 fn update(x: &[Tensor], momentum: f64) -> Result<Vec<Tensor>> {
     let mut averages = Vec::new();
     for average in [&x[0], &x[2]] {
-        averages.push(average.to(&average.device())?.into_memory()?);
+        averages.push(average.copy_to(&average.device())?.into_memory()?);
     }
     let pairs = averages.iter_mut().zip([&x[1], &x[3]]);
     let pairs = pairs.map(|(average, value)| Pair { average, value });
     moving_average(pairs.collect(), &momentum.into(), &mut Table::default())?;
     let like = [&x[0], &x[2]];
-    Ok(averages.into_iter().zip(like).map(|(b, x)| Tensor::over(b, x.shape(), x.dtype())).collect())
+    Ok(averages
+        .into_iter()
+        .zip(like)
+        .map(|(b, x)| Tensor::from_parts(b, x.shape(), x.dtype()))
+        .collect())
 }

@@ -1,6 +1,6 @@
 //! One launch for all parameters, a block for each chunk of one of them.
 
-use tensor::gpu::{Address, In, Launch, Number, Program, Source};
+use tensor::gpu::{Address, In, Launch, Program, ScalarArg, Source};
 use tensor::{DType, Result};
 
 use super::Pair;
@@ -35,7 +35,7 @@ fn program(dtype: DType) -> Program {
 }
 
 /// Updates every pair; the parts of each are equally long and of one dtype.
-pub(super) fn update(pairs: &[Pair], momentum: &Number, table: &mut Table) -> Result<()> {
+pub(super) fn update(pairs: &[Pair], momentum: &ScalarArg, table: &mut Table) -> Result<()> {
     let Some(first) = pairs.first() else { return Ok(()) };
     let (gpu, dtype) = (gpu_of("moving_average", first.value)?, first.value.dtype());
     let row = |pair: &Pair| -> Result<Row> {
@@ -47,7 +47,7 @@ pub(super) fn update(pairs: &[Pair], momentum: &Number, table: &mut Table) -> Re
     if count == 0 {
         return Ok(());
     }
-    let (program, momentum) = (program(dtype), momentum.on(&gpu)?);
+    let (program, momentum) = (program(dtype), momentum.to_device(&gpu)?);
     let args = MovingAverage { chunks, momentum: momentum.input() };
     // SAFETY: a block for each of the `count` chunks, which are within their two tensors and do not
     // overlap.

@@ -6,7 +6,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Buffer, Error, Number, Result, Tensor, with_device};
+use tensor::{Buffer, Error, Result, ScalarArg, Tensor, with_device};
 
 pub use crate::gpu::table::Table;
 
@@ -32,7 +32,7 @@ pub struct Pair<'a> {
 /// # Errors
 /// When a pair's average and value differ in length, dtypes differ, they are on different
 /// devices, or the momentum is not from 0 to 1; nothing is updated then.
-pub fn moving_average(pairs: Vec<Pair>, momentum: &Number, table: &mut Table) -> Result<()> {
+pub fn moving_average(pairs: Vec<Pair>, momentum: &ScalarArg, table: &mut Table) -> Result<()> {
     if !(0.0..=1.0).contains(&momentum.value()) {
         let what = format!("a momentum of {momentum:?} is not from 0 to 1");
         return Err(Error::value("moving_average", what));

@@ -40,7 +40,7 @@ fn case(shape: [usize; 2], positions: Option<Vec<f64>>, settings: NtXent) -> Cas
     let name = format!("{shape:?} at {positions:.2?}, {settings:?}");
     let kept = positions.clone();
     Case::new(name, vec![Argument::normal(shape)], move |x| {
-        let tensor = |p: &Vec<f64>| Tensor::from_slice(p, [p.len()])?.to(&x[0].device());
+        let tensor = |p: &Vec<f64>| Tensor::from_slice(p, [p.len()])?.copy_to(&x[0].device());
         let positions = positions.as_ref().map(tensor).transpose()?;
         Ok(vec![nt_xent(&x[0], positions.as_ref(), &settings)?])
     })

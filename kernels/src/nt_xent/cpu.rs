@@ -33,9 +33,9 @@ pub fn forward<T: Exponential>(
     settings: &NtXent,
 ) -> (f64, Saved) {
     let temperature = settings.temperature;
-    let mut unit = Buffer::stale::<T>(rows * width);
+    let mut unit = Buffer::uninitialised::<T>(rows * width);
     let lengths = normalise(features.data::<T>(), width, unit.as_mut_slice(), rows);
-    let mut slopes = Buffer::stale::<T>(rows * rows);
+    let mut slopes = Buffer::uninitialised::<T>(rows * rows);
     let matrix = Matrix::new(unit.as_slice::<T>(), rows, width);
     product(matrix, matrix.transposed(), slopes.as_mut_slice::<T>());
     let similarities = slopes.as_mut_slice::<T>().par_chunks_mut(rows).zip(&positives.0);

@@ -87,9 +87,9 @@ fn pixel_by_pixel(x: &[f64], shape: [usize; 4], settings: PatchMask) -> Vec<Vec<
     let at = |from: Place| move |c: usize| x[index(from) * channels + c];
     // Groups in which the items change places; an item is the pixels that stay together.
     let mut groups: Vec<(Vec<Vec<Place>>, Stream)> = Vec::new();
-    let mut whole = (Vec::new(), Stream::new(SEED, Purpose::Mask, STEP, BATCH));
+    let mut whole = (Vec::new(), Stream::new(SEED, Purpose::MASK, STEP, BATCH));
     for image in 0..n {
-        let mut stream = Stream::new(SEED, Purpose::Mask, STEP, image as u32);
+        let mut stream = Stream::new(SEED, Purpose::MASK, STEP, image as u32);
         let hidden = hidden(patches, settings, &mut stream);
         let pixels = |patch| of_patch(image, patch).into_iter().map(|place| vec![place]);
         let mut own = Vec::new();

@@ -38,7 +38,7 @@ impl Draws {
 /// Draws which patches are hidden.
 pub fn draw(grid: Grid, images: usize, settings: &PatchMask, seed: u64, step: u32) -> Draws {
     let of_image = |image: usize| {
-        let mut stream = Stream::new(seed, Purpose::Mask, step, image as u32);
+        let mut stream = Stream::new(seed, Purpose::MASK, step, image as u32);
         let hidden = match settings.by_probability {
             true => (0..grid.patches).filter(|_| stream.chance(settings.ratio)).collect(),
             false => {
@@ -52,7 +52,7 @@ pub fn draw(grid: Grid, images: usize, settings: &PatchMask, seed: u64, step: u3
         };
         OfImage { hidden, stream }
     };
-    let batch = Stream::new(seed, Purpose::Mask, step, BATCH);
+    let batch = Stream::new(seed, Purpose::MASK, step, BATCH);
     Draws { images: (0..images).map(of_image).collect(), batch }
 }
 

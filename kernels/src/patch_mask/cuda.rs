@@ -55,8 +55,8 @@ pub fn programs(dtype: DType) -> Vec<Program> {
 fn program(dtype: DType, [height, width]: [usize; 2]) -> Program {
     Program::new(SOURCES, dtype)
         .with_kernels(KERNELS)
-        .with("HEIGHT", height as i64)
-        .with("WIDTH", width as i64)
+        .define("HEIGHT", height as i64)
+        .define("WIDTH", width as i64)
 }
 
 /// What a patch shows, as the kernel takes it.
@@ -125,7 +125,7 @@ pub(super) fn hide(
             constant: if let Fill::Constant(value) = settings.fill { value } else { 0.0 },
             low: (seed as u32).into(),
             high: ((seed >> 32) as u32).into(),
-            purpose: Purpose::Mask.number().into(),
+            purpose: Purpose::MASK.number().into(),
             step: step.into(),
         };
         // SAFETY: there is an entry for each patch of the batch and each image; images and result have

@@ -74,7 +74,7 @@ pub struct Masked {
 /// Hides patches of `images`, `[n, rows, columns, channels]`.
 ///
 /// Which patches are hidden and what each image is filled with come from the stream of
-/// [`Purpose::Mask`](tensor::random::Purpose::Mask), `step` and the image's place in the batch;
+/// [`Purpose::MASK`](tensor::random::Purpose::MASK), `step` and the image's place in the batch;
 /// shuffles over the batch from one stream more, of the last number there is. So the result does
 /// not depend on the number of threads, nor, but for the last bits of noise, on the device. It is no
 /// operation of the tape.

@@ -34,7 +34,7 @@ fn case(name: &str, shape: Shape) -> Case {
 fn running_total() -> Case {
     let one = || Argument::uniform(Shape::SCALAR, 0.5, 1.5);
     let total = |x: &[Tensor]| {
-        let mut total = Tensor::zeros::<f64>(Shape::SCALAR).to(&x[0].device())?;
+        let mut total = Tensor::zeros::<f64>(Shape::SCALAR).copy_to(&x[0].device())?;
         accumulate(&mut total, &x[0])?;
         accumulate(&mut total, &x[1])?;
         Ok(vec![total])

@@ -18,7 +18,7 @@ fn worst(found: &Tensor, wanted: &[f64]) -> f64 {
 #[test]
 fn samples_are_those_of_the_definition() {
     for seed in 0..60 {
-        let mut stream = Stream::new(seed, Purpose::Check, 0, 0);
+        let mut stream = Stream::new(seed, Purpose::CHECK, 0, 0);
         let mut extent = |most: usize| 1 + stream.below(most);
         let shape = [extent(2), extent(30), extent(30), extent(5)];
         let target = [extent(40), extent(150)];
@@ -42,7 +42,7 @@ fn samples_are_those_of_the_definition() {
 
 #[test]
 fn the_identity_returns_the_image() {
-    let mut stream = Stream::new(1, Purpose::Check, 0, 0);
+    let mut stream = Stream::new(1, Purpose::CHECK, 0, 0);
     let x = Argument::normal([2, 11, 70, 1]).draw(DType::F32, &mut stream).unwrap();
     let same = resample(&x, &[Matrix::IDENTITY], [11, 70], BICUBIC).unwrap();
     assert!(worst(&same, &x.to_f64()) < 1e-5);
@@ -61,7 +61,7 @@ fn ties_go_to_the_even_neighbour() {
 #[test]
 fn the_gradient_is_the_adjoint() {
     for (i, Case { name, arguments, run, .. }) in check::awkward().into_iter().enumerate() {
-        let mut stream = Stream::new(i as u64, Purpose::Check, 0, 0);
+        let mut stream = Stream::new(i as u64, Purpose::CHECK, 0, 0);
         let x = arguments[0].draw(DType::F64, &mut stream).unwrap().parameter();
         let out = run(std::slice::from_ref(&x)).unwrap().remove(0);
         let y = Argument::normal(out.shape()).draw(DType::F64, &mut stream).unwrap();

@@ -67,7 +67,7 @@ fn case(lengths: [usize; 2], settings: Sgd, decays: [bool; 2]) -> Case {
 fn two_steps(x: &[Tensor], settings: &Sgd, decays: [bool; 2]) -> Result<Vec<Tensor>> {
     let (mut kept, mut table) = (Vec::new(), Table::default());
     for tensor in [&x[0], &x[1], &x[3], &x[4]] {
-        kept.push(tensor.to(&tensor.device())?.into_memory()?);
+        kept.push(tensor.copy_to(&tensor.device())?.into_memory()?);
     }
     for _ in 0..2 {
         let pairs = kept.chunks_mut(2).zip([&x[2], &x[5]]).zip(decays);
@@ -78,5 +78,9 @@ fn two_steps(x: &[Tensor], settings: &Sgd, decays: [bool; 2]) -> Result<Vec<Tens
         sgd(slots.collect(), settings, &mut table)?;
     }
     let like = [&x[0], &x[0], &x[3], &x[3]];
-    Ok(kept.into_iter().zip(like).map(|(b, x)| Tensor::over(b, x.shape(), x.dtype())).collect())
+    Ok(kept
+        .into_iter()
+        .zip(like)
+        .map(|(b, x)| Tensor::from_parts(b, x.shape(), x.dtype()))
+        .collect())
 }

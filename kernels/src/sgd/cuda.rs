@@ -45,7 +45,8 @@ pub(super) fn update(slots: &[Slot], settings: &Sgd, table: &mut Table) -> Resul
     if count == 0 {
         return Ok(());
     }
-    let (rate, decay) = (settings.learning_rate.on(&gpu)?, settings.weight_decay.on(&gpu)?);
+    let (rate, decay) =
+        (settings.learning_rate.to_device(&gpu)?, settings.weight_decay.to_device(&gpu)?);
     let program = program(dtype);
     let args = SgdStep {
         chunks,

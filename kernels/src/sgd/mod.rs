@@ -7,7 +7,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{Buffer, Error, Number, Result, Tensor, with_device};
+use tensor::{Buffer, Error, Result, ScalarArg, Tensor, with_device};
 
 pub use crate::gpu::table::Table;
 
@@ -15,9 +15,9 @@ pub use crate::gpu::table::Table;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sgd {
     /// Step size.
-    pub learning_rate: Number,
+    pub learning_rate: ScalarArg,
     /// Weight decay: coefficient of the L2 penalty's gradient.
-    pub weight_decay: Number,
+    pub weight_decay: ScalarArg,
     /// Momentum coefficient.
     pub momentum: f64,
     /// Whether to use Nesterov momentum.

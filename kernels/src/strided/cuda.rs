@@ -62,7 +62,7 @@ pub(crate) fn programs(dtype: DType) -> Vec<Program> {
 }
 
 fn program(dtype: DType) -> Program {
-    Program::new(SOURCES, dtype).with_kernels(KERNELS).with("TILE", TILE as i64)
+    Program::new(SOURCES, dtype).with_kernels(KERNELS).define("TILE", TILE as i64)
 }
 
 /// The elements of a view of `x`, one after the other, as a tensor of the given shape.

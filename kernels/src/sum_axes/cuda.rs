@@ -48,7 +48,7 @@ pub fn programs(dtype: DType) -> Vec<Program> {
 }
 
 fn program(dtype: DType) -> Program {
-    Program::new(SOURCES, dtype).with_kernels(KERNELS).with("SPAN", SPAN as i64)
+    Program::new(SOURCES, dtype).with_kernels(KERNELS).define("SPAN", SPAN as i64)
 }
 
 /// All sums.

@@ -74,7 +74,8 @@ impl<T: Scalar> Job<'_, T> {
     /// One band: `output` holds its pixels.
     fn run(&self, band: &Band, output: &mut [T]) {
         let rows = band.rows.len();
-        let mut scratch = Buffer::stale::<T>(band.images.len() * self.layout.image_len(rows));
+        let mut scratch =
+            Buffer::uninitialised::<T>(band.images.len() * self.layout.image_len(rows));
         self.layout.stage(self.plan, band, self.sources, &mut scratch);
         let scratch = scratch.as_slice::<T>();
         let image_output = output.len() / band.images.len();

@@ -57,7 +57,7 @@ impl Packed {
                 starts.push(starts[starts.len() - 1] + len(class, output));
             }
         }
-        let mut memory = Buffer::stale::<T>(starts[starts.len() - 1]);
+        let mut memory = Buffer::uninitialised::<T>(starts[starts.len() - 1]);
         let mut rest = memory.as_mut_slice::<T>();
         let mut parts = Vec::new();
         for class in &plan.classes {

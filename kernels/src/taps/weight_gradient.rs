@@ -126,7 +126,8 @@ impl<T: Scalar> Job<'_, T> {
     /// One band: `gradient` holds its pixels.
     fn run(&self, band: &Band, gradient: &[T], share: &Share, sums: &mut [T], bias: &mut [f64]) {
         let rows = band.rows.len();
-        let mut staged = Buffer::stale::<T>(band.images.len() * self.layout.image_len(rows));
+        let mut staged =
+            Buffer::uninitialised::<T>(band.images.len() * self.layout.image_len(rows));
         self.layout.stage(self.plan, band, self.sources, &mut staged);
         if self.bias && share.first() == 0 {
             let zero = vec![T::default(); self.channels];

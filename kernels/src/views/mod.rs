@@ -68,7 +68,7 @@ pub fn render(memory: &Tensor, views: &[View], target: [usize; 2], dtype: DType)
     check_door(memory, views)?;
     match memory.gpu() {
         Some(gpu) => {
-            dtype.floating("views")?;
+            dtype.require_float("views")?;
             cuda::render(gpu, memory, views, target, dtype)
         }
         None => with_float!("views", dtype, T => Ok(cpu::render::<T>(memory, views, target))),

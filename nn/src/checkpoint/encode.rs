@@ -15,7 +15,7 @@ pub struct EncodedTensor {
 impl EncodedTensor {
     /// With axes in the order that `layout` has in files.
     pub fn weight(tensor: &Tensor, layout: WeightLayout) -> Result<Self> {
-        let values = tensor.on(&Device::Cpu)?.to_f64();
+        let values = tensor.to_device(&Device::Cpu)?.to_f64();
         let values = element_order(tensor.dims(), layout).map(|index| values[index]);
         let (dtype, bytes) = match tensor.dtype() {
             DType::F64 => (Dtype::F64, values.flat_map(f64::to_le_bytes).collect()),

@@ -115,11 +115,11 @@ fn copy_into(module: &mut dyn Module, tensors: &HashMap<String, FileTensor<'_>>)
         match state {
             StateMut::Parameter(parameter) => {
                 let value = tensor.decode_as(parameter.tensor(), parameter.layout());
-                parameter.set(value.on(&parameter.tensor().device())?)?;
+                parameter.set(value.to_device(&parameter.tensor().device())?)?;
             }
             StateMut::Buffer(buffer) => {
                 let value = tensor.decode_as(buffer.tensor(), crate::WeightLayout::Plain);
-                buffer.set(value.on(&buffer.tensor().device())?);
+                buffer.set(value.to_device(&buffer.tensor().device())?);
             }
             StateMut::Counter(counter) => counter.set(tensor.count()),
         }

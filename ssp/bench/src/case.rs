@@ -4,7 +4,7 @@ use kernels::cast::cast;
 use kernels::check::{Values, normal, uniform};
 use serde_json::Value;
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Device, Shape, Tensor, with_float, without_tape};
+use tensor::{DType, Device, Shape, Tensor, no_grad, with_float};
 
 use super::clock::{Clock, Once};
 use crate::Result;
@@ -21,7 +21,7 @@ pub struct Dtypes {
 impl Dtypes {
     /// Features of this dtype, and parameters of its accumulator dtype.
     pub fn of(features: DType) -> Self {
-        Dtypes { features, parameters: features.wide() }
+        Dtypes { features, parameters: features.accumulator() }
     }
 }
 
@@ -85,7 +85,7 @@ impl Argument {
     /// take longer than timing the operation.
     pub fn draw(&self, device: &Device) -> Result<Tensor> {
         const PERIOD: usize = (1 << 16) - 1;
-        let mut stream = Stream::new(0, Purpose::Check, 0, 0);
+        let mut stream = Stream::new(0, Purpose::CHECK, 0, 0);
         let count = self.shape.elements().min(PERIOD);
         let mut numbers = |draw: &mut dyn FnMut(&mut Stream) -> f64| {
             let drawn: Vec<f32> = (0..count).map(|_| draw(&mut stream) as f32).collect();
@@ -94,17 +94,17 @@ impl Argument {
         // The host cannot compute in bf16, so the device rounds the values.
         match self.kind {
             Kind::Drawn(values, dtype) => {
-                Ok(cast(&numbers(&mut |stream| values.draw(stream)).on(device)?, dtype)?)
+                Ok(cast(&numbers(&mut |stream| values.draw(stream)).to_device(device)?, dtype)?)
             }
             Kind::Positions => {
                 let views = self.shape.elements();
                 let positions = (0..views).map(|view| (view / 2) as f64 / views as f64);
                 let positions: Vec<f64> = positions.collect();
-                Ok(Tensor::from_slice(&positions, self.shape)?.on(device)?)
+                Ok(Tensor::from_slice(&positions, self.shape)?.to_device(device)?)
             }
             Kind::Classes(classes) => {
                 let drawn: Vec<u8> = (0..count).map(|_| stream.below(classes) as u8).collect();
-                Ok(repeated(&drawn, self.shape).on(device)?)
+                Ok(repeated(&drawn, self.shape).to_device(device)?)
             }
         }
     }
@@ -224,13 +224,13 @@ impl Case {
 /// A new leaf with the same memory: a parameter or a constant.
 fn renewed(tensor: Tensor, parameter: bool) -> Result<Tensor> {
     let (shape, dtype) = (tensor.shape(), tensor.dtype());
-    let leaf = Tensor::over(tensor.into_memory()?, shape, dtype);
+    let leaf = Tensor::from_parts(tensor.into_memory()?, shape, dtype);
     Ok(if parameter { leaf.parameter() } else { leaf })
 }
 
 fn forward(clock: &Clock<'_>, run: &Function, arguments: &[Tensor]) -> Result<f64> {
     clock.median(0, &mut || {
-        let once = || without_tape(|| run(arguments)).and_then(|result| compute(&result));
+        let once = || no_grad(|| run(arguments)).and_then(|result| compute(&result));
         Ok(Box::new(once) as Once<'_>)
     })
 }
@@ -255,7 +255,7 @@ fn gradient(clock: &Clock<'_>, run: &Function, arguments: &[Tensor]) -> Result<f
     clock.median(bytes as usize, &mut || {
         let result = run(arguments)?;
         // A backward pass may overwrite the gradient that it receives, so each run has a copy.
-        let cotangent = cotangent.to(clock.device)?;
+        let cotangent = cotangent.copy_to(clock.device)?;
         let once = move || Ok(result.backward_from(cotangent).map(drop)?);
         Ok(Box::new(once) as Once<'_>)
     })

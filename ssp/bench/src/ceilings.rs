@@ -4,7 +4,7 @@ use kernels::conv2d::conv2d;
 use kernels::linear::linear;
 use rayon::prelude::*;
 use serde::Serialize;
-use tensor::{DType, Device, without_tape};
+use tensor::{DType, Device, no_grad};
 
 use super::case::{Argument, Dtypes};
 use super::cases::extents;
@@ -103,7 +103,8 @@ fn host_copy(clock: &Clock<'_>, count: usize) -> Result<f64> {
 
 fn device_copy(clock: &Clock<'_>, count: usize) -> Result<f64> {
     let tensor = Argument::normal([count], DType::F32).draw(clock.device)?;
-    clock.median(0, &mut || Ok(Box::new(|| Ok(tensor.to(clock.device).map(drop)?)) as Once<'_>))
+    clock
+        .median(0, &mut || Ok(Box::new(|| Ok(tensor.copy_to(clock.device).map(drop)?)) as Once<'_>))
 }
 
 /// Floating-point operations per second of a square linear layer, and its description.
@@ -111,7 +112,7 @@ fn own_product(clock: &Clock<'_>, dtypes: Dtypes, rows: usize) -> Result<(f64, S
     let x = Argument::normal([rows, rows], dtypes.features).draw(clock.device)?;
     let w = Argument::normal([rows, rows], dtypes.parameters).draw(clock.device)?;
     let seconds = clock.median(0, &mut || {
-        let once = || Ok(without_tape(|| linear(&x, &w, None)).map(drop)?);
+        let once = || Ok(no_grad(|| linear(&x, &w, None)).map(drop)?);
         Ok(Box::new(once) as Once<'_>)
     })?;
     Ok((
@@ -126,7 +127,7 @@ fn own_convolution(clock: &Clock<'_>, dtypes: Dtypes, shape: [usize; 4]) -> Resu
     let x = Argument::normal(shape, dtypes.features).draw(clock.device)?;
     let w = Argument::normal([3, 3, channels, channels], dtypes.parameters).draw(clock.device)?;
     let seconds = clock.median(0, &mut || {
-        let once = || Ok(without_tape(|| conv2d(&[&x], &w, None, 1)).map(drop)?);
+        let once = || Ok(no_grad(|| conv2d(&[&x], &w, None, 1)).map(drop)?);
         Ok(Box::new(once) as Once<'_>)
     })?;
     let flop = (18 * shape.iter().product::<usize>() * channels) as f64;

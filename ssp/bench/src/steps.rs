@@ -122,7 +122,7 @@ impl Trained {
 
 /// Noise with labels, in pairs of neighbouring positions.
 fn drawn(images: usize, size: usize) -> Batch {
-    let mut stream = Stream::new(0, Purpose::Check, 0, 0);
+    let mut stream = Stream::new(0, Purpose::CHECK, 0, 0);
     Batch {
         images: Tensor::build::<f32>([images, size, size, 1], |out| {
             out.iter_mut().for_each(|out| *out = stream.normal() as f32);
@@ -153,8 +153,8 @@ impl Bench {
         trained.task.move_to(&self.device)?;
         let device = &self.device;
         for part in &mut trained.batch {
-            part.images = part.images.on(device)?;
-            part.labels = part.labels.take().map(|labels| labels.on(device)).transpose()?;
+            part.images = part.images.to_device(device)?;
+            part.labels = part.labels.take().map(|labels| labels.to_device(device)).transpose()?;
         }
         let optimiser =
             Sgd::new(SgdSettings { momentum: 0.99, nesterov: true, decay_matrices_only: false });

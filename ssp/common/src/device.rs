@@ -38,7 +38,7 @@ impl Choice {
                 )));
             }
             (Err(absent), _) => {
-                note(&format!("computing on the CPU: {}", absent.brief()));
+                note(&format!("computing on the CPU: {}", absent.summary()));
                 return Ok(Device::Cpu);
             }
         };
@@ -89,7 +89,7 @@ fn loss_and_gradients(device: &Device, mixed: bool) -> Result<Vec<Vec<f64>>> {
     /// As many as the study segments: background, left ventricle, myocardium, right ventricle.
     const CLASSES: usize = 4;
     let mut network = UNet::new(&mut Init::new(1, 0, DType::F32), &[16, 32], CLASSES, 1)?;
-    let mut stream = Stream::new(1, Purpose::Check, 0, 0);
+    let mut stream = Stream::new(1, Purpose::CHECK, 0, 0);
     let shape = [2, 24, 32];
     let images = Tensor::build::<f32>([2, 24, 32, 1], |out| {
         out.iter_mut().for_each(|out| *out = stream.normal() as f32);
@@ -98,10 +98,10 @@ fn loss_and_gradients(device: &Device, mixed: bool) -> Result<Vec<Vec<f64>>> {
         out.iter_mut().for_each(|out| *out = stream.below(CLASSES) as u8);
     });
     network.move_to(device)?;
-    let images = Precision::mixed(mixed).images(&images.on(device)?)?;
+    let images = Precision::mixed(mixed).images(&images.to_device(device)?)?;
     let outputs = network.forward(&images, Mode::Train)?;
     let outputs: Vec<&Tensor> = outputs.iter().collect();
-    let loss = dice_ce(&outputs, &labels.on(device)?, &DiceCe::default())?.total;
+    let loss = dice_ce(&outputs, &labels.to_device(device)?, &DiceCe::default())?.total;
     let mut found = vec![vec![loss.item()?]];
     let gradients = loss.backward()?;
     let is_convolution = |name: &str| name.ends_with("weight") && name.contains("conv");
@@ -110,7 +110,7 @@ fn loss_and_gradients(device: &Device, mixed: bool) -> Result<Vec<Vec<f64>>> {
     for (_, weight) in [weights.first(), weights.last()].into_iter().flatten() {
         let gradient = gradients.get(weight.tensor());
         let gradient = gradient.ok_or_else(|| Error::Data("a weight without gradient".into()))?;
-        found.push(gradient.on(&Device::Cpu)?.to_f64());
+        found.push(gradient.to_device(&Device::Cpu)?.to_f64());
     }
     Ok(found)
 }

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn what_a_run_does_is_told_from_what_happens_to_it() {
-        let memory = || tensor::Error::DeviceMemory { device: "a GPU".into(), asked: 2, left: 1 };
+        let memory =
+            || tensor::Error::DeviceMemory { device: "a GPU".into(), requested: 2, available: 1 };
         let own = [
             Error::Setting(String::new()),
             Error::Tensor(memory()),

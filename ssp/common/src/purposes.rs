@@ -23,14 +23,14 @@ mod tests {
     #[test]
     fn numbers_are_distinct_and_never_change() {
         let purposes = [
-            Purpose::Weights,
+            Purpose::WEIGHTS,
             ORDER,
             AUGMENTATION,
-            Purpose::Noise,
-            Purpose::Mask,
+            Purpose::NOISE,
+            Purpose::MASK,
             SPLIT,
             PHANTOM,
-            Purpose::Check,
+            Purpose::CHECK,
             BOOTSTRAP,
         ];
         assert_eq!(purposes.map(Purpose::number), [0, 1, 2, 3, 4, 5, 6, 7, 8]);

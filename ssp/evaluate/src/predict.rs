@@ -1,7 +1,7 @@
 //! Prediction: from the slices of a cardiac phase to labels on their own grid.
 
 use nn::{Mode, Module, Precision, UNet, widened};
-use tensor::{Device, without_tape};
+use tensor::{Device, no_grad};
 
 use crate::Result;
 use data::CLASSES;
@@ -39,12 +39,12 @@ impl<'a> Predictor<'a> {
             (0..subject.slices()).map(|slice| subject.slice(phase, slice)).collect();
         let mut labels = Vec::new();
         for slices in slices.chunks(SLICES) {
-            let views = plain_views(slices, &self.grid).on(&self.network.device())?;
+            let views = plain_views(slices, &self.grid).to_device(&self.network.device())?;
             let views = self.precision.images(&views)?;
-            let outputs = without_tape(|| self.network.forward(&views, Mode::Evaluate))?;
+            let outputs = no_grad(|| self.network.forward(&views, Mode::Evaluate))?;
             if let Some(finest) = outputs.first() {
                 let logits = onto_source(&widened(finest)?, &subject.grid(), &self.grid)?;
-                let logits = logits.on(&Device::Cpu)?;
+                let logits = logits.to_device(&Device::Cpu)?;
                 labels.extend(logits.data::<f32>().chunks_exact(CLASSES).map(highest));
             }
         }

@@ -19,7 +19,7 @@ const NOTABLE: f64 = 1.5;
 pub fn norms(module: &dyn Module) -> Result<Vec<f64>> {
     let tensors = module.parameters().into_iter().map(|parameter| parameter.tensor());
     let norms = tensors.filter(|tensor| tensor.shape().axes() == 4).map(|tensor| {
-        let squares = tensor.on(&Device::Cpu)?.to_f64().into_iter().map(|w| w * w);
+        let squares = tensor.to_device(&Device::Cpu)?.to_f64().into_iter().map(|w| w * w);
         Ok(squares.sum::<f64>().sqrt())
     });
     norms.collect()

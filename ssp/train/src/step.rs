@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kernels::reduce::accumulate;
 use nn::{Counter, Rates, Sgd, state_generation};
-use tensor::gpu::{Address, Captured, Gpu, Numbers, capture};
+use tensor::gpu::{Address, CapturedGraph, Gpu, ScalarArgs, capture};
 use tensor::{Device, Shape, Tensor};
 
 use crate::task::{ErasedTask, InputList, Step, StepInputs};
@@ -43,7 +43,7 @@ struct GpuStep {
 
 /// A step that can be replayed.
 struct CapturedStep {
-    graph: Box<dyn Captured>,
+    graph: Box<dyn CapturedGraph>,
     /// The counters of the network, which are on the host, and what a step adds to each.
     counts: Vec<(Counter, u64)>,
 }
@@ -62,7 +62,7 @@ impl Stepper {
             Device::Cpu => None,
             Device::Gpu(gpu) => Some(gpu.clone()),
         };
-        let losses = Tensor::zeros::<f64>(Shape::SCALAR).on(device)?;
+        let losses = Tensor::zeros::<f64>(Shape::SCALAR).to_device(device)?;
         let captures = std::env::var_os("CINE_CAPTURE").is_none_or(|value| value != "0");
         Ok(Stepper { optimiser, losses, gpu, captures, gpu_step: None })
     }
@@ -97,7 +97,7 @@ impl Stepper {
     /// When a device fails.
     pub fn losses(&mut self) -> Result<f64> {
         let sum = self.losses.item()?;
-        self.losses.refill(&Tensor::zeros::<f64>(Shape::SCALAR))?;
+        self.losses.copy_from(&Tensor::zeros::<f64>(Shape::SCALAR))?;
         Ok(sum)
     }
 
@@ -134,7 +134,7 @@ impl Stepper {
         });
         let mut step = match fitting {
             Some(mut step) => {
-                step.arguments.refill(&mut arguments)?;
+                step.arguments.copy_from(&mut arguments)?;
                 step
             }
             None => GpuStep {
@@ -219,7 +219,7 @@ impl StepArguments {
 /// Arguments at fixed addresses of a GPU.
 struct ResidentArguments {
     arguments: StepArguments,
-    numbers: Numbers,
+    numbers: ScalarArgs,
 }
 
 impl ResidentArguments {
@@ -228,9 +228,9 @@ impl ResidentArguments {
         let InputList { tensors, numbers } = arguments.list();
         for tensor in tensors {
             // A copy of its own, even if the batch is on this device already.
-            *tensor = tensor.to(&device)?;
+            *tensor = tensor.copy_to(&device)?;
         }
-        let resident = Numbers::new(gpu, numbers.len())?;
+        let resident = ScalarArgs::new(gpu, numbers.len())?;
         copy_numbers(&resident, &values(&numbers), numbers)?;
         Ok(ResidentArguments { arguments, numbers: resident })
     }
@@ -245,21 +245,21 @@ impl ResidentArguments {
     }
 
     /// Copies other arguments here.
-    fn refill(&mut self, from: &mut StepArguments) -> Result<()> {
+    fn copy_from(&mut self, from: &mut StepArguments) -> Result<()> {
         let (own, from) = (self.arguments.list(), from.list());
         for (tensor, from) in own.tensors.into_iter().zip(&from.tensors) {
-            tensor.refill(from)?;
+            tensor.copy_from(from)?;
         }
         copy_numbers(&self.numbers, &values(&from.numbers), own.numbers)
     }
 }
 
-fn values(numbers: &[&mut tensor::Number]) -> Vec<f64> {
+fn values(numbers: &[&mut tensor::ScalarArg]) -> Vec<f64> {
     numbers.iter().map(|number| number.value()).collect()
 }
 
-fn copy_numbers(to: &Numbers, values: &[f64], own: Vec<&mut tensor::Number>) -> Result<()> {
-    for (own, resident) in own.into_iter().zip(to.tell(values)?) {
+fn copy_numbers(to: &ScalarArgs, values: &[f64], own: Vec<&mut tensor::ScalarArg>) -> Result<()> {
+    for (own, resident) in own.into_iter().zip(to.write(values)?) {
         *own = resident;
     }
     Ok(())
@@ -281,7 +281,7 @@ impl TaskState {
         let tensors = task.state().into_iter().filter_map(|(_, state)| state.tensor());
         let tensors = tensors.map(|tensor| {
             let address = tensor.gpu().and_then(|_| tensor.address().ok());
-            (address, tensor.wants_gradient())
+            (address, tensor.requires_grad())
         });
         TaskState {
             task: std::ptr::from_ref(task).addr(),

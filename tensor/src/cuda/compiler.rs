@@ -3,10 +3,10 @@
 use std::ffi::CString;
 use std::result::Result as StdResult;
 
-use super::Absent;
+use super::Unavailable;
 use super::cache::{Cache, Entry};
 use super::nvrtc::Nvrtc;
-use super::usage::Usage;
+use super::usage::KernelUsage;
 use crate::gpu::Program;
 use crate::{Error, Result};
 
@@ -29,18 +29,22 @@ const OPTIONS: [&str; 7] = [
 const MAX_ERROR_LINES: usize = 5;
 
 /// A compiled program.
-pub struct Compiled {
+pub struct CompiledProgram {
     /// Machine code for one architecture.
     pub cubin: Vec<u8>,
     /// Hardware resources of each kernel, parsed from `log`.
-    pub kernels: Vec<Usage>,
+    pub kernels: Vec<KernelUsage>,
     /// The log of compiler and assembler, with warnings.
     pub log: String,
 }
 
-impl From<Entry> for Compiled {
+impl From<Entry> for CompiledProgram {
     fn from(entry: Entry) -> Self {
-        Compiled { kernels: Usage::of_log(&entry.log), cubin: entry.cubin, log: entry.log }
+        CompiledProgram {
+            kernels: KernelUsage::from_log(&entry.log),
+            cubin: entry.cubin,
+            log: entry.log,
+        }
     }
 }
 
@@ -55,9 +59,9 @@ impl Compiler {
     ///
     /// # Errors
     /// When there is no usable library: the places that were searched.
-    pub fn find() -> StdResult<Self, Absent> {
+    pub fn find() -> StdResult<Self, Unavailable> {
         let found = Nvrtc::find().map(Compiler);
-        found.map_err(|reason| Absent(format!("no compiler for CUDA: {reason}")))
+        found.map_err(|reason| Unavailable(format!("no compiler for CUDA: {reason}")))
     }
 
     /// Name and version, such as `NVRTC 13.0`.
@@ -72,7 +76,7 @@ impl Compiler {
     /// # Errors
     /// When the program does not compile: the first errors of the log. Failures to write the cache are
     /// ignored.
-    pub fn compile(&self, program: &Program, architecture: &str) -> Result<Compiled> {
+    pub fn compile(&self, program: &Program, architecture: &str) -> Result<CompiledProgram> {
         self.compile_cached(&Cache::of_user(), program, architecture)
     }
 
@@ -81,8 +85,8 @@ impl Compiler {
         cache: &Cache,
         program: &Program,
         architecture: &str,
-    ) -> Result<Compiled> {
-        let (options, text) = (options(architecture), program.whole());
+    ) -> Result<CompiledProgram> {
+        let (options, text) = (options(architecture), program.full_source());
         let key = format!("{} {}\n{text}", self.version(), options.join(" "));
         if let Some(entry) = cache.get(&key) {
             return Ok(entry.into());

@@ -13,7 +13,7 @@ use super::graph::{Graph, RelaxedCaptureMode};
 use super::hardware::{Hardware, describe, is_fatal};
 use super::pool::{CaptureId, DeviceAllocator, Pool};
 use super::staging::Staging;
-use crate::gpu::{Address, Captured, KernelArguments, Launch, Program};
+use crate::gpu::{Address, CapturedGraph, KernelArguments, Launch, Program};
 use crate::{Error, Gpu, MemoryUse, Result};
 
 /// An NVIDIA GPU: one stream, a caching allocator, and kernels compiled on first use.
@@ -118,7 +118,7 @@ impl Cuda {
             return Ok(address);
         }
         let left = result::mem_get_info().map_or(0, |(free, _)| free);
-        Err(Error::DeviceMemory { device: self.name(), asked: bytes, left })
+        Err(Error::DeviceMemory { device: self.name(), requested: bytes, available: left })
     }
 
     /// Makes the context current on this thread. Fails if the device has failed before, or if another
@@ -310,7 +310,7 @@ impl Gpu for Cuda {
         Ok(())
     }
 
-    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn CapturedGraph>> {
         self.bind()?;
         let capture = lock(&self.pool).end();
         let Some(capture) = capture else { return Err(self.error(NOT_CAPTURING.into())) };
@@ -324,7 +324,7 @@ impl Gpu for Cuda {
             // SAFETY: `upload` allocated as many bytes, and the graph owns them.
             unsafe { self.write(address, &bytes)? };
         }
-        finished.map(|()| Box::new(graph) as Box<dyn Captured>)
+        finished.map(|()| Box::new(graph) as Box<dyn CapturedGraph>)
     }
 }
 

@@ -104,7 +104,7 @@ mod tests {
         functions.add(Function { handle, program: program.clone(), kernel });
         assert!(functions.find(&sum_program(DType::F32), "sum").is_some());
         assert!(functions.find(&sum_program(DType::F64), "sum").is_none());
-        assert!(functions.find(&program.clone().with("SIZE", 3), "sum").is_none());
+        assert!(functions.find(&program.clone().define("SIZE", 3), "sum").is_none());
         assert!(functions.find(&program, "difference").is_none());
     }
 }

@@ -10,7 +10,7 @@ use super::Cuda;
 use super::functions::Handle;
 use super::pool::CaptureId;
 use crate::Result;
-use crate::gpu::Captured;
+use crate::gpu::CapturedGraph;
 
 /// An executable graph, which owns the memory of its capture.
 pub struct Graph {
@@ -45,7 +45,7 @@ impl Graph {
     }
 }
 
-impl Captured for Graph {
+impl CapturedGraph for Graph {
     unsafe fn replay(&self) -> Result<()> {
         self.gpu.bind()?;
         // SAFETY: the caller guarantees memory that is older than the capture; `self` owns the rest.

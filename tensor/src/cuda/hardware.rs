@@ -7,7 +7,7 @@ use cudarc::driver::result::{self, DriverError};
 use cudarc::driver::sys::{self, CUresult};
 use cudarc::driver::{CudaContext, CudaStream};
 
-use super::compiler::Compiled;
+use super::compiler::CompiledProgram;
 use super::functions::{Function, Handle, Module};
 use super::version::driver_version;
 use crate::gpu::Program;
@@ -86,7 +86,11 @@ impl Hardware {
     }
 
     /// Loads a program. It is never unloaded.
-    pub fn module(&self, program: &Program, compiled: &Compiled) -> Result<Module, DriverError> {
+    pub fn module(
+        &self,
+        program: &Program,
+        compiled: &CompiledProgram,
+    ) -> Result<Module, DriverError> {
         // SAFETY: a complete cubin from the compiler, or from the cache, which verifies checksums.
         let handle = unsafe { result::module::load_data(compiled.cubin.as_ptr().cast()) }?;
         // Entries without registers are functions, not kernels.

@@ -12,8 +12,8 @@
 //! A training step can be captured as a CUDA graph and launched as a whole (module `graph`). While a
 //! graph exists, it owns the memory that was allocated during its capture (module `pool`). Inputs that
 //! change between replays are written to fixed addresses: batches to existing tensors
-//! ([`Tensor::refill`](crate::Tensor::refill)), learning rates and the like to
-//! [`Numbers`](crate::gpu::Numbers).
+//! ([`Tensor::copy_from`](crate::Tensor::copy_from)), learning rates and the like to
+//! [`ScalarArgs`](crate::gpu::ScalarArgs).
 
 mod cache;
 mod compiler;
@@ -32,28 +32,28 @@ mod version;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-pub use compiler::{Compiled, Compiler};
+pub use compiler::{CompiledProgram, Compiler};
 pub use driver::Cuda;
-pub use usage::Usage;
+pub use usage::KernelUsage;
 
 /// Why CUDA is not available, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absent(String);
+pub struct Unavailable(String);
 
-impl Absent {
+impl Unavailable {
     /// The first reason only.
-    pub fn brief(&self) -> &str {
+    pub fn summary(&self) -> &str {
         self.0.split(';').next().unwrap_or_default()
     }
 }
 
-impl fmt::Display for Absent {
+impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl std::error::Error for Absent {}
+impl std::error::Error for Unavailable {}
 
 /// Opens the first GPU; `CUDA_VISIBLE_DEVICES` selects among several. All calls return the same one.
 ///
@@ -70,12 +70,12 @@ impl std::error::Error for Absent {}
 ///     }
 /// };
 /// ```
-pub fn open() -> Result<Arc<Cuda>, Absent> {
-    static FOUND: OnceLock<Result<Arc<Cuda>, Absent>> = OnceLock::new();
+pub fn open() -> Result<Arc<Cuda>, Unavailable> {
+    static FOUND: OnceLock<Result<Arc<Cuda>, Unavailable>> = OnceLock::new();
     FOUND.get_or_init(find).clone()
 }
 
-fn find() -> Result<Arc<Cuda>, Absent> {
+fn find() -> Result<Arc<Cuda>, Unavailable> {
     let missing = match (hardware::Hardware::find(), nvrtc::Nvrtc::find()) {
         (Ok(hardware), Ok(_)) => {
             return Compiler::find().map(|compiler| Arc::new(Cuda::new(hardware, compiler)));
@@ -84,5 +84,5 @@ fn find() -> Result<Arc<Cuda>, Absent> {
         (Ok(_), Err(compiler)) => compiler.to_owned(),
         (Err(hardware), Err(compiler)) => format!("{hardware}; {compiler}"),
     };
-    Err(Absent(format!("no GPU through CUDA: {missing}")))
+    Err(Unavailable(format!("no GPU through CUDA: {missing}")))
 }

@@ -95,7 +95,8 @@ fn a_replay_uses_the_current_contents_of_memory() {
         };
         assert_eq!(value(&a), 2.0, "nothing runs before the replay");
         for wanted in [3.0, 4.0] {
-            let others: Vec<_> = (0..8).map(|_| Memory::stale(&device, 8000).unwrap()).collect();
+            let others: Vec<_> =
+                (0..8).map(|_| Memory::uninitialised(&device, 8000).unwrap()).collect();
             // SAFETY: all memory that the graph uses is alive.
             unsafe { step.replay() }.unwrap();
             assert_eq!((value(&a), value(&kept)), (wanted, wanted));

@@ -2,7 +2,7 @@
 
 /// Hardware resources of a kernel or function, as reported by `ptxas -v`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct KernelUsage {
     /// Name of the kernel, or mangled name of a function that was not inlined.
     pub name: String,
     /// Registers per thread; 0 for a function, whose registers count for its callers.
@@ -22,14 +22,14 @@ pub struct Usage {
     pub serialised: bool,
 }
 
-impl Usage {
+impl KernelUsage {
     /// Parses a log: one entry for each kernel and for each function that was not inlined, which can
     /// spill too.
-    pub fn of_log(log: &str) -> Vec<Usage> {
-        let mut all: Vec<Usage> = Vec::new();
+    pub fn from_log(log: &str) -> Vec<KernelUsage> {
+        let mut all: Vec<KernelUsage> = Vec::new();
         for line in log.lines().filter_map(ptxas_message) {
             if let Some(name) = line.strip_prefix("Function properties for ") {
-                all.push(Usage { name: name.trim().to_owned(), ..Usage::default() });
+                all.push(KernelUsage { name: name.trim().to_owned(), ..KernelUsage::default() });
             } else if let Some(last) = all.last_mut() {
                 last.parse_line(line);
             }
@@ -115,12 +115,12 @@ ptxas info    : Used 8 registers, used 0 barriers
 
     #[test]
     fn resources_are_parsed_per_kernel() {
-        let usage = Usage::of_log(AMPERE);
+        let usage = KernelUsage::from_log(AMPERE);
         let names: Vec<&str> = usage.iter().map(|u| u.name.as_str()).collect();
         assert_eq!(names, ["tabled", "heavy", "_Z1ffi"]);
         assert_eq!((usage[0].registers, usage[0].constant, usage[0].shared), (8, 408, 0));
         assert!(!usage[0].spills() && usage[1].spills() && !usage[2].spills());
-        let heavy = Usage {
+        let heavy = KernelUsage {
             name: "heavy".into(),
             registers: 32,
             spill_stores: 728,
@@ -135,7 +135,7 @@ ptxas info    : Used 8 registers, used 0 barriers
 
     #[test]
     fn serialised_wgmma_instructions_are_detected() {
-        let usage = Usage::of_log(HOPPER);
+        let usage = KernelUsage::from_log(HOPPER);
         assert_eq!(usage.len(), 2);
         assert!(usage[0].serialised && usage[0].shared == 1024);
         assert!(!usage[1].serialised, "another kernel of the same file");
@@ -143,7 +143,9 @@ ptxas info    : Used 8 registers, used 0 barriers
 
     #[test]
     fn a_log_without_kernels_has_no_entries() {
-        assert!(Usage::of_log("").is_empty());
-        assert!(Usage::of_log("tensor/src/gpu/sum.cu(4): error: no\nptxas fatal").is_empty());
+        assert!(KernelUsage::from_log("").is_empty());
+        assert!(
+            KernelUsage::from_log("tensor/src/gpu/sum.cu(4): error: no\nptxas fatal").is_empty()
+        );
     }
 }

@@ -31,7 +31,7 @@ pub trait Pointee {
 #[derive(Clone, Copy, Debug)]
 pub struct Real;
 
-/// Elements of parameters, statistics and losses, in [`DType::wide`] of the program's dtype: `wide` in
+/// Elements of parameters, statistics and losses, in [`DType::accumulator`] of the program's dtype: `wide` in
 /// CUDA.
 #[derive(Clone, Copy, Debug)]
 pub struct Wide;
@@ -49,7 +49,7 @@ macro_rules! pointee {
 
 pointee! {
     Real, "real", program => Some(program);
-    Wide, "wide", program => Some(program.wide());
+    Wide, "wide", program => Some(program.accumulator());
     f64, "double", _program => Some(DType::F64);
     f32, "float", _program => Some(DType::F32);
     u8, "unsigned char", _program => Some(DType::U8);

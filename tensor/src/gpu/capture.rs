@@ -9,7 +9,7 @@ use crate::Error;
 ///
 /// The graph owns all memory that was allocated, freed or uploaded during the capture: until the graph
 /// is dropped, such memory is not reused outside it. Memory allocated before remains the caller's.
-pub trait Captured: Send {
+pub trait CapturedGraph: Send {
     /// Launches the graph, after all work that was issued before.
     ///
     /// # Errors
@@ -22,7 +22,7 @@ pub trait Captured: Send {
 }
 
 /// Records the launches and copies that `work` issues on `gpu` into a graph. None of them runs until
-/// [`Captured::replay`].
+/// [`CapturedGraph::replay`].
 ///
 /// `work` must have run once before, so that all its kernels are loaded. It must not wait for the
 /// device, nor copy to or from host memory other than by [`Gpu::upload`].
@@ -32,7 +32,7 @@ pub trait Captured: Send {
 pub fn capture<T, E: From<Error>>(
     gpu: &Arc<dyn Gpu>,
     work: impl FnOnce() -> Result<T, E>,
-) -> Result<(T, Box<dyn Captured>), E> {
+) -> Result<(T, Box<dyn CapturedGraph>), E> {
     /// Ends the capture if `work` panics.
     struct Guard<'a>(Option<&'a Arc<dyn Gpu>>);
     impl Drop for Guard<'_> {

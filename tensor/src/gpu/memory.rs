@@ -18,7 +18,7 @@ impl Memory {
     ///
     /// # Errors
     /// When the device has too little free memory.
-    pub fn stale(gpu: &Arc<dyn Gpu>, bytes: usize) -> Result<Self> {
+    pub fn uninitialised(gpu: &Arc<dyn Gpu>, bytes: usize) -> Result<Self> {
         let address = if bytes == 0 { Address::NULL } else { gpu.allocate(bytes)? };
         Ok(Memory { gpu: gpu.clone(), address, bytes })
     }
@@ -69,7 +69,7 @@ impl Memory {
     /// # Errors
     /// When the device has too little free memory, or fails.
     pub fn copied(&self) -> Result<Self> {
-        let copy = Self::stale(&self.gpu, self.bytes)?;
+        let copy = Self::uninitialised(&self.gpu, self.bytes)?;
         copy.copy_from(self)?;
         Ok(copy)
     }

@@ -8,8 +8,8 @@ mod arguments;
 mod capture;
 mod layout;
 mod memory;
-mod number;
 mod program;
+mod scalar;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use std::sync::Arc;
 use crate::{MemoryUse, Result};
 
 pub use arguments::{In, KernelArguments, KernelField, Out, Pointee, Real, Wide};
-pub use capture::{Captured, capture};
+pub use capture::{CapturedGraph, capture};
 pub use layout::{Field, FieldType, Kernel, Layout};
 pub use memory::Memory;
-pub use number::{Number, Numbers, Place};
 pub use program::{PRELUDE, Program, Source, Sum, sum_program};
+pub use scalar::{DeviceScalar, ScalarArg, ScalarArgs};
 
 /// An address in the memory of a [`Gpu`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,7 +155,7 @@ pub trait Gpu: Send + Sync {
     ///
     /// # Errors
     /// When no capture is in progress, or the device fails.
-    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>>;
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn CapturedGraph>>;
 }
 
 /// A device where tensors reside and are computed.

@@ -53,8 +53,8 @@ pub struct Source {
 ///             if (i < count) a[i] = narrow(FACTOR * widen(a[i]));
 ///         }"#,
 /// }];
-/// let program = Program::new(SOURCES, DType::F32).with("FACTOR", 3);
-/// assert!(program.whole().contains("#define FACTOR 3LL"));
+/// let program = Program::new(SOURCES, DType::F32).define("FACTOR", 3);
+/// assert!(program.full_source().contains("#define FACTOR 3LL"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
@@ -81,7 +81,7 @@ impl Program {
     }
 
     /// Adds a preprocessor constant of type `long long`.
-    pub fn with(mut self, name: &'static str, value: i64) -> Self {
+    pub fn define(mut self, name: &'static str, value: i64) -> Self {
         self.constants.push((name, value));
         self
     }
@@ -113,7 +113,7 @@ impl Program {
     /// The translation unit: constants, [`PRELUDE`], sources, and assertions that the structs of
     /// arguments have the layout of their Rust twins. `#line` directives let compiler messages name
     /// the original files and lines.
-    pub fn whole(&self) -> String {
+    pub fn full_source(&self) -> String {
         let mut unit = format!("#define REAL {}\n", 8 * self.dtype.bytes());
         for (name, value) in &self.constants {
             let _ = writeln!(unit, "#define {name} {value}LL");
@@ -135,8 +135,8 @@ mod tests {
     fn a_translation_unit_keeps_the_line_numbers_of_its_files() {
         const SOURCES: &[Source] =
             &[Source { path: "a.cuh", text: "int a;" }, Source { path: "b.cu", text: "int b;" }];
-        let program = Program::new(SOURCES, DType::F64).with("SIZE", 3);
-        let whole = program.whole();
+        let program = Program::new(SOURCES, DType::F64).define("SIZE", 3);
+        let whole = program.full_source();
         assert!(whole.starts_with("#define REAL 64\n#define SIZE 3LL\n#line 1 \"tensor/"));
         assert!(
             whole.ends_with("#line 1 \"a.cuh\"\nint a;\n#line 1 \"b.cu\"\nint b;\n"),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
-use tensor::gpu::{Address, Captured, Gpu, Launch, Program};
+use tensor::gpu::{Address, CapturedGraph, Gpu, Launch, Program};
 use tensor::{DType, Result};
 
 use crate::Emulator;
@@ -207,7 +207,7 @@ impl Step {
     }
 }
 
-impl Captured for Step {
+impl CapturedGraph for Step {
     unsafe fn replay(&self) -> Result<()> {
         let number = self.recording.step;
         self.gpu.captures(|captures| captures.refuse("the replay of another step"))?;

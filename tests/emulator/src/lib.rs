@@ -26,7 +26,7 @@
 //!     "#,
 //! }];
 //! let program = Program::new(SOURCES, tensor::DType::F32).with_kernels(KERNELS);
-//! let mut memory = Memory::stale(&gpu, 4 * 1000)?;
+//! let mut memory = Memory::uninitialised(&gpu, 4 * 1000)?;
 //! let args = One { x: Out::whole(&mut memory), count: 1000 };
 //! // SAFETY: the memory has `count` numbers.
 //! unsafe { gpu.launch(&program, "one", Launch::over(1000), &args)? };
@@ -88,7 +88,7 @@ use std::ffi::c_void;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tensor::gpu::{Address, Captured, Gpu, KernelArguments, Launch, Program};
+use tensor::gpu::{Address, CapturedGraph, Gpu, KernelArguments, Launch, Program};
 use tensor::{Error, MemoryUse, Result};
 
 use arguments::Arguments;
@@ -299,7 +299,11 @@ impl Gpu for Emulator {
             ((self.runtime.allocate)(device.0, bytes), (self.runtime.memory_left)(device.0))
         };
         if address.is_null() {
-            return Err(Error::DeviceMemory { device: self.name(), asked: bytes, left });
+            return Err(Error::DeviceMemory {
+                device: self.name(),
+                requested: bytes,
+                available: left,
+            });
         }
         let mut usage = self.usage();
         usage.live += bytes;
@@ -397,7 +401,7 @@ impl Gpu for Emulator {
         self.captures(Captures::begin)
     }
 
-    fn end_capture(self: Arc<Self>) -> Result<Box<dyn Captured>> {
+    fn end_capture(self: Arc<Self>) -> Result<Box<dyn CapturedGraph>> {
         let recording = self.captures(Captures::end)?;
         Ok(Box::new(Step::new(self, recording)?))
     }

@@ -61,7 +61,7 @@ impl Loaded {
         let source = program.path();
         let failed = |what: String| format!("{source} {what}");
         let rewritten =
-            source::rewrite(&program.whole()).map_err(|what| format!("{source}: {what}"))?;
+            source::rewrite(&program.full_source()).map_err(|what| format!("{source}: {what}"))?;
         let text = format!("#include \"cuda.h\"\n{}", rewritten.text);
         let headers = &Runtime::of_this_process()?.headers;
         let flags = if mode == Mode::Check { CHECK } else { FAST };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emulator::{Emulator, Mode};
 use tensor::gpu::{
-    Captured, Gpu, In, Launch, Memory, Numbers, Out, Place, Program, Source, capture,
+    CapturedGraph, DeviceScalar, Gpu, In, Launch, Memory, Out, Program, ScalarArgs, Source, capture,
 };
 use tensor::{DType, Result};
 
@@ -69,7 +69,7 @@ fn on_each(test: &str, check: impl Fn(Arc<dyn Gpu>)) {
 }
 
 /// Replays a step.
-fn replay(step: &dyn Captured) -> Result<()> {
+fn replay(step: &dyn CapturedGraph) -> Result<()> {
     // SAFETY: the emulator checks every address that a step uses.
     unsafe { step.replay() }
 }
@@ -79,7 +79,7 @@ fn refusal(outcome: Result<impl Sized>) -> String {
 }
 
 /// `a = (a + 1) factor`, with memory that is given back in between, and a copy of `a`.
-fn step(gpu: &Arc<dyn Gpu>, a: &Memory, factor: &Place) -> Result<Memory> {
+fn step(gpu: &Arc<dyn Gpu>, a: &Memory, factor: &DeviceScalar) -> Result<Memory> {
     let mut once = a.copied()?;
     run(&**gpu, "add", &mut once, all(&filled(gpu, 1.0)))?;
     run(&**gpu, "scale", &mut once, factor.input())?;
@@ -90,15 +90,15 @@ fn step(gpu: &Arc<dyn Gpu>, a: &Memory, factor: &Place) -> Result<Memory> {
 #[test]
 fn a_replay_does_what_was_captured_with_what_lies_there_then() {
     on_each("replays", |gpu| {
-        let (a, numbers) = (filled(&gpu, 1.0), Numbers::new(&gpu, 1).unwrap());
-        let factor = numbers.tell(&[2.0]).unwrap()[0].on(&gpu).unwrap();
+        let (a, numbers) = (filled(&gpu, 1.0), ScalarArgs::new(&gpu, 1).unwrap());
+        let factor = numbers.write(&[2.0]).unwrap()[0].to_device(&gpu).unwrap();
         let (kept, captured) = capture(&gpu, || step(&gpu, &a, &factor)).unwrap();
         assert_eq!(value(&a), 1.0, "a capture runs nothing");
         replay(&*captured).unwrap();
         assert_eq!((value(&a), value(&kept)), (4.0, 4.0));
         // Other work in between does not disturb it, nor does it see other numbers than the newest.
         let others: Vec<Memory> = (0..9).map(|_| filled(&gpu, 77.0)).collect();
-        numbers.tell(&[10.0]).unwrap();
+        numbers.write(&[10.0]).unwrap();
         replay(&*captured).unwrap();
         assert_eq!((value(&a), value(&kept)), (50.0, 50.0));
         assert!(others.iter().all(|other| value(other) == 77.0));
@@ -227,7 +227,7 @@ fn a_replay_that_lives_on_the_last_one_is_found() {
     run(&*gpu, "add", &mut a, all(&filled(&gpu, 1.0))).unwrap();
     // Reads what only an earlier replay could have written.
     let ((), step) = capture(&gpu, || {
-        let fresh = Memory::stale(&gpu, 8 * COUNT)?;
+        let fresh = Memory::uninitialised(&gpu, 8 * COUNT)?;
         run(&*gpu, "add", &mut a, all(&fresh))
     })
     .unwrap();

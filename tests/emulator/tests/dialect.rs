@@ -127,7 +127,7 @@ fn sums_of_blocks() {
         let sum: f32 = x.iter().sum();
         let x = upload(gpu, &x);
         let [mut floats, mut doubles, mut integers] =
-            [4, 8, 8].map(|bytes| Memory::stale(gpu, 256 * bytes).unwrap());
+            [4, 8, 8].map(|bytes| Memory::uninitialised(gpu, 256 * bytes).unwrap());
         let args = Sums {
             x: In::within(&x, 0),
             floats: Out::whole(&mut floats),
@@ -144,7 +144,7 @@ fn sums_of_blocks() {
 #[test]
 fn shuffles_votes_and_counting_barriers() {
     in_either_mode("shuffles", |gpu| {
-        let mut out = Memory::stale(gpu, 64 * 12 * 4).unwrap();
+        let mut out = Memory::uninitialised(gpu, 64 * 12 * 4).unwrap();
         let args = Shuffles { out: Out::whole(&mut out) };
         launch(gpu, "shuffles", Launch::blocks(1, 64), &args);
         let found = download::<i32>(&out);
@@ -188,7 +188,7 @@ fn atomic_operations() {
 fn mathematics_templates_and_constants() {
     in_either_mode("mathematics", |gpu| {
         let x: Vec<f32> = (0..1000).map(|i| i as f32 * 1e-3).collect();
-        let (input, mut y) = (upload(gpu, &x), Memory::stale(gpu, 4000).unwrap());
+        let (input, mut y) = (upload(gpu, &x), Memory::uninitialised(gpu, 4000).unwrap());
         let args = Mathematics {
             x: In::within(&input, 0),
             y: Out::whole(&mut y),
@@ -221,7 +221,7 @@ fn short_vectors() {
         let pairs: Vec<[f64; 2]> = (0..32).map(|i| [f64::from(i), 2.0]).collect();
         let (words_in, pairs_in) = (upload(gpu, &words), upload(gpu, &pairs));
         let [mut words_out, mut pairs_out] =
-            [32 * 16; 2].map(|bytes| Memory::stale(gpu, bytes).unwrap());
+            [32 * 16; 2].map(|bytes| Memory::uninitialised(gpu, bytes).unwrap());
         let args = Vectors {
             words: In::within(&words_in, 0),
             words_out: Out::whole(&mut words_out),
@@ -245,7 +245,7 @@ fn short_vectors() {
 #[test]
 fn blocks_and_threads_in_three_dimensions() {
     in_either_mode("three dimensions", |gpu| {
-        let mut out = Memory::stale(gpu, 2 * 3 * 4 * 5 * 3 * 2 * 4).unwrap();
+        let mut out = Memory::uninitialised(gpu, 2 * 3 * 4 * 5 * 3 * 2 * 4).unwrap();
         let size = Launch { blocks: [2, 3, 4], threads: [5, 3, 2], shared: 0 };
         launch(gpu, "grid", size, &Grid { out: Out::whole(&mut out) });
         let expected: Vec<i32> =

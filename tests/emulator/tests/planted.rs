@@ -183,13 +183,13 @@ const PLANTED: &[Planted] = &[
 fn run(gpu: &Arc<dyn Gpu>, planted: &Planted, broken: usize) -> tensor::Result<Vec<f32>> {
     let sources = Vec::leak(vec![ARGUMENTS, Source { path: planted.path, text: planted.text }]);
     let program =
-        Program::new(sources, DType::F32).with_kernels(KERNELS).with("BROKEN", broken as i64);
+        Program::new(sources, DType::F32).with_kernels(KERNELS).define("BROKEN", broken as i64);
     let numbers: Vec<u8> = (0..COUNT).flat_map(|i| (i as f32).to_ne_bytes()).collect();
     let x = Memory::from_host(gpu, &numbers)?;
     let mut y = if planted.blocks > 1 {
         Memory::from_host(gpu, &vec![0; 4 * COUNT])?
     } else {
-        Memory::stale(gpu, 4 * COUNT)?
+        Memory::uninitialised(gpu, 4 * COUNT)?
     };
     let mut launch = Launch::blocks(planted.blocks as usize, COUNT as u32 / planted.blocks);
     launch.shared = 4 * COUNT as u32;

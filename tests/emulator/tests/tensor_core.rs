@@ -51,12 +51,12 @@ fn upload(gpu: &Arc<dyn Gpu>, values: &[bf16]) -> Memory {
 fn product(gpu: &Arc<dyn Gpu>, a: &[bf16], b: &[bf16], b_rows: bool) -> Vec<f32> {
     let program = Program::new(SOURCES, DType::F32)
         .with_kernels(KERNELS)
-        .with("ROWS", ROWS as i64)
-        .with("COLUMNS", COLUMNS as i64)
-        .with("K", K as i64)
-        .with("B_ROWS", b_rows.into());
+        .define("ROWS", ROWS as i64)
+        .define("COLUMNS", COLUMNS as i64)
+        .define("K", K as i64)
+        .define("B_ROWS", b_rows.into());
     let (a, b) = (upload(gpu, a), upload(gpu, b));
-    let mut sum = Memory::stale(gpu, 4 * ROWS * COLUMNS).unwrap();
+    let mut sum = Memory::uninitialised(gpu, 4 * ROWS * COLUMNS).unwrap();
     let blocks = [COLUMNS.div_ceil(32) as u32, ROWS.div_ceil(32) as u32, 1];
     let launch = Launch { blocks, threads: [128, 1, 1], shared: 0 };
     let args = Product { a: In::within(&a, 0), b: In::within(&b, 0), sum: Out::whole(&mut sum) };

@@ -127,7 +127,7 @@ impl Case {
     /// few roundings of float32. Each draw changes them otherwise.
     pub fn perturbed(&self, draw: u32) -> Self {
         const SIZE: f64 = 1.0 / (1 << 22) as f64;
-        let mut stream = Stream::new(0, Purpose::Check, 3, draw);
+        let mut stream = Stream::new(0, Purpose::CHECK, 3, draw);
         let mut tensors = self.tensors.clone();
         for (name, tensor) in &mut tensors {
             let real =
@@ -169,7 +169,7 @@ fn values(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
 impl Golden {
     /// A tensor of the engine, as it is laid out there, wherever it lies.
     pub fn of(tensor: &Tensor) -> Self {
-        let host = tensor.on(&Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
+        let host = tensor.to_device(&Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
         Golden { shape: tensor.dims().to_vec(), values: host.to_f64() }
     }
 
@@ -241,6 +241,6 @@ impl Golden {
             let values: Vec<T> = self.values.iter().map(|&v| tensor::Float::from_f64(v)).collect();
             Tensor::from_slice(&values, self.shape.as_slice())
         });
-        host?.on(&on.device)
+        host?.to_device(&on.device)
     }
 }

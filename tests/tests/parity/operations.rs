@@ -63,7 +63,7 @@ pub fn resampling(case: &Case, on: &Place) -> Outcome {
     let size = [labels.shape[2], labels.shape[3]];
     let classes: Vec<u8> = labels.values.iter().map(|&v| v as u8).collect();
     let classes = Tensor::from_slice(&classes, [labels.shape[0], size[0], size[1]])?;
-    let classes = classes.on(&on.device)?;
+    let classes = classes.to_device(&on.device)?;
 
     let source = Grid { size, spacing: config.pixdim };
     let target = Grid { size: config.target, spacing: config.target_pixdim };

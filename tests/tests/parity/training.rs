@@ -13,7 +13,7 @@ use nn::{
 use safetensors::tensor::{Dtype, TensorView};
 use serde::Deserialize;
 use settings::{self, Method, Preset, Settings};
-use tensor::{DType, Gradients, Tensor, without_tape};
+use tensor::{DType, Gradients, Tensor, no_grad};
 use train::task::{Comparison, Dino, Task};
 
 use crate::Outcome;
@@ -57,7 +57,7 @@ pub fn unet(case: &Case, on: &Place) -> Outcome {
     net.move_to(&on.device)?;
     let image = case.input("image").channels_last().tensor(on)?;
     let (size, truth) = case.input("onehot").classes();
-    let labels = Tensor::from_slice(&truth, size.as_slice())?.on(&on.device)?;
+    let labels = Tensor::from_slice(&truth, size.as_slice())?.to_device(&on.device)?;
     let settings = DiceCe { class_weights: config.class_weights, ..DiceCe::default() };
 
     let steps = Steps::new(&config.optimizer, &config.learning_rates);
@@ -73,7 +73,7 @@ pub fn unet(case: &Case, on: &Place) -> Outcome {
         found.extend(named.map(|(scale, logits)| (format!("out.logits{scale}"), logits)));
         Ok(loss.total)
     })?;
-    let logits = without_tape(|| net.forward(&image, Mode::Evaluate))?;
+    let logits = no_grad(|| net.forward(&image, Mode::Evaluate))?;
     found.insert("out.eval_logits0".into(), Golden::of(&logits[0]).channels_first());
     Ok(found)
 }
@@ -129,7 +129,7 @@ pub fn mim(case: &Case, on: &Place) -> Outcome {
     let seen = Golden { shape: image.shape.clone(), values: seen }.tensor(on)?;
     let image = image.tensor(on)?;
     let bytes: Vec<u8> = hidden.values.iter().map(|&v| v as u8).collect();
-    let mask = Tensor::from_slice(&bytes, &hidden.shape[..3])?.on(&on.device)?;
+    let mask = Tensor::from_slice(&bytes, &hidden.shape[..3])?.to_device(&on.device)?;
 
     let steps = Steps::new(&config.optimizer, &config.learning_rates);
     steps.run(&mut net, |net, found| {

@@ -108,7 +108,7 @@ impl<'a> Input<'a> {
     /// A tensor; a deferred batch normalisation is applied by the kernel as it reads.
     fn of(program: &Program, tensor: &'a Tensor) -> Result<Self> {
         let channels = tensor.shape().last();
-        let Some(normalised) = tensor.recipe::<Normalised>() else {
+        let Some(normalised) = tensor.lazy_expr::<Normalised>() else {
             return Ok(Input { data: program.input(tensor)?, channels, ..Self::NONE });
         };
         let [data, mean, scale, shift] = normalised.operands();
@@ -156,9 +156,9 @@ impl Kind {
 
     fn specialised(self, files: &'static [File], dtype: DType) -> Program {
         Program::new(files, dtype)
-            .with("KERNEL", self.kernel as i64)
-            .with("STRIDE", self.stride as i64)
-            .with("TRANSPOSED", i64::from(self.transposed))
+            .define("KERNEL", self.kernel as i64)
+            .define("STRIDE", self.stride as i64)
+            .define("TRANSPOSED", i64::from(self.transposed))
     }
 }
 
@@ -309,7 +309,7 @@ impl Taps {
     fn statistics(&self, gpu: &dyn Gpu, result: &Tensor, tiles: MeasuredTiles) -> Result<Moments> {
         let (dtype, device, channels) = (result.dtype(), result.device(), result.shape().last());
         let mut tiles = tiles.merged(gpu, dtype, &device, channels)?;
-        let vector = || Tensor::uninitialised(&device, dtype.wide(), [channels]);
+        let vector = || Tensor::uninitialised(&device, dtype.accumulator(), [channels]);
         let (program, mut mean, mut variance) = (parts_program(dtype), vector()?, vector()?);
         let args = TapsStatistics {
             tiles: tiles.tiles,
@@ -372,7 +372,8 @@ impl Taps {
     pub fn of_bias(&self, gpu: &dyn Gpu, gradient: &Tensor) -> Result<Tensor> {
         let (dtype, outputs) = (gradient.dtype(), gradient.shape().last());
         let (span, count) = spans(self.pixels(), SPAN, outputs.div_ceil(32));
-        let mut parts = Tensor::uninitialised(&gradient.device(), dtype.wide(), [count, outputs])?;
+        let mut parts =
+            Tensor::uninitialised(&gradient.device(), dtype.accumulator(), [count, outputs])?;
         let program = parts_program(dtype);
         let args = TapsBiasParts {
             gradient: program.input(gradient)?,
@@ -404,9 +405,9 @@ fn added(
     let shape = shape.into();
     let elements = shape.elements();
     if count == 1 && !transposed {
-        return Ok(Tensor::over(parts.into_memory()?, shape, dtype.wide()));
+        return Ok(Tensor::from_parts(parts.into_memory()?, shape, dtype.accumulator()));
     }
-    let mut sum = Tensor::uninitialised(&parts.device(), dtype.wide(), shape)?;
+    let mut sum = Tensor::uninitialised(&parts.device(), dtype.accumulator(), shape)?;
     let program = parts_program(dtype);
     let args = TapsAddParts {
         parts: program.input(&parts)?,

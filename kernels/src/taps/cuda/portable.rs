@@ -117,7 +117,7 @@ pub fn weights(
     let [across, down] = [rows, outputs].map(|n| n.div_ceil(TILE));
     let (span, spans) = super::spans(taps.pixels(), SPAN, across * down);
     let program = program(taps.kind, dtype);
-    let mut parts = Tensor::uninitialised(&device, dtype.wide(), [spans, rows, outputs])?;
+    let mut parts = Tensor::uninitialised(&device, dtype.accumulator(), [spans, rows, outputs])?;
     let [first, second] = Input::pair(&program, inputs)?;
     let args = TapsWeightSpans {
         first,

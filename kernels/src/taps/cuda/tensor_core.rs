@@ -158,10 +158,10 @@ impl Layout {
     fn program(self, kind: Kind) -> Program {
         kind.specialised(SUM, DType::BF16)
             .with_kernels(SUM_KERNELS)
-            .with("WARPS_DOWN", self.warps_down as i64)
-            .with("WARPS_ACROSS", self.warps_across as i64)
-            .with("WIDE", self.wide as i64)
-            .with("CHUNK", self.chunk as i64)
+            .define("WARPS_DOWN", self.warps_down as i64)
+            .define("WARPS_ACROSS", self.warps_across as i64)
+            .define("WIDE", self.wide as i64)
+            .define("CHUNK", self.chunk as i64)
     }
 
     /// Bytes of shared memory: two tables, then two stages of patch and weights, which the results
@@ -300,9 +300,9 @@ impl Span {
     fn program(self, kind: Kind) -> Program {
         kind.specialised(WEIGHTS, DType::BF16)
             .with_kernels(WEIGHTS_KERNELS)
-            .with("HIGH", self.high as i64)
-            .with("COLUMNS", self.columns as i64)
-            .with("PIXELS", self.pixels as i64)
+            .define("HIGH", self.high as i64)
+            .define("COLUMNS", self.columns as i64)
+            .define("PIXELS", self.pixels as i64)
     }
 
     /// Bytes of shared memory: three tables, then two stages of both factors.

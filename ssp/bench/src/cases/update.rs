@@ -50,7 +50,8 @@ fn optimiser(network: &Network, dtypes: Dtypes) -> Case {
     case("sgd", "the U-Net", 5, dtypes, shapes, move |device| {
         let mut net = build()?;
         net.move_to(device)?;
-        let given = net.parameters().into_iter().map(|parameter| parameter.tensor().to(device));
+        let given =
+            net.parameters().into_iter().map(|parameter| parameter.tensor().copy_to(device));
         let given = given.collect::<tensor::Result<Vec<Tensor>>>()?;
         let mut sgd =
             Sgd::new(SgdSettings { momentum: 0.99, nesterov: true, decay_matrices_only: false });
@@ -70,7 +71,7 @@ fn device_of(tensors: &[Tensor]) -> Device {
 fn handed(net: &dyn Module, given: &[Tensor], device: Device) -> Result<Gradients> {
     let given: Vec<Option<Tensor>> = given.iter().cloned().map(Some).collect();
     let parents: Vec<&Tensor> = net.parameters().into_iter().map(|p| p.tensor()).collect();
-    let one = Tensor::scalar(0.0f32).to(&device)?;
+    let one = Tensor::scalar(0.0f32).copy_to(&device)?;
     Ok(one.recorded("given", &parents, move |_, _| Ok(given)).backward()?)
 }
 

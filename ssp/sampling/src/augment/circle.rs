@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn no_smaller_circle_encloses_all_points() {
         for seed in 0..100 {
-            let mut stream = Stream::new(seed, Purpose::Check, 0, 0);
+            let mut stream = Stream::new(seed, Purpose::CHECK, 0, 0);
             let count = 1 + stream.below(9);
             let draw = |_| [stream.below(7) as f64, stream.below(7) as f64];
             let points: Vec<[f64; 2]> = (0..count).map(draw).collect();

@@ -137,7 +137,7 @@ impl Cache {
     /// # Errors
     /// When the device fails.
     pub fn resident(&self, device: &Device) -> Result<Option<Tensor>> {
-        self.resident.on(device, &self.map)
+        self.resident.to_device(device, &self.map)
     }
 
     /// Number of subjects.

@@ -16,7 +16,7 @@ impl Resident {
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn on(&self, device: &Device, bytes: &[u8]) -> Result<Option<Tensor>> {
+    pub(super) fn to_device(&self, device: &Device, bytes: &[u8]) -> Result<Option<Tensor>> {
         if *device == Device::Cpu {
             return Ok(None);
         }
@@ -39,11 +39,11 @@ impl Resident {
 
 /// The bytes on a device, if as much again is left there for the network.
 fn copied(device: &Device, bytes: &[u8]) -> tensor::Result<Tensor> {
-    let copy = Buffer::stale_on(device, DType::U8, bytes.len())?;
-    drop(Buffer::stale_on(device, DType::U8, bytes.len())?);
+    let copy = Buffer::uninitialised_on(device, DType::U8, bytes.len())?;
+    drop(Buffer::uninitialised_on(device, DType::U8, bytes.len())?);
     if let Device::Gpu(gpu) = device {
         // SAFETY: the memory was asked for that many bytes.
         unsafe { gpu.write(copy.address(), bytes)? };
     }
-    Ok(Tensor::over(copy, [bytes.len()], DType::U8))
+    Ok(Tensor::from_parts(copy, [bytes.len()], DType::U8))
 }

@@ -48,8 +48,9 @@ impl Sampler {
     pub(super) fn on_host(&self, epoch: u32, samples: &[u32]) -> Pictures {
         let [rows, columns] = self.crops.target.size;
         let count = samples.len() * self.crops.views.len();
-        let mut images = Buffer::stale::<f32>(count * rows * columns);
-        let mut labels = self.has_labels().then(|| Buffer::stale::<u8>(count * rows * columns));
+        let mut images = Buffer::uninitialised::<f32>(count * rows * columns);
+        let mut labels =
+            self.has_labels().then(|| Buffer::uninitialised::<u8>(count * rows * columns));
         let image_parts = self.arranged(images.as_mut_slice::<f32>(), samples);
         let label_parts = match &mut labels {
             Some(labels) => self.arranged(labels.as_mut_slice::<u8>(), samples),

@@ -9,7 +9,7 @@ use nn::{
     Buffer, DinoHeadSettings, DinoNet, Encoder, Init, Mode, Module, MovingAverage, Precision,
     module, widened,
 };
-use tensor::{DType, Number, Tensor, without_tape};
+use tensor::{DType, ScalarArg, Tensor, no_grad};
 
 use super::inputs::step_inputs;
 use super::{DTYPE, Pretext, Step, Task, network};
@@ -39,9 +39,9 @@ pub struct DinoInputs {
     /// Local views of each slice, `[views slices, rows, columns, 1]`, view by view, if there are any.
     pub local: Option<Tensor>,
     /// Temperature of the teacher's outputs.
-    pub teacher_temperature: Number,
+    pub teacher_temperature: ScalarArg,
     /// Share of the teacher that an update keeps.
-    pub teacher_momentum: Number,
+    pub teacher_momentum: ScalarArg,
 }
 
 step_inputs!(DinoInputs { global, local, teacher_temperature, teacher_momentum });
@@ -118,13 +118,13 @@ impl Dino {
     pub fn compare(
         &mut self,
         views: &[&Tensor],
-        teacher_temperature: impl Into<Number>,
+        teacher_temperature: impl Into<ScalarArg>,
     ) -> Result<Comparison> {
         let Dino { student, teacher, centre, precision, settings, .. } = self;
         let views = views.iter().map(|view| precision.images(view));
         let views = views.collect::<tensor::Result<Vec<Tensor>>>()?;
         let views: Vec<&Tensor> = views.iter().collect();
-        let of_teacher = without_tape(|| teacher.forward(&views[..1], Mode::Train))?;
+        let of_teacher = no_grad(|| teacher.forward(&views[..1], Mode::Train))?;
         let of_teacher = widened(&of_teacher)?;
         let of_student = widened(&student.forward(&views, Mode::Train)?)?;
         let loss_settings = DinoLoss {
@@ -141,7 +141,7 @@ impl Dino {
     ///
     /// # Errors
     /// When a device fails.
-    pub fn update_teacher(&mut self, momentum: impl Into<Number>) -> Result<()> {
+    pub fn update_teacher(&mut self, momentum: impl Into<ScalarArg>) -> Result<()> {
         Ok(self.moving_average.update(&mut self.teacher, &self.student, momentum)?)
     }
 }

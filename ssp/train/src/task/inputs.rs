@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use nn::Rates;
-use tensor::{Device, Number, Result, Tensor};
+use tensor::{Device, Result, ScalarArg, Tensor};
 
 /// The inputs of a step, which list their tensors and numbers.
 ///
@@ -14,7 +14,7 @@ pub trait StepInputs: Any {
     /// Appends all tensors and numbers, in a fixed order.
     fn list<'a>(&'a mut self, list: &mut InputList<'a>);
 
-    /// Moves all tensors to a device. Numbers follow when a kernel needs them.
+    /// Moves all tensors to a device. ScalarArgs follow when a kernel needs them.
     ///
     /// # Errors
     /// When the device has no memory left, or fails.
@@ -22,7 +22,7 @@ pub trait StepInputs: Any {
         let mut list = InputList::default();
         self.list(&mut list);
         for tensor in list.tensors {
-            *tensor = tensor.on(device)?;
+            *tensor = tensor.to_device(device)?;
         }
         Ok(())
     }
@@ -34,7 +34,7 @@ pub struct InputList<'a> {
     /// Images, labels and the like.
     pub tensors: Vec<&'a mut Tensor>,
     /// Temperatures, rates and the like.
-    pub numbers: Vec<&'a mut Number>,
+    pub numbers: Vec<&'a mut ScalarArg>,
 }
 
 impl StepInputs for Tensor {
@@ -43,7 +43,7 @@ impl StepInputs for Tensor {
     }
 }
 
-impl StepInputs for Number {
+impl StepInputs for ScalarArg {
     fn list<'a>(&'a mut self, list: &mut InputList<'a>) {
         list.numbers.push(self);
     }

@@ -80,7 +80,7 @@ impl Mim {
         step: u32,
         mode: Mode,
     ) -> Result<Reconstruction> {
-        let images = images.on(&self.network.device())?;
+        let images = images.to_device(&self.network.device())?;
         let masked = patch_mask(&images, &self.mask, self.seed, step)?;
         let seen = self.precision.images(&masked.images)?;
         let output = widened(&self.network.forward(&seen, mode)?.swap_remove(0))?;
@@ -89,7 +89,7 @@ impl Mim {
 
     /// Each `step` hides other patches.
     fn inputs_of(&self, batch: &Batch, step: u32) -> Result<MimInputs> {
-        let images = batch.images.on(&self.network.device())?;
+        let images = batch.images.to_device(&self.network.device())?;
         let Masked { images: masked, mask } = patch_mask(&images, &self.mask, self.seed, step)?;
         Ok(MimInputs { images, masked, mask })
     }
@@ -158,10 +158,10 @@ impl Pretext for Mim {
     }
 
     fn reconstruction(&mut self, images: &Tensor) -> Result<Option<Reconstruction>> {
-        let mut found = tensor::without_tape(|| self.reconstruct(images, 0, Mode::Evaluate))?;
+        let mut found = tensor::no_grad(|| self.reconstruct(images, 0, Mode::Evaluate))?;
         let Reconstruction { images, masked, output } = &mut found;
         for tensor in [images, &mut masked.images, &mut masked.mask, output] {
-            *tensor = tensor.on(&Device::Cpu)?;
+            *tensor = tensor.to_device(&Device::Cpu)?;
         }
         Ok(Some(found))
     }

@@ -117,7 +117,7 @@ fn mean_loss(
     let mut sum = 0.0;
     for index in 0..batches {
         let batch = sampler.batch_on(device, 0, index)?;
-        sum += tensor::without_tape(|| loss(&batch, index))?.item()?;
+        sum += tensor::no_grad(|| loss(&batch, index))?.item()?;
     }
     Ok(Validation { loss: sum / batches as f64, dice: None })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kernels::dice_ce::{DiceCe, dice_ce};
 use nn::{Init, Mode, Module, Precision, UNet, module};
-use tensor::{Tensor, without_tape};
+use tensor::{Tensor, no_grad};
 
 use super::inputs::step_inputs;
 use super::{DTYPE, Step, StepInputs, Task, Validation, network};
@@ -138,7 +138,7 @@ impl Task for Segmentation {
 
     fn validate(&mut self) -> Result<Option<Validation>> {
         let Some((cache, subjects, sampler)) = self.validation.take() else { return Ok(None) };
-        let found = without_tape(|| -> Result<Validation> {
+        let found = no_grad(|| -> Result<Validation> {
             let device = self.network.device();
             let (mut loss, mut slices) = (0.0, 0);
             for index in 0..sampler.batches() {

@@ -2,7 +2,7 @@
 
 use nn::{Encoder, Mode, Module};
 use rayon::prelude::*;
-use tensor::{Device, without_tape};
+use tensor::{Device, no_grad};
 
 use super::position;
 use crate::Result;
@@ -42,9 +42,9 @@ impl Embedded {
     ) -> Result<Self> {
         let mut features = Vec::with_capacity(slices.len());
         for slices in slices.chunks(BATCH) {
-            let views = plain_views(&read(cache, slices), grid).on(&encoder.device())?;
-            let pooled = without_tape(|| encoder.pooled(&views, Mode::Evaluate))?;
-            let pooled = pooled.on(&Device::Cpu)?;
+            let views = plain_views(&read(cache, slices), grid).to_device(&encoder.device())?;
+            let pooled = no_grad(|| encoder.pooled(&views, Mode::Evaluate))?;
+            let pooled = pooled.to_device(&Device::Cpu)?;
             let width = pooled.dims()[1].max(1);
             features.extend(pooled.data::<f32>().chunks_exact(width).map(<[f32]>::to_vec));
         }

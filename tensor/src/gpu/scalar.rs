@@ -9,23 +9,23 @@ use crate::Result;
 /// A scalar argument of an operation, such as a learning rate, that may change between replays of a
 /// captured graph.
 ///
-/// CPU code reads [`value`](Self::value). Kernels read the scalar from device memory ([`on`](Self::on)),
-/// so that a replayed graph sees the latest value that [`Numbers`] wrote there.
+/// CPU code reads [`value`](Self::value). Kernels read the scalar from device memory ([`to_device`](Self::to_device)),
+/// so that a replayed graph sees the latest value that [`ScalarArgs`] wrote there.
 #[derive(Clone)]
-pub struct Number {
+pub struct ScalarArg {
     value: f64,
-    resident: Option<Place>,
+    resident: Option<DeviceScalar>,
 }
 
 /// A scalar in device memory.
 #[derive(Clone)]
-pub struct Place {
+pub struct DeviceScalar {
     memory: Arc<Memory>,
     index: usize,
 }
 
-impl Number {
-    /// The value on the host. Later values that [`Numbers`] writes to the device do not change it.
+impl ScalarArg {
+    /// The value on the host. Later values that [`ScalarArgs`] writes to the device do not change it.
     pub fn value(&self) -> f64 {
         self.value
     }
@@ -34,18 +34,18 @@ impl Number {
     ///
     /// # Errors
     /// When the device has too little free memory, or fails.
-    pub fn on(&self, gpu: &Arc<dyn Gpu>) -> Result<Place> {
+    pub fn to_device(&self, gpu: &Arc<dyn Gpu>) -> Result<DeviceScalar> {
         match &self.resident {
             Some(resident) if Arc::ptr_eq(resident.memory.gpu(), gpu) => Ok(resident.clone()),
             _ => {
                 let memory = Memory::from_host(gpu, &self.value.to_ne_bytes())?;
-                Ok(Place { memory: Arc::new(memory), index: 0 })
+                Ok(DeviceScalar { memory: Arc::new(memory), index: 0 })
             }
         }
     }
 }
 
-impl Place {
+impl DeviceScalar {
     /// The address of the scalar, a `double`. Valid until `self` and all its clones are dropped.
     pub fn address(&self) -> Address {
         Address(self.memory.address().0 + (self.index * size_of::<f64>()) as u64)
@@ -57,25 +57,25 @@ impl Place {
     }
 }
 
-impl From<f64> for Number {
+impl From<f64> for ScalarArg {
     fn from(value: f64) -> Self {
-        Number { value, resident: None }
+        ScalarArg { value, resident: None }
     }
 }
 
-impl From<&Number> for Number {
-    fn from(number: &Number) -> Self {
+impl From<&ScalarArg> for ScalarArg {
+    fn from(number: &ScalarArg) -> Self {
         number.clone()
     }
 }
 
-impl PartialEq for Number {
+impl PartialEq for ScalarArg {
     fn eq(&self, other: &Self) -> bool {
         self.value == other.value
     }
 }
 
-impl fmt::Debug for Number {
+impl fmt::Debug for ScalarArg {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.value, f)
     }
@@ -83,17 +83,17 @@ impl fmt::Debug for Number {
 
 /// The scalars of a captured graph, at fixed addresses of a device.
 ///
-/// Capture a graph with the scalars that [`tell`](Self::tell) returns; before each replay, write new
+/// Capture a graph with the scalars that [`write`](Self::write) returns; before each replay, write new
 /// values with another call.
-pub struct Numbers(Arc<Memory>);
+pub struct ScalarArgs(Arc<Memory>);
 
-impl Numbers {
+impl ScalarArgs {
     /// Device memory for `count` scalars, at least one.
     ///
     /// # Errors
     /// When the device has too little free memory.
     pub fn new(gpu: &Arc<dyn Gpu>, count: usize) -> Result<Self> {
-        Ok(Numbers(Arc::new(Memory::stale(gpu, count.max(1) * size_of::<f64>())?)))
+        Ok(ScalarArgs(Arc::new(Memory::uninitialised(gpu, count.max(1) * size_of::<f64>())?)))
     }
 
     /// The maximum number of scalars.
@@ -108,12 +108,12 @@ impl Numbers {
     ///
     /// # Panics
     /// With more than [`count`](Self::count) values.
-    pub fn tell(&self, values: &[f64]) -> Result<Vec<Number>> {
+    pub fn write(&self, values: &[f64]) -> Result<Vec<ScalarArg>> {
         let (given, capacity) = (values.len(), self.count());
         assert!(given <= capacity, "{given} scalars written to memory for {capacity}");
         self.0.write(bytemuck::cast_slice(values))?;
-        let resident = |index| Some(Place { memory: self.0.clone(), index });
+        let resident = |index| Some(DeviceScalar { memory: self.0.clone(), index });
         let values = values.iter().enumerate();
-        Ok(values.map(|(index, &value)| Number { value, resident: resident(index) }).collect())
+        Ok(values.map(|(index, &value)| ScalarArg { value, resident: resident(index) }).collect())
     }
 }
