@@ -295,8 +295,7 @@ mod tests {
             "0 const real* x",
             "8 wide* part.y",
             "16 double part.scale",
-            "24 long long part.extents[0]",
-            "32 long long part.extents[1]",
+            "24 long long[2] part.extents",
             "40 long long count",
         ];
         assert_eq!(words, expected);
