@@ -26,7 +26,7 @@ crate::kernels! {
     }
 }
 
-/// The program of [`SUM_KERNELS`], for accumulating gradients.
+/// The program whose kernel `sum` computes `a += b`, for accumulating gradients.
 pub fn sum_program(dtype: DType) -> Program {
     Program::new(SUM, dtype).with_kernels(SUM_KERNELS)
 }
