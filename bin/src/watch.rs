@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{interrupt, tell};
 
-/// Tells on standard error how a job goes.
+/// Reports the progress of a job on standard error.
 pub struct Terminal {
     job: Mutex<Option<Job>>,
     interactive: bool,
@@ -20,14 +20,14 @@ struct Job {
     name: String,
     total: u64,
     begun: Instant,
-    /// Parts that were done when the first report came: by an earlier sitting.
+    /// Parts that were done before the first report, by an earlier process.
     before: Option<u64>,
     printed: Instant,
     bar: Option<ProgressBar>,
     latest: String,
 }
 
-/// How often a line is printed where there is no bar.
+/// Time between lines if there is no bar.
 const EVERY: Duration = Duration::from_secs(10);
 
 impl Terminal {
@@ -50,7 +50,7 @@ impl Watcher for Terminal {
     }
 
     fn folder(&self, path: &Path) {
-        interrupt::run_goes_on(path);
+        interrupt::set_run(path);
         self.note(&format!("run folder: {}", path.display()));
     }
 

@@ -209,7 +209,7 @@ impl Sweep {
             return Ok(ExitCode::SUCCESS);
         }
         let device = self.device.open(&|text| watcher.note(text))?;
-        interrupt::sweep_goes_on(&self.out);
+        interrupt::set_sweep(&self.out);
         let SweepSummary { failed, report } =
             sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
         print(&report);

@@ -39,7 +39,7 @@ pub struct Train {
     #[arg(long, value_name = "DIR")]
     test: Vec<PathBuf>,
 
-    /// Train on the labels of so many subjects only; the others still pretrain.
+    /// Use the labels of N training subjects only; the others still pretrain.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     labelled: Option<u32>,
 

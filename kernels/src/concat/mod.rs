@@ -46,7 +46,7 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Result<Tensor> {
             return Err(Error::shape("concat", what));
         }
     }
-    // What a part holds for each place of the axes before this one lies in one piece.
+    // For each index of the axes before this one, the elements of a part are contiguous.
     let widths: Vec<usize> =
         parts.iter().map(|part| part.dims()[axis..].iter().product()).collect();
     let mut dims = first.dims().to_vec();

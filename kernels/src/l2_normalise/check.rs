@@ -22,7 +22,7 @@ fn case(shape: [usize; 2]) -> Case {
         .with_reference(move |x| vec![row_by_row(&x[0], shape[1])])
 }
 
-/// Values alone: moving each of so many elements would take long.
+/// Compares values only: finite differences over this many elements would be too slow.
 fn values(shape: [usize; 2]) -> Case {
     Case::without_gradient(
         format!("{shape:?}"),

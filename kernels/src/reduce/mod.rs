@@ -54,7 +54,7 @@ pub fn mean(x: &Tensor) -> Result<Tensor> {
 /// and then, such as losses. It is no operation of the tape.
 ///
 /// # Errors
-/// When either has more than one element, `total` is not `f64`, or `x` lies elsewhere or is not
+/// When either has more than one element, `total` is not `f64`, or `x` is on another device or is not
 /// floating.
 pub fn accumulate(total: &mut Tensor, x: &Tensor) -> Result<()> {
     if total.shape().elements() != 1 || x.shape().elements() != 1 || total.dtype() != DType::F64 {

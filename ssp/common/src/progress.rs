@@ -4,20 +4,20 @@ use std::path::Path;
 
 /// Receives the progress of a long computation: a progress bar, a log.
 pub trait Watcher: Sync {
-    /// Something worth a line.
+    /// A note for the user, in one line.
     fn note(&self, text: &str);
 
-    /// The folder that a run has, from which it can go on.
+    /// The folder of the run, from which it can be resumed.
     fn folder(&self, path: &Path) {
         self.note(&format!("run folder: {}", path.display()));
     }
 
-    /// A job of so many parts begins.
+    /// A job of `total` parts starts.
     fn begin(&self, name: &str, total: u64);
 
-    /// So many parts of the job are done; `text` says how it goes.
+    /// `done` parts of the job are complete; `text` describes its state.
     fn advance(&self, done: u64, text: &str);
 
-    /// The job is over.
+    /// The job has ended.
     fn end(&self);
 }

@@ -28,8 +28,8 @@ pub struct Cohort {
     pub members: Vec<Member>,
     /// Subjects of M&Ms-2 that may be in M&Ms as well, and are left out.
     pub left_out: Vec<Member>,
-    /// Subjects of which something may be wrong, and what; told when they are read, not where they lie in
-    /// the cache already.
+    /// Subjects with a warning, and the warning. Only when they are read: subjects that are in the cache
+    /// already have none.
     pub warnings: Vec<(String, String)>,
 }
 

@@ -155,7 +155,7 @@ fn distance(a: [f64; 2], b: [f64; 2], spacing: [f64; 2]) -> f64 {
     ((a[0] - b[0]) * spacing[0]).hypot((a[1] - b[1]) * spacing[1])
 }
 
-/// The place that is the mean of what lies within a heart's radius around it.
+/// The position that is the mean of the motion within a heart's radius around it.
 fn settled(plane: &Plane, from: [f64; 2], spacing: [f64; 2]) -> [f64; 2] {
     let mut centre = from;
     for _ in 0..100 {

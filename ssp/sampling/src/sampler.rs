@@ -15,7 +15,7 @@ use data::CardiacPhase;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What lies in the middle of a training view, before random shifts.
+/// The centre of a training view, before random shifts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Centre {
@@ -67,7 +67,7 @@ pub struct Crops {
     pub target: Grid,
     /// How each view is augmented; none for a plain one.
     pub views: Vec<Option<Augmentation>>,
-    /// What lies in the middle of an augmented view before it is shifted.
+    /// The centre of an augmented view, before random shifts.
     pub centre: Centre,
     /// Number of the first view, where several samplers share slices: views of different numbers
     /// are augmented independently.
@@ -86,7 +86,7 @@ pub enum Arrangement {
 }
 
 impl Arrangement {
-    /// Where a view of a slice lies in a batch of `slices` of `views` each.
+    /// The index of a view of a slice in a batch of `slices` with `views` each.
     pub fn place(self, slice: usize, view: usize, [slices, views]: [usize; 2]) -> usize {
         match self {
             Arrangement::BySlice => slice * views + view,
@@ -238,7 +238,7 @@ impl Sampler {
     }
 
     /// The same for a device: made there where the cache is [resident](Cache::resident), else on the
-    /// host, where the batch then lies.
+    /// host, where the batch then resides.
     ///
     /// # Errors
     /// As [`batch`](Self::batch), and when the device has no memory left or fails.

@@ -46,7 +46,7 @@ impl Finetuning {
         }
     }
 
-    /// Epochs between looks at the validation subjects, of so many steps each.
+    /// Epochs between validations, given the steps of one epoch.
     pub fn epochs_between_looks(&self, steps_each: usize) -> usize {
         match self.validate_steps {
             0 => self.validate_every,

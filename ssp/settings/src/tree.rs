@@ -7,7 +7,7 @@ pub(crate) fn get<'a>(tree: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(tree, |node, key| node.get(key))
 }
 
-/// Puts a value at a path, making what lies above it.
+/// Puts a value at a path, creating the objects above it.
 pub(crate) fn put(tree: &mut Value, path: &str, value: Value) {
     let mut node = tree;
     for key in path.split('.') {

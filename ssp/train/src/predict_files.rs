@@ -60,13 +60,13 @@ pub fn predict_files(
 
 /// Refuses folders where a label map would take the place of something: of an image, whose name it has, and
 /// of drawings by hand, in the `labels` beside the `images` of a plain data set. Both the folder that a
-/// file is named in and, where that is a link, the one that it lies in count.
+/// file is named in and, if that is a link, the folder of its target count.
 fn refuse_places(files: &[PathBuf], out: &Path) -> Result<()> {
     let Ok(out) = out.canonicalize() else { return Ok(()) };
     for file in files {
         let named = std::path::absolute(file).ok();
-        let lies = file.canonicalize().ok();
-        for folder in [&named, &lies].into_iter().flatten().filter_map(|file| file.parent()) {
+        let target = file.canonicalize().ok();
+        for folder in [&named, &target].into_iter().flatten().filter_map(|file| file.parent()) {
             if folder.canonicalize().is_ok_and(|folder| folder == out) {
                 let what = "would be overwritten, or lie beside a label map of its own name; name another \
                             folder with --out";

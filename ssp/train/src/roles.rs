@@ -1,4 +1,4 @@
-//! Who does what in a run: which subjects train, validate and test, and which have labels.
+//! The roles of subjects in a run: which train, validate and test, and which have labels.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,20 +17,21 @@ use settings::Settings;
 /// Subjects by role, as ids; `split.json` of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {
-    /// Trained on; those among `labelled` with their labels.
+    /// Subjects for training; those in `labelled` with their labels.
     pub train: Vec<String>,
-    /// The best weights are chosen by them.
+    /// Validation subjects, which select the best weights.
     pub valid: Vec<String>,
-    /// Reported on.
+    /// Test subjects.
     pub test: Vec<String>,
     /// Those of `train` whose labels are used.
     pub labelled: Vec<String>,
 }
 
 impl Roles {
-    /// Gives every subject of `cohort` its role, as the files of the settings say, or else drawn.
-    /// Test subjects are all labelled ones of `test`, or else held out. Subjects without labels
-    /// pretrain; where `pretrain_only`, there may be no others. `note` is told who is left out.
+    /// Assigns every subject of `cohort` a role: from the split files of the settings, or else at
+    /// random. Test subjects are all labelled ones of `test`, or else held out. Subjects without labels
+    /// are used for pretraining; with `pretrain_only` there may be no others. `note` receives the
+    /// subjects that are left out.
     ///
     /// # Errors
     /// When there are too few subjects with labels, or one would both train and test.
@@ -78,17 +79,16 @@ impl Roles {
         Ok(Roles { train, valid, test: split.test, labelled })
     }
 
-    /// Writes the roles into a run's folder. A run that goes on must have the subjects that it
-    /// started with.
+    /// Writes the roles into a run's folder. A resumed run must have the same subjects as before.
     ///
     /// # Errors
-    /// When it has not, or the file cannot be written.
+    /// When it does not, or the file cannot be written.
     pub fn keep(&self, folder: &RunFolder) -> Result<()> {
         self.refuse_others(folder)?;
         write_json(&folder.split(), self)
     }
 
-    /// Refuses a folder that was begun with other subjects.
+    /// Refuses a folder that was started with other subjects.
     ///
     /// # Errors
     /// When it was, or its file cannot be read.
@@ -103,7 +103,7 @@ impl Roles {
         Ok(())
     }
 
-    /// The roles in the run that made a file of weights, where it still lies in that run's folder.
+    /// The roles in the run that made a file of weights, if the file is still in that run's folder.
     ///
     /// # Errors
     /// When the run's `split.json` cannot be read.
@@ -147,7 +147,7 @@ fn split_seed(settings: &Settings) -> u64 {
 fn labelled(settings: &Settings, cohort: &Cohort, train: &[String]) -> Result<Vec<String>> {
     let train = of_vendors(settings, cohort, train.to_vec());
     if train.is_empty() {
-        let named = |s: &CachedSubject| s.vendor().unwrap_or("not told").to_owned();
+        let named = |s: &CachedSubject| s.vendor().unwrap_or("unknown").to_owned();
         let there: BTreeSet<String> = cohort.cache.subjects().map(|s| named(&s)).collect();
         let there: Vec<String> = there.into_iter().collect();
         return Err(Error::Data(format!(
@@ -320,7 +320,7 @@ impl Named<'_> {
 }
 
 /// Refuses a subject that is to train and to test: one image in both, or one name, as the two
-/// could not be told apart in the results.
+/// could not be distinguished in the results.
 fn refuse_overlap(train: &Cohort, test: &Cohort) -> Result<()> {
     let resolved = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let trained: Vec<PathBuf> = train.images.iter().map(resolved).collect();

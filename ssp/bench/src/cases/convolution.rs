@@ -46,7 +46,7 @@ fn convolution(layer: Convolution, batch: usize, dtypes: Dtypes) -> Case {
         Pass::forward(x + w + y, plainly.clone()),
         Pass::gradient("weight gradient", [weight], x + w + y, plainly),
     ];
-    // Nobody asks for the gradient of images.
+    // The gradient of the images is never needed.
     if inputs[0] > 1 {
         let of: Vec<usize> = first.inputs.clone().collect();
         passes.insert(1, Pass::gradient("data gradient", of, x + w + y, whole));

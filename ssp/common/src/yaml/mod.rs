@@ -204,7 +204,7 @@ impl Builder {
 
     fn begin(&mut self, content: Content, anchor: usize, place: Place) -> Result<()> {
         if self.open.len() == DEEPEST {
-            return Err(place.refuse(format!("lies more than {DEEPEST} levels deep")));
+            return Err(place.refuse(format!("is nested more than {DEEPEST} levels deep")));
         }
         let node = Node { content, place };
         self.open.push(Open { node, anchor, waiting: None });

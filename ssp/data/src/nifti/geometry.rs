@@ -77,7 +77,7 @@ impl Affine {
             .collect()
     }
 
-    /// Whether an axis lies between the scanner's directions.
+    /// Whether an axis is oblique to the axes of the scanner.
     pub fn is_oblique(&self) -> bool {
         let directions = self.nearest_directions();
         (0..3).any(|axis| self.cosine(directions[axis], axis).abs() < 0.9999)

@@ -122,7 +122,7 @@ fn grid_and_phases(
         [] => 1,
         [3] => length(3),
         // By the standard, a fifth axis holds the values of one voxel. Some programs write phases
-        // there, which an intent code of 0 tells apart.
+        // there, which an intent code of 0 distinguishes.
         [axis] if intent == 0 => {
             notes.push(format!("shape {shape}: axis {} is taken for the phases", axis + 1));
             length(axis)

@@ -36,7 +36,7 @@ pub fn direction(angle: f32) -> [f32; 2] {
     [angle.cos(), angle.sin()]
 }
 
-/// Pixels of a slice, and where each lies in the frame of the body.
+/// Pixels of a slice, and the position of each in the coordinates of the body.
 #[derive(Clone, Debug)]
 pub struct Grid {
     pub rows: usize,
@@ -45,12 +45,12 @@ pub struct Grid {
     pub spacing: f32,
     /// Row and column of the body frame's origin, which need not be whole numbers.
     pub origin: [f32; 2],
-    /// Cosine and sine of the angle by which the body lies turned in the image.
+    /// Cosine and sine of the rotation of the body in the image.
     pub turned: [f32; 2],
 }
 
 impl Grid {
-    /// Where the centre of a pixel lies, in the frame of the body.
+    /// The centre of a pixel, in the coordinates of the body.
     pub fn position(&self, row: usize, column: usize) -> Point {
         let right = (column as f32 - self.origin[1]) * self.spacing;
         let down = (row as f32 - self.origin[0]) * self.spacing;
@@ -133,7 +133,7 @@ impl Blob {
     }
 }
 
-/// The share of a pixel that lies inside an outline at a distance, for edges `softness` wide.
+/// The share of a pixel inside an outline at a distance, for edges `softness` wide.
 pub fn cover(distance: f32, softness: f32) -> f32 {
     (0.5 - distance / softness).clamp(0.0, 1.0)
 }

@@ -2,7 +2,7 @@
 //!
 //! Levels are millimetres along the long axis from the mitral valve at the end of diastole towards
 //! the apex. In a plane across it, x points from the septum to the lateral wall and y from the
-//! anterior to the inferior wall; the right ventricle lies where x is negative.
+//! anterior to the inferior wall; the right ventricle is at negative x.
 
 use std::f32::consts::{PI, TAU};
 
@@ -155,7 +155,7 @@ impl Heart {
         Heart { great, ..heart }
     }
 
-    /// What lies above the base: left atrium, aortic root, right atrium, pulmonary trunk.
+    /// Structures above the base: left atrium, aortic root, right atrium, pulmonary trunk.
     fn great_vessels(&self, size: f32, stream: &mut Stream) -> [Blob; 4] {
         let outer = self.radius + self.wall;
         let mut blob = |x: f32, y: f32, radii: Point, bulge: f32| {

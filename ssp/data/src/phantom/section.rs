@@ -184,7 +184,7 @@ impl Section {
         mix(tissues.myocardium, tissues.scar, scar.min(1.0)) * (1.0 + 0.06 * texture.at(point, 5.0))
     }
 
-    /// Fat fills the grooves on the right, and hardly lies on the lateral wall.
+    /// Fat fills the grooves on the right; there is little on the lateral wall.
     fn fat_thickness(&self, polar: &Polar, point: Point, texture: &Texture) -> f32 {
         let [thickest, angle] = self.fat;
         let side = 0.5 + 0.5 * (polar.angle - angle).cos();

@@ -230,7 +230,7 @@ impl Tissue {
     }
 }
 
-/// Organs below a diaphragm at `height`, and what lies behind a heart of a radius.
+/// Organs below a diaphragm at `height`, and the tissue behind a heart of this radius.
 fn organs(outer: f32, height: f32, stream: &mut Stream) -> Vec<Organ> {
     let mut organs = Vec::new();
     let mut add = |stream: &mut Stream, tissue, place: Point, radii: Point, level: [f32; 2]| {

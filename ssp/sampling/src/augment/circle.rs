@@ -15,7 +15,7 @@ pub struct Circle {
 }
 
 impl Circle {
-    /// Whether a point lies in the circle, but for rounding.
+    /// Whether a point is in the circle, up to rounding.
     fn contains(&self, point: [f64; 2]) -> bool {
         distance(self.centre, point) <= self.radius * (1.0 + 1e-12) + 1e-12
     }

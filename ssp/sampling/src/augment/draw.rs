@@ -30,10 +30,10 @@ impl Key {
     }
 }
 
-/// One view of a slice: where it lies, and what happens to its intensities, in this order.
+/// One view of a slice: its placement, and the changes of its intensities, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct View {
-    /// Where it lies.
+    /// Its placement on the slice.
     pub placement: Placement,
     /// Noise added to standardised intensities.
     pub noise: Option<Noise>,

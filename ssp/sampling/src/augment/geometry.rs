@@ -1,4 +1,4 @@
-//! Where a target pixel lies in a source slice.
+//! Positions of target pixels in a source slice.
 
 use kernels::resample::Matrix;
 
@@ -23,7 +23,7 @@ impl Grid {
     }
 }
 
-/// How a view lies on its slice. All pairs are `[rows, columns]`.
+/// The placement of a view on its slice. All pairs are `[rows, columns]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Placement {
     /// Source pixel at the middle of the view; none for the middle of the slice.

@@ -125,7 +125,7 @@ impl Cache {
         Ok(Some((cache, failures, settled)))
     }
 
-    /// Where the cache lies.
+    /// The path of the cache file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -216,12 +216,12 @@ impl<'a> CachedSubject<'a> {
         &self.entry.id
     }
 
-    /// Scanner vendor, where the source tells.
+    /// Scanner vendor, if the source names one.
     pub fn vendor(&self) -> Option<&'a str> {
         self.entry.vendor.as_deref()
     }
 
-    /// Diagnosis or group, where the source tells.
+    /// Diagnosis or group, if the source names one.
     pub fn pathology(&self) -> Option<&'a str> {
         self.entry.pathology.as_deref()
     }
@@ -285,7 +285,7 @@ impl<'a> CachedSubject<'a> {
         Some(&self.bytes[frame.labels as usize..][..self.entry.volume()])
     }
 
-    /// Where one slice of one phase lies in the cache.
+    /// The position of one slice of one phase in the cache.
     ///
     /// # Panics
     /// When `phase` or `slice` is not below the numbers of either.

@@ -6,7 +6,7 @@ use tensor::{Buffer, DType, Device, Tensor};
 
 use crate::{Error, Result};
 
-/// Where a copy lies: on the device that asked last.
+/// A copy on a device: the one that requested it last.
 #[derive(Default)]
 pub(super) struct Resident(Mutex<Option<(Device, Option<Tensor>)>>);
 

@@ -102,7 +102,7 @@ impl Sampler {
         }
     }
 
-    /// Views of these samples, by a device in whose `memory` the cache lies.
+    /// Views of these samples, by a device whose `memory` holds the cache.
     pub(super) fn on_device(
         &self,
         memory: &Tensor,

@@ -1,4 +1,4 @@
-//! The folder of a run, and what lies where in it.
+//! The folder of a run and the paths of its files.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Whom a study is of: cohorts are opened, and what a user should know of them is told.
+//! Opening the cohorts of a run, with notes and warnings about them.
 
 use std::path::{Path, PathBuf};
 
@@ -12,9 +12,12 @@ use sampling::split_file::SplitFile;
 use sampling::{Cohort, PHANTOM, cache_folder};
 use settings::Subjects;
 
-/// The subjects to train on, and those to test on where they are given apart.
+/// The cohort to train on, and the one to test on if it is given separately.
+///
+/// # Errors
+/// When a split file or a data set cannot be read.
 pub fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohort>)> {
-    // Before the images, which may take long.
+    // Before the images, which may take long to read.
     let Subjects { split, labelled_split, .. } = &job.settings.subjects;
     split.as_ref().map(|file| SplitFile::read_roles(Path::new(file))).transpose()?;
     labelled_split.as_ref().map(|file| SplitFile::read(Path::new(file))).transpose()?;
@@ -52,10 +55,10 @@ pub fn cohorts(job: &Job, watcher: &dyn Watcher) -> Result<(Cohort, Option<Cohor
     Ok((cohort, test))
 }
 
-/// The folders of M&Ms among the data that weights were trained on, where their run still tells and they
-/// still lie there: subjects of M&Ms-2 that may be in M&Ms as well are then known to the network.
+/// The folders of M&Ms among the data that weights were trained on, as far as their runs still record
+/// it and the folders still exist: the network has seen subjects of M&Ms-2 that are in M&Ms as well.
 pub fn mnms_behind(weights: &Path) -> Vec<PathBuf> {
-    /// Runs that each took the weights of another.
+    /// Length of a chain of runs, each started from the weights of another.
     const MOST: usize = 8;
     let mut found = Vec::new();
     let mut weights = Some(weights.to_path_buf());
@@ -70,26 +73,28 @@ pub fn mnms_behind(weights: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What may be wrong with a cohort, a line for each subject up to a few.
+/// Warnings about a cohort: one line per subject, for the first few.
 fn warnings_of(cohort: &Cohort) -> Vec<String> {
     const FEW: usize = 3;
-    let told = cohort.warnings.iter().take(FEW);
+    let first = cohort.warnings.iter().take(FEW);
     let mut lines: Vec<String> =
-        told.map(|(id, what)| format!("warning: subject {id}: {what}")).collect();
+        first.map(|(id, what)| format!("warning: subject {id}: {what}")).collect();
     if let more @ 1.. = cohort.warnings.len().saturating_sub(FEW) {
-        lines.push(format!("warning: and {more} more of the kind; cine data inspect has them all"));
+        lines.push(format!(
+            "warning: and {more} more subjects with warnings; cine data inspect lists them all"
+        ));
     }
     if cohort.ventricles_look_swapped() {
         lines.push(format!(
-            "warning: {}: what is labelled 3 (RV) lies more within myocardium than what is labelled 1 (LV): \
-             are these ACDC's numbers? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
+            "warning: {}: label 3 (RV) is more enclosed by myocardium than label 1 (LV): \
+             are these the label numbers of ACDC? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
             cohort.source
         ));
     }
     lines
 }
 
-/// Opens a cohort by `open`, which is given someone to tell how far it is. Notes the subjects that
+/// Opens a cohort by `open`, which receives a function to report its progress. Notes the subjects that
 /// cannot be read.
 ///
 /// # Errors
@@ -99,7 +104,7 @@ pub fn open_cohort(
     watcher: &dyn Watcher,
     open: impl FnOnce(&(dyn Fn(usize, usize) + Sync)) -> Result<Cohort>,
 ) -> Result<Cohort> {
-    // A cache that is there already has nothing to tell.
+    // An existing cache has no progress to report.
     let begun = std::sync::Once::new();
     let cohort = open(&|done, total| {
         begun.call_once(|| watcher.begin(name, total as u64));
@@ -115,7 +120,7 @@ pub fn open_cohort(
     match cohort.left_out.len() {
         0 => {}
         count => watcher.note(&format!(
-            "left out {count} subjects of M&Ms-2 (pathology NOR, HCM or LV, or not told), who may be in M&Ms \
+            "left out {count} subjects of M&Ms-2 (pathology NOR, HCM or LV, or unknown) that may be in M&Ms \
              too"
         )),
     }

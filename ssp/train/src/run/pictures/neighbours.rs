@@ -1,4 +1,4 @@
-//! `neighbours.png`: which slices an encoder takes to be alike.
+//! `neighbours.png`: which slices have similar features.
 
 use serde_json::json;
 
@@ -12,14 +12,14 @@ use sampling::augment::{Grid, plain_views};
 use sampling::cache::{Cache, CachedSubject};
 use sampling::sampler::Sample;
 
-/// Slices that are embedded, about.
+/// Slices to embed, approximately.
 const SLICES: usize = 400;
 /// Slices whose neighbours are shown, and neighbours of each.
 const QUERIES: usize = 6;
 const NEIGHBOURS: usize = 5;
 
 /// Draws slices from base to apex, each of another subject, with those slices of other subjects
-/// whose features are most similar; and notes in `neighbours.json` how far apart neighbours lie
+/// whose features are most similar; and writes to `neighbours.json` how far apart neighbours are
 /// between base and apex.
 ///
 /// Slices are of end-diastole and end-systole, of validation subjects first and then of training
@@ -58,7 +58,7 @@ pub fn draw_neighbours(
     });
     write_json(&folder.stage("pretrain").join("neighbours.json"), &json)?;
     let drawn = Drawn { cache, embedded: &embedded, grid };
-    let note = told(&differences, settings.method.title(), &embedded, subjects.len(), held_out);
+    let note = caption(&differences, settings.method.title(), &embedded, subjects.len(), held_out);
     drawn.sheet(&queries(&embedded, &subjects), note)?.write(path)
 }
 
@@ -78,7 +78,7 @@ fn gallery(cache: &Cache, valid: &[usize], train: &[usize]) -> (Vec<usize>, usiz
     (subjects, held_out)
 }
 
-/// Every slice of end-diastole and end-systole, as far as the source tells which phases those are;
+/// Every slice of end-diastole and end-systole, if the source names those phases;
 /// otherwise of the first phase and the one in the middle.
 fn slices(cache: &Cache, index: usize) -> Vec<Sample> {
     let subject = cache.subject(index);
@@ -97,7 +97,7 @@ fn phases(subject: &CachedSubject<'_>) -> Vec<usize> {
     phases
 }
 
-/// Slices spread from base to apex, of as many subjects as there are, the first subjects first.
+/// Slices spread from base to apex, each of another subject if there are enough.
 fn queries(embedded: &Embedded, subjects: &[usize]) -> Vec<usize> {
     let query = |number: usize| {
         let subject = subjects[number % subjects.len()];
@@ -110,7 +110,7 @@ fn queries(embedded: &Embedded, subjects: &[usize]) -> Vec<usize> {
 }
 
 /// The paragraph under the title.
-fn told(
+fn caption(
     differences: &Differences,
     method: &str,
     embedded: &Embedded,
@@ -174,7 +174,7 @@ impl Drawn<'_> {
         sheet.draw()
     }
 
-    /// Whose slice it is; where it lies, and how similar it is.
+    /// The subject, the position and the similarity of a slice.
     fn caption(&self, at: usize, similarity: Option<f64>) -> [String; 2] {
         let [subject, phase, _] = names(self.cache, &self.embedded.slices[at]);
         let position = format!("position {:.2}", self.embedded.positions[at]);

@@ -61,7 +61,7 @@ pub fn draw_views(folder: &RunFolder, source: &PretextData, samplers: &[Sampler]
     };
     let columns = columns(settings.method, &parts);
     let title = format!("{}: views of a batch", settings.method.title());
-    let notes = vec![told(settings)];
+    let notes = vec![caption(settings)];
     let sheet = Sheet { title, notes, columns, strips, window, related };
     sheet.draw()?.write(path)
 }
@@ -134,7 +134,7 @@ fn columns(method: Method, parts: &[(&Crops, Batch)]) -> Vec<Column> {
 }
 
 /// What there is to see.
-fn told(settings: &Settings) -> String {
+fn caption(settings: &Settings) -> String {
     let note = match settings.method {
         Method::Scratch => String::new(),
         Method::SimClr => {
