@@ -234,6 +234,12 @@ mod tests {
     }
 
     #[test]
+    fn distances_are_in_millimetres_along_each_axis() {
+        assert_eq!(distance([1.0, 2.0], [4.0, 6.0], [1.0, 2.0]), 3f64.hypot(8.0));
+        assert_eq!(distance([4.0, 6.0], [1.0, 2.0], [2.0, 1.0]), 6f64.hypot(4.0));
+    }
+
+    #[test]
     fn what_does_not_move_has_no_centre() {
         let still = |phases: usize, value: fn(usize) -> f32| Stack {
             voxels: (0..phases * 64).map(|i| value(i % 64)).collect(),

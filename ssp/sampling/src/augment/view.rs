@@ -190,11 +190,17 @@ mod tests {
     fn labels_move_with_the_image() {
         let mut labels = vec![0u8; 24 * 32];
         labels[10 * 32 + 12] = 3;
+        let moved = |placement| {
+            let mut out = vec![9; labels.len()];
+            let view = View { placement, ..View::PLAIN };
+            Renderer::labels(&labels, &GRID, &GRID, &view, &mut out);
+            let places = (0..out.len()).filter(|&place| out[place] != 0);
+            places.map(|place| (place / 32, place % 32, out[place])).collect::<Vec<_>>()
+        };
         let placement = Placement { translation: [2.0, -3.0], ..Placement::PLAIN };
-        let mut out = vec![9; labels.len()];
-        Renderer::labels(&labels, &GRID, &GRID, &View { placement, ..View::PLAIN }, &mut out);
-        let mut wanted = vec![0; labels.len()];
-        wanted[8 * 32 + 15] = 3;
-        assert_eq!(out, wanted);
+        assert_eq!(moved(placement), [(8, 15, 3)]);
+        for (flip, place) in [([true, false], (13, 12, 3)), ([false, true], (10, 19, 3))] {
+            assert_eq!(moved(Placement { flip, ..Placement::PLAIN }), [place]);
+        }
     }
 }
