@@ -135,3 +135,13 @@ fn tell(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
+
+/// Prints what may make results wrong, one line each.
+fn warn(warnings: &[String]) {
+    /// More lines than this hide the results above them.
+    const MOST: usize = 20;
+    warnings.iter().take(MOST).for_each(|warning| tell(&format!("warning: {warning}")));
+    if let more @ 1.. = warnings.len().saturating_sub(MOST) {
+        tell(&format!("warning: and {more} more; cine data inspect lists those of data"));
+    }
+}

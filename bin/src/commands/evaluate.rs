@@ -7,15 +7,15 @@ use clap::{Args, ValueEnum};
 use common::Watcher;
 use common::{Error, Result};
 use evaluate::{
-    self, FolderComparison, Numbering, cardiac_functions, frame_table, summary_tables,
-    write_frames, write_slices, write_subjects,
+    self, Numbering, cardiac_functions, doubts, frame_table, summary_tables, write_frames,
+    write_slices, write_subjects,
 };
 use sampling::{Cohort, cache_folder};
 use train::study;
 
 use crate::options::{Device, SettingOptions};
-use crate::print;
 use crate::watch::Terminal;
+use crate::{print, tell, warn};
 
 /// Measures Dice in 3D, HD95 and ASSD of each structure and frame, and the agreement of volumes, ejection
 /// fractions and mass with the ground truth, for a network on labelled data or for existing label maps.
@@ -84,18 +84,25 @@ impl From<NumberingName> for Numbering {
     }
 }
 
-/// Reports a numbering other than that of the study.
-fn report_numbering(what: &str, numbering: Numbering) {
-    if numbering == Numbering::Acdc {
-        eprintln!(
+/// Says which numbers the ventricles were taken to have, where that was not given and is not the
+/// study's for certain.
+fn report_numbering(what: &str, numbering: Numbering, assumed: bool) {
+    match numbering {
+        Numbering::Acdc => tell(&format!(
             "{what}: assuming 1 is RV and 3 is LV, as in ACDC; if not, use --{what}-numbering study"
-        );
+        )),
+        Numbering::Study if assumed => tell(&format!(
+            "warning: {what}: their anatomy does not show which ventricle is which; assuming 1 is LV and 3 is \
+             RV; if not, use --{what}-numbering acdc"
+        )),
+        Numbering::Study => {}
     }
 }
 
 impl Evaluate {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
+        let mut warnings = Vec::new();
         let results = match (&self.weights, &self.predictions, &self.labels) {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
@@ -108,6 +115,7 @@ impl Evaluate {
                     let (all, cache) = (&[], cache_folder());
                     Cohort::open_beside(&self.data, all, (&beside, all), &cache, progress)
                 })?;
+                warnings.extend(cohort.warning_lines());
                 study::test_model(&mut model, &cohort, &watcher)?
             }
             (None, Some(_), _) if !self.settings.is_empty() => {
@@ -119,17 +127,13 @@ impl Evaluate {
                 let [of_predictions, of_labels] =
                     [self.predictions_numbering, self.labels_numbering]
                         .map(|numbering| numbering.map(Into::into));
-                let FolderComparison { results, predictions, labels, misoriented } =
+                let found =
                     evaluate::compare_folders((predictions, of_predictions), (labels, of_labels))?;
-                if let Some(first) = misoriented.first() {
-                    let count = misoriented.len();
-                    eprintln!(
-                        "warning: {first}; voxels are compared as stored (files like this: {count})"
-                    );
-                }
-                report_numbering("predictions", predictions);
-                report_numbering("labels", labels);
-                results
+                report_numbering("predictions", found.predictions, false);
+                report_numbering("labels", found.labels, found.labels_assumed);
+                found.notes.iter().for_each(|note| tell(note));
+                warnings.extend(found.warnings);
+                found.results
             }
             _ => {
                 return Err(Error::Setting(
@@ -139,6 +143,8 @@ impl Evaluate {
         };
         print(&format!("{}\n", frame_table(&results.frames)));
         print(&format!("\nMean ± SD over frames\n{}", summary_tables(&results.frames)));
+        warnings.extend(doubts(&results));
+        warn(&warnings);
         if let Some(csv) = self.csv {
             write_frames(&csv, &results.frames)?;
             // It is unknown which slice of a label map in a file is the most basal.

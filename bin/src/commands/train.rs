@@ -11,8 +11,8 @@ use train::study;
 use train::study::{Job, Parts};
 
 use crate::options::{Device, MethodName, SettingOptions};
-use crate::print;
 use crate::watch::Terminal;
+use crate::{print, warn};
 
 /// Pretrains without labels, fine-tunes on labelled slices, tests on held-out subjects.
 ///
@@ -116,6 +116,7 @@ impl Train {
             let tables = evaluate::summary_tables(&results.frames);
             print(&format!("\nOn the test subjects, mean ± SD over frames\n{tables}"));
         }
+        warn(&outcome.warnings);
         let folder = outcome.folder.path().display();
         print(&format!("\nrun folder: {folder}\n"));
         if self.stage == StageName::Pretrain {

@@ -10,9 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use super::assemble::{assemble, assign_cardiac_phases, read_frame_labels, read_frames};
-use super::dataset::{
-    Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
-};
+use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
+use super::diagnostics::Diagnostics;
 use super::files::{last_name, names_in};
 use super::nifti::{self, Volume, volume_named};
 use super::subject::{CardiacPhase, Label, LabelledFrame};

@@ -51,9 +51,56 @@ impl BorderCounts {
     }
 }
 
-/// Whether a larger share of the right ventricle's border than of the left's touches myocardium; false
-/// if a ventricle is missing.
+/// Shares above this are of a ventricle that is surrounded by myocardium: the left one. Of 24 subjects
+/// of ACDC and M&Ms, the share was 1 for the left ventricle, and at most 0.43 for the right.
+const SURROUNDED: f64 = 0.7;
+
+/// Shares below this are of a ventricle beside the myocardium: the right one.
+const BESIDE: f64 = 0.5;
+
+/// Whether the borders counted for the left ventricle are those of the right one, and the reverse: the
+/// ventricle with the larger share of its border at the myocardium is the left one. A ventricle that is
+/// alone is judged by its own share. None if neither tells.
+pub fn ventricles_are_swapped(left: BorderCounts, right: BorderCounts) -> Option<bool> {
+    let surrounded = |share: f64| match share {
+        SURROUNDED.. => Some(true),
+        ..=BESIDE => Some(false),
+        _ => None,
+    };
+    // Without any myocardium, a share of 0 says nothing.
+    if left.to_myocardium + right.to_myocardium == 0 {
+        return None;
+    }
+    match (left.myocardium_share(), right.myocardium_share()) {
+        (Some(left), Some(right)) => Some(right > left),
+        (Some(left), None) => surrounded(left).map(|surrounded| !surrounded),
+        (None, Some(right)) => surrounded(right),
+        (None, None) => None,
+    }
+}
+
+/// Whether the ventricles are known to be swapped; see [`ventricles_are_swapped`].
 pub fn ventricles_look_swapped(left: BorderCounts, right: BorderCounts) -> bool {
-    let shares = (left.myocardium_share(), right.myocardium_share());
-    matches!(shares, (Some(left), Some(right)) if right > left)
+    ventricles_are_swapped(left, right) == Some(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ventricle_that_is_alone_is_recognised() {
+        let border = |to_myocardium: usize| BorderCounts { all: 100, to_myocardium };
+        let none = BorderCounts::default();
+        let found = |left, right| ventricles_are_swapped(left, right);
+        assert_eq!(found(border(99), border(30)), Some(false));
+        assert_eq!(found(border(30), border(99)), Some(true));
+        assert_eq!(found(border(99), none), Some(false));
+        assert_eq!(found(border(30), none), Some(true));
+        assert_eq!(found(none, border(99)), Some(true));
+        assert_eq!(found(none, border(30)), Some(false));
+        assert_eq!(found(border(60), none), None);
+        assert_eq!(found(border(0), border(0)), None, "no myocardium");
+        assert_eq!(found(none, none), None);
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::dataset::{Diagnostics, LoadedSubject, SubjectEntry};
+use super::dataset::{LoadedSubject, SubjectEntry};
+use super::diagnostics::Diagnostics;
+use super::intensities::unusable;
 use super::nifti::{self, Header, LabelVolume, Volume};
 use super::orient::StackMapping;
+use super::plausibility;
 use super::subject::{CardiacPhase, Label, LabelledFrame, Stack, Subject};
 use crate::{Error, Result};
 
@@ -20,9 +23,8 @@ pub(super) fn assemble(
     mut frames: Vec<LabelledFrame>,
     mut diagnostics: Diagnostics,
 ) -> Result<LoadedSubject> {
-    let unusable = image.voxels.iter().filter(|voxel| !voxel.is_finite()).count();
-    if unusable > 0 {
-        let what = format!("{unusable} voxels are not finite; replace them, for instance by 0");
+    let [i, j, k, _] = image.header.dims;
+    if let Some(what) = unusable(&image.voxels, [i, j, k]) {
         return Err(entry.error(what));
     }
     let (mut mapping, slice_order) = StackMapping::of(&image.header);
@@ -31,11 +33,18 @@ pub(super) fn assemble(
         let shape = image.header.shape();
         return Err(entry.error(format!("shape {shape} is not a stack of slices")));
     }
-    if image.voxels.iter().all(|&voxel| voxel == 0.0) {
-        return Err(entry.error("every voxel is 0"));
-    }
+    let file_size = mapping.size();
     mapping.crop(&used_voxels(&image, &frames));
 
+    let (labelled, empty): (Vec<_>, Vec<_>) =
+        frames.into_iter().partition(|frame| frame.labels.iter().any(|&label| label != 0));
+    for frame in empty {
+        diagnostics.warn(format!(
+            "the labels of phase {} are all 0; it counts as unlabelled",
+            frame.phase
+        ));
+    }
+    frames = labelled;
     frames.sort_by_key(|frame| frame.phase);
     frames.iter_mut().for_each(|frame| frame.labels = mapping.to_stack(&frame.labels));
     let [slices, rows, columns] = mapping.size();
@@ -43,20 +52,18 @@ pub(super) fn assemble(
     let mut voxels = Vec::with_capacity(phases * slices * rows * columns);
     (0..phases).for_each(|phase| voxels.extend(mapping.to_stack(image.phase(phase))));
     let spacing = mapping.spacing(&image.header.geometry.spacing);
-    diagnostics.notes.splice(0..0, image.header.notes.iter().cloned());
-    Ok(LoadedSubject {
-        subject: Subject {
-            id: entry.id.clone(),
-            stack: Stack { voxels, phases, slices, rows, columns, spacing },
-            frames,
-            vendor: entry.vendor.clone(),
-            pathology: entry.pathology.clone(),
-        },
-        mapping,
-        slice_order,
-        header: image.header,
-        diagnostics,
-    })
+    let subject = Subject {
+        id: entry.id.clone(),
+        stack: Stack { voxels, phases, slices, rows, columns, spacing },
+        frames,
+        vendor: entry.vendor.clone(),
+        pathology: entry.pathology.clone(),
+    };
+    // What is odd about the image comes before what is odd about its labels.
+    let mut all = image.header.diagnostics.clone();
+    all.merge(&diagnostics);
+    all.warnings.extend(plausibility::warnings(&subject, file_size));
+    Ok(LoadedSubject { subject, mapping, slice_order, header: image.header, diagnostics: all })
 }
 
 /// The voxels of the file's grid that have an intensity or a label other than 0 in any phase.
@@ -154,13 +161,9 @@ fn read_labels(
     diagnostics: &mut Diagnostics,
 ) -> Result<LabelVolume> {
     let volume = nifti::read_labels(path, 3)?;
-    if let Some([own, other]) = volume.header.geometry.differing_axes(&image.geometry) {
-        diagnostics.warn(format!(
-            "axes of the labels run {own}, of the image {other}; voxels are paired as stored"
-        ));
-    }
-    let (mut volume, note) = volume.on_grid_of(image).map_err(|what| Error::file(path, what))?;
-    diagnostics.notes.extend(note);
+    let aligned = volume.on_grid_of(image, ["labels", "image"]);
+    let (mut volume, alignment) = aligned.map_err(|what| Error::file(path, what))?;
+    diagnostics.merge(&alignment.diagnostics);
     for label in &mut volume.labels {
         *label = meaning[usize::from(*label)] as u8;
     }

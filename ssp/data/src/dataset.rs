@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::diagnostics::Diagnostics;
 use super::nifti::{self, Header};
 use super::orient::{SliceOrder, StackMapping};
 use super::subject::Subject;
@@ -156,27 +157,6 @@ pub struct LoadedSubject {
     pub header: Header,
     /// What was odd about the files.
     pub diagnostics: Diagnostics,
-}
-
-/// What was odd about a subject's files, one line each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Diagnostics {
-    /// Oddities that were resolved, and how.
-    pub notes: Vec<String>,
-    /// What may be wrong, and should be checked by the user.
-    pub warnings: Vec<String>,
-}
-
-impl Diagnostics {
-    /// Adds a note.
-    pub fn note(&mut self, note: impl Into<String>) {
-        self.notes.push(note.into());
-    }
-
-    /// Adds a warning.
-    pub fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
-    }
 }
 
 impl LoadedSubject {

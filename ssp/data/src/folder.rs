@@ -16,9 +16,8 @@ use super::assemble::{
     EMPTY_LABELS, STUDY_LABELS, assemble, assign_cardiac_phases, read_cine_labels,
     read_frame_labels, read_frames,
 };
-use super::dataset::{
-    Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
-};
+use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
+use super::diagnostics::Diagnostics;
 use super::nifti;
 use super::phase_suffix::{PhaseSuffix, group_by_subject, phases_of_subject};
 use super::subject::{CardiacPhase, LabelledFrame};

@@ -10,9 +10,8 @@
 use std::path::PathBuf;
 
 use super::assemble::{assemble, read_cine_labels};
-use super::dataset::{
-    Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
-};
+use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
+use super::diagnostics::Diagnostics;
 use super::files::last_name;
 use super::nifti::{self, volume_named};
 use super::subject::{CardiacPhase, LabelledFrame};

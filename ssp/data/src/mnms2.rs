@@ -12,9 +12,8 @@
 use std::path::PathBuf;
 
 use super::assemble::{STUDY_LABELS, assemble, read_frame_labels};
-use super::dataset::{
-    Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry, SubjectFiles,
-};
+use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
+use super::diagnostics::Diagnostics;
 use super::files::last_name;
 use super::nifti::{self, Volume, volume_named};
 use super::subject::{CardiacPhase, LabelledFrame};

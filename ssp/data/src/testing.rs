@@ -20,6 +20,8 @@ pub struct NiftiFile {
     pub scale: (f32, f32),
     /// Rows of the sform; if there are none, its code is 0.
     pub sform: Option<[[f32; 4]; 3]>,
+    /// The qform: quaternion b, c, d and the origin; if there is none, its code is 0.
+    pub qform: Option<[f32; 6]>,
     /// The byte at which the voxels start.
     pub offset: f32,
     /// The bytes of the voxels.
@@ -41,7 +43,8 @@ impl NiftiFile {
     fn new(dims: &[usize], datatype: i16, bitpix: i16, voxels: Vec<u8>) -> NiftiFile {
         let (spacing, scale) = ([1.5, 1.25, 10.0], (0.0, 0.0));
         let dims = dims.to_vec();
-        NiftiFile { dims, spacing, datatype, bitpix, scale, sform: None, offset: 352.0, voxels }
+        let (sform, qform) = (None, None);
+        NiftiFile { dims, spacing, datatype, bitpix, scale, sform, qform, offset: 352.0, voxels }
     }
 
     /// The uncompressed file.
@@ -67,6 +70,12 @@ impl NiftiFile {
             put(254, &1i16.to_le_bytes());
             for (n, value) in rows.iter().flatten().enumerate() {
                 put(280 + 4 * n, &value.to_le_bytes());
+            }
+        }
+        if let Some(values) = self.qform {
+            put(252, &1i16.to_le_bytes());
+            for (n, value) in values.iter().enumerate() {
+                put(256 + 4 * n, &value.to_le_bytes());
             }
         }
         put(344, b"n+1\0");

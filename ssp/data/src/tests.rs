@@ -228,29 +228,80 @@ fn files_of_one_phase_each_are_one_subject() {
     assert_load_fails(&set, 0, &["p1_ES.nii", "has 2 phases"]);
 }
 
-/// If another program saved labels with an axis reversed, mirrored labels would be learnt.
+/// Labels lie where their header says: if another program saved them with an axis reversed, they are
+/// reversed again, and mirrored labels are not learnt.
 #[test]
-fn labels_with_other_axes_than_their_image_are_a_warning() {
+fn labels_are_put_where_they_are_in_space() {
     let root = TestFolder::new();
     let sform = |right: f32, x: f32| {
         Some([[right, 0.0, 0.0, x], [0.0, 1.25, 0.0, -40.0], [0.0, 0.0, 10.0, 20.0]])
     };
     root.nifti("images/a.nii", &NiftiFile { sform: sform(-1.5, 30.0), ..cine(2) });
     let drawn = labels(2, &[(0, 1, 40), (1, 1, 3)]);
-    let warnings = |sform| {
+    let load = |sform| {
         root.nifti("labels/a.nii", &NiftiFile { sform, ..drawn.clone() });
-        open(root.path("")).unwrap().load(0).unwrap().diagnostics.warnings
+        open(root.path("")).unwrap().load(0)
     };
-    let only_stray = |warnings: &[String]| {
-        assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert_contains(&warnings[0], &["phase 1 has 3 labelled voxels where another has 40"]);
+    let as_stored = load(sform(-1.5, 30.0)).unwrap();
+    let eye = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]];
+    for placeholder in [None, Some(eye)] {
+        let loaded = load(placeholder).unwrap();
+        assert_eq!(loaded.subject, as_stored.subject);
+        assert_eq!(loaded.diagnostics.warnings[0].contains("axes"), placeholder.is_some());
+    }
+    let reversed = load(sform(1.5, 22.5)).unwrap();
+    assert_contains(&reversed.diagnostics.notes[0], &["moved", "-i j k"]);
+    for (mirrored, frame) in as_stored.subject.frames.iter().zip(&reversed.subject.frames) {
+        let rows = mirrored.labels.chunks(DIMS[0]).flat_map(|row| row.iter().rev());
+        assert!(rows.eq(&frame.labels) && frame.labels != mirrored.labels);
+    }
+    let line = load(sform(1.5, 30.0)).unwrap_err().to_string();
+    assert_contains(&line, &["labels/a.nii", "axes RAS", "axes LAS", "one grid in space"]);
+}
+
+/// The affines say that two frames were stored from opposite ends; both are read from the same one.
+#[test]
+fn frames_are_stacked_by_their_place_in_space() {
+    let root = TestFolder::new();
+    let affine = |down: f32, from: f32| {
+        Some([[1.5, 0.2, 0.0, 1.0], [-0.2, 1.25, 0.0, 2.0], [0.0, 0.0, down, from]])
     };
-    only_stray(&warnings(sform(-1.5, 30.0)));
-    let found = warnings(sform(1.5, 22.5));
-    assert_contains(&found[0], &["axes of the labels run RAS, of the image LAS"]);
-    // A matrix with its origin at 0 is a placeholder, and says as little as none.
-    only_stray(&warnings(None));
-    only_stray(&warnings(Some([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]])));
+    let first = NiftiFile { spacing: [1.513, 1.266, 10.0], sform: affine(10.0, 0.0), ..frame(0) };
+    let turned = NiftiFile { sform: affine(-10.0, 20.0), ..first.clone() };
+    let drawn = |sform| NiftiFile { spacing: first.spacing, sform, ..labels(1, &[(0, 1, 9)]) };
+    root.nifti("images/a_ED.nii", &first);
+    root.nifti("labels/a_ED.nii", &drawn(first.sform));
+    root.nifti("images/a_ES.nii", &turned);
+    root.nifti("labels/a_ES.nii", &drawn(turned.sform));
+    let set = open(root.path("")).unwrap();
+    let loaded = set.load(0).unwrap();
+    let Stack { voxels, slices, rows, columns, .. } = &loaded.subject.stack;
+    let slice = |phase: usize, slice: usize| loaded.subject.stack.slice(phase, slice).to_vec();
+    assert_eq!((*slices, rows * columns, voxels.len()), (3, 30, 180));
+    for at in 0..3 {
+        assert_eq!(slice(0, at), slice(1, 2 - at));
+    }
+    let [ed, es] = loaded.subject.frames.as_slice() else { panic!("two frames") };
+    assert!(ed.labels[..9].iter().chain(&es.labels[60..69]).all(|&label| label == 1));
+    assert!(loaded.diagnostics.notes.iter().any(|note| note.contains("moved")));
+
+    let elsewhere = NiftiFile { sform: affine(10.0, 50.0), ..first.clone() };
+    root.nifti("images/a_ES.nii", &elsewhere);
+    assert_load_fails(&set, 0, &["a_ES", "frame 2", "(1, 2, 50)", "(1, 2, 0)"]);
+    let coarser = NiftiFile { spacing: [2.0, 2.0, 8.0], sform: None, ..first.clone() };
+    root.nifti("images/a_ES.nii", &coarser);
+    assert_load_fails(&set, 0, &["frame 2", "2 x 2 x 8", "1.513 x 1.266 x 10"]);
+    // One frame has lost its spacing: the other's is used, with a warning.
+    let lost = NiftiFile { spacing: [1.0; 3], sform: None, ..first.clone() };
+    for (ed, es) in [(&first, &lost), (&lost, &first)] {
+        root.nifti("images/a_ED.nii", ed);
+        root.nifti("images/a_ES.nii", es);
+        root.nifti("labels/a_ED.nii", &drawn(None));
+        root.nifti("labels/a_ES.nii", &drawn(None));
+        let loaded = set.load(0).unwrap();
+        assert_eq!(loaded.subject.stack.spacing, [1.266, 1.513, 10.0]);
+        assert_contains(&loaded.diagnostics.warnings[0], &["1 x 1 x 1", "1.513 x 1.266 x 10"]);
+    }
 }
 
 #[test]

@@ -3,47 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{FrameMeasurements, FrameRow, Results, dice};
+use super::doubts::size_doubt;
+use super::{FrameMeasurements, FrameRow, Numbering, Results, dice};
 use crate::{Error, Result};
-use data::anatomy::{BorderCounts, ventricles_look_swapped};
 use data::nifti::LabelVolume;
 use data::phase_suffix::{self, PhaseSuffix};
-use data::{ACDC_LABELS, CLASSES, CardiacPhase, Label, cardiac_phases_by_size, nifti};
-
-/// The numbering of the ventricles in a folder of label maps; 2 is myocardium in both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Numbering {
-    /// 1 LV, 3 RV: the numbering of the study, of M&Ms and of this program's output.
-    Study,
-    /// 1 RV, 3 LV.
-    Acdc,
-}
-
-impl Numbering {
-    /// Determined by anatomy from all label maps of a folder: the ventricle that is surrounded by myocardium is
-    /// the left one.
-    fn of(maps: &[LabelVolume]) -> Self {
-        let edges = |ventricle| {
-            let of_map = |map: &LabelVolume| {
-                let [columns, rows, ..] = map.header.dims;
-                BorderCounts::of(&map.labels, [rows, columns], ventricle)
-            };
-            maps.iter().map(of_map).fold(BorderCounts::default(), BorderCounts::and)
-        };
-        match ventricles_look_swapped(edges(Label::LeftVentricle), edges(Label::RightVentricle)) {
-            true => Numbering::Acdc,
-            false => Numbering::Study,
-        }
-    }
-
-    fn to_study_numbering(self, maps: &mut [LabelVolume]) {
-        if self == Numbering::Acdc {
-            for label in maps.iter_mut().flat_map(|map| &mut map.labels) {
-                *label = ACDC_LABELS[usize::from(*label)] as u8;
-            }
-        }
-    }
-}
+use data::{CLASSES, CardiacPhase, by_line, cardiac_phases_by_size, nifti};
 
 const HIGHEST: u8 = CLASSES as u8 - 1;
 
@@ -55,53 +20,67 @@ pub struct FolderComparison {
     pub predictions: Numbering,
     /// Numbering of the true labels.
     pub labels: Numbering,
-    /// Messages about pairs of files with different orientations, whose voxels were compared as stored.
-    pub misoriented: Vec<String>,
+    /// Whether the numbering of the true labels was neither given nor shown by their anatomy.
+    pub labels_assumed: bool,
+    /// What may make a result wrong, one line each, with its file.
+    pub warnings: Vec<String>,
+    /// What was resolved, and how.
+    pub notes: Vec<String>,
 }
 
 /// Compares every label map in `labels` with the map of the same name (with or without `_gt`) in `predictions`,
-/// in 3D and phase by phase. Phases without true labels are left out. A numbering that is not given is determined
-/// by anatomy for the labels, and for the predictions as the one that agrees better with the labels.
+/// in 3D and phase by phase. Predictions are put where they lie in space; see [`data::nifti::Alignment`]. Phases
+/// without any true label are left out. A numbering that is not given is determined by anatomy for the labels, and
+/// for the predictions as the one that agrees with the labels.
 ///
 /// Names that end in `_ED` and `_ES` identify end-diastole and end-systole. In maps of several phases, and in
 /// files of one subject that end in `_frame01` and so on, the phase with the largest true volume is end-diastole
 /// and the one with the smallest end-systole.
 ///
 /// # Errors
-/// When a file cannot be read, a prediction is missing, or two maps differ in shape.
+/// When a file cannot be read, a prediction is missing, two maps do not lie in the same place, or there is no true
+/// label at all.
 pub fn compare_folders(
     (predictions, predictions_numbering): (&Path, Option<Numbering>),
     (labels, labels_numbering): (&Path, Option<Numbering>),
 ) -> Result<FolderComparison> {
+    let folder = labels;
     let mut pairs = Pairs::read(predictions, labels)?;
-    let labels = labels_numbering.unwrap_or_else(|| Numbering::of(&pairs.labels));
+    let shown = labels_numbering.or_else(|| Numbering::by_anatomy(&pairs.labels));
+    let labels = shown.unwrap_or(Numbering::Study);
     labels.to_study_numbering(&mut pairs.labels);
-    let given = predictions_numbering.unwrap_or(Numbering::Study);
-    given.to_study_numbering(&mut pairs.predictions);
+    let predictions = predictions_numbering
+        .unwrap_or_else(|| Numbering::by_agreement(&pairs.predictions, &pairs.labels));
+    predictions.to_study_numbering(&mut pairs.predictions);
     let results = pairs.compare()?;
-    if predictions_numbering.is_none() && mean_of_ventricles(&results) < 0.1 {
-        Numbering::Acdc.to_study_numbering(&mut pairs.predictions);
-        let results = pairs.compare()?;
-        if mean_of_ventricles(&results) > 0.5 {
-            let misoriented = pairs.misoriented;
-            return Ok(FolderComparison {
-                results,
-                predictions: Numbering::Acdc,
-                labels,
-                misoriented,
-            });
-        }
+    let sizes =
+        results.frames.iter().filter_map(|row| Some((row.subject.as_str(), size_doubt(row)?)));
+    let sizes: Vec<(&str, String)> = sizes.collect();
+    pairs.warnings.extend(by_line(sizes.iter().map(|(id, line)| (*id, line.as_str()))));
+    if results.frames.is_empty() {
+        return Err(Error::file(folder, "no label map has any label; there is nothing to compare"));
     }
-    Ok(FolderComparison { results, predictions: given, labels, misoriented: pairs.misoriented })
+    Ok(FolderComparison {
+        results,
+        predictions,
+        labels,
+        labels_assumed: shown.is_none(),
+        warnings: pairs.warnings,
+        notes: pairs.notes,
+    })
 }
 
-/// The label maps of two folders, one pair for each name.
+/// The label maps of two folders, one pair for each name, on the grid of the true labels.
+#[derive(Default)]
 struct Pairs {
     /// Names without `_gt`.
     names: Vec<String>,
     labels: Vec<LabelVolume>,
     predictions: Vec<LabelVolume>,
-    misoriented: Vec<String>,
+    /// Voxel spacing along i, j, k in millimetres.
+    spacing: Vec<[f64; 3]>,
+    warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Pairs {
@@ -112,53 +91,77 @@ impl Pairs {
                         use --weights and --data for a data set as it was distributed";
             return Err(Error::file(labels, what));
         }
-        let prediction_files = nifti::volumes_in(predictions)?;
-        let mut pairs =
-            Pairs { names: vec![], labels: vec![], predictions: vec![], misoriented: vec![] };
+        let mut prediction_files = nifti::volumes_in(predictions)?;
+        let mut pairs = Pairs::default();
         for path in &label_files {
             let name = nifti::stem(path);
             // In M&Ms and ACDC, the labels of an image have its name with `_gt`.
             let image = name.strip_suffix("_gt").unwrap_or(&name);
-            let same = |file: &&PathBuf| [image, &name].contains(&nifti::stem(file).as_str());
-            let Some(found) = prediction_files.iter().find(same) else {
+            let same = |file: &PathBuf| [image, &name].contains(&nifti::stem(file).as_str());
+            let Some(found) = prediction_files.iter().position(same) else {
                 let what =
                     format!("there is no prediction {image}.nii.gz in {}", predictions.display());
                 return Err(Error::file(path, what));
             };
-            let ground_truth = nifti::read_labels(path, HIGHEST)?;
-            let prediction = nifti::read_labels(found, HIGHEST)?;
-            let (wanted, given) = (ground_truth.header.dims, prediction.header.dims);
-            if wanted != given {
-                let what = format!("is {given:?} where {} is {wanted:?}", path.display());
-                return Err(Error::file(found, what));
-            }
-            let axes = prediction.header.geometry.differing_axes(&ground_truth.header.geometry);
-            pairs.misoriented.extend(axes.map(|[own, other]| {
-                let name = found.display();
-                format!("{name}: its axes run {own}, those of the true labels {other}")
-            }));
-            pairs.names.push(image.to_owned());
-            pairs.labels.push(ground_truth);
-            pairs.predictions.push(prediction);
+            pairs.push(image, path, &prediction_files.swap_remove(found))?;
+        }
+        if !prediction_files.is_empty() {
+            prediction_files.sort_unstable();
+            let files: Vec<String> =
+                prediction_files.iter().map(|file| nifti::stem(file)).collect();
+            pairs.warnings.push(format!(
+                "{}: not compared, as {} has no labels for them: {}",
+                predictions.display(),
+                labels.display(),
+                files.join(", ")
+            ));
         }
         Ok(pairs)
     }
 
+    fn push(&mut self, name: &str, labels: &Path, prediction: &Path) -> Result<()> {
+        let ground_truth = nifti::read_labels(labels, HIGHEST)?;
+        let read = nifti::read_labels(prediction, HIGHEST)?;
+        let phases = [&ground_truth, &read].map(|volume| volume.header.dims[3]);
+        if phases[0] != phases[1] {
+            let [wanted, given] = [&ground_truth, &read].map(|volume| volume.header.shape());
+            let what = format!("is {given} voxels where {} is {wanted}", labels.display());
+            return Err(Error::file(prediction, what));
+        }
+        let own = read.header.diagnostics.clone();
+        let aligned = read.on_grid_of(&ground_truth.header, ["prediction", "true labels"]);
+        let (moved, alignment) = aligned.map_err(|what| Error::file(prediction, what))?;
+        let of_labels = &ground_truth.header.diagnostics;
+        for (file, found) in
+            [(labels, of_labels), (prediction, &own), (prediction, &alignment.diagnostics)]
+        {
+            let line = |text: &String| format!("{}: {text}", file.display());
+            self.warnings.extend(found.warnings.iter().map(line));
+            self.notes.extend(found.notes.iter().map(line));
+        }
+        if ground_truth.labels.iter().all(|&label| label == 0) {
+            let what = "has no label other than 0; left out";
+            self.warnings.push(format!("{}: {what}", labels.display()));
+            return Ok(());
+        }
+        self.names.push(name.to_owned());
+        self.labels.push(ground_truth);
+        self.predictions.push(moved);
+        self.spacing.push(alignment.spacing);
+        Ok(())
+    }
+
     fn compare(&self) -> Result<Results> {
         let mut results = Results::default();
-        let volumes = self.labels.iter().zip(&self.predictions);
-        for (file, (ground_truth, prediction)) in identify(&self.names).iter().zip(volumes) {
-            results.frames.extend(frames(file, ground_truth, prediction)?);
+        let volumes = self.labels.iter().zip(&self.predictions).zip(&self.spacing);
+        for (file, ((ground_truth, prediction), spacing)) in
+            identify(&self.names).iter().zip(volumes)
+        {
+            results.frames.extend(frames(file, ground_truth, prediction, *spacing)?);
         }
         name_moments(&mut results.frames);
         Ok(results)
     }
-}
-
-/// Mean Dice of the two ventricles, whose numbers differ between data sets.
-fn mean_of_ventricles(results: &Results) -> f64 {
-    let [lv, _, rv] = results.dice().values();
-    (lv + rv) / 2.0
 }
 
 /// What the name of a file says about its contents.
@@ -219,9 +222,9 @@ fn frames(
     file: &FileIdentity,
     ground_truth: &LabelVolume,
     prediction: &LabelVolume,
+    [along, down, between]: [f64; 3],
 ) -> Result<Vec<FrameRow>> {
     let [columns, rows, slices, phases] = ground_truth.header.dims;
-    let [along, down, between] = ground_truth.header.geometry.spacing;
     let volume = (slices * rows * columns).max(1);
     let FileIdentity { subject, moment, first_phase } = file;
     // The name of one phase does not apply to several.
@@ -229,7 +232,7 @@ fn frames(
     let mut found = Vec::new();
     let pairs = ground_truth.labels.chunks(volume).zip(prediction.labels.chunks(volume));
     for (phase, (ground_truth, prediction)) in pairs.enumerate() {
-        if phases > 1 && ground_truth.iter().all(|&label| label == 0) {
+        if ground_truth.iter().all(|&label| label == 0) {
             continue;
         }
         let (size, spacing) = ([slices, rows, columns], [between, down, along]);

@@ -57,7 +57,7 @@ const fn measure(
 impl CardiacFunction {
     /// Ejection fraction in per cent of a ventricle (index of the structure); none if its end-diastolic volume is
     /// 0.
-    fn ejection_fraction(&self, ventricle: usize) -> Option<f64> {
+    pub(crate) fn ejection_fraction(&self, ventricle: usize) -> Option<f64> {
         let (edv, esv) = (self.end_diastole[ventricle], self.end_systole[ventricle]);
         (edv > 0.0).then(|| 100.0 * (edv - esv) / edv)
     }

@@ -3,10 +3,12 @@
 
 mod dice;
 mod distance;
+mod doubts;
 mod folders;
 mod function;
 mod json;
 mod measurements;
+mod numbering;
 mod predict;
 mod subjects;
 mod summary;
@@ -16,11 +18,13 @@ mod text;
 pub use common::{Error, Result};
 pub use dice::{Dice, SliceDice, dice, dice_by_slice};
 pub use distance::{SurfaceDistance, surface_distances};
-pub use folders::{FolderComparison, Numbering, compare_folders};
+pub use doubts::{doubts, outlines_nothing};
+pub use folders::{FolderComparison, compare_folders};
 pub use function::{
     Agreement, CARDIAC_MEASURES, CardiacFunction, CardiacMeasure, SubjectRow, cardiac_functions,
 };
 pub use measurements::FrameMeasurements;
+pub use numbering::Numbering;
 pub use predict::Predictor;
 pub use subjects::{PredictedFrame, Results, evaluate};
 pub use summary::{Summary, quantile};

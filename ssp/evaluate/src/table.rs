@@ -178,11 +178,19 @@ pub fn write_frames(path: impl AsRef<Path>, rows: &[FrameRow]) -> Result<()> {
 /// When the file cannot be read, with the row that is invalid.
 pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
     read_lines(path.as_ref(), |line: FrameLine| {
+        let measurements = line.measurements();
+        let lengths = measurements.iter().flat_map(|m| {
+            let distances = m.distances.iter().flatten().flat_map(|d| [d.hd95, d.assd]);
+            distances.chain(m.predicted_ml).chain(m.true_ml)
+        });
+        if let Some(wrong) = lengths.into_iter().find(|v| !(v.is_finite() && *v >= 0.0)) {
+            return Err(format!("{wrong} is no distance or volume"));
+        }
         Ok(FrameRow {
             moment: moment(&line.moment)?,
             phase: line.phase,
-            dice: Dice::from_values([line.dice_lv, line.dice_myo, line.dice_rv]),
-            measurements: line.measurements(),
+            dice: checked_dice([line.dice_lv, line.dice_myo, line.dice_rv])?,
+            measurements,
             subject: line.subject,
             vendor: line.vendor,
             pathology: line.pathology,
@@ -193,7 +201,7 @@ pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
 /// Writes one row per subject to the CSV file `path`, replacing the file atomically.
 ///
 /// Columns: `subject`, then each of [`CARDIAC_MEASURES`] as predicted and, with `_true` after its name, from the
-/// ground truth; empty where it is not defined.
+/// ground truth; empty where it is not defined. At the end `remarks`: what cannot be; see [`SubjectRow::doubts`].
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -203,12 +211,14 @@ pub fn write_subjects(path: impl AsRef<Path>, rows: &[SubjectRow]) -> Result<()>
         let (name, unit) = column.rsplit_once('_').unwrap_or((column, ""));
         columns.extend([(*column).to_owned(), format!("{name}_true_{unit}")]);
     }
+    columns.push("remarks".to_owned());
     let lines = rows.iter().map(|row| {
         let text = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
         let mut line = vec![row.subject.clone()];
         for CardiacMeasure { of, .. } in &CARDIAC_MEASURES {
             line.extend([text(of(&row.predicted)), text(of(&row.ground_truth))]);
         }
+        line.push(row.doubts().collect::<Vec<_>>().join("; "));
         line
     });
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -261,10 +271,18 @@ pub fn read_slices(path: impl AsRef<Path>) -> Result<Vec<SliceRow>> {
             slice: SliceDice {
                 slice: line.slice,
                 position: line.position,
-                dice: Dice::from_values([line.dice_lv, line.dice_myo, line.dice_rv]),
+                dice: checked_dice([line.dice_lv, line.dice_myo, line.dice_rv])?,
             },
         })
     })
+}
+
+/// Dice as read from a file, which somebody may have edited.
+fn checked_dice(values: [f64; 3]) -> std::result::Result<Dice, String> {
+    match values.into_iter().find(|value| !(0.0..=1.0).contains(value)) {
+        Some(wrong) => Err(format!("{wrong} is no Dice, which is from 0 to 1")),
+        None => Ok(Dice::from_values(values)),
+    }
 }
 
 /// The inverse of [`CardiacPhase::name`].
@@ -362,7 +380,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("subject,lv_edv_ml,lv_edv_true_ml,lv_esv_ml"), "{text}");
-        assert_eq!(lines[1], "a,100,100,50,40,50,60,84,84,0,0,0,0,,");
+        assert_eq!(lines[1], "a,100,100,50,40,50,60,84,84,0,0,0,0,,,");
     }
 
     #[test]
@@ -391,7 +409,13 @@ mod tests {
         let header = "subject,moment,phase,dice_lv,dice_myo,dice_rv,dice_mean,vendor,pathology\n";
         std::fs::write(&path, format!("{header}a,ED,0,0.5,0.5,0.5,0.5,,\n")).unwrap();
         assert_eq!(read_frames(&path).unwrap()[0].measurements, None);
-        for line in ["a,ED,0,0.5,0.5,0.5,0.5,,\nb,end,0,1,1,1,1,,\n", "a,ED,0,high,1,1,1,,\n"] {
+        for line in [
+            "a,ED,0,0.5,0.5,0.5,0.5,,\nb,end,0,1,1,1,1,,\n",
+            "a,ED,0,high,1,1,1,,\n",
+            "a,ED,0,1,1,1,1,,\nb,ED,0,1.2,1,1,1,,\n",
+            "a,ED,0,1,1,1,1,,\nb,ED,0,1,-0.5,1,1,,\n",
+            "a,ED,0,1,1,1,1,,\nb,ED,0,1,1,NaN,1,,\n",
+        ] {
             std::fs::write(&path, format!("{header}{line}")).unwrap();
             let message = read_frames(&path).unwrap_err().to_string();
             assert!(message.contains("dice.csv") && !message.contains('\n'), "{message}");

@@ -8,7 +8,7 @@ use super::cache::{Cache, CachedSubject, Failure, Key};
 use crate::{Error, Result};
 use data::anatomy::{BorderCounts, ventricles_look_swapped};
 use data::phantom::{PhantomCohort, PhantomSettings};
-use data::{Dataset, Label, LoadedSubject};
+use data::{Dataset, Label, LoadedSubject, by_line};
 use data::{Found, find, holds_mnms, list};
 
 /// Counts up when readers change what they make of the same files.
@@ -203,6 +203,20 @@ impl Cohort {
     pub fn labelled_ids(&self) -> Vec<String> {
         let labelled = self.cache.subjects().filter(|s| s.frames().len() > 0);
         labelled.map(|s| s.id().to_owned()).collect()
+    }
+
+    /// What may make results with these subjects wrong. A line that several subjects share is listed once.
+    pub fn warning_lines(&self) -> Vec<String> {
+        let all = self.warnings.iter().map(|(id, line)| (id.as_str(), line.as_str()));
+        let mut lines = by_line(all);
+        if self.ventricles_look_swapped() {
+            lines.push(format!(
+                "{}: by the myocardium around it, label 3 (RV) is the left ventricle: are these the label \
+                 numbers of ACDC? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
+                self.source
+            ));
+        }
+        lines
     }
 
     /// Whether the ventricles of most of some subjects look swapped: labels of ACDC's numbering in a folder

@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::protocol::{SettingChoice, choices};
 use super::validation::{Validation, validations};
 use crate::{Error, Result};
-use evaluate::{FrameRow, SliceRow, read_frames, read_slices};
+use evaluate::{FrameRow, SliceRow, outlines_nothing, read_frames, read_slices};
 use train::roles::Roles;
 use train::run::folder::{RunFolder, read_json};
 
@@ -45,6 +45,10 @@ pub struct CompletedCell {
     pub slices: Vec<SliceRow>,
     /// Validation passes of its fine-tuning.
     pub validations: Vec<Validation>,
+    /// Whether its network outlines nothing in any test subject.
+    pub outlines_nothing: bool,
+    /// What may make its results wrong, one line each.
+    pub warnings: Vec<String>,
 }
 
 /// A cell without results.
@@ -108,6 +112,10 @@ impl CompletedCell {
             return Err(Error::file(run.frames(), "has no frame; remove the folder of this cell"));
         }
         let (slices, validations) = (read_slices(run.slices())?, validations(&run, "finetune")?);
-        Ok(CompletedCell { record, run, frames, slices, validations })
+        let result: Value = read_json(&run.result())?;
+        let warnings = result["warnings"].as_array().into_iter().flatten();
+        let warnings = warnings.filter_map(|line| line.as_str().map(str::to_owned)).collect();
+        let outlines_nothing = outlines_nothing(&frames);
+        Ok(CompletedCell { record, run, frames, slices, validations, outlines_nothing, warnings })
     }
 }

@@ -3,7 +3,7 @@
 use train::run::folder::RunFolder;
 use train::run::metrics;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A validation pass during a training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,5 +25,15 @@ pub(super) fn validations(run: &RunFolder, stage: &str) -> Result<Vec<Validation
     let pass = |row: metrics::Record| {
         Some(Validation { step: row.step, loss: row.validation_loss?, dice: row.validation_dice })
     };
-    Ok(rows.filter_map(pass).collect())
+    let passes: Vec<Validation> = rows.filter_map(pass).collect();
+    let dice = passes.iter().filter_map(|pass| pass.dice);
+    match dice.into_iter().find(|dice| !(0.0..=1.0).contains(dice)) {
+        Some(wrong) => Err(Error::file(
+            run.metrics(),
+            format!(
+                "holds a Dice of {wrong}, which is from 0 to 1; remove the folder of this cell"
+            ),
+        )),
+        None => Ok(passes),
+    }
 }

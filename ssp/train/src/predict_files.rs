@@ -46,7 +46,12 @@ pub fn predict_files(
     let mut tally = Tally::default();
     for (done, file) in files.iter().enumerate() {
         match predict_file(model, file, &target(file)) {
-            Ok(()) => tally.written += 1,
+            Ok(warnings) => {
+                tally.written += 1;
+                for warning in warnings {
+                    watcher.note(&format!("warning: {}: {warning}", file.display()));
+                }
+            }
             Err(error) => {
                 tally.failed += 1;
                 watcher.note(&format!("error: {error}"));
@@ -103,7 +108,8 @@ fn images(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn predict_file(model: &mut Model, file: &Path, target: &Path) -> Result<()> {
+/// Predicts a file, and returns what was odd about it.
+fn predict_file(model: &mut Model, file: &Path, target: &Path) -> Result<Vec<String>> {
     let loaded = folder::load_file(file)?;
     // A cache of one subject makes of it what training made of its own.
     let place = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), error))?;
@@ -123,5 +129,10 @@ fn predict_file(model: &mut Model, file: &Path, target: &Path) -> Result<()> {
     for phase in 0..subject.phases() {
         labels.extend(predictor.phase(&subject, phase)?);
     }
-    loaded.write_labels(target, &labels)
+    loaded.write_labels(target, &labels)?;
+    let mut warnings = loaded.diagnostics.warnings;
+    if labels.iter().all(|&label| label == 0) {
+        warnings.push("nothing is outlined in any slice".into());
+    }
+    Ok(warnings)
 }

@@ -18,7 +18,9 @@ use crate::trainer::{Stage, State};
 use crate::{Error, Result, run};
 use common::Watcher;
 use evaluate::Predictor;
-use evaluate::{Results, cardiac_functions, evaluate, write_frames, write_slices, write_subjects};
+use evaluate::{
+    Results, cardiac_functions, doubts, evaluate, write_frames, write_slices, write_subjects,
+};
 use sampling::Cohort;
 use sampling::augment::Grid;
 use sampling::cache::Cache;
@@ -76,6 +78,8 @@ pub struct Outcome {
     pub finetuning: Option<State>,
     /// Results on the test subjects; none if there was no testing.
     pub results: Option<Results>,
+    /// What may make the results wrong, one line each; `warnings` of `result.json`.
+    pub warnings: Vec<String>,
 }
 
 /// Runs a job.
@@ -125,7 +129,12 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     };
     watcher.note(&format!("{}{hint}", summary(settings, job.parts)));
     let device = job.device.clone();
-    let run = Run { settings, cohort: &cohort, roles: &roles, folder: &folder, device, watcher };
+    let mut warnings = cohort.warning_lines();
+    warnings.extend(test.iter().flat_map(Cohort::warning_lines));
+    let data_warnings = &warnings;
+    let cohort = &cohort;
+    let run =
+        Run { settings, cohort, roles: &roles, folder: &folder, device, data_warnings, watcher };
     let pretrained = match weights {
         Some(weights) => Some(Pretrained { weights, state: None }),
         None if settings.method == Method::Scratch => None,
@@ -135,14 +144,15 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     if job.parts != Parts::Pretrain {
         let mut finetuned = run.finetuned(pretrained.as_ref())?;
         if job.parts != Parts::Validate {
-            let test = test.as_ref().unwrap_or(&cohort);
+            let test = test.as_ref().unwrap_or(cohort);
             results = Some(run.tested(&mut finetuned, test, pretrained.as_ref())?);
         }
         finetuning = Some(finetuned.state);
     }
     run::pictures::draw_curves(&folder)?;
     let pretraining = pretrained.and_then(|pretrained| pretrained.state);
-    Ok(Outcome { folder, pretraining, finetuning, results })
+    warnings.extend(results.iter().flat_map(doubts));
+    Ok(Outcome { folder, pretraining, finetuning, results, warnings })
 }
 
 fn refuse_contradictions(job: &Job) -> Result<()> {
@@ -221,6 +231,7 @@ struct Run<'a> {
     roles: &'a Roles,
     folder: &'a RunFolder,
     device: Device,
+    data_warnings: &'a [String],
     watcher: &'a dyn Watcher,
 }
 
@@ -409,7 +420,8 @@ impl Run<'_> {
                 "test": test_seconds,
             },
         });
-        let parts = [what, results.to_json(), how];
+        let warnings = [self.data_warnings, &doubts(results)].concat();
+        let parts = [what, results.to_json(), how, json!({ "warnings": warnings })];
         let entries = parts.iter().filter_map(Value::as_object).flatten();
         let result: Map<String, Value> = entries.map(|(k, v)| (k.clone(), v.clone())).collect();
         write_json(&self.folder.result(), &result)

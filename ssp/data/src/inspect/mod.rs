@@ -1,6 +1,5 @@
 //! What a file or folder holds, how it is read, and what is wrong with it.
 
-mod checks;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,9 @@ pub use report::{
     SubjectContent, SubjectReport,
 };
 
-use super::dataset::{Dataset, DatasetLayout, Diagnostics, LoadedSubject};
+use super::dataset::{Dataset, DatasetLayout, LoadedSubject};
+use super::diagnostics::Diagnostics;
+use super::intensities::{range, unusable};
 use super::nifti;
 use super::open::open_all;
 use super::orient::StackMapping;
@@ -79,14 +80,13 @@ fn describe(loaded: LoadedSubject) -> (SubjectContent, Vec<Finding>) {
         })
         .collect();
     let Diagnostics { notes, warnings } = &loaded.diagnostics;
-    let checks = checks::warnings(&loaded.subject);
-    let warnings = warnings.iter().chain(&checks).map(Finding::warning);
+    let warnings = warnings.iter().map(Finding::warning);
     let findings = notes.iter().map(Finding::note).chain(warnings).collect();
     let content = SubjectContent {
         shape: [stack.slices, stack.rows, stack.columns, stack.phases],
         spacing: stack.spacing,
         slice_order: loaded.slice_order,
-        range: finite_range(&stack.voxels),
+        range: range(&stack.voxels).unwrap_or_default(),
         header: loaded.header,
         frames,
     };
@@ -102,11 +102,14 @@ fn inspect_file(path: &Path) -> FileReport {
             return FileReport { path: path_buf, content: None, findings };
         }
     };
-    let mut findings: Vec<Finding> = volume.header.notes.iter().map(Finding::note).collect();
-    let unusable = volume.voxels.iter().filter(|voxel| !voxel.is_finite()).count();
-    if unusable > 0 {
-        let message = format!("{unusable} voxels are not finite; as a subject it would be refused");
-        findings.push(Finding::error(message));
+    let Diagnostics { notes, warnings } = &volume.header.diagnostics;
+    let mut findings: Vec<Finding> = notes.iter().map(Finding::note).collect();
+    findings.extend(warnings.iter().map(Finding::warning));
+    let [i, j, k, _] = volume.header.dims;
+    let labels = label_counts(&volume.voxels);
+    // A label map may be empty.
+    if let Some(what) = unusable(&volume.voxels, [i, j, k]).filter(|_| labels.is_none()) {
+        findings.push(Finding::error(format!("as a subject it would be refused: {what}")));
     }
     if volume.header.geometry.affine.is_none() {
         findings.push(Finding::note("has no orientation (neither sform nor qform)"));
@@ -115,19 +118,11 @@ fn inspect_file(path: &Path) -> FileReport {
     let content = FileContent {
         axes: mapping.axes(),
         slice_order,
-        range: finite_range(&volume.voxels),
-        labels: label_counts(&volume.voxels),
+        range: range(&volume.voxels).unwrap_or_default(),
+        labels,
         header: volume.header,
     };
     FileReport { path: path_buf, content: Some(content), findings }
-}
-
-/// The lowest and highest finite value; 0 and 0 if there is none.
-fn finite_range(voxels: &[f32]) -> [f32; 2] {
-    let finite = voxels.iter().copied().filter(|voxel| voxel.is_finite());
-    let [low, high] =
-        finite.fold([f32::INFINITY, f32::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
-    if low <= high { [low, high] } else { [0.0, 0.0] }
 }
 
 /// See [`FileContent::labels`].

@@ -27,7 +27,7 @@ fn heart(widths: [usize; 4], ventricles: [u8; 2]) -> Vec<u8> {
 
 fn report_on(labels: &[u8]) -> SubjectReport {
     let folder = TestFolder::new();
-    let with_spacing = |file| NiftiFile { spacing: [1.5, 1.5, 10.0], ..file };
+    let with_spacing = |file| NiftiFile { spacing: [3.0, 3.0, 15.0], ..file };
     folder.nifti("images/a.nii", &with_spacing(NiftiFile::of_i16(&DIMS, &ramp(324))));
     folder.nifti("labels/a.nii", &with_spacing(NiftiFile::of_u8(&DIMS, labels)));
     inspect(folder.path("")).sets.remove(0).subjects.remove(0)
@@ -43,7 +43,7 @@ fn a_plausible_heart_raises_no_warning() {
     let report = report_on(&heart([2, 2, 1, 1], [1, 3]));
     assert_eq!(warnings(&report), Vec::<&str>::new());
     let frame = &report.content.unwrap().frames[0];
-    assert!((frame.millilitres[0] - f64::from(9 + 9 + 1 + 1) * 0.0225).abs() < 1e-6);
+    assert!((frame.millilitres[0] - f64::from(9 + 9 + 1 + 1) * 0.135).abs() < 1e-6);
 }
 
 #[test]

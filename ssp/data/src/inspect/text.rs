@@ -2,13 +2,11 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use super::super::diagnostics::{grouped, names};
 use super::super::subject::{CardiacPhase, Label};
 use super::report::{
     DatasetReport, FileContent, FileReport, Finding, Inspection, Severity, SubjectContent,
 };
-
-/// A finding that many subjects share lists this many of them, and counts the rest.
-const MAX_NAMES: usize = 3;
 
 impl Display for Inspection {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
@@ -121,29 +119,13 @@ fn write_findings(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
     findings.extend(set.findings.iter().map(|finding| (finding, Vec::new())));
     findings.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.severity));
     for (finding, ids) in &findings {
-        let mut names = ids.iter().take(MAX_NAMES).copied().collect::<Vec<_>>().join(", ");
-        if ids.len() > MAX_NAMES {
-            names += &format!(" and {} more", ids.len() - MAX_NAMES);
-        }
-        let colon = if names.is_empty() { "" } else { ": " };
-        writeln!(out, "  {:7}  {names}{colon}{}", finding.severity.name(), finding.message)?;
+        let (severity, names) = (finding.severity.name(), names(ids));
+        writeln!(out, "  {severity:7}  {names}{}", finding.message)?;
     }
     if findings.iter().all(|(finding, _)| finding.severity == Severity::Note) {
         writeln!(out, "  nothing is wrong")?;
     }
     Ok(())
-}
-
-/// The values of each key, in order of first occurrence.
-fn grouped<K: PartialEq, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
-    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
-    for (key, value) in pairs {
-        match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, values)) => values.push(value),
-            None => groups.push((key, vec![value])),
-        }
-    }
-    groups
 }
 
 fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Result {

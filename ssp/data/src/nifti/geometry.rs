@@ -6,12 +6,14 @@
 
 use ::nifti::NiftiHeader;
 
+use crate::diagnostics::Diagnostics;
+
 /// The spacing and orientation of a grid of voxels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Geometry {
     /// Distance between neighbouring voxels along i, j, k, in millimetres.
     pub spacing: [f64; 3],
-    /// Where the spacing comes from: `pixdim`, or an affine if `pixdim` is not usable.
+    /// Where the spacing comes from: `pixdim` or an affine.
     pub spacing_source: HeaderField,
     /// Axes and origin; none if the file has neither a usable sform nor a usable qform.
     pub affine: Option<Affine>,
@@ -77,6 +79,26 @@ impl Affine {
             .collect()
     }
 
+    /// The largest angle between an axis and the same axis of another affine, in degrees.
+    pub fn angle_to(&self, other: &Affine) -> f64 {
+        let [mine, theirs] = [self, other].map(Affine::spacing);
+        let angle = |axis: usize| -> f64 {
+            let product: f64 =
+                self.step(axis).iter().zip(other.step(axis)).map(|(a, b)| a * b).sum();
+            (product / (mine[axis] * theirs[axis])).clamp(-1.0, 1.0).acos().to_degrees()
+        };
+        (0..3).map(angle).fold(0.0, f64::max)
+    }
+
+    /// Whether the steps are 1 mm along the axes of the scanner, in either direction: what programs
+    /// write that know of no geometry.
+    pub fn is_unit(&self) -> bool {
+        (0..3).all(|axis| {
+            let largest = self.step(axis).into_iter().map(f64::abs).fold(0.0, f64::max);
+            (largest - 1.0).abs() < 1e-6 && (self.spacing()[axis] - 1.0).abs() < 1e-6
+        })
+    }
+
     /// Whether an axis is oblique to the axes of the scanner.
     pub fn is_oblique(&self) -> bool {
         let directions = self.nearest_directions();
@@ -115,103 +137,177 @@ impl Affine {
 }
 
 impl Geometry {
-    /// The geometry that a header gives, with a note for each contradiction. The affine is the sform,
-    /// or else the qform. The spacing is `pixdim`, as some files have a placeholder matrix of 1 mm
-    /// beside it, or else that of the affine.
-    /// It is an error if an axis of several voxels has no plausible spacing.
+    /// The geometry that a header gives, with a line for each contradiction. It is an error if an axis
+    /// of several voxels has no plausible spacing.
+    ///
+    /// The affine is the sform, or else the qform. A placeholder sform of 1 mm gives way to a qform
+    /// that is none. The spacing is `pixdim` where it agrees with the affine, and otherwise, as files
+    /// with a forgotten `pixdim` and files with a forgotten sform both exist:
+    ///
+    /// - `pixdim` beside a placeholder sform of 1 mm (as in ACDC), the sform beside a `pixdim` of 1 mm;
+    /// - the one that is usual for cine; if both or neither are, the sform, as in nibabel and ITK.
     pub(super) fn read(
         raw: &NiftiHeader,
         dims: &[usize; 4],
-        notes: &mut Vec<String>,
+        diagnostics: &mut Diagnostics,
     ) -> Result<Geometry, String> {
         let unit = millimetres(raw.xyzt_units);
         let signed: [f64; 3] = std::array::from_fn(|axis| f64::from(raw.pixdim[axis + 1]) * unit);
         if signed.iter().any(|&step| step < 0.0) {
-            notes.push(format!("pixdim {} is negative; the sign is ignored", in_words(&signed)));
+            let signed = lengths(&signed);
+            diagnostics.note(format!("pixdim {signed} is negative; the sign is ignored"));
         }
         let pixdim = signed.map(f64::abs);
-        let affine = sform(raw, unit).or_else(|| qform(raw, unit, &pixdim));
-        let complete = (0..3).all(|axis| is_plausible(pixdim[axis]) || dims[axis] == 1);
-        let (mut spacing, spacing_source) = match affine {
-            Some(affine) if !complete => {
-                let pixdim = in_words(&pixdim);
-                let name = affine.source.name();
-                notes.push(format!("pixdim {pixdim} is no spacing; that of the {name} is used"));
-                (affine.spacing(), affine.source)
-            }
-            _ => (pixdim, HeaderField::Pixdim),
-        };
+        let affine = choose_affine(sform(raw, unit), qform(raw, unit, &pixdim), diagnostics);
+        let (mut spacing, spacing_source) = choose_spacing(&pixdim, affine, dims, diagnostics);
         for axis in 0..3 {
             if is_plausible(spacing[axis]) {
                 continue;
             }
             if dims[axis] > 1 {
-                let spacing = in_words(&spacing);
+                let spacing = lengths(&spacing);
                 return Err(format!("header: no voxel spacing; it gives {spacing} mm"));
             }
             spacing[axis] = 1.0;
         }
-        let geometry = Geometry { spacing, spacing_source, affine };
-        notes.extend(geometry.spacing_conflict(dims));
-        Ok(geometry)
+        Ok(Geometry { spacing, spacing_source, affine })
     }
 
-    /// What to note if `pixdim` and affine give spacings that differ by more than 1%.
-    fn spacing_conflict(&self, dims: &[usize; 4]) -> Option<String> {
-        let affine = self.affine.filter(|_| self.spacing_source == HeaderField::Pixdim)?;
-        let (pixdim, steps, name) = (self.spacing, affine.spacing(), affine.source.name());
-        let differ =
-            |axis: usize| dims[axis] > 1 && (steps[axis] / pixdim[axis] - 1.0).abs() > 0.01;
-        if !(0..3).any(differ) {
+    /// Whether the spacing is 1 x 1 x 1 mm, which programs write that know of no spacing.
+    pub fn has_default_spacing(&self) -> bool {
+        self.spacing.iter().all(|step| (step - 1.0).abs() < 1e-6)
+    }
+
+    /// Where the grid is in space: the affine, with steps of the spacing. None if there is no affine,
+    /// or only a placeholder: one that is not in the spacing, or 1 mm from an origin of 0, along the
+    /// scanner's axes. (Any other origin of 0 is a place like others.)
+    pub fn place(&self) -> Option<Affine> {
+        let affine = self.affine?;
+        let at_zero = affine.origin() == [0.0; 3];
+        if affine.is_unit() && (at_zero || !self.has_default_spacing()) {
             return None;
         }
-        Some(match steps.iter().all(|&step| (step - 1.0).abs() < 1e-6) {
-            true => format!("the {name} is a placeholder of 1 mm; the spacing is pixdim's"),
-            false => format!(
-                "pixdim says {} mm, the {name} {} mm; pixdim is used",
-                in_words(&pixdim),
-                in_words(&steps)
-            ),
-        })
-    }
-
-    /// The axis codes of this grid and of another, if both are known and differ. An affine whose
-    /// origin is exactly 0 is taken for a placeholder, that is, unknown.
-    pub fn differing_axes(&self, other: &Geometry) -> Option<[String; 2]> {
-        let codes = |geometry: &Geometry| {
-            let placed = geometry.affine.filter(|affine| affine.origin().iter().any(|&x| x != 0.0));
-            placed.map(|affine| affine.axis_codes())
+        let scale: [f64; 3] = {
+            let steps = affine.spacing();
+            std::array::from_fn(|axis| self.spacing[axis] / steps[axis])
         };
-        let both = [codes(self)?, codes(other)?];
-        (both[0] != both[1]).then_some(both)
-    }
-
-    /// How many voxels of `other` its origin is away from this grid's origin, along i, j, k. None
-    /// if an affine is unknown, if the axes differ, or if the shift is not a whole number of voxels.
-    pub(super) fn voxel_shift(&self, other: &Geometry) -> Option<[i64; 3]> {
-        let (a, b) = (self.affine?, other.affine?);
-        let lengths = b.spacing();
-        let mut shift = [0; 3];
-        for axis in 0..3 {
-            let (step, other_step, length) = (a.step(axis), b.step(axis), lengths[axis]);
-            if (0..3).any(|row| (step[row] - other_step[row]).abs() > 0.01 * length) {
-                return None;
-            }
-            // The axes are at right angles, so the shift along one of them is a projection.
-            let (from, to) = (a.origin(), b.origin());
-            let along: f64 = (0..3).map(|row| (from[row] - to[row]) * other_step[row]).sum();
-            let voxels = along / (length * length);
-            if (voxels - voxels.round()).abs() > 0.05 {
-                return None;
-            }
-            shift[axis] = voxels.round() as i64;
-        }
-        Some(shift)
+        let rows =
+            affine.rows.map(|[x, y, z, origin]| [x * scale[0], y * scale[1], z * scale[2], origin]);
+        Some(Affine { rows, source: affine.source })
     }
 }
 
+/// Of sform and qform, the one to use. Warns if they contradict each other.
+fn choose_affine(
+    sform: Option<Affine>,
+    qform: Option<Affine>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Affine> {
+    let (Some(s), Some(q)) = (sform, qform) else { return sform.or(qform) };
+    if s.is_unit() && !q.is_unit() {
+        diagnostics.note("the sform is a placeholder of 1 mm; the qform is used");
+        return Some(q);
+    }
+    if q.is_unit() && !s.is_unit() {
+        return Some(s);
+    }
+    let [s_codes, q_codes] = [s, q].map(|affine| affine.axis_codes());
+    let angle = s.angle_to(&q);
+    if s_codes != q_codes {
+        diagnostics.warn(format!(
+            "the sform says that axes run {s_codes}, the qform {q_codes}; the sform is used"
+        ));
+    } else if angle > 2.0 {
+        diagnostics.warn(format!(
+            "the axes of sform and qform are {angle:.0} degrees apart; the sform is used"
+        ));
+    } else if distance(s.origin(), q.origin()) > 1.0 {
+        diagnostics.note(format!(
+            "the sform begins at {} mm, the qform at {} mm; the sform is used",
+            point(&s.origin()),
+            point(&q.origin())
+        ));
+    }
+    Some(s)
+}
+
+/// Of `pixdim` and the spacing of the affine, the one to use; see [`Geometry::read`].
+fn choose_spacing(
+    pixdim: &[f64; 3],
+    affine: Option<Affine>,
+    dims: &[usize; 4],
+    diagnostics: &mut Diagnostics,
+) -> ([f64; 3], HeaderField) {
+    let by_pixdim = (*pixdim, HeaderField::Pixdim);
+    let Some(affine) = affine else { return by_pixdim };
+    let (steps, name) = (affine.spacing(), affine.source.name());
+    let by_affine = (steps, affine.source);
+    let [said, affine_said] = [pixdim, &steps].map(lengths);
+    if (0..3).any(|axis| dims[axis] > 1 && !is_plausible(pixdim[axis])) {
+        diagnostics.note(format!("pixdim {said} is no spacing; that of the {name} is used"));
+        return by_affine;
+    }
+    let differ = |axis: usize| {
+        let [pixdim, step] = [pixdim[axis], steps[axis]];
+        is_plausible(pixdim) && is_plausible(step) && !equal_spacing(pixdim, step)
+    };
+    if affine.source != HeaderField::Sform || !(0..3).any(differ) {
+        return by_pixdim;
+    }
+    if affine.is_unit() {
+        diagnostics.note(format!("the {name} is a placeholder of 1 mm; the spacing is pixdim's"));
+        return by_pixdim;
+    }
+    if pixdim.iter().all(|&step| step == 1.0) {
+        diagnostics.note(format!(
+            "pixdim is a placeholder of 1 mm; the spacing is the {name}'s, {affine_said} mm"
+        ));
+        return by_affine;
+    }
+    let [pixdim_usual, affine_usual] = [pixdim, &steps].map(|spacing| is_usual(spacing, dims));
+    let (chosen, used, why) = match (pixdim_usual, affine_usual) {
+        (true, false) => (by_pixdim, "pixdim", "which is usual for cine"),
+        (false, true) => (by_affine, name, "which is usual for cine"),
+        _ => (by_affine, name, "as in nibabel and ITK"),
+    };
+    diagnostics.warn(format!(
+        "pixdim says {said} mm, the {name} {affine_said} mm; the {used} is used, {why}"
+    ));
+    chosen
+}
+
+/// Whether two spacings are equal but for rounding.
+pub(super) fn equal_spacing(a: f64, b: f64) -> bool {
+    (a / b - 1.0).abs() <= 0.01
+}
+
+/// Whether short-axis cine is acquired with such a spacing: 0.5 to 3 mm in plane, in slices 4 to 16 mm
+/// apart (anything, of a single slice).
+pub(crate) fn is_usual_for_cine(in_plane: [f64; 2], between_slices: Option<f64>) -> bool {
+    in_plane.iter().all(|step| (0.5..=3.0).contains(step))
+        && between_slices.is_none_or(|step| (4.0..=16.0).contains(&step))
+}
+
+/// The same where it is unknown which axis runs across the slices: the coarsest.
+fn is_usual(spacing: &[f64; 3], dims: &[usize; 4]) -> bool {
+    let mut axes = [0, 1, 2];
+    axes.sort_by(|&a, &b| spacing[a].total_cmp(&spacing[b]));
+    let [a, b, c] = axes;
+    is_usual_for_cine([spacing[a], spacing[b]], (dims[c] > 1).then_some(spacing[c]))
+}
+
+fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt()
+}
+
+/// A point in millimetres: `(-12.5, 0, 38.1)`.
+pub(super) fn point(values: &[f64; 3]) -> String {
+    let rounded = values.map(|value| format!("{}", (value * 10.0).round() / 10.0 + 0.0));
+    format!("({})", rounded.join(", "))
+}
+
 /// Three lengths to three decimals: `1.562 x 1.562 x 10`.
-fn in_words(values: &[f64; 3]) -> String {
+pub(super) fn lengths(values: &[f64; 3]) -> String {
     values.map(|value| format!("{}", (value * 1000.0).round() / 1000.0)).join(" x ")
 }
 

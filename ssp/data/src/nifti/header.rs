@@ -5,6 +5,7 @@ use ::nifti::{Endianness, NiftiHeader, NiftiType};
 use super::byte_reader::ByteReader;
 use super::geometry::Geometry;
 use super::parse::{Fields, Format, check_rank, fields};
+use crate::diagnostics::Diagnostics;
 
 /// Twice the voxels of a large cine stack (512 x 512 x 32 slices x 64 phases): 4 GiB of float32.
 const MOST_VOXELS: u64 = 1 << 30;
@@ -18,8 +19,8 @@ pub struct Header {
     pub dims: [usize; 4],
     /// Spacing and orientation.
     pub geometry: Geometry,
-    /// One line for each oddity of the header and how it was resolved.
-    pub notes: Vec<String>,
+    /// The oddities of the header.
+    pub diagnostics: Diagnostics,
     /// Stored type of a voxel.
     pub(super) element: NiftiType,
     /// Slope and offset from stored numbers to intensities, if the file has any.
@@ -63,10 +64,10 @@ impl Header {
 /// Reads and checks the header at the start of a file.
 pub(super) fn read(file: &mut ByteReader) -> Result<Header, String> {
     let (format, Fields { raw, dim, data_offset, slope, offset }) = fields(file)?;
-    let mut notes = Vec::new();
+    let mut diagnostics = Diagnostics::default();
     check_rank(dim[0])?;
     let element = element_type(raw.datatype)?;
-    let dims = grid_and_phases(&dim[1..=dim[0] as usize], raw.intent_code, &mut notes)?;
+    let dims = grid_and_phases(&dim[1..=dim[0] as usize], raw.intent_code, &mut diagnostics)?;
     // The magic is `n+1`, or `ni1` for a pair.
     let in_one_file = raw.magic[1] == b'+';
     let least = if in_one_file { format.header_bytes() as f64 } else { 0.0 };
@@ -74,15 +75,25 @@ pub(super) fn read(file: &mut ByteReader) -> Result<Header, String> {
         return Err(format!("header: the voxels cannot begin at byte {data_offset}"));
     }
     if raw.bitpix as usize != 8 * element.size_of() {
-        notes.push(format!(
+        diagnostics.note(format!(
             "the header gives {} bits per voxel for {element:?}; the type is used",
             raw.bitpix
         ));
     }
     let scale = scale(slope, offset)?;
-    let geometry = Geometry::read(&raw, &dims, &mut notes)?;
+    let geometry = Geometry::read(&raw, &dims, &mut diagnostics)?;
     let data_offset = data_offset as u64;
-    Ok(Header { format, dims, geometry, notes, element, scale, data_offset, in_one_file, raw })
+    Ok(Header {
+        format,
+        dims,
+        geometry,
+        diagnostics,
+        element,
+        scale,
+        data_offset,
+        in_one_file,
+        raw,
+    })
 }
 
 /// The type of a voxel by its code; types other than real numbers are refused.
@@ -106,7 +117,7 @@ fn element_type(code: i16) -> Result<NiftiType, String> {
 fn grid_and_phases(
     axes: &[i64],
     intent: i16,
-    notes: &mut Vec<String>,
+    diagnostics: &mut Diagnostics,
 ) -> Result<[usize; 4], String> {
     let shape = axes.iter().map(i64::to_string).collect::<Vec<_>>().join(" x ");
     if axes.iter().any(|&length| length < 1) {
@@ -124,7 +135,7 @@ fn grid_and_phases(
         // By the standard, a fifth axis holds the values of one voxel. Some programs write phases
         // there, which an intent code of 0 distinguishes.
         [axis] if intent == 0 => {
-            notes.push(format!("shape {shape}: axis {} is taken for the phases", axis + 1));
+            diagnostics.note(format!("shape {shape}: axis {} is taken for the phases", axis + 1));
             length(axis)
         }
         _ => {

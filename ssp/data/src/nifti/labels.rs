@@ -5,6 +5,7 @@ use std::path::Path;
 use ::nifti::writer::WriterOptions;
 use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 
+use super::alignment::Alignment;
 use super::header::Header;
 use super::volume::read;
 use crate::{Error, Result};
@@ -58,49 +59,34 @@ impl LabelVolume {
         &self.labels[phase * size..(phase + 1) * size]
     }
 
-    /// These labels on the grid of an image, and a note if anything had to be resolved. Grids of one
-    /// shape are taken to be the same. Otherwise both affines must be known and differ by a shift of
-    /// whole voxels, and every label must fall inside the image.
+    /// These labels on the grid of another file, and how the two grids were aligned; see [`Alignment`].
+    /// `names` are those of the two files in messages.
     ///
     /// # Errors
-    /// If the grids do not fit; the line names both.
-    pub fn on_grid_of(self, image: &Header) -> std::result::Result<(Self, Option<String>), String> {
-        let shift = self.header.geometry.voxel_shift(&image.geometry);
-        if self.header.dims[..3] == image.dims[..3] {
-            let known = self.header.geometry.affine.is_some() && image.geometry.affine.is_some();
-            let note = (known && shift != Some([0, 0, 0])).then(|| {
-                "labels and image differ in orientation; voxels are paired as stored".to_string()
-            });
-            return Ok((self, note));
+    /// If the grids cannot be reconciled, or a label falls outside; the line names both.
+    pub fn on_grid_of(
+        mut self,
+        other: &Header,
+        names: [&str; 2],
+    ) -> std::result::Result<(Self, Alignment), String> {
+        let mut alignment = Alignment::of(&self.header, other, names)?;
+        if alignment.is_identity() {
+            return Ok((self, alignment));
         }
-        let sizes = format!("labels of {} voxels", self.header.shape());
-        let refuse = |why| format!("{sizes} do not fit the image of {}{why}", image.shape());
-        let shift = shift.ok_or_else(|| {
-            refuse(", and their orientations do not say how to move one onto the other")
+        self.labels = alignment.apply(&self.labels).ok_or_else(|| {
+            format!(
+                "some {} of {} voxels are outside the {} of {}",
+                names[0],
+                self.header.shape(),
+                names[1],
+                other.shape()
+            )
         })?;
-        let moved =
-            self.moved(shift, image).ok_or_else(|| refuse(": some labels are outside it"))?;
-        let by = shift.map(|by| by.to_string()).join(", ");
-        let note = format!("{sizes} were moved by {by} voxels onto the image of {}", image.shape());
-        Ok((moved, Some(note)))
-    }
-
-    /// Labels moved onto an image's grid; none if one falls outside.
-    fn moved(&self, shift: [i64; 3], image: &Header) -> Option<LabelVolume> {
-        let mut header = image.clone();
-        header.dims[3] = self.header.dims[3];
-        let [width, height, depth, phases] = header.dims;
-        let mut labels = vec![0; width * height * depth * phases];
-        for (index, &label) in self.labels.iter().enumerate().filter(|(_, label)| **label != 0) {
-            let [i, j, k, phase] = position(index, self.header.dims);
-            let target = |axis: usize, from: usize| {
-                let to = usize::try_from(from as i64 + shift[axis]).ok()?;
-                (to < image.dims[axis]).then_some(to)
-            };
-            let (i, j, k) = (target(0, i)?, target(1, j)?, target(2, k)?);
-            labels[((phase * depth + k) * height + j) * width + i] = label;
-        }
-        Some(LabelVolume { labels, header })
+        alignment.diagnostics.notes.extend(alignment.describe(names[0]));
+        let phases = self.header.dims[3];
+        self.header = other.clone();
+        self.header.dims[3] = phases;
+        Ok((self, alignment))
     }
 }
 

@@ -10,6 +10,7 @@
 //!
 //! Format: <https://nifti.nimh.nih.gov/nifti-1>, <https://nifti.nimh.nih.gov/nifti-2>.
 
+mod alignment;
 mod byte_reader;
 mod geometry;
 mod header;
@@ -21,6 +22,8 @@ mod tests;
 mod volume;
 mod voxels;
 
+pub use alignment::Alignment;
+pub(crate) use geometry::is_usual_for_cine;
 pub use geometry::{Affine, Geometry, HeaderField};
 pub use header::Header;
 pub use labels::{LabelVolume, read_labels, write_labels};

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::Diagnostics;
 use crate::testing::{NiftiFile, TestFolder, ramp, real};
 
 /// The error of reading a file, which must be one line.
@@ -47,19 +48,71 @@ fn spacing_is_pixdim_or_else_that_of_the_affine() {
     let folder = TestFolder::new();
     let sform = Some([[-2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 3.0, 6.0], [0.0, 2.0, 0.0, 7.0]]);
     let file = NiftiFile { sform, ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
-    let Header { geometry, notes, .. } = read_header(folder.nifti("a.nii", &file)).unwrap();
+    let Header { geometry, diagnostics, .. } = read_header(folder.nifti("a.nii", &file)).unwrap();
     assert_eq!(geometry.spacing, [1.5, 1.25, 10.0]);
     assert_eq!(geometry.spacing_source, HeaderField::Pixdim);
     let affine = geometry.affine.unwrap();
     assert_eq!((affine.source, affine.origin()), (HeaderField::Sform, [5.0, 6.0, 7.0]));
     assert_eq!((affine.axis_codes().as_str(), affine.is_oblique()), ("LSA", false));
-    assert!(notes.len() == 1 && notes[0].contains("the sform 2 x 2 x 3 mm"), "{notes:?}");
+    let [warning] = diagnostics.warnings.as_slice() else { panic!("{diagnostics:?}") };
+    assert!(warning.contains("the sform 2 x 2 x 3 mm; the pixdim is used"), "{warning}");
     let file = NiftiFile { spacing: [0.0; 3], ..file };
     let geometry = read_header(folder.nifti("a.nii", &file)).unwrap().geometry;
     assert_eq!(geometry.spacing, [2.0, 2.0, 3.0]);
     assert_eq!(geometry.spacing_source, HeaderField::Sform);
     let file = NiftiFile { sform: None, ..file };
     assert!(refusal(folder.nifti("a.nii", &file)).contains("no voxel spacing"));
+}
+
+/// The spacing of a header whose pixdim and sform differ, and how many notes and warnings there are.
+#[test]
+fn a_forgotten_pixdim_or_sform_does_not_decide_the_spacing() {
+    let folder = TestFolder::new();
+    let read = |spacing: [f32; 3], steps: [f32; 3]| {
+        let [x, y, z] = steps;
+        let sform = Some([[-x, 0.0, 0.0, 0.0], [0.0, -y, 0.0, 0.0], [0.0, 0.0, z, 0.0]]);
+        let file = NiftiFile { spacing, sform, ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
+        let header = read_header(folder.nifti("a.nii", &file)).unwrap();
+        let Diagnostics { notes, warnings } = header.diagnostics;
+        (header.geometry.spacing, notes.len(), warnings.len())
+    };
+    let (usual, other) = ([1.5, 1.5, 10.0], [2.0, 2.0, 8.0]);
+    assert_eq!(read(usual, usual), ([1.5, 1.5, 10.0], 0, 0));
+    assert_eq!(read(usual, [1.0; 3]), ([1.5, 1.5, 10.0], 1, 0), "as in ACDC");
+    assert_eq!(read([1.0; 3], usual), ([1.5, 1.5, 10.0], 1, 0), "pixdim was forgotten");
+    assert_eq!(read(usual, other), ([2.0, 2.0, 8.0], 0, 1), "either may be right");
+    assert_eq!(read([1.5, 1.5, 1.0], usual), ([1.5, 1.5, 10.0], 0, 1));
+    assert_eq!(read(usual, [1.5, 1.5, 1.0]), ([1.5, 1.5, 10.0], 0, 1));
+    assert_eq!(read([1.0; 3], [1.0; 3]), ([1.0; 3], 0, 0));
+}
+
+#[test]
+fn a_qform_that_contradicts_the_sform_is_a_warning() {
+    let folder = TestFolder::new();
+    let sform =
+        |down: f32| Some([[1.5, 0.0, 0.0, 5.0], [0.0, 1.25, 0.0, 6.0], [0.0, 0.0, down, 7.0]]);
+    let read = |sform, qform| {
+        let file = NiftiFile { sform, qform, ..NiftiFile::of_i16(&[2, 2, 2], &ramp(8)) };
+        read_header(folder.nifti("a.nii", &file)).unwrap()
+    };
+    let straight = Some([0.0, 0.0, 0.0, 5.0, 6.0, 7.0]);
+    assert_eq!(read(sform(10.0), straight).diagnostics, Diagnostics::default());
+    let warned = |header: Header, part: &str| {
+        let [line] = header.diagnostics.warnings.as_slice() else { panic!("{header:?}") };
+        assert!(line.contains(part), "{line}");
+        assert_eq!(header.geometry.affine.unwrap().source, HeaderField::Sform);
+    };
+    warned(read(sform(-10.0), straight), "sform says that axes run RAI, the qform RAS");
+    let turned = Some([0.0, 0.0, 5f32.to_radians().sin(), 5.0, 6.0, 7.0]);
+    warned(read(sform(10.0), turned), "10 degrees apart");
+    let elsewhere = Some([0.0, 0.0, 0.0, 5.0, 60.0, 7.0]);
+    let notes = read(sform(10.0), elsewhere).diagnostics.notes;
+    assert!(notes[0].contains("(5, 6, 7)") && notes[0].contains("(5, 60, 7)"), "{notes:?}");
+    // A placeholder gives way to what is none.
+    let eye = Some([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0]]);
+    let header = read(eye, turned);
+    assert_eq!(header.geometry.affine.unwrap().source, HeaderField::Qform);
+    assert_eq!(header.geometry.spacing, [1.5, 1.25, 10.0]);
 }
 
 #[test]
@@ -175,13 +228,15 @@ fn labels_on_a_grid_shifted_by_whole_voxels_are_moved() {
     let image = read_header(folder.nifti("image.nii", &image)).unwrap();
     let labels = |z: f32, voxels: &[u8]| {
         let file = NiftiFile { sform: at(z), ..NiftiFile::of_u8(&[2, 2, 4], voxels) };
-        read_labels(folder.nifti("l.nii", &file), 3).unwrap().on_grid_of(&image)
+        read_labels(folder.nifti("l.nii", &file), 3)
+            .unwrap()
+            .on_grid_of(&image, ["labels", "image"])
     };
     let inside = [0, 0, 0, 0, 1, 2, 3, 0, 0, 0, 0, 1, 0, 0, 0, 0];
-    let (moved, note) = labels(-10.0, &inside).unwrap();
-    assert_eq!((moved.labels.as_slice(), note.is_some()), (&inside[4..12], true));
+    let (moved, alignment) = labels(-10.0, &inside).unwrap();
+    assert_eq!((moved.labels.as_slice(), alignment.is_identity()), (&inside[4..12], false));
     assert!(labels(10.0, &inside).unwrap_err().contains("outside"));
-    assert!(labels(-5.0, &inside).unwrap_err().contains("do not say"));
+    assert!(labels(-5.0, &inside).unwrap_err().contains("do not lie on one grid"));
 }
 
 type Expected = std::result::Result<([usize; 4], f64), &'static str>;
@@ -280,7 +335,7 @@ fn phases_on_another_axis_and_labels_on_another_grid_are_read() {
     let line = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 3).unwrap_err().to_string();
     assert!(line.contains("4"), "{line}");
     let labels = read_labels(fd.join("A/seg_sa_ED.nii.gz"), 4).unwrap();
-    let (moved, note) = labels.on_grid_of(&image).unwrap();
-    assert_eq!((moved.header.dims, note.is_some()), ([123, 123, 12, 1], true));
+    let (moved, alignment) = labels.on_grid_of(&image, ["labels", "image"]).unwrap();
+    assert_eq!((moved.header.dims, alignment.is_identity()), ([123, 123, 12, 1], false));
     assert_eq!(moved.labels.iter().map(|&label| u64::from(label)).sum::<u64>(), 94_724);
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::alignment::Alignment;
 use super::byte_reader::ByteReader;
 use super::header::{self, Header};
 use super::paths::{has_ending, partner};
@@ -25,25 +26,36 @@ impl Volume {
     }
 
     /// Joins volumes of one grid into one volume with all their phases, in order. The header is that
-    /// of the first volume.
+    /// of the first volume, whose grid the others are moved to by their place in space.
     ///
     /// # Errors
-    /// If there is no volume, or shapes differ.
+    /// If there is no volume, or their grids are not the same in space.
     pub fn join(volumes: Vec<Volume>) -> std::result::Result<Volume, String> {
         let mut volumes = volumes.into_iter();
         let mut joined = volumes.next().ok_or("no frame to stack")?;
-        for next in volumes {
-            if next.header.dims[..3] != joined.header.dims[..3] {
-                return Err(format!(
-                    "frames differ in shape: {} and {}",
-                    joined.header.shape(),
-                    next.header.shape()
-                ));
-            }
-            joined.header.dims[3] += next.header.dims[3];
-            joined.voxels.extend(next.voxels);
+        for (next, number) in volumes.zip(2..) {
+            joined.append(next, &format!("frame {number}"))?;
         }
         Ok(joined)
+    }
+
+    fn append(&mut self, next: Volume, name: &str) -> std::result::Result<(), String> {
+        let header = &mut self.header;
+        let mut alignment = Alignment::of(&next.header, header, [name, "first frame"])?;
+        if !alignment.covers() {
+            let [own, other] = [&next.header, &*header].map(Header::shape);
+            return Err(format!(
+                "{name} and the first frame do not cover the same space: {own} and {other} voxels"
+            ));
+        }
+        let voxels = alignment.apply(&next.voxels);
+        self.voxels.extend(voxels.ok_or_else(|| format!("{name} is outside the first frame"))?);
+        alignment.diagnostics.notes.extend(alignment.describe(&format!("voxels of {name}")));
+        header.diagnostics.merge(&next.header.diagnostics);
+        header.diagnostics.merge(&alignment.diagnostics);
+        header.geometry.spacing = alignment.spacing;
+        header.dims[3] += next.header.dims[3];
+        Ok(())
     }
 }
 

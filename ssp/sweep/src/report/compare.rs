@@ -78,6 +78,8 @@ pub struct Comparison {
     pub p: f64,
     /// The same after Holm's correction over the comparisons with the same labels and frames.
     pub p_holm: f64,
+    /// Trainings on either side whose network outlines nothing.
+    pub outline_nothing: usize,
 }
 
 /// Significance level of the corrected p.
@@ -100,12 +102,18 @@ pub enum Finding {
     SubjectsDisagree,
     /// p is not low.
     Open,
+    /// A network on either side outlines nothing, so that its training failed, and the difference is that
+    /// of a failure.
+    OutlinesNothing,
 }
 
 impl Comparison {
     /// What it shows.
     pub fn finding(&self) -> Finding {
         let includes_0 = |[low, high]: [f64; 2]| low <= 0.0 && high >= 0.0;
+        if self.outline_nothing > 0 {
+            return Finding::OutlinesNothing;
+        }
         if self.p_holm >= ALPHA {
             return Finding::Open;
         }
@@ -201,11 +209,12 @@ impl MethodCells<'_> {
 
     /// These cells minus others, on the selected frames; none without a common seed and subject.
     pub fn minus(&self, others: &MethodCells, filter: FrameFilter) -> Option<Comparison> {
-        let mut seeds = Vec::new();
+        let (mut seeds, mut outline_nothing) = (Vec::new(), 0);
         let mut by_subject: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for cell in &self.cells {
             let same_seed = |c: &&&CompletedCell| c.record.cell.seed == cell.record.cell.seed;
             let Some(other) = others.cells.iter().find(same_seed) else { continue };
+            outline_nothing += [*cell, *other].iter().filter(|c| c.outlines_nothing).count();
             let theirs = dice_by_subject(other, filter);
             let mut of_seed = Vec::new();
             for (subject, dice) in dice_by_subject(cell, filter) {
@@ -228,6 +237,7 @@ impl MethodCells<'_> {
             subjects,
             p,
             p_holm: p,
+            outline_nothing,
         })
     }
 }
@@ -264,6 +274,7 @@ mod tests {
             direction: 1.0,
             p: 0.001,
             p_holm: 0.004,
+            outline_nothing: 0,
         };
         let worse = Comparison {
             over_seeds: Some([-0.04, -0.01]),
@@ -285,6 +296,7 @@ mod tests {
                 Finding::SeedsDisagree,
             ),
             (Comparison { over_seeds: None, ..clear.clone() }, Finding::OneSeed),
+            (Comparison { outline_nothing: 1, ..clear.clone() }, Finding::OutlinesNothing),
             (Comparison { p_holm: 0.05, ..clear }, Finding::Open),
         ];
         for (comparison, finding) in cases {

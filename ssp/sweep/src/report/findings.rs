@@ -18,22 +18,24 @@ impl Finding {
             Finding::OneSeed => "one seed",
             Finding::SubjectsDisagree => "subjects disagree",
             Finding::Open => "open",
+            Finding::OutlinesNothing => "outlines nothing",
         }
     }
 }
 
 /// Every finding, in the order of the columns of the summary.
-const FINDINGS: [Finding; 6] = [
+const FINDINGS: [Finding; 7] = [
     Finding::ClearlyBetter,
     Finding::ClearlyWorse,
     Finding::SeedsDisagree,
     Finding::OneSeed,
     Finding::SubjectsDisagree,
     Finding::Open,
+    Finding::OutlinesNothing,
 ];
 
 /// The findings that are listed one by one, under these headings.
-const LISTED: [(&str, &[Finding]); 4] = [
+const LISTED: [(&str, &[Finding]); 5] = [
     ("Clear differences", &[Finding::ClearlyBetter, Finding::ClearlyWorse]),
     (
         "Seeds disagree: the interval over seeds includes 0, so another training may give another result",
@@ -43,6 +45,10 @@ const LISTED: [(&str, &[Finding]); 4] = [
     (
         "Subjects disagree: most differ in one direction, a few by more in the other; check single subjects",
         &[Finding::SubjectsDisagree],
+    ),
+    (
+        "Outlines nothing: a network of the comparison outlines nothing, so its training failed",
+        &[Finding::OutlinesNothing],
     ),
 ];
 

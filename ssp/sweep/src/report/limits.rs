@@ -39,6 +39,7 @@ pub fn limits(
         );
     }
     items.extend(seeds(results, tables));
+    items.extend(warnings(results));
     items.extend(multiple_tests(tables));
     section
         .list("", items)
@@ -57,6 +58,30 @@ pub fn limits(
              passes."
         ))
         .table(convergence(comparisons))
+}
+
+/// What may make results wrong, each line once with the number of cells that it is about.
+fn warnings(results: &SweepResults) -> impl Iterator<Item = String> {
+    /// The others are in `result.json` of the cells.
+    const MOST: usize = 20;
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for line in results.cells.iter().flat_map(|cell| &cell.warnings) {
+        match counts.iter_mut().find(|(known, _)| known == line) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((line, 1)),
+        }
+    }
+    let (all, more) = (results.cells.len(), counts.len().saturating_sub(MOST));
+    let lines = counts.into_iter().take(MOST);
+    let lines: Vec<String> = lines
+        .map(|(line, count)| match count == all {
+            true => format!("Warning: {line}."),
+            false => format!("Warning for {count} of {all} cells: {line}."),
+        })
+        .collect();
+    let rest =
+        (more > 0).then(|| format!("And {more} more warnings, in result.json of the cells."));
+    lines.into_iter().chain(rest)
 }
 
 /// What has no result.
@@ -265,6 +290,10 @@ fn convergence(comparisons: &Comparisons) -> Table {
             let cells = group.of_method(method).map_or(&[][..], |method| &method.cells);
             let changes = cells.iter().filter_map(|cell| LastQuarters::of_dice(&cell.validations));
             let change = mean(&changes.map(|quarters| quarters.change()).collect::<Vec<_>>());
+            // Validation Dice that stays at its start is no sign of convergence.
+            if cells.iter().any(|cell| cell.outlines_nothing) {
+                return Cell::text("outlines nothing").strong(true);
+            }
             let rising = change.is_some_and(|change| change >= DICE_MARGIN);
             Cell::optional(change.map(signed))
                 .strong(rising)

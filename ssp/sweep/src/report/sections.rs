@@ -67,7 +67,9 @@ pub fn dice_cell(group: &Group, method: Method, filter: FrameFilter) -> Cell {
     let (mean, sd) = mean_and_sd(dice, 3);
     let seeds = cells.cells.len();
     let fewer = (seeds < group.seeds).then(|| format!("({})", number(seeds, "seed")));
-    let detail: Vec<String> = sd.into_iter().chain(fewer).collect();
+    let empty = cells.cells.iter().filter(|cell| cell.outlines_nothing).count();
+    let empty = (empty > 0).then(|| format!("({empty} of {seeds} outline nothing)"));
+    let detail: Vec<String> = sd.into_iter().chain(fewer).chain(empty).collect();
     Cell::number(mean).detail((!detail.is_empty()).then(|| detail.join(" ")))
 }
 

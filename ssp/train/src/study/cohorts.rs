@@ -73,23 +73,14 @@ pub fn mnms_behind(weights: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Warnings about a cohort: one line per subject, for the first few.
+/// Warnings about a cohort: the first few. All are repeated at the end of a run.
 fn warnings_of(cohort: &Cohort) -> Vec<String> {
-    const FEW: usize = 3;
-    let first = cohort.warnings.iter().take(FEW);
+    const FEW: usize = 5;
+    let all = cohort.warning_lines();
     let mut lines: Vec<String> =
-        first.map(|(id, what)| format!("warning: subject {id}: {what}")).collect();
-    if let more @ 1.. = cohort.warnings.len().saturating_sub(FEW) {
-        lines.push(format!(
-            "warning: and {more} more subjects with warnings; cine data inspect lists them all"
-        ));
-    }
-    if cohort.ventricles_look_swapped() {
-        lines.push(format!(
-            "warning: {}: label 3 (RV) is more enclosed by myocardium than label 1 (LV): \
-             are these the label numbers of ACDC? A folder of images/ and labels/ takes 1 LV, 2 myocardium, 3 RV",
-            cohort.source
-        ));
+        all.iter().take(FEW).map(|line| format!("warning: {line}")).collect();
+    if let more @ 1.. = all.len().saturating_sub(FEW) {
+        lines.push(format!("warning: and {more} more; cine data inspect lists them all"));
     }
     lines
 }

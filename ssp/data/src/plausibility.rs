@@ -1,12 +1,18 @@
 //! Signs of wrong data in a subject's numbers, by what is usual in cardiac MR.
 
-use super::super::anatomy::{BorderCounts, ventricles_look_swapped};
-use super::super::subject::{CardiacPhase, Label, LabelledFrame, Stack, Subject};
+use super::anatomy::{BorderCounts, ventricles_look_swapped};
+use super::intensities::far_voxels;
+use super::nifti::is_usual_for_cine;
+use super::subject::{CardiacPhase, Label, LabelledFrame, Stack, Subject};
 
-/// A line for everything suspicious about a subject.
-pub(super) fn warnings(subject: &Subject) -> Vec<String> {
+/// A line for everything suspicious about a subject. `file_size` is the number of slices, rows and
+/// columns before empty borders were cropped.
+pub(super) fn warnings(subject: &Subject, file_size: [usize; 3]) -> Vec<String> {
     let stack = &subject.stack;
     let mut found: Vec<String> = unusual_spacing(stack).into_iter().collect();
+    found.extend(unusual_size(file_size, stack.spacing));
+    found.extend(unusual_heart(subject));
+    found.extend(far_voxels(&stack.voxels));
     found.extend(constant_phases(stack));
     for frame in &subject.frames {
         found.extend(missing_structures(frame));
@@ -39,14 +45,41 @@ pub(super) fn warnings(subject: &Subject) -> Vec<String> {
     found
 }
 
-/// Short-axis cine is acquired at 0.5 to 3 mm in plane, in slices 4 to 16 mm apart.
 fn unusual_spacing(stack: &Stack) -> Option<String> {
     let [row, column, slice] = stack.spacing;
-    let in_plane = [row, column].iter().all(|step| (0.5..=3.0).contains(step));
-    let usual = in_plane && (stack.slices == 1 || (4.0..=16.0).contains(&slice));
-    (!usual).then(|| {
+    let between_slices = (stack.slices > 1).then_some(slice.into());
+    (!is_usual_for_cine([row.into(), column.into()], between_slices)).then(|| {
         format!("spacing {row} x {column} mm, slices {slice} mm apart, is unusual for cine")
     })
+}
+
+/// A stack is at most 250 mm long, and wider than it has slices.
+fn unusual_size([slices, rows, columns]: [usize; 3], spacing: [f32; 3]) -> Option<String> {
+    let length = slices as f32 * spacing[2];
+    let odd = slices > rows.min(columns) || (slices > 1 && length > 250.0);
+    odd.then(|| {
+        format!(
+            "{slices} slices of {rows} x {columns}, {length} mm in all, are unusual for a short-axis stack: are the axes in another order?"
+        )
+    })
+}
+
+/// Both ventricles and the myocardium of anyone, in the largest labelled phase, are within these
+/// millilitres. A few labelled slices are enough.
+const HEART_ML: std::ops::RangeInclusive<f64> = 10.0..=2500.0;
+
+/// Whether labels of all structures may cover so many millilitres.
+pub fn is_volume_of_a_heart(millilitres: f64) -> bool {
+    HEART_ML.contains(&millilitres)
+}
+
+fn unusual_heart(subject: &Subject) -> Option<String> {
+    let voxel = f64::from(subject.stack.spacing.iter().product::<f32>()) / 1000.0;
+    let labelled = |frame: &LabelledFrame| frame.labels.iter().filter(|&&label| label != 0).count();
+    let largest = subject.frames.iter().map(labelled).max()?;
+    let volume = largest as f64 * voxel;
+    (largest > 0 && !is_volume_of_a_heart(volume))
+        .then(|| format!("labels cover {volume:.1} ml, and no heart does: is the spacing right?"))
 }
 
 fn constant_phases(stack: &Stack) -> impl Iterator<Item = String> {
