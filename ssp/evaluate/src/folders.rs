@@ -251,6 +251,8 @@ fn frames(
 
 #[cfg(test)]
 mod tests {
+    use data::testing::{NiftiFile, TestFolder};
+
     use super::*;
 
     #[test]
@@ -268,5 +270,107 @@ mod tests {
             ("p4", CardiacPhase::Other, 0),
         ];
         assert_eq!(found, wanted.map(|(name, moment, first)| (name.to_owned(), moment, first)));
+    }
+
+    /// A left ventricle in a ring of myocardium, in three slices of 12 x 10 voxels, and a right ventricle
+    /// beside it.
+    fn heart(numbers: [u8; 3]) -> Vec<u8> {
+        let mut labels = vec![0; 12 * 10 * 3];
+        for k in 0..3usize {
+            for j in 0..10usize {
+                for i in 0..12usize {
+                    labels[(k * 10 + j) * 12 + i] = match i.abs_diff(4).max(j.abs_diff(5)) {
+                        0..=1 => numbers[0],
+                        2 => numbers[1],
+                        3 | 4 if i > 6 => numbers[2],
+                        _ => 0,
+                    };
+                }
+            }
+        }
+        labels
+    }
+
+    /// A map of 3 x 3 x 10 mm from an origin of 0, along the axes or against the first.
+    fn map(labels: &[u8], reversed: bool) -> NiftiFile {
+        let (step, first) = if reversed { (-3.0, 33.0) } else { (3.0, 0.0) };
+        let rows = [[step, 0.0, 0.0, first], [0.0, 3.0, 0.0, 0.0], [0.0, 0.0, 10.0, 0.0]];
+        let spacing = [3.0, 3.0, 10.0];
+        NiftiFile { spacing, sform: Some(rows), ..NiftiFile::of_u8(&[12, 10, 3], labels) }
+    }
+
+    fn compare(root: &TestFolder) -> Result<FolderComparison> {
+        compare_folders((&root.path("p"), None), (&root.path("t"), None))
+    }
+
+    #[test]
+    fn predictions_are_compared_where_they_lie_in_space() {
+        let root = TestFolder::new();
+        let labels = heart([1, 2, 3]);
+        let mirrored: Vec<u8> =
+            labels.chunks(12).flat_map(|row| row.iter().rev().copied()).collect();
+        root.nifti("t/a.nii", &map(&labels, false));
+        root.nifti("p/a.nii", &map(&mirrored, true));
+        let found = compare(&root).unwrap();
+        assert_eq!(found.results.mean(), 1.0);
+        assert!(
+            found.warnings.is_empty() && found.notes[0].contains("-i j k"),
+            "{:?}",
+            found.notes
+        );
+        let true_ml = found.results.frames[0].measurements.unwrap().true_ml;
+        assert!((true_ml[0] - 27.0 * 0.09).abs() < 1e-9, "{true_ml:?}");
+
+        // From the same origin, and away from it, they are in different places.
+        let elsewhere = NiftiFile {
+            sform: Some([[-3.0, 0.0, 0.0, 0.0], [0.0, 3.0, 0.0, 0.0], [0.0, 0.0, 10.0, 0.0]]),
+            ..map(&mirrored, true)
+        };
+        root.nifti("p/a.nii", &elsewhere);
+        let line = compare(&root).err().unwrap().to_string();
+        assert!(line.contains("p/a.nii") && line.contains("LAS") && line.contains("RAS"), "{line}");
+        let coarse = NiftiFile { spacing: [2.0, 2.0, 8.0], sform: None, ..map(&labels, false) };
+        root.nifti("p/a.nii", &coarse);
+        let line = compare(&root).err().unwrap().to_string();
+        assert!(line.contains("2 x 2 x 8") && line.contains("3 x 3 x 10"), "{line}");
+        let unknown = NiftiFile { spacing: [1.0; 3], sform: None, ..map(&labels, false) };
+        root.nifti("p/a.nii", &unknown);
+        let found = compare(&root).unwrap();
+        assert!(found.warnings[0].contains("1 x 1 x 1") && found.results.mean() == 1.0);
+    }
+
+    #[test]
+    fn the_ventricle_within_myocardium_is_the_left_one() {
+        let root = TestFolder::new();
+        root.nifti("t/a.nii", &map(&heart([3, 2, 0]), false));
+        root.nifti("p/a.nii", &map(&heart([1, 2, 0]), false));
+        let found = compare(&root).unwrap();
+        assert_eq!((found.labels, found.labels_assumed), (Numbering::Acdc, false));
+        assert_eq!((found.predictions, found.results.mean()), (Numbering::Study, 1.0));
+        let measured = found.results.frames[0].measurements.unwrap();
+        assert!(measured.true_ml[0] > 0.0 && measured.true_ml[2] == 0.0, "{measured:?}");
+        root.nifti("p/a.nii", &map(&heart([3, 2, 1]), false));
+        assert_eq!(compare(&root).unwrap().predictions, Numbering::Acdc);
+        // Without myocardium nothing tells.
+        root.nifti("t/a.nii", &map(&heart([1, 0, 0]), false));
+        assert!(compare(&root).unwrap().labels_assumed);
+    }
+
+    #[test]
+    fn maps_that_cannot_be_compared_are_left_out_by_name() {
+        let root = TestFolder::new();
+        for name in ["a", "b", "c"] {
+            root.nifti(&format!("p/{name}.nii"), &map(&heart([1, 2, 3]), false));
+        }
+        root.nifti("t/a.nii", &map(&heart([1, 2, 3]), false));
+        root.nifti("t/b.nii", &map(&[0; 360], false));
+        let found = compare(&root).unwrap();
+        let ids: Vec<_> = found.results.frames.iter().map(|row| row.subject.as_str()).collect();
+        assert_eq!(ids, ["a"]);
+        let lines = found.warnings.join("\n");
+        assert!(lines.contains("t/b.nii: has no label other than 0"), "{lines}");
+        assert!(lines.contains("has no labels for them: c"), "{lines}");
+        std::fs::remove_file(root.path("t/a.nii")).unwrap();
+        assert!(compare(&root).err().unwrap().to_string().contains("nothing to compare"));
     }
 }
