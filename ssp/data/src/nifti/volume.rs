@@ -41,6 +41,10 @@ impl Volume {
                 ));
             }
             joined.header.dims[3] += next.header.dims[3];
+            let count = next.voxels.len();
+            joined.voxels.try_reserve(count).map_err(|_| {
+                format!("{} phases take more memory than the system has", joined.header.dims[3])
+            })?;
             joined.voxels.extend(next.voxels);
         }
         Ok(joined)
