@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use common::Watcher;
+use common::text::line;
 use common::{Error, Result};
 use evaluate::{
     self, FolderComparison, Numbering, cardiac_functions, frame_table, summary_tables,
@@ -14,8 +15,8 @@ use sampling::{Cohort, cache_folder};
 use train::study;
 
 use crate::options::{Device, SettingOptions};
-use crate::print;
 use crate::watch::Terminal;
+use crate::{print, tell};
 
 /// Measures Dice in 3D, HD95 and ASSD of each structure and frame, and the agreement of volumes, ejection
 /// fractions and mass with the ground truth, for a network on labelled data or for existing label maps.
@@ -87,9 +88,9 @@ impl From<NumberingName> for Numbering {
 /// Reports a numbering other than that of the study.
 fn report_numbering(what: &str, numbering: Numbering) {
     if numbering == Numbering::Acdc {
-        eprintln!(
+        tell(&format!(
             "{what}: assuming 1 is RV and 3 is LV, as in ACDC; if not, use --{what}-numbering study"
-        );
+        ));
     }
 }
 
@@ -123,9 +124,9 @@ impl Evaluate {
                     evaluate::compare_folders((predictions, of_predictions), (labels, of_labels))?;
                 if let Some(first) = misoriented.first() {
                     let count = misoriented.len();
-                    eprintln!(
+                    tell(&line(&format!(
                         "warning: {first}; voxels are compared as stored (files like this: {count})"
-                    );
+                    )));
                 }
                 report_numbering("predictions", predictions);
                 report_numbering("labels", labels);

@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use common::text::line;
+
 use super::super::subject::{CardiacPhase, Label};
 use super::report::{
     DatasetReport, FileContent, FileReport, Finding, Inspection, Severity, SubjectContent,
@@ -12,7 +14,7 @@ const MAX_NAMES: usize = 3;
 
 impl Display for Inspection {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
-        writeln!(out, "{}", self.path.display())?;
+        writeln!(out, "{}", line(&self.path.display().to_string()))?;
         for set in &self.sets {
             write_set(out, set)?;
         }
@@ -20,7 +22,7 @@ impl Display for Inspection {
             write_file(out, file, self.path != file.path)?;
         }
         for finding in &self.findings {
-            writeln!(out, "  {:7}  {}", finding.severity.name(), finding.message)?;
+            writeln!(out, "  {:7}  {}", finding.severity.name(), line(&finding.message))?;
         }
         Ok(())
     }
@@ -84,6 +86,8 @@ fn content_cells(content: &SubjectContent) -> [String; 6] {
 
 /// Writes columns as wide as their widest cell.
 fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| line(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         // The last cell of a row may be longer than its column.
@@ -91,7 +95,7 @@ fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
         writeln!(out, "    {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
@@ -126,7 +130,8 @@ fn write_findings(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
             names += &format!(" and {} more", ids.len() - MAX_NAMES);
         }
         let colon = if names.is_empty() { "" } else { ": " };
-        writeln!(out, "  {:7}  {names}{colon}{}", finding.severity.name(), finding.message)?;
+        let text = format!("{names}{colon}{}", finding.message);
+        writeln!(out, "  {:7}  {}", finding.severity.name(), line(&text))?;
     }
     if findings.iter().all(|(finding, _)| finding.severity == Severity::Note) {
         writeln!(out, "  nothing is wrong")?;
@@ -149,7 +154,7 @@ fn grouped<K: PartialEq, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, Vec<
 fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Result {
     if with_name {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(out, "  {name}")?;
+        writeln!(out, "  {}", line(&name))?;
     }
     if let Some(content) = &file.content {
         for (what, text) in content_lines(content) {
@@ -157,7 +162,7 @@ fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Re
         }
     }
     for finding in &file.findings {
-        writeln!(out, "    {:12} {}", finding.severity.name(), finding.message)?;
+        writeln!(out, "    {:12} {}", finding.severity.name(), line(&finding.message))?;
     }
     Ok(())
 }
