@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::Error;
+use common::text::line;
 
 /// Self-supervised pretraining and segmentation of short-axis cardiac cine MR.
 ///
@@ -22,9 +23,12 @@ struct Cli {
     command: Command,
 
     /// Threads to compute with; all cores if not given. Results do not depend on it.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     threads: Option<u16>,
 }
+
+/// More threads than cores of any one machine. Each takes memory for its stack.
+const MOST_THREADS: i64 = 1024;
 
 const EXAMPLES: &str = "Examples:
   cine train --method pcl                          on the built-in phantom cohort, in minutes
@@ -70,8 +74,11 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     if let Some(threads) = cli.threads {
-        // Fails only if the pool is already running, which nothing before this line can cause.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
+        if let Err(error) = pool {
+            tell(&format!("error: --threads {threads}: the system does not start them: {error}"));
+            return ExitCode::FAILURE;
+        }
     }
     let outcome = within_memory(|| match cli.command {
         Command::Train(command) => command.run(),
@@ -124,23 +131,24 @@ fn within_memory(command: impl FnOnce() -> common::Result<ExitCode>) -> common::
 const LOWER: &str = "lower the batch (pretrain.optimisation.batch, finetune.optimisation.batch, \
                      --batch) or the size of images (network.size, --size)";
 
-/// Prints to standard output; a reader that has gone away is not an error.
+/// Prints to standard output; a reader that has gone away is not an error. Names in the text cannot act on
+/// the terminal.
 fn print(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(common::text::lines(text).as_bytes());
 }
 
-/// Prints a line to standard error; a reader that has gone away does not end a training.
+/// Prints a line to standard error, as [`print`]; a reader that has gone away does not end a training.
 fn tell(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", common::text::lines(line));
 }
 
 /// Prints what may make results wrong, one line each.
 fn warn(warnings: &[String]) {
     /// More lines than this hide the results above them.
     const MOST: usize = 20;
-    warnings.iter().take(MOST).for_each(|warning| tell(&format!("warning: {warning}")));
+    warnings.iter().take(MOST).for_each(|text| tell(&line(&format!("warning: {text}"))));
     if let more @ 1.. = warnings.len().saturating_sub(MOST) {
         tell(&format!("warning: and {more} more; cine data inspect lists those of data"));
     }

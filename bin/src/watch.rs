@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::Watcher;
+use common::text::line;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{interrupt, tell};
@@ -44,8 +45,8 @@ impl Terminal {
 impl Watcher for Terminal {
     fn note(&self, text: &str) {
         match &*self.job() {
-            Some(Job { bar: Some(bar), .. }) => bar.suspend(|| tell(text)),
-            _ => tell(text),
+            Some(Job { bar: Some(bar), .. }) => bar.suspend(|| tell(&line(text))),
+            _ => tell(&line(text)),
         }
     }
 
@@ -86,10 +87,10 @@ impl Watcher for Terminal {
                 bar.reset_eta();
             }
             bar.set_position(done);
-            bar.set_message(text.to_owned());
+            bar.set_message(line(text).into_owned());
             return;
         }
-        job.latest = line(job, done, before, text);
+        job.latest = state(job, done, before, &line(text));
         if job.printed.elapsed() >= EVERY {
             job.printed = Instant::now();
             tell(&job.latest);
@@ -106,7 +107,7 @@ impl Watcher for Terminal {
     }
 }
 
-fn line(job: &Job, done: u64, before: u64, text: &str) -> String {
+fn state(job: &Job, done: u64, before: u64, text: &str) -> String {
     let spent = job.begun.elapsed().as_secs_f64();
     let share = done.saturating_sub(before).max(1) as f64;
     let left = spent / share * job.total.saturating_sub(done) as f64;

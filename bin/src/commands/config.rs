@@ -73,7 +73,9 @@ fn listed(settings: &Settings, method: Option<Method>) -> Result<String> {
     for key in keys {
         let value = settings.value_at(&key.path)?;
         text += &format!("{:widest$}  {value}\n", key.path);
-        text += &wrapped(&key.meaning);
+        let range =
+            key.range.map_or(String::new(), |[low, high]| format!(" Takes {low} to {high}."));
+        text += &wrapped(&format!("{}{range}", key.meaning));
         let study = published_keys(&key.path, method);
         if !study.is_empty() {
             text += &wrapped(&format!("study: {}", study.join(", ")));

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use common::Watcher;
+use common::text::line;
 use common::{Error, Result};
 use evaluate::{
     self, Numbering, cardiac_functions, doubts, frame_table, summary_tables, write_frames,
@@ -131,7 +132,7 @@ impl Evaluate {
                     evaluate::compare_folders((predictions, of_predictions), (labels, of_labels))?;
                 report_numbering("predictions", found.predictions, false);
                 report_numbering("labels", found.labels, found.labels_assumed);
-                found.notes.iter().for_each(|note| tell(note));
+                found.notes.iter().for_each(|note| tell(&line(note)));
                 warnings.extend(found.warnings);
                 found.results
             }

@@ -2,10 +2,12 @@
 
 mod config;
 mod desk;
+mod names;
 mod pictures;
 mod predict;
 mod real;
 mod refusals;
 mod resume;
+mod sizes;
 mod sweep;
 mod train;

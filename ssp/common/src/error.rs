@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text;
+
 /// A failure of the study's library.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", shown(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -14,7 +16,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file was read, and what it holds cannot be used.
-    #[error("{}: {what}", path.display())]
+    #[error("{}: {what}", shown(path))]
     File {
         /// The file.
         path: PathBuf,
@@ -42,6 +44,11 @@ pub enum Error {
 
 /// The study's result type.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// A path on one line, whatever is in its name.
+fn shown(path: &Path) -> String {
+    text::line(&path.display().to_string()).into_owned()
+}
 
 impl Error {
     /// An operating-system failure on `path`.
@@ -86,6 +93,12 @@ impl From<nn::checkpoint::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_cannot_break_the_line_of_its_error() {
+        let error = Error::file("a\n\u{1b}[2Jb.nii", "is empty").to_string();
+        assert_eq!(error, "a\\n\\u{1b}[2Jb.nii: is empty");
+    }
 
     #[test]
     fn what_a_run_does_is_told_from_what_happens_to_it() {

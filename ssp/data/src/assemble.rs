@@ -49,7 +49,8 @@ pub(super) fn assemble(
     frames.iter_mut().for_each(|frame| frame.labels = mapping.to_stack(&frame.labels));
     let [slices, rows, columns] = mapping.size();
     let phases = image.header.dims[3];
-    let mut voxels = Vec::with_capacity(phases * slices * rows * columns);
+    let mut voxels =
+        nifti::reserved(phases * slices * rows * columns).map_err(|what| entry.error(what))?;
     (0..phases).for_each(|phase| voxels.extend(mapping.to_stack(image.phase(phase))));
     let spacing = mapping.spacing(&image.header.geometry.spacing);
     let subject = Subject {

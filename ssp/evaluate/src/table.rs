@@ -1,4 +1,5 @@
-//! Results of frames, slices and subjects, and their CSV files.
+//! Results of frames, slices and subjects, and their CSV files. Names come from files: those that a
+//! spreadsheet would run are written with an apostrophe, and read without it.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::{Error, Result};
 use common::files::write_atomically;
+use common::text::{from_cell, to_cell};
 use data::CardiacPhase;
 
 /// The result of one labelled frame of one subject.
@@ -83,7 +85,7 @@ impl FrameLine {
         let [lv_ml, myo_ml, rv_ml] = volumes(|m| m.predicted_ml);
         let [lv_true_ml, myo_true_ml, rv_true_ml] = volumes(|m| m.true_ml);
         FrameLine {
-            subject: row.subject.clone(),
+            subject: to_cell(&row.subject).into(),
             moment: row.moment.name().to_string(),
             phase: row.phase,
             dice_lv: row.dice.left_ventricle,
@@ -102,8 +104,8 @@ impl FrameLine {
             lv_true_ml,
             myo_true_ml,
             rv_true_ml,
-            vendor: row.vendor.clone(),
-            pathology: row.pathology.clone(),
+            vendor: row.vendor.as_deref().map(|vendor| to_cell(vendor).into()),
+            pathology: row.pathology.as_deref().map(|group| to_cell(group).into()),
         }
     }
 
@@ -191,9 +193,9 @@ pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
             phase: line.phase,
             dice: checked_dice([line.dice_lv, line.dice_myo, line.dice_rv])?,
             measurements,
-            subject: line.subject,
-            vendor: line.vendor,
-            pathology: line.pathology,
+            subject: from_cell(&line.subject).to_owned(),
+            vendor: line.vendor.as_deref().map(|vendor| from_cell(vendor).to_owned()),
+            pathology: line.pathology.as_deref().map(|group| from_cell(group).to_owned()),
         })
     })
 }
@@ -214,7 +216,7 @@ pub fn write_subjects(path: impl AsRef<Path>, rows: &[SubjectRow]) -> Result<()>
     columns.push("remarks".to_owned());
     let lines = rows.iter().map(|row| {
         let text = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-        let mut line = vec![row.subject.clone()];
+        let mut line = vec![to_cell(&row.subject).into_owned()];
         for CardiacMeasure { of, .. } in &CARDIAC_MEASURES {
             line.extend([text(of(&row.predicted)), text(of(&row.ground_truth))]);
         }
@@ -245,7 +247,7 @@ pub fn write_slices(path: impl AsRef<Path>, rows: &[SliceRow]) -> Result<()> {
         "dice_mean",
     ];
     let lines = rows.iter().map(|row| SliceLine {
-        subject: row.subject.clone(),
+        subject: to_cell(&row.subject).into(),
         moment: row.moment.name().to_string(),
         phase: row.phase,
         slice: row.slice.slice,
@@ -265,7 +267,7 @@ pub fn write_slices(path: impl AsRef<Path>, rows: &[SliceRow]) -> Result<()> {
 pub fn read_slices(path: impl AsRef<Path>) -> Result<Vec<SliceRow>> {
     read_lines(path.as_ref(), |line: SliceLine| {
         Ok(SliceRow {
-            subject: line.subject,
+            subject: from_cell(&line.subject).to_owned(),
             moment: moment(&line.moment)?,
             phase: line.phase,
             slice: SliceDice {
@@ -366,6 +368,37 @@ mod tests {
         write_frames(&path, &[]).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().starts_with("subject,moment,phase,"));
         assert!(read_frames(&path).unwrap().is_empty());
+    }
+
+    #[test]
+    fn names_that_a_spreadsheet_would_run_are_marked_as_text_and_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = FrameRow {
+            subject: "=cmd|calc!A1".into(),
+            vendor: Some("@SUM(1)".into()),
+            pathology: Some("+1+1".into()),
+            ..frames().remove(0)
+        };
+        let slice = SliceDice { slice: 0, position: 0.5, dice: row.dice };
+        let [path, slices, subjects] =
+            ["frames.csv", "slices.csv", "subjects.csv"].map(|name| folder.path().join(name));
+        write_frames(&path, std::slice::from_ref(&row)).unwrap();
+        let of_slice = SliceRow { subject: "-1\"a".into(), moment: row.moment, phase: 0, slice };
+        write_slices(&slices, std::slice::from_ref(&of_slice)).unwrap();
+        let function = CardiacFunction { end_diastole: [1.0; 3], end_systole: [-2.5; 3] };
+        let of_subject =
+            SubjectRow { subject: "=1".into(), predicted: function, ground_truth: function };
+        write_subjects(&subjects, &[of_subject]).unwrap();
+        for path in [&path, &slices, &subjects] {
+            let mut reader = csv::Reader::from_path(path).unwrap();
+            for cell in reader.records().next().unwrap().unwrap().iter() {
+                let runs = cell.starts_with(['=', '+', '-', '@']) && cell.parse::<f64>().is_err();
+                assert!(!runs, "{cell}");
+            }
+        }
+        assert!(std::fs::read_to_string(&subjects).unwrap().contains(",-2.5,"));
+        assert_eq!(read_frames(&path).unwrap(), [row]);
+        assert_eq!(read_slices(&slices).unwrap(), [of_slice]);
     }
 
     #[test]

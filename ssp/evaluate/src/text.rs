@@ -220,7 +220,8 @@ impl TextTable {
     }
 
     fn line(&mut self, cells: Vec<String>) {
-        self.lines.push(cells);
+        let shown = cells.iter().map(|cell| common::text::line(cell).into_owned());
+        self.lines.push(shown.collect());
     }
 }
 
@@ -278,6 +279,17 @@ mod tests {
         assert_eq!(lines[0], "subject  moment  phase     LV    MYO     RV   mean   vendor");
         assert_eq!(lines[2], "A0S9V9   ED          7  0.900  0.800  0.700  0.800  Siemens");
         assert_eq!(lines.len(), 5);
+    }
+
+    #[test]
+    fn a_name_cannot_break_the_table() {
+        let mut rows = rows();
+        rows[0].subject = "a\nb\u{1b}[2J".into();
+        rows[0].vendor = Some("x\ry".into());
+        let text = frame_table(&rows);
+        assert!(text.contains("a\\nb\\u{1b}[2J  ED") && text.contains("x\\ry"), "{text}");
+        assert_eq!(text.lines().count(), 5);
+        assert!(mean_table(&rows).contains("vendor x\\ry"));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! `--set key=value`.
 
+use common::yaml;
 use serde_json::Value;
 
 use crate::explain::{meaning, refusal};
 use crate::keys::{leaves, nearest};
+use crate::tree::{self, fit};
 use crate::{Error, Method, Result, Settings, keys, published, views};
 
 impl Settings {
@@ -45,27 +47,33 @@ impl Settings {
         if let "method" | "preset" | "seed" | "labelled" = key.as_str() {
             return Err(Error::Setting(format!("{key} is not for --set; use --{key}")));
         }
-        let place = key.split('.').try_fold(&mut tree, |node, part| node.get_mut(part));
-        let Some(place) = place else {
+        let Some(before) = tree::get(&tree, key) else {
             return Err(Error::Setting(format!("there is no setting {key}")));
         };
-        let before = place.clone();
+        let is_list = before.is_array();
         // A list of one element needs no brackets.
-        let one = place.is_array() && !parsed.is_array() && !parsed.is_null();
-        *place = if one { Value::Array(vec![parsed.clone()]) } else { parsed.clone() };
-        *self = serde_json::from_value(tree).map_err(|error| {
+        let listed = |value: Value| match is_list && !value.is_array() && !value.is_null() {
+            true => Value::Array(vec![value]),
+            false => value,
+        };
+        let readings = [parsed.clone(), yaml::unquoted(parsed), texts(value, is_list)].map(listed);
+        (*self, _) = fit(&tree, key, readings).map_err(|error| {
             let meaning = meaning(key).map_or(String::new(), |m| format!(" ({m})"));
-            let what = refusal(&before, &error);
+            let what = refusal(before, value, &error);
             Error::Setting(format!("{key}={value}: {what}{meaning}"))
         })?;
         Ok(())
     }
 }
 
-/// Parses a value of the command line: JSON if it is valid JSON, else text.
+/// Parses a value of the command line: JSON if it is valid JSON, a list or section in brackets as
+/// `cine config keys` prints it, else text.
 fn parse(text: &str) -> Value {
     if let Ok(value) = serde_json::from_str(text) {
         return value;
+    }
+    if text.starts_with(['[', '{']) {
+        return yaml::value(text);
     }
     // A list without brackets: 16,32,64 or mm1,mm2.
     if text.contains(',') {
@@ -73,12 +81,23 @@ fn parse(text: &str) -> Value {
     }
     match text {
         "none" | "None" => Value::Null,
+        "True" => Value::Bool(true),
+        "False" => Value::Bool(false),
         // Numbers that are not valid JSON: .5, 1., +1e-4.
         text => match text.parse::<f64>().ok().and_then(serde_json::Number::from_f64) {
             Some(number) => Value::Number(number),
             None => Value::String(text.to_owned()),
         },
     }
+}
+
+/// A value of the command line as text, or for a list as texts: names that look like numbers.
+fn texts(text: &str, is_list: bool) -> Value {
+    if !is_list {
+        return text.into();
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.split(',').map(|item| item.trim().trim_matches(['"', '\''])).collect()
 }
 
 /// The full path of a key, some parts of which may be left out if only one setting fits:
@@ -147,6 +166,46 @@ mod tests {
     }
 
     #[test]
+    fn what_is_listed_can_be_set() {
+        for preset in Preset::ALL {
+            for method in Method::ALL {
+                let settings = Settings::preset(preset, method);
+                let own = ["preset", "method", "seed", "labelled"];
+                let all: Vec<String> = keys()
+                    .iter()
+                    .filter(|key| !own.contains(&key.path.as_str()))
+                    .map(|key| format!("{}={}", key.path, settings.value_at(&key.path).unwrap()))
+                    .collect();
+                let mut set = settings.clone();
+                set.apply(&all).unwrap();
+                assert_eq!(set, settings);
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_may_be_quoted_and_a_name_may_look_like_a_number() {
+        let mut settings = Settings::preset(Preset::Small, Method::Pcl);
+        let changes = [
+            "finetune.epochs=\"7\"",
+            "network.channels=['8', \"16\"]",
+            "subjects.split=2024",
+            "subjects.vendors=1,2",
+            "subjects.labelled_split=a,b.yaml",
+            "finetune.augmentation.blur={probability: 0.5, range: [0.5, 1.0]}",
+            "pretrain.cyclic=True",
+        ];
+        settings.apply(&changes.map(str::to_owned)).unwrap();
+        assert_eq!(settings.finetune.optimisation.epochs, 7);
+        assert_eq!(settings.network.channels, [8, 16]);
+        assert_eq!(settings.subjects.split.as_deref(), Some("2024"));
+        assert_eq!(settings.subjects.vendors, ["1", "2"]);
+        assert_eq!(settings.subjects.labelled_split.as_deref(), Some("a,b.yaml"));
+        assert_eq!(settings.finetune.augmentation.blur, Chance::new(0.5, 0.5, 1.0));
+        assert!(settings.pretrain.contrastive.cyclic);
+    }
+
+    #[test]
     fn values_are_checked_together_once_all_are_set() {
         let mut settings = Settings::preset(Preset::Small, Method::Pcl);
         settings.apply(&["network.size=20".into(), "network.channels=4,8".into()]).unwrap();
@@ -173,6 +232,9 @@ mod tests {
             ("network.size=100", &["network.size", "16"]),
             ("network.channels=8", &["network.channels"]),
             ("method=scratch", &["--method"]),
+            ("finetune.learning_rate=0,01", &["0.01", "point"]),
+            ("finetune.epochs=1_000", &["1000", "without _"]),
+            ("finetune.decay=polynomal", &["cosine", "nearest is polynomial"]),
         ] {
             let error = refusal(text);
             assert!(parts.iter().all(|part| error.contains(part)), "{text}: {error}");

@@ -4,7 +4,7 @@ use super::{
     Contrastive, Decay, Dino, Finetuning, Loss, Masking, Method, Mim, Network, Optimisation,
     Pretraining, Settings, Subjects,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, limits};
 use sampling::augment::Augmentation;
 
 impl Settings {
@@ -13,6 +13,7 @@ impl Settings {
     /// # Errors
     /// The first value that is not; the line names its key.
     pub fn check(&self) -> Result<()> {
+        limits::check(self)?;
         self.network.check()?;
         self.pretrain.optimisation.check("pretrain")?;
         self.finetune.optimisation.check("finetune")?;

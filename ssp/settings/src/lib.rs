@@ -9,6 +9,7 @@ mod check;
 mod explain;
 mod finetuning;
 mod keys;
+mod limits;
 mod presets;
 mod pretraining;
 pub mod published;
@@ -250,7 +251,7 @@ impl Settings {
     /// did not have take the value of the preset.
     ///
     /// # Errors
-    /// When a key is unknown or a value does not fit.
+    /// When a key is unknown, a value does not fit, or a number is out of its range.
     pub fn from_value(value: &Value) -> Result<Self> {
         let part = |key: &str| value.get(key).cloned().unwrap_or(Value::Null);
         let fail = |error: serde_json::Error| Error::Setting(error.to_string());
@@ -258,7 +259,9 @@ impl Settings {
         let method = serde_json::from_value(part("method")).map_err(fail)?;
         let mut tree = Settings::preset(preset, method).to_value()?;
         merge(&mut tree, value);
-        serde_json::from_value(tree).map_err(fail)
+        let settings = serde_json::from_value(tree).map_err(fail)?;
+        limits::check(&settings)?;
+        Ok(settings)
     }
 }
 

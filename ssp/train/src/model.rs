@@ -99,6 +99,7 @@ impl Model {
             (None, Some(text)) => serde_json::from_str(text)
                 .map_err(|error| Error::Data(error.to_string()))
                 .and_then(|value| network_of(&value))
+                .and_then(|settings| fits(&settings, &path).map(|()| settings))
                 .map_err(|error| {
                     Error::file(&path, format!("its settings cannot be used: {error}"))
                 })?,
@@ -155,7 +156,24 @@ fn network_of(value: &serde_json::Value) -> Result<Settings> {
     let mut settings = Settings::preset(Preset::Paper, Method::Scratch);
     settings.network = serde_json::from_value(value["network"].clone())
         .map_err(|error| Error::Data(format!("network: {error}")))?;
+    settings.check()?;
     Ok(settings)
+}
+
+/// Refuses settings of a network many times as large as the tensors beside them, before memory is
+/// allocated for it. Weights of an encoder alone are within this.
+fn fits(settings: &Settings, path: &Path) -> Result<()> {
+    let numbers = |shape: &Vec<usize>| shape.iter().map(|&length| length as f64).product::<f64>();
+    let held: f64 = checkpoint::shapes(path)?.values().map(numbers).sum();
+    let wanted = settings.network.parameters();
+    if wanted > 8.0 * held {
+        let what = format!(
+            "network.channels={:?} are of {wanted:.1e} parameters, and it holds {held:.1e}",
+            settings.network.channels
+        );
+        return Err(Error::Data(what));
+    }
+    Ok(())
 }
 
 /// Channels and heads of the U-Net in a file, inferred from the shapes of its tensors.
@@ -233,6 +251,39 @@ mod tests {
         let changes = ["network.spacing=1.5".to_owned()];
         let model = Model::open(&path, Some(Preset::Small), &changes).unwrap();
         assert_eq!(model.grid, Grid::square(128, 1.5));
+    }
+
+    #[test]
+    fn settings_of_a_network_that_the_file_cannot_hold_are_refused_before_it_is_built() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let network = UNet::new(&mut Init::new(1, 0, DType::F32), &[2, 3, 4], CLASSES, 2).unwrap();
+        let refusal = |key: &str, value: serde_json::Value| {
+            let mut settings = Settings::preset(Preset::Demo, Method::Scratch);
+            settings.network.channels = vec![2, 3, 4];
+            let mut tree = settings.to_value().unwrap();
+            tree["network"][key] = value;
+            let metadata = Metadata::from([("settings".to_owned(), tree.to_string())]);
+            checkpoint::save(&path, &network, metadata).unwrap();
+            let begun = std::time::Instant::now();
+            let error = Model::open(&path, None, &[]).err().unwrap();
+            assert!(matches!(error, Error::File { .. }) && begun.elapsed().as_secs() < 5);
+            error.to_string()
+        };
+        for (key, value, says) in [
+            (
+                "channels",
+                serde_json::json!([9_223_372_036_854_775_808u64, 2, 4]),
+                "takes 1 to 8192",
+            ),
+            ("channels", serde_json::json!([512, 1024, 2048]), "parameters, and it holds"),
+            ("size", serde_json::json!(4_611_686_018_427_387_904u64), "takes 1 to 4096"),
+            ("heads", serde_json::json!(i64::MIN), "takes -64 to 64"),
+        ] {
+            let error = refusal(key, value);
+            let place = format!("weights.safetensors: its settings cannot be used: network.{key}=");
+            assert!(error.contains(&place) && error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -9,21 +9,30 @@ mod write;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, text};
 
 pub use write::{flow as to_flow, to_text};
 
-/// Lists and mappings lie within each other at most this deep.
+/// Lists and mappings lie within each other at most this deep, what aliases stand for included. Functions
+/// that walk a tree call themselves for each level.
 const DEEPEST: usize = 32;
 
-/// More values than this are in no file that people write.
-const MOST: usize = 1_000_000;
+/// Most values of a file, each as often as an alias repeats it.
+const MOST_VALUES: usize = 1_000_000;
+
+/// Most bytes of text of a file, each as often as an alias repeats it.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Longest text of a value that a message quotes, in characters.
+const LONGEST_QUOTE: usize = 80;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +45,8 @@ pub struct Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, line {}", self.file.display(), self.line)
+        let file = self.file.display().to_string();
+        write!(f, "{}, line {}", text::line(&file), self.line)
     }
 }
 
@@ -106,12 +116,28 @@ impl Node {
         }
     }
 
-    /// What it is, for people.
-    pub fn described(&self) -> String {
+    /// As JSON with every scalar as its text, but for what stands for nothing.
+    pub fn texts(&self) -> Value {
         match &self.content {
-            Content::Scalar(text, _) => text.clone(),
-            Content::Map(_) => "a section".into(),
-            Content::List(_) => write::flow(&self.value()),
+            Content::Scalar(text, _) if !self.value().is_null() => Value::from(text.as_str()),
+            Content::Scalar(..) => Value::Null,
+            Content::List(items) => items.iter().map(Node::texts).collect(),
+            Content::Map(entries) => {
+                Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.texts())).collect())
+            }
+        }
+    }
+
+    /// What it is, for messages; the beginning of a long text.
+    pub fn described(&self) -> String {
+        let text = match &self.content {
+            Content::Scalar(text, _) => text,
+            Content::Map(_) => return "a section".into(),
+            Content::List(_) => &write::flow(&self.value()),
+        };
+        match text.char_indices().nth(LONGEST_QUOTE) {
+            Some((end, _)) => format!("{}...", &text[..end]),
+            None => text.clone(),
         }
     }
 }
@@ -121,7 +147,11 @@ impl Node {
 /// # Errors
 /// When the file cannot be read, or is not YAML; the line says where.
 pub fn read(path: &Path) -> Result<Vec<Node>> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, error))?;
+    let fail = |error| Error::io(path, error);
+    let file = File::open(path).map_err(fail)?;
+    let mut text = String::new();
+    // A device or pipe has no length that could be asked for.
+    file.take(MOST_BYTES as u64 + 1).read_to_string(&mut text).map_err(fail)?;
     parse(&text, path)
 }
 
@@ -130,6 +160,9 @@ pub fn read(path: &Path) -> Result<Vec<Node>> {
 /// # Errors
 /// When it is not YAML.
 pub fn parse(text: &str, path: &Path) -> Result<Vec<Node>> {
+    if text.len() > MOST_BYTES {
+        return Err(Error::Setting(format!("{}: {}", path.display(), too_long())));
+    }
     let mut builder = Builder { file: Arc::new(path.to_path_buf()), ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| builder.broken(&error))?;
@@ -153,21 +186,43 @@ pub fn value(text: &str) -> Value {
     }
 }
 
+/// A value whose quoted numbers and truths are numbers and truths.
+pub fn unquoted(value: &Value) -> Value {
+    match value {
+        Value::String(text) => match scalar::value(text, true) {
+            found @ (Value::Number(_) | Value::Bool(_)) => found,
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(unquoted).collect(),
+        Value::Object(map) => {
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), unquoted(value))).collect())
+        }
+        value => value.clone(),
+    }
+}
+
 /// Puts nodes together from what the parser comes by.
 #[derive(Default)]
 struct Builder {
     file: Arc<PathBuf>,
     documents: Vec<Node>,
     open: Vec<Open>,
-    anchors: HashMap<usize, Node>,
-    count: usize,
+    anchors: HashMap<usize, (Node, Extent)>,
+    values: usize,
+    bytes: usize,
 }
 
-/// A list or mapping that is not at its end, with its anchor and the key that waits for a value.
+/// A list or mapping that is not at its end, with its anchor, the key that waits for a value, and the
+/// lines of the keys so far.
 struct Open {
     node: Node,
     anchor: usize,
     waiting: Option<(String, Place)>,
+    lines: HashMap<String, usize>,
+}
+
+fn too_long() -> String {
+    format!("more than {} MiB of text", MOST_BYTES >> 20)
 }
 
 impl Builder {
@@ -194,40 +249,73 @@ impl Builder {
                 Some(Open { node, anchor, .. }) => self.add(node, anchor),
                 None => Ok(()),
             },
-            Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some(node) => self.add(node, 0),
-                None => Err(place.refuse("an alias of what is not there yet")),
-            },
+            Event::Alias(anchor) => self.repeat(anchor, place),
             _ => Ok(()),
         }
     }
 
     fn begin(&mut self, content: Content, anchor: usize, place: Place) -> Result<()> {
         if self.open.len() == DEEPEST {
-            return Err(place.refuse(format!("is nested more than {DEEPEST} levels deep")));
+            return Err(too_deep(&place));
         }
         let node = Node { content, place };
-        self.open.push(Open { node, anchor, waiting: None });
+        self.open.push(Open { node, anchor, waiting: None, lines: HashMap::new() });
         Ok(())
     }
 
+    /// Adds what an anchor marks once more. Its cost is known, so that it is refused before it is copied.
+    fn repeat(&mut self, anchor: usize, place: Place) -> Result<()> {
+        let Some((_, extent)) = self.anchors.get(&anchor) else {
+            return Err(place.refuse("an alias of what is not there yet"));
+        };
+        let extent = *extent;
+        if self.open.len() + extent.depth > DEEPEST {
+            return Err(too_deep(&place));
+        }
+        self.count(extent, &place)?;
+        match self.anchors.get(&anchor) {
+            Some((node, _)) => self.place_node(node.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn count(&mut self, extent: Extent, place: &Place) -> Result<()> {
+        self.values += extent.values;
+        self.bytes += extent.bytes;
+        if self.values > MOST_VALUES {
+            return Err(place.refuse(format!("more than {MOST_VALUES} values")));
+        }
+        if self.bytes > MOST_BYTES {
+            return Err(place.refuse(too_long()));
+        }
+        Ok(())
+    }
+
+    /// Adds a node whose parts are counted.
     fn add(&mut self, node: Node, anchor: usize) -> Result<()> {
-        self.count += size(&node);
-        if self.count > MOST {
-            return Err(node.place.refuse(format!("more than {MOST} values")));
-        }
+        let bytes = match &node.content {
+            Content::Scalar(text, _) => text.len(),
+            _ => 0,
+        };
+        self.count(Extent { values: 1, bytes, depth: 0 }, &node.place)?;
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            let extent = Extent::of(&node);
+            // The copy takes as much as another use of it.
+            self.count(extent, &node.place)?;
+            self.anchors.insert(anchor, (node.clone(), extent));
         }
-        let Some(Open { node: parent, waiting, .. }) = self.open.last_mut() else {
+        self.place_node(node)
+    }
+
+    fn place_node(&mut self, node: Node) -> Result<()> {
+        let Some(Open { node: parent, waiting, lines, .. }) = self.open.last_mut() else {
             let empty = matches!(&node.content, Content::Scalar(text, true) if text.is_empty());
             self.documents.extend((!empty).then_some(node));
             return Ok(());
         };
         match (&mut parent.content, waiting.take()) {
             (Content::Map(entries), Some((key, place))) => {
-                if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                    let line = first.place.line;
+                if let Some(line) = lines.insert(key.clone(), place.line) {
                     return Err(place.refuse(format!("{key} is there already, in line {line}")));
                 }
                 entries.push(Entry { key, place, value: node });
@@ -243,12 +331,36 @@ impl Builder {
     }
 }
 
-/// Values of a node, itself included: an alias counts as all that it stands for.
-fn size(node: &Node) -> usize {
-    match &node.content {
-        Content::Scalar(..) => 1,
-        Content::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Content::Map(entries) => 1 + entries.iter().map(|entry| size(&entry.value)).sum::<usize>(),
+fn too_deep(place: &Place) -> Error {
+    place.refuse(format!("is nested more than {DEEPEST} levels deep"))
+}
+
+/// What a node takes, all that is in it included.
+#[derive(Clone, Copy)]
+struct Extent {
+    values: usize,
+    bytes: usize,
+    /// Lists and mappings within each other.
+    depth: usize,
+}
+
+impl Extent {
+    fn of(node: &Node) -> Extent {
+        let mut all = Extent { values: 1, bytes: 0, depth: 0 };
+        let mut add = |part: Extent| {
+            all.values += part.values;
+            all.bytes += part.bytes;
+            all.depth = all.depth.max(part.depth + 1);
+        };
+        match &node.content {
+            Content::Scalar(text, _) => all.bytes = text.len(),
+            Content::List(items) => items.iter().map(Extent::of).for_each(add),
+            Content::Map(entries) => entries.iter().for_each(|entry| {
+                add(Extent { bytes: entry.key.len(), values: 1, depth: 0 });
+                add(Extent::of(&entry.value));
+            }),
+        }
+        all
     }
 }
 

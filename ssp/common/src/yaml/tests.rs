@@ -75,6 +75,36 @@ fn what_is_no_file_of_settings_is_refused_with_its_line() {
     assert!(refusal("a: *b").contains("line 1"));
 }
 
+/// Runs as long as one second at most, in the worst of these cases.
+#[test]
+fn the_time_and_memory_of_a_file_do_not_grow_faster_than_its_size() {
+    let begun = std::time::Instant::now();
+    // A text of a megabyte, 20,000 times.
+    let aliases = vec!["*a"; 20_000].join(",");
+    let bomb = format!("a: &a \"{}\"\nb: [{aliases}]\n", "x".repeat(1_000_000));
+    assert!(refusal(&bomb).contains("line 2: more than 64 MiB of text"));
+    let key_bomb = format!("a: &a {{{}: 1}}\nb: [{aliases}]\n", "k".repeat(1000));
+    assert_eq!(one(&key_bomb).get("b").unwrap().value().as_array().unwrap().len(), 20_000);
+    // Aliases within each other would be a tree as deep as the file is long.
+    let mut chain = "a0: &a0 [x]\n".to_owned();
+    (1..5000).for_each(|n| chain += &format!("a{n}: &a{n} [*a{}]\n", n - 1));
+    assert!(refusal(&chain).contains("is nested more than 32 levels"));
+    // The parser has a limit of its own for these.
+    refusal(&"[".repeat(1_000_000));
+    refusal(&"{a: ".repeat(1_000_000));
+    let keys: String = (0..150_000).map(|n| format!("k{n}: []\n")).collect();
+    assert_eq!(one(&keys).entries().len(), 150_000);
+    assert!(refusal(&(keys + "k7: 1")).contains("line 150001: k7 is there already, in line 8"));
+    assert!(refusal(&"a: b\n# ".repeat(10 << 20)).contains("more than 64 MiB"));
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_message_quotes_the_beginning_of_a_long_value() {
+    let described = one(&format!("a: [{}]", "é".repeat(1000))).get("a").unwrap().described();
+    assert!(described.starts_with("[\"éé") && described.chars().count() == 83, "{described}");
+}
+
 #[test]
 fn what_is_written_is_read_back_the_same() {
     let tree = json!({

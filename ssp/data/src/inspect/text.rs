@@ -2,6 +2,8 @@
 
 use std::fmt::{Display, Formatter, Result};
 
+use common::text::line;
+
 use super::super::diagnostics::{grouped, names};
 use super::super::subject::{CardiacPhase, Label};
 use super::report::{
@@ -10,7 +12,7 @@ use super::report::{
 
 impl Display for Inspection {
     fn fmt(&self, out: &mut Formatter<'_>) -> Result {
-        writeln!(out, "{}", self.path.display())?;
+        writeln!(out, "{}", line(&self.path.display().to_string()))?;
         for set in &self.sets {
             write_set(out, set)?;
         }
@@ -18,7 +20,7 @@ impl Display for Inspection {
             write_file(out, file, self.path != file.path)?;
         }
         for finding in &self.findings {
-            writeln!(out, "  {:7}  {}", finding.severity.name(), finding.message)?;
+            writeln!(out, "  {:7}  {}", finding.severity.name(), line(&finding.message))?;
         }
         Ok(())
     }
@@ -82,6 +84,8 @@ fn content_cells(content: &SubjectContent) -> [String; 6] {
 
 /// Writes columns as wide as their widest cell.
 fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| line(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         // The last cell of a row may be longer than its column.
@@ -89,7 +93,7 @@ fn write_table(out: &mut Formatter<'_>, rows: &[Vec<String>]) -> Result {
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
+    for row in &rows {
         let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
         writeln!(out, "    {}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
     }
@@ -119,8 +123,8 @@ fn write_findings(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
     findings.extend(set.findings.iter().map(|finding| (finding, Vec::new())));
     findings.sort_by_key(|(finding, _)| std::cmp::Reverse(finding.severity));
     for (finding, ids) in &findings {
-        let (severity, names) = (finding.severity.name(), names(ids));
-        writeln!(out, "  {severity:7}  {names}{}", finding.message)?;
+        let text = format!("{}{}", names(ids), finding.message);
+        writeln!(out, "  {:7}  {}", finding.severity.name(), line(&text))?;
     }
     if findings.iter().all(|(finding, _)| finding.severity == Severity::Note) {
         writeln!(out, "  nothing is wrong")?;
@@ -131,7 +135,7 @@ fn write_findings(out: &mut Formatter<'_>, set: &DatasetReport) -> Result {
 fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Result {
     if with_name {
         let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(out, "  {name}")?;
+        writeln!(out, "  {}", line(&name))?;
     }
     if let Some(content) = &file.content {
         for (what, text) in content_lines(content) {
@@ -139,7 +143,7 @@ fn write_file(out: &mut Formatter<'_>, file: &FileReport, with_name: bool) -> Re
         }
     }
     for finding in &file.findings {
-        writeln!(out, "    {:12} {}", finding.severity.name(), finding.message)?;
+        writeln!(out, "    {:12} {}", finding.severity.name(), line(&finding.message))?;
     }
     Ok(())
 }

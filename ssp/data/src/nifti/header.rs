@@ -7,8 +7,12 @@ use super::geometry::Geometry;
 use super::parse::{Fields, Format, check_rank, fields};
 use crate::diagnostics::Diagnostics;
 
-/// Twice the voxels of a large cine stack (512 x 512 x 32 slices x 64 phases): 4 GiB of float32.
-const MOST_VOXELS: u64 = 1 << 30;
+/// The voxels of a very large cine stack (512 x 512 x 32 slices x 64 phases): 2 GiB of float32.
+const MOST_VOXELS: u64 = 1 << 29;
+
+/// Header and extensions are at most this many bytes. Reading on to the voxels of a gzipped file
+/// decompresses all that is before them.
+const MOST_BEFORE_VOXELS: f64 = (256 << 20) as f64;
 
 /// What a header says about its voxels.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ pub(super) fn read(file: &mut ByteReader) -> Result<Header, String> {
     // The magic is `n+1`, or `ni1` for a pair.
     let in_one_file = raw.magic[1] == b'+';
     let least = if in_one_file { format.header_bytes() as f64 } else { 0.0 };
-    if !data_offset.is_finite() || data_offset < least || data_offset > 1e15 {
+    if !data_offset.is_finite() || data_offset < least || data_offset > MOST_BEFORE_VOXELS {
         return Err(format!("header: the voxels cannot begin at byte {data_offset}"));
     }
     if raw.bitpix as usize != 8 * element.size_of() {
@@ -125,7 +129,10 @@ fn grid_and_phases(
     }
     let total = axes.iter().try_fold(1u64, |all, &length| all.checked_mul(length as u64));
     if total.is_none_or(|total| total > MOST_VOXELS) || axes.iter().any(|&n| n > 32767) {
-        return Err(format!("header: its shape is {shape}, larger than any cine stack"));
+        return Err(format!(
+            "header: its shape is {shape}, larger than any cine stack (at most 32767 voxels along an \
+             axis and {MOST_VOXELS} in all)"
+        ));
     }
     let length = |axis: usize| axes.get(axis).map_or(1, |&length| length as usize);
     let long: Vec<usize> = (3..axes.len()).filter(|&axis| length(axis) > 1).collect();

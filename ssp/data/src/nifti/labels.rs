@@ -8,6 +8,7 @@ use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use super::alignment::Alignment;
 use super::header::Header;
 use super::volume::read;
+use super::voxels::reserved;
 use crate::{Error, Result};
 
 /// `NIFTI_INTENT_LABEL`: voxels are indices of labels.
@@ -29,7 +30,7 @@ pub struct LabelVolume {
 pub fn read_labels(path: impl AsRef<Path>, highest: u8) -> Result<LabelVolume> {
     let path = path.as_ref();
     let volume = read(path)?;
-    let mut labels = Vec::with_capacity(volume.voxels.len());
+    let mut labels = reserved(volume.voxels.len()).map_err(|what| Error::file(path, what))?;
     for (index, &value) in volume.voxels.iter().enumerate() {
         let label = value.round();
         // A scale slope may move a whole number by a rounding error.

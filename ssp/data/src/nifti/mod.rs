@@ -30,3 +30,4 @@ pub use labels::{LabelVolume, read_labels, write_labels};
 pub use parse::Format;
 pub use paths::{files_of, is_volume_name, stem, volume_named, volumes_in};
 pub use volume::{Volume, read, read_header};
+pub(crate) use voxels::reserved;

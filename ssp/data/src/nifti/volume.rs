@@ -48,6 +48,9 @@ impl Volume {
                 "{name} and the first frame do not cover the same space: {own} and {other} voxels"
             ));
         }
+        self.voxels.try_reserve(next.voxels.len()).map_err(|_| {
+            format!("{} phases take more memory than the system has", header.dims[3] + 1)
+        })?;
         let voxels = alignment.apply(&next.voxels);
         self.voxels.extend(voxels.ok_or_else(|| format!("{name} is outside the first frame"))?);
         alignment.diagnostics.notes.extend(alignment.describe(&format!("voxels of {name}")));

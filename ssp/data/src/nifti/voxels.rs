@@ -5,15 +5,22 @@ use ::nifti::NiftiType;
 use super::byte_reader::ByteReader;
 use super::header::Header;
 
+/// Copies of a volume that exist at once, at most, until it is ready for use: as stored, as a stack of
+/// slices, in the cache, and on its way from one to the next.
+const COPIES: usize = 4;
+
 /// Reads all voxels, first axis fastest. The scale slope is applied in float64.
 ///
-/// Memory grows with the bytes that were read, not with the size in the header.
+/// Memory for all voxels is reserved before the first is read, so that a volume that does not fit is an
+/// error of its file instead of the end of the process. The caller has checked that the file can hold
+/// so many. Reserved memory is not used before voxels are written to it.
 pub(super) fn read(header: &Header, file: &mut ByteReader) -> Result<Vec<f32>, String> {
     let count = header.voxels_per_phase() * header.dims[3];
     let convert = converter(header.element, header.is_big_endian());
     let width = header.element.size_of();
     let mut buffer = vec![0; width << 14];
-    let mut voxels = Vec::new();
+    drop(reserved::<f32>(count.saturating_mul(COPIES))?);
+    let mut voxels = reserved(count)?;
     while voxels.len() < count {
         let wanted = buffer.len().min((count - voxels.len()) * width);
         let filled = file.fill(&mut buffer[..wanted])?;
@@ -28,6 +35,19 @@ pub(super) fn read(header: &Header, file: &mut ByteReader) -> Result<Vec<f32>, S
     }
     file.verify_checksum()?;
     Ok(voxels)
+}
+
+/// An empty vector with memory for `count` elements.
+///
+/// # Errors
+/// If the system does not have the memory.
+pub(crate) fn reserved<T>(count: usize) -> Result<Vec<T>, String> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(count).map_err(|_| {
+        let mebibytes = count.saturating_mul(size_of::<T>()) >> 20;
+        format!("takes {mebibytes} MiB of memory, which the system does not have")
+    })?;
+    Ok(vector)
 }
 
 /// Appends the whole elements in some bytes, scaled by a slope and an offset.

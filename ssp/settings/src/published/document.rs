@@ -80,13 +80,15 @@ impl Document {
 pub(super) fn word<T: DeserializeOwned>(node: &Node, key: &str, words: &[&str]) -> Result<T> {
     serde_json::from_value(node.value()).map_err(|_| {
         let takes = names(words.iter().copied());
-        node.place.refuse(format!("{key}: found {}; takes {takes}", node.described()))
+        let found = node.described();
+        let nearest = nearest(&found, words.iter().copied());
+        node.place.refuse(format!("{key}: found {found}; takes {takes}; the nearest is {nearest}"))
     })
 }
 
 /// Refuses a document with a section that is not a setting, and says what is missing.
 fn refuse_sections(node: &Node) -> Result<()> {
-    let own: Vec<String> = keys().into_iter().map(|key| top(&key.path).to_owned()).collect();
+    let own: Vec<String> = keys().iter().map(|key| top(&key.path).to_owned()).collect();
     let known = |key: &str| key == "cine" || own.iter().any(|own| own == key);
     let Some(entry) = node.entries().iter().find(|entry| !known(&entry.key)) else { return Ok(()) };
     let published: Vec<&str> = table::PUBLISHED_KEYS.iter().map(|row| top(&row.key)).collect();

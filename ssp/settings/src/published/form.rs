@@ -74,6 +74,17 @@ impl Form {
     /// Converts a published value to that of the setting; `None` if it has no effect. The error
     /// says which values are accepted.
     pub(super) fn read(self, value: Value, at: &Context<'_>) -> Result<Option<Value>, String> {
+        // These take numbers or truths only, which may be quoted.
+        let value = match self {
+            Form::Twice
+            | Form::Pixels(_)
+            | Form::UpTo
+            | Form::OneOrTwo
+            | Form::Copies
+            | Form::AsOther(..)
+            | Form::Stops => yaml::unquoted(&value),
+            _ => value,
+        };
         let read = match self {
             Form::Same => value,
             Form::Twice => match value.as_array().map(Vec::as_slice) {
@@ -87,18 +98,18 @@ impl Form {
                 value => value,
             },
             Form::Copies => match value.as_u64() {
-                Some(copies) => json!(copies + 1),
+                Some(copies) => json!(copies.saturating_add(1)),
                 None => return Err("the number of copies beside the first view, from 0".into()),
             },
             Form::Words(words) => {
-                let text = yaml::to_flow(&value);
+                let text = yaml::to_flow(&yaml::unquoted(&value));
                 match words.iter().find(|(theirs, _)| *theirs == text) {
                     Some((_, ours)) => Value::from(*ours),
                     None => return Err(names(words.iter().map(|(theirs, _)| *theirs))),
                 }
             }
             Form::Masking => match value {
-                value @ Value::Number(_) => value,
+                value if yaml::unquoted(&value).is_number() => yaml::unquoted(&value),
                 Value::String(name) if Fill::NAMES.contains(&name.as_str()) => Value::String(name),
                 _ => return Err(format!("a number, {}", names(Fill::NAMES.into_iter()))),
             },

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use common::yaml::{Content, Node, Place};
+use common::yaml::{self, Content, Node, Place};
 use serde_json::{Value, json};
 
 use super::form::{Context, literal};
@@ -50,6 +50,8 @@ struct Given {
     /// The path of the setting.
     setting: String,
     value: Value,
+    /// The value with all its words and numbers as text, for a name that looks like a number.
+    text: Value,
     /// The value as written in the file.
     found: String,
     key: String,
@@ -108,6 +110,7 @@ impl Reader {
             let given = |setting: String, value: Value| Given {
                 setting,
                 value,
+                text: node.texts(),
                 found: node.described(),
                 key: row.key.clone(),
                 place: node.place.clone(),
@@ -184,32 +187,40 @@ impl Reader {
         tree::get(&self.tree, path).and_then(Value::as_f64).unwrap_or_default()
     }
 
-    fn put(&mut self, given: Given) -> Result<()> {
+    fn put(&mut self, mut given: Given) -> Result<()> {
+        self.assign(&mut given)?;
         agree(self.published.iter(), &given)?;
-        self.assign(&given)?;
         self.published.push(given);
         Ok(())
     }
 
-    /// Sets a value, and checks that the tree still deserialises to settings.
-    fn assign(&mut self, given: &Given) -> Result<()> {
+    /// Sets a value, and checks that the tree still deserialises to settings. The value becomes the reading
+    /// of it that fits.
+    fn assign(&mut self, given: &mut Given) -> Result<()> {
         let before = tree::get(&self.tree, &given.setting).cloned().unwrap_or_default();
-        let mut value = given.value.clone();
-        if let (Some(there @ Value::Object(_)), Value::Object(_)) =
-            (tree::get(&self.tree, &given.setting), &value)
-        {
-            let mut merged = there.clone();
-            merge(&mut merged, &value);
-            value = merged;
-        }
-        tree::put(&mut self.tree, &given.setting, value);
-        match serde_json::from_value::<Settings>(self.tree.clone()) {
-            Ok(_) => Ok(()),
+        let merged = |value: &Value| match (&before, value) {
+            (Value::Object(_), Value::Object(_)) => {
+                let mut merged = before.clone();
+                merge(&mut merged, value);
+                merged
+            }
+            _ => value.clone(),
+        };
+        let readings = [&given.value, &yaml::unquoted(&given.value), &given.text].map(merged);
+        match tree::fit(&self.tree, &given.setting, readings) {
+            Ok((_, value)) => {
+                tree::put(&mut self.tree, &given.setting, value.clone());
+                // A section is compared as it is written, without what it was merged with.
+                if !value.is_object() {
+                    given.value = value;
+                }
+                Ok(())
+            }
             Err(error) => Err(given.place.refuse(format!(
                 "{}: found {}; {}{}",
                 given.key,
                 given.found,
-                explain::refusal(&before, &error),
+                explain::refusal(&before, &given.found, &error),
                 meaning(&given.setting)
             ))),
         }
@@ -218,15 +229,15 @@ impl Reader {
     /// Merges a section with the keys of `Settings`, which override published keys.
     pub(super) fn own(&mut self, node: Option<&Node>) -> Result<()> {
         let Some(node) = node else { return Ok(()) };
-        let paths: Vec<String> = keys().into_iter().map(|key| key.path).collect();
+        let paths: Vec<String> = keys().iter().map(|key| key.path.clone()).collect();
         let mut found = Vec::new();
         own_leaves(node, "", &paths, &mut found)?;
-        for given in found {
-            agree(self.own.iter(), &given)?;
+        for mut given in found {
             // These chose the preset that the tree started from.
             if given.setting != "preset" && given.setting != "method" {
-                self.assign(&given)?;
+                self.assign(&mut given)?;
             }
+            agree(self.own.iter(), &given)?;
             self.own.push(given);
         }
         Ok(())
@@ -254,7 +265,7 @@ impl Reader {
                     Value::Null => Value::Null,
                     value => json!(find_split(&text(value), &given, folder.as_deref())),
                 };
-                self.assign(&Given { setting: setting.into(), value, ..given })?;
+                self.assign(&mut Given { setting: setting.into(), value, ..given })?;
             }
         }
         let mut settings: Settings = serde_json::from_value(self.tree.clone())
@@ -378,6 +389,7 @@ fn own_leaves(node: &Node, path: &str, paths: &[String], found: &mut Vec<Given>)
             found.push(Given {
                 setting: key.clone(),
                 value: entry.value.value(),
+                text: entry.value.texts(),
                 found: entry.value.described(),
                 key,
                 place: entry.value.place.clone(),
@@ -396,7 +408,8 @@ fn own_leaves(node: &Node, path: &str, paths: &[String], found: &mut Vec<Given>)
 }
 
 fn refuse_other(node: &Node, row: &PublishedKey, takes: &str) -> Result<()> {
-    match tree::same(&node.value(), &literal(takes)) {
+    let same = |value: &Value| tree::same(value, &literal(takes));
+    match same(&node.value()) || same(&yaml::unquoted(&node.value())) {
         true => Ok(()),
         false => Err(refusal(node, &row.key, format!("{takes}; nothing else is done here"))),
     }

@@ -2,6 +2,7 @@
 
 use crate::{CompletedCell, SweepResults};
 use crate::{Error, Result};
+use common::text::to_cell;
 use evaluate::Dice;
 
 use super::format::labelled;
@@ -45,7 +46,7 @@ fn row(done: &CompletedCell) -> [String; 12] {
     };
     [
         cell.table.name().to_owned(),
-        cell.variant.clone(),
+        to_cell(&cell.variant).into_owned(),
         cell.method.name().to_owned(),
         labelled(cell.labelled),
         cell.seed.to_string(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use common::text::markdown;
 use maud::{Markup, html};
 
 /// A part of the report under its own heading.
@@ -115,12 +116,15 @@ impl Section {
 
     /// As Markdown, after an empty line.
     pub fn to_markdown(&self) -> String {
-        let mut out = format!("\n## {}\n", self.title);
+        let mut out = format!("\n## {}\n", markdown(&self.title));
         for block in &self.blocks {
             let _ = match block {
-                Block::Heading(heading) => writeln!(out, "\n### {heading}"),
-                Block::Text(text) => writeln!(out, "\n{text}"),
-                Block::List(items) => writeln!(out, "\n- {}", items.join("\n- ")),
+                Block::Heading(heading) => writeln!(out, "\n### {}", markdown(heading)),
+                Block::Text(text) => writeln!(out, "\n{}", markdown(text)),
+                Block::List(items) => {
+                    let items: Vec<String> = items.iter().map(|item| markdown(item)).collect();
+                    writeln!(out, "\n- {}", items.join("\n- "))
+                }
                 Block::Table(table) => write!(out, "\n{}", table.to_markdown()),
                 Block::Html(_) => Ok(()),
             };
@@ -164,8 +168,8 @@ impl Table {
     }
 
     fn to_markdown(&self) -> String {
-        let mut out =
-            format!("| {} |\n|{}\n", self.head.join(" | "), "---|".repeat(self.head.len()));
+        let head: Vec<String> = self.head.iter().map(|head| markdown(head)).collect();
+        let mut out = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
         for row in &self.rows {
             let cells: Vec<String> = row.iter().map(Cell::to_markdown).collect();
             let _ = writeln!(out, "| {} |", cells.join(" | "));
@@ -213,8 +217,8 @@ impl Cell {
 
     fn to_markdown(&self) -> String {
         match &self.detail {
-            Some(detail) => format!("{} {detail}", self.text),
-            None => self.text.clone(),
+            Some(detail) => format!("{} {}", markdown(&self.text), markdown(detail)),
+            None => markdown(&self.text),
         }
     }
 }
@@ -240,6 +244,11 @@ mod tests {
             "\n## Title\n\nAt p < 0.05.\n\n### Items\n\n- one\n- two\n\n\
              | Method | Dice |\n|---|---|\n| a < b | 0.812 ± 0.010 |\n"
         );
+        let mut table = Table::new(["a|b"]);
+        table.rows.push(vec![Cell::text("<svg onload=alert(2)>|\n`x`")]);
+        let text = Section::new("id", "Title").table(table).to_markdown();
+        let wanted = "| a\\|b |\n|---|\n| &lt;svg onload=alert(2)>\\|\\\\n\\`x\\` |\n";
+        assert!(text.ends_with(wanted), "{text}");
         let page = section.to_html().into_string();
         for part in [
             "<h2>Title</h2><p>At p\u{a0}&lt;\u{a0}0.05.</p><h3>Items</h3><ul><li>one</li>",

@@ -27,6 +27,7 @@ use super::SweepResults;
 use super::claim::wait_for;
 use crate::Result;
 use common::files::write_atomically;
+use common::text::lines;
 use compare::Comparisons;
 use document::Section;
 
@@ -83,5 +84,7 @@ fn sections(results: &SweepResults) -> Result<Vec<Section>> {
 fn markdown(sections: &[Section], status: &str) -> String {
     let shared = sections.iter().filter(|section| !section.page_only);
     let text: String = shared.map(Section::to_markdown).collect();
+    // Nothing in the lines of the state ends the block of code.
+    let status = lines(status).replace("```", "'''");
     format!("# {TITLE}\n{text}\n## Cells\n\n```\n{status}```\n")
 }
