@@ -1,6 +1,7 @@
 //! Cine data: subjects, and the data sets that they come from.
 
 mod acdc;
+mod acdc_info;
 pub mod anatomy;
 mod assemble;
 mod dataset;
@@ -16,17 +17,22 @@ pub mod phantom;
 pub mod phase_suffix;
 pub mod split;
 mod subject;
+mod subject_folder;
 mod subject_table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_names;
+mod text;
 pub mod vendor;
 
 pub use acdc::ACDC_LABELS;
 pub use assemble::cardiac_phases_by_size;
 pub use common::{Error, Result};
 pub use dataset::{Dataset, DatasetLayout, Diagnostics, LoadedSubject, SubjectEntry};
+pub use files::composed;
 pub use open::{Found, find, holds_mnms, holds_mnms_at, list, open, open_all};
 pub use orient::{SliceOrder, StackMapping};
 pub use phantom::{PhantomCohort, PhantomSettings};

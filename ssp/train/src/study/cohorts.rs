@@ -84,6 +84,7 @@ fn warnings_of(cohort: &Cohort) -> Vec<String> {
             "warning: and {more} more subjects with warnings; cine data inspect lists them all"
         ));
     }
+    lines.extend(cohort.set_warnings.iter().map(|what| format!("warning: {what}")));
     if cohort.ventricles_look_swapped() {
         lines.push(format!(
             "warning: {}: label 3 (RV) is more enclosed by myocardium than label 1 (LV): \
