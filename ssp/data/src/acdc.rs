@@ -1,20 +1,22 @@
 //! ACDC: `patientNNN/` with `patientNNN_4d.nii.gz`, `patientNNN_frameXX.nii.gz`,
-//! `patientNNN_frameXX_gt.nii.gz` and `Info.cfg`.
+//! `patientNNN_frameXX_gt.nii.gz` and `Info.cfg`, in any case of letters.
 //!
-//! Frames are numbered from 1. Labels are 1 = right ventricle, 2 = myocardium, 3 = left ventricle,
+//! Frames are numbered from 1, with any number of digits. Labels are 1 = right ventricle, 2 = myocardium, 3 = left ventricle,
 //! and are mapped to the study's. Without the 4D file, the single frames are stacked in order of time.
 //!
 //! Bernard et al., *Deep Learning Techniques for Automatic MRI Cardiac Multi-Structures Segmentation
 //! and Diagnosis: Is the Problem Solved?*, IEEE TMI 2018.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::assemble::{assemble, assign_cardiac_phases, read_frame_labels, read_frames};
+use super::acdc_info::{self, Info};
+use super::assemble::{EMPTY_LABELS, assemble, read_frame_labels, read_frames};
 use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
 use super::diagnostics::Diagnostics;
-use super::files::{last_name, names_in};
-use super::nifti::{self, Volume, volume_named};
+use super::nifti::{self, Volume};
 use super::subject::{CardiacPhase, Label, LabelledFrame};
+use super::subject_folder::{SubjectFolder, id_of};
 use crate::{Error, Result};
 
 /// The structures of ACDC's labels 0, 1, 2, 3.
@@ -25,16 +27,16 @@ pub const ACDC_LABELS: [Label; 4] =
 pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
     let mut subjects = Vec::new();
     for folder in folders {
-        let id = last_name(&folder);
-        let patient = Patient::find(folder, &id)?;
+        let patient = Patient::find(&folder).map_err(|error| error.to_string());
+        let known = patient.as_ref().ok();
         // An unreadable Info.cfg is reported when the subject is loaded.
-        let info = Info::read(&patient.folder).unwrap_or_default();
+        let info = known.and_then(|patient| Info::read(patient.info.as_deref()).ok());
         let entry = SubjectEntry {
-            id,
+            id: id_of(&folder),
             vendor: None,
-            pathology: info.group,
-            labelled: patient.frames.iter().any(|frame| frame.labels.is_some()),
-            files: patient.files(),
+            pathology: info.and_then(|info| info.group),
+            labelled: known.is_some_and(|p| p.frames.iter().any(|frame| frame.labels.is_some())),
+            files: known.map(Patient::files).unwrap_or_default(),
         };
         subjects.push((entry, patient));
     }
@@ -42,9 +44,10 @@ pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
 }
 
 struct Patient {
-    folder: PathBuf,
+    folder: SubjectFolder,
     cine: Option<PathBuf>,
     frames: Vec<FrameFiles>,
+    info: Option<PathBuf>,
 }
 
 /// The files of one frame; `number` counts from 1.
@@ -56,48 +59,50 @@ struct FrameFiles {
 
 impl SubjectFiles for Patient {
     fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject> {
-        let info = Info::read(&self.folder)?;
+        let info = Info::read(self.info.as_deref())?;
         let mut diagnostics = Diagnostics::default();
+        diagnostics.warnings.extend(self.folder.warning_of_unused());
         let (image, phases) = self.image(&mut diagnostics)?;
-        let mut frames = Vec::new();
+        let (mut numbers, mut frames) = (Vec::new(), Vec::new());
         for (frame, phase) in self.frames.iter().zip(phases) {
             let Some(path) = &frame.labels else { continue };
+            let number = frame.number;
             let phase = phase.ok_or_else(|| {
-                let (number, count) = (frame.number, image.header.dims[3]);
-                let what =
-                    format!("labels frame {number}, which the image of {count} phases lacks");
+                let count = image.header.dims[3];
+                let what = format!(
+                    "labels frame {number}, which the image of {count} phases lacks (frames count from 1)"
+                );
                 Error::file(path, what)
             })?;
             let labels = read_frame_labels(&image.header, path, &ACDC_LABELS, &mut diagnostics)?;
-            frames.push(LabelledFrame {
-                phase,
-                cardiac_phase: info.cardiac_phase(frame.number),
-                labels,
-            });
+            if labels.iter().all(|&label| label == 0) {
+                diagnostics
+                    .warn(format!("frame {number}: {EMPTY_LABELS}; it counts as unlabelled"));
+                continue;
+            }
+            numbers.push(number);
+            frames.push(LabelledFrame { phase, cardiac_phase: CardiacPhase::Other, labels });
         }
-        if info.end_diastole.is_none() || info.end_systole.is_none() {
-            assign_cardiac_phases(&mut frames, &mut diagnostics);
-        }
+        info.assign(&numbers, &mut frames, &mut diagnostics);
         assemble(entry, image, frames, diagnostics)
     }
 }
 
 impl Patient {
-    fn find(folder: PathBuf, id: &str) -> Result<Patient> {
-        let cine = volume_named(&folder, &format!("{id}_4d"));
-        let mut numbers: Vec<usize> =
-            names_in(&folder)?.iter().filter_map(|name| frame_number(name, id)).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let frames = numbers
-            .into_iter()
-            .map(|number| FrameFiles {
-                number,
-                image: volume_named(&folder, &format!("{id}_frame{number:02}")),
-                labels: volume_named(&folder, &format!("{id}_frame{number:02}_gt")),
-            })
-            .collect();
-        Ok(Patient { folder, cine, frames })
+    fn find(folder: &Path) -> Result<Patient> {
+        let info = acdc_info::find(folder)?;
+        let mut folder = SubjectFolder::read(folder)?;
+        let cine = folder.take("4d")?;
+        let mut images = folder.take_each(frame_number)?;
+        let mut labels = folder.take_each(|end| frame_number(end.strip_suffix("_gt")?))?;
+        let numbers: BTreeSet<usize> = images.keys().chain(labels.keys()).copied().collect();
+        let frame = |number| FrameFiles {
+            number,
+            image: images.remove(&number),
+            labels: labels.remove(&number),
+        };
+        let frames = numbers.into_iter().map(frame).collect();
+        Ok(Patient { folder, cine, frames, info })
     }
 
     /// Images first, then labels, then Info.cfg. If there is a 4D file, single frames are not read.
@@ -107,8 +112,8 @@ impl Patient {
             None => self.frames.iter().filter_map(|frame| frame.image.clone()).collect(),
         };
         let labels = self.frames.iter().filter_map(|frame| frame.labels.clone());
-        let info = Some(self.folder.join("Info.cfg")).filter(|path| path.is_file());
-        images.into_iter().chain(labels).chain(info).collect()
+        let volumes = images.into_iter().chain(labels).flat_map(nifti::files_of);
+        volumes.chain(self.info.clone()).collect()
     }
 
     /// The image, and for each frame the index of its phase, if the image has it.
@@ -125,68 +130,20 @@ impl Patient {
         let images: Vec<&PathBuf> =
             self.frames.iter().filter_map(|frame| frame.image.as_ref()).collect();
         if images.is_empty() {
-            let id = last_name(&self.folder);
-            let what = format!("holds neither {id}_4d.nii.gz nor {id}_frameXX.nii.gz");
-            return Err(Error::file(&self.folder, what));
+            let id = &self.folder.id;
+            let wanted = format!("{id}_4d.nii.gz nor {id}_frameXX.nii.gz");
+            return Err(self.folder.without_image(&wanted));
         }
         let mut next = 0..;
         let phase = |frame: &FrameFiles| frame.image.as_ref().and_then(|_| next.next());
         let phases = self.frames.iter().map(phase).collect();
         diagnostics.note(format!("no 4D file; {} frames are stacked", images.len()));
-        Ok((read_frames(images.into_iter(), &self.folder)?, phases))
+        Ok((read_frames(images.into_iter(), &self.folder.path)?, phases))
     }
 }
 
-/// `12` for `patient001_frame12.nii.gz` and `patient001_frame12_gt.nii.gz`.
-fn frame_number(name: &str, id: &str) -> Option<usize> {
-    let stem = nifti::stem(Path::new(name));
-    let digits = stem.strip_prefix(id)?.strip_prefix("_frame")?;
-    digits.strip_suffix("_gt").unwrap_or(digits).parse().ok()
-}
-
-/// The content of `Info.cfg`.
-#[derive(Default)]
-struct Info {
-    end_diastole: Option<usize>,
-    end_systole: Option<usize>,
-    group: Option<String>,
-}
-
-impl Info {
-    /// Reads lines of `Key: value`. Unknown keys are ignored, and there may be no file.
-    fn read(folder: &Path) -> Result<Info> {
-        let path = folder.join("Info.cfg");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Info::default());
-            }
-            Err(error) => return Err(Error::io(&path, error)),
-        };
-        let mut info = Info::default();
-        for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
-            let value = value.trim();
-            let number = || {
-                value.parse().map(Some).map_err(|_| {
-                    let what = format!("{}: {value:?} is not a frame number", key.trim());
-                    Error::file(&path, what)
-                })
-            };
-            match key.trim() {
-                "ED" => info.end_diastole = number()?,
-                "ES" => info.end_systole = number()?,
-                "Group" => info.group = Some(value.to_string()),
-                _ => {}
-            }
-        }
-        Ok(info)
-    }
-
-    fn cardiac_phase(&self, frame: usize) -> CardiacPhase {
-        match Some(frame) {
-            number if number == self.end_diastole => CardiacPhase::EndDiastole,
-            number if number == self.end_systole => CardiacPhase::EndSystole,
-            _ => CardiacPhase::Other,
-        }
-    }
+/// `12` for `frame12`, however many digits it has.
+fn frame_number(end: &str) -> Option<usize> {
+    let digits = end.strip_prefix("frame")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }

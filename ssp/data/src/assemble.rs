@@ -21,7 +21,7 @@ pub(super) fn assemble(
     entry: &SubjectEntry,
     image: Volume,
     mut frames: Vec<LabelledFrame>,
-    mut diagnostics: Diagnostics,
+    diagnostics: Diagnostics,
 ) -> Result<LoadedSubject> {
     let [i, j, k, _] = image.header.dims;
     if let Some(what) = unusable(&image.voxels, [i, j, k]) {
@@ -36,15 +36,6 @@ pub(super) fn assemble(
     let file_size = mapping.size();
     mapping.crop(&used_voxels(&image, &frames));
 
-    let (labelled, empty): (Vec<_>, Vec<_>) =
-        frames.into_iter().partition(|frame| frame.labels.iter().any(|&label| label != 0));
-    for frame in empty {
-        diagnostics.warn(format!(
-            "the labels of phase {} are all 0; it counts as unlabelled",
-            frame.phase
-        ));
-    }
-    frames = labelled;
     frames.sort_by_key(|frame| frame.phase);
     frames.iter_mut().for_each(|frame| frame.labels = mapping.to_stack(&frame.labels));
     let [slices, rows, columns] = mapping.size();
@@ -145,7 +136,7 @@ pub(super) fn read_cine_labels(
     }
     assign_cardiac_phases(&mut frames, diagnostics);
     if frames.is_empty() {
-        diagnostics.note(EMPTY_LABELS);
+        diagnostics.warn(format!("{EMPTY_LABELS}; it counts as unlabelled"));
     }
     Ok(frames)
 }

@@ -54,6 +54,17 @@ pub(super) trait SubjectFiles: Send + Sync {
     fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject>;
 }
 
+/// Files that were found, or why they cannot be used, so that one bad folder is an error of its own
+/// subject only.
+impl<F: SubjectFiles> SubjectFiles for std::result::Result<F, String> {
+    fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject> {
+        match self {
+            Ok(files) => files.load(entry),
+            Err(line) => Err(Error::Data(line.clone())),
+        }
+    }
+}
+
 /// The subjects of one data set. Listing them reads no voxels; a file that cannot be used is an error
 /// only of its own subject, when that is loaded.
 pub struct Dataset {
@@ -61,6 +72,7 @@ pub struct Dataset {
     entries: Vec<SubjectEntry>,
     files: Vec<Box<dyn SubjectFiles>>,
     left_out: Vec<SubjectEntry>,
+    warnings: Vec<String>,
 }
 
 impl Dataset {
@@ -76,13 +88,13 @@ impl Dataset {
         for (entry, _) in &subjects {
             if let Some(other) = seen.insert(&entry.id, entry) {
                 let other = other.files.first().map(|file| file.display().to_string());
-                let other = other.unwrap_or_default();
+                let other = other.unwrap_or_else(|| "a folder without a usable file".into());
                 return Err(entry.error(format!("its ID is used twice; the other is {other}")));
             }
         }
         let boxed = |(entry, files)| (entry, Box::new(files) as Box<dyn SubjectFiles>);
         let (entries, files) = subjects.into_iter().map(boxed).unzip();
-        Ok(Dataset { layout, entries, files, left_out: Vec::new() })
+        Ok(Dataset { layout, entries, files, left_out: Vec::new(), warnings: Vec::new() })
     }
 
     /// How the files are arranged.
@@ -93,6 +105,17 @@ impl Dataset {
     /// The subjects, in a fixed order; IDs are unique.
     pub fn subjects(&self) -> &[SubjectEntry] {
         &self.entries
+    }
+
+    /// What may be wrong with the data set as a whole, such as its table of subjects.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The same data set with warnings about the whole of it.
+    pub(super) fn with_warnings(mut self, warnings: Vec<String>) -> Dataset {
+        self.warnings.extend(warnings);
+        self
     }
 
     /// Subjects left out because they may be in another data set that is used as well.

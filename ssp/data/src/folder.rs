@@ -18,6 +18,7 @@ use super::assemble::{
 };
 use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
 use super::diagnostics::Diagnostics;
+use super::files::{check_name, subfolder};
 use super::nifti;
 use super::phase_suffix::{PhaseSuffix, group_by_subject, phases_of_subject};
 use super::subject::{CardiacPhase, LabelledFrame};
@@ -39,13 +40,13 @@ struct ImageAndLabels {
 
 /// Lists the subjects of a folder that holds `images/` and perhaps `labels/`.
 pub(super) fn list(folder: &Path) -> Result<Dataset> {
-    let images_folder = folder.join("images");
-    let images = nifti::volumes_in(&images_folder)?;
+    let images_folder = subfolder(folder, "images")?.unwrap_or_else(|| folder.join("images"));
+    let images = nifti::distinct_volumes_in(&images_folder)?;
     if images.is_empty() {
         return Err(Error::file(images_folder, "holds no NIfTI file (.nii, .nii.gz, .hdr)"));
     }
     let stems: Vec<String> = images.iter().map(|image| nifti::stem(image)).collect();
-    let mut labels = labels_by_stem(&folder.join("labels"))?;
+    let mut labels = labels_by_stem(folder)?;
     let files: Vec<ImageAndLabels> = images
         .into_iter()
         .zip(&stems)
@@ -58,6 +59,7 @@ pub(super) fn list(folder: &Path) -> Result<Dataset> {
     }
     let mut subjects = Vec::new();
     for group in group_by_subject(&stems) {
+        check_phases(&stems, &files, &group)?;
         if let Some(phases) = phases_of_subject(&stems, &group) {
             let id = PhaseSuffix::split(&stems[group[0]]).map_or("", |(id, _)| id);
             let frames: Vec<_> =
@@ -74,10 +76,24 @@ pub(super) fn list(folder: &Path) -> Result<Dataset> {
     Dataset::new(DatasetLayout::Folder, subjects)
 }
 
-/// Label maps by stem; of two with one stem, the first by name.
+/// Label maps by stem; none if there is no folder of labels.
 fn labels_by_stem(folder: &Path) -> Result<HashMap<String, PathBuf>> {
-    let labels = if folder.is_dir() { nifti::volumes_in(folder)? } else { Vec::new() };
-    Ok(labels.into_iter().rev().map(|path| (nifti::stem(&path), path)).collect())
+    let Some(folder) = subfolder(folder, "labels")? else { return Ok(HashMap::new()) };
+    let labels = nifti::distinct_volumes_in(&folder)?;
+    Ok(labels.into_iter().map(|path| (nifti::stem(&path), path)).collect())
+}
+
+/// Refuses files of one subject with one phase each, of which two have the same: as several subjects, one
+/// could be in the training set and another in the test set.
+fn check_phases(stems: &[String], files: &[ImageAndLabels], group: &[usize]) -> Result<()> {
+    let mut seen = HashMap::new();
+    for &at in group {
+        let suffix = PhaseSuffix::split(&stems[at]).map(|(_, suffix)| suffix);
+        if let (Some(first), Some(_)) = (seen.insert(suffix, at), suffix) {
+            return Err(nifti::same_name(&files[at].image, &files[first].image));
+        }
+    }
+    Ok(())
 }
 
 fn entry(id: &str, files: &[&ImageAndLabels]) -> SubjectEntry {
@@ -95,8 +111,9 @@ fn entry(id: &str, files: &[&ImageAndLabels]) -> SubjectEntry {
 /// Reads one image as a subject without labels, whose ID is the file's stem.
 ///
 /// # Errors
-/// As [`nifti::read`], and if the image is not a stack of slices.
+/// As [`nifti::read`], if its name is not UTF-8, and if the image is not a stack of slices.
 pub fn load_file(image: &Path) -> Result<LoadedSubject> {
+    check_name(image)?;
     let files = ImageAndLabels { image: image.to_path_buf(), labels: None };
     load_cine(&entry(&nifti::stem(image), &[&files]), &files)
 }
@@ -138,7 +155,7 @@ fn load_frames(
             true => {
                 frames.push(LabelledFrame { phase, cardiac_phase: suffix.cardiac_phase(), labels })
             }
-            false => diagnostics.note(EMPTY_LABELS),
+            false => diagnostics.warn(format!("{EMPTY_LABELS}; it counts as unlabelled")),
         }
     }
     if frames.iter().all(|frame| frame.cardiac_phase == CardiacPhase::Other) {

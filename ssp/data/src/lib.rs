@@ -1,6 +1,7 @@
 //! Cine data: subjects, and the data sets that they come from.
 
 mod acdc;
+mod acdc_info;
 pub mod anatomy;
 mod assemble;
 mod dataset;
@@ -19,11 +20,15 @@ pub mod phase_suffix;
 pub mod plausibility;
 pub mod split;
 mod subject;
+mod subject_folder;
 mod subject_table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_names;
+mod text;
 pub mod vendor;
 
 pub use acdc::ACDC_LABELS;
@@ -31,6 +36,7 @@ pub use assemble::cardiac_phases_by_size;
 pub use common::{Error, Result};
 pub use dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry};
 pub use diagnostics::{Diagnostics, by_line};
+pub use files::composed;
 pub use open::{Found, find, holds_mnms, holds_mnms_at, list, open, open_all};
 pub use orient::{SliceOrder, StackMapping};
 pub use phantom::{PhantomCohort, PhantomSettings};

@@ -9,14 +9,14 @@
 //! Martín-Isla et al., *Deep Learning Segmentation of the Right Ventricle in Cardiac MRI: The M&Ms
 //! Challenge*, IEEE JBHI 2023.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::assemble::{STUDY_LABELS, assemble, read_frame_labels};
+use super::assemble::{EMPTY_LABELS, STUDY_LABELS, assemble, read_frame_labels, read_frames};
 use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
 use super::diagnostics::Diagnostics;
-use super::files::last_name;
-use super::nifti::{self, Volume, volume_named};
+use super::nifti::{self, Volume};
 use super::subject::{CardiacPhase, LabelledFrame};
+use super::subject_folder::{SubjectFolder, id_of};
 use super::subject_table::SubjectTable;
 use crate::{Error, Result};
 
@@ -25,6 +25,7 @@ const FRAMES: [(CardiacPhase, &str); 2] =
     [(CardiacPhase::EndDiastole, "ED"), (CardiacPhase::EndSystole, "ES")];
 
 struct Files {
+    folder: SubjectFolder,
     cine: Option<PathBuf>,
     /// ED and ES.
     frames: [FrameFiles; 2],
@@ -38,26 +39,30 @@ struct FrameFiles {
 /// Lists the subjects in the given folders; the table is searched for in the folders above them.
 pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
     let table = SubjectTable::find(&folders, "SUBJECT_CODE")?;
+    let ids: Vec<String> = folders.iter().map(|folder| id_of(folder)).collect();
+    let warnings = table.warnings(&ids, &["VENDOR", "DISEASE"]);
     let mut subjects = Vec::new();
-    for folder in folders {
-        let id = last_name(&folder);
-        let cine = volume_named(&folder, &format!("{id}_SA_CINE"));
-        let frames = FRAMES.map(|(_, name)| FrameFiles {
-            image: volume_named(&folder, &format!("{id}_SA_{name}")),
-            labels: volume_named(&folder, &format!("{id}_SA_{name}_gt")),
-        });
-        let images = cine.iter().chain(frames.iter().filter_map(|frame| frame.image.as_ref()));
-        let labels = frames.iter().filter_map(|frame| frame.labels.as_ref());
+    for (folder, id) in folders.iter().zip(ids) {
+        let files = Files::find(folder);
+        let mut found = Vec::new();
+        if let Ok(files) = &files {
+            let frames = &files.frames;
+            let images = frames.iter().filter_map(|frame| frame.image.as_ref());
+            let labels = frames.iter().filter_map(|frame| frame.labels.as_ref());
+            let volumes = files.cine.iter().chain(images).chain(labels).cloned();
+            found.extend(volumes.flat_map(nifti::files_of));
+            found.extend(table.files.iter().cloned());
+        }
         let entry = SubjectEntry {
             vendor: table.get(&id, "VENDOR"),
             pathology: table.get(&id, "DISEASE"),
-            labelled: frames.iter().any(|frame| frame.labels.is_some()),
-            files: images.chain(labels).chain(&table.files).cloned().collect(),
+            labelled: files.as_ref().is_ok_and(|f| f.frames.iter().any(|f| f.labels.is_some())),
+            files: found,
             id,
         };
-        subjects.push((entry, Files { cine, frames }));
+        subjects.push((entry, files.map_err(|error| error.to_string())));
     }
-    Dataset::new(DatasetLayout::Mnms2, subjects)
+    Ok(Dataset::new(DatasetLayout::Mnms2, subjects)?.with_warnings(warnings))
 }
 
 /// Leaves out the subjects that may also be in M&Ms, including those that are not in the table.
@@ -68,7 +73,7 @@ pub(super) fn without_shared(all: Dataset) -> Result<Dataset> {
             Err(first.error(
                 "M&Ms is used too, and without a table of pathologies the subjects that are in both data \
                  sets are unknown: put M&Ms-2's dataset_information.csv (with columns SUBJECT_CODE and \
-                 DISEASE, separated by commas) above the subjects' folders, or use only one of the two",
+                 DISEASE) above the subjects' folders, or use only one of the two",
             ))
         }
         _ => Ok(all.without(may_be_in_mnms)),
@@ -77,12 +82,15 @@ pub(super) fn without_shared(all: Dataset) -> Result<Dataset> {
 
 /// Whether a subject of M&Ms-2 may also be in M&Ms: its pathology is NOR, HCM or LV, or unknown.
 fn may_be_in_mnms(entry: &SubjectEntry) -> bool {
-    entry.pathology.as_deref().is_none_or(|name| matches!(name, "NOR" | "HCM" | "LV"))
+    entry.pathology.as_deref().is_none_or(|name| {
+        ["NOR", "HCM", "LV"].iter().any(|shared| shared.eq_ignore_ascii_case(name))
+    })
 }
 
 impl SubjectFiles for Files {
     fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject> {
         let mut diagnostics = Diagnostics::default();
+        diagnostics.warnings.extend(self.folder.warning_of_unused());
         let (image, phases) = self.image(entry, &mut diagnostics)?;
         let mut frames = Vec::new();
         for (n, (cardiac_phase, name)) in FRAMES.into_iter().enumerate() {
@@ -92,6 +100,10 @@ impl SubjectFiles for Files {
                 Error::file(path, what)
             })?;
             let labels = read_frame_labels(&image.header, path, &STUDY_LABELS, &mut diagnostics)?;
+            if labels.iter().all(|&label| label == 0) {
+                diagnostics.warn(format!("{name}: {EMPTY_LABELS}; it counts as unlabelled"));
+                continue;
+            }
             frames.push(LabelledFrame { phase, cardiac_phase, labels });
         }
         assemble(entry, image, frames, diagnostics)
@@ -99,26 +111,43 @@ impl SubjectFiles for Files {
 }
 
 impl Files {
+    fn find(folder: &Path) -> Result<Files> {
+        let mut folder = SubjectFolder::read(folder)?;
+        folder.leave_out(|end| end.starts_with("la_"));
+        let cine = folder.take("SA_CINE")?;
+        let mut frame = |name: &str| -> Result<FrameFiles> {
+            let image = folder.take(&format!("SA_{name}"))?;
+            Ok(FrameFiles { image, labels: folder.take(&format!("SA_{name}_gt"))? })
+        };
+        let frames = [frame("ED")?, frame("ES")?];
+        Ok(Files { folder, cine, frames })
+    }
+
     /// The stack, and the indices of the phases ED and ES in it.
     fn image(
         &self,
         entry: &SubjectEntry,
         diagnostics: &mut Diagnostics,
     ) -> Result<(Volume, [Option<usize>; 2])> {
+        let mut phases = [None; 2];
+        let Some(cine) = &self.cine else {
+            let mut next = 0..;
+            for (phase, frame) in phases.iter_mut().zip(&self.frames) {
+                *phase = frame.image.as_ref().and_then(|_| next.next());
+            }
+            let images = self.frames.iter().filter_map(|frame| frame.image.as_ref());
+            if images.clone().next().is_none() {
+                let id = &self.folder.id;
+                let wanted = format!("{id}_SA_CINE.nii.gz nor {id}_SA_ED.nii.gz");
+                return Err(self.folder.without_image(&wanted));
+            }
+            diagnostics.note(format!("no SA_CINE file; {} frames are stacked", next.start));
+            return Ok((read_frames(images, &self.folder.path)?, phases));
+        };
         let mut frames = Vec::new();
         for frame in &self.frames {
             frames.push(frame.image.as_ref().map(nifti::read).transpose()?);
         }
-        let mut phases = [None; 2];
-        let Some(cine) = &self.cine else {
-            let mut next = 0..;
-            for (phase, frame) in phases.iter_mut().zip(&frames) {
-                *phase = frame.as_ref().and_then(|_| next.next());
-            }
-            diagnostics.note(format!("no SA_CINE file; {} frames are stacked", next.start));
-            let joined = Volume::join(frames.into_iter().flatten().collect());
-            return Ok((joined.map_err(|what| entry.error(what))?, phases));
-        };
         let cine = nifti::read(cine)?;
         for (n, frame) in frames.iter().enumerate() {
             let (Some(frame), Some(path)) = (frame, &self.frames[n].image) else { continue };

@@ -1,9 +1,11 @@
 //! Which data sets a folder holds, recognised by the names of its files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Dataset, DatasetLayout};
-use super::files::names_in;
+use super::files::{names_in, visible_in};
+use super::subject_folder::id_of;
 use super::{acdc, folder, mnms, mnms2, nifti};
 use crate::{Error, Result};
 
@@ -62,11 +64,15 @@ pub fn find(path: &Path, subsets: &[String]) -> Result<Found> {
         return Err(Error::file(path, "is a file; a data set is a folder"));
     }
     let start = match path.file_name() {
-        Some(name) if name == "images" || name == "labels" => parent_of(path),
+        Some(name)
+            if name.eq_ignore_ascii_case("images") || name.eq_ignore_ascii_case("labels") =>
+        {
+            parent_of(path)
+        }
         _ => path.to_path_buf(),
     };
     let mut found = Vec::new();
-    search(&start, 0, &mut found)?;
+    search(&start, 0, &mut HashSet::new(), &mut found)?;
     if found.is_empty() {
         return Err(nothing_found(path));
     }
@@ -130,49 +136,69 @@ fn nothing_found(path: &Path) -> Error {
     )
 }
 
-/// Collects subjects' folders (or plain folders), in order of their paths.
-fn search(folder: &Path, depth: usize, found: &mut Found) -> Result<()> {
+/// Collects subjects' folders (or plain folders), in order of their paths. A folder that links lead to
+/// again is collected once; `visited` are those searched so far, links resolved.
+fn search(
+    folder: &Path,
+    depth: usize,
+    visited: &mut HashSet<PathBuf>,
+    found: &mut Found,
+) -> Result<()> {
+    let resolved = folder.canonicalize().map_err(|error| Error::io(folder, error))?;
     // A path such as `.` has no name of its own until it is resolved.
     let folder = match folder.file_name() {
         Some(_) => folder.to_path_buf(),
-        None => folder.canonicalize().map_err(|error| Error::io(folder, error))?,
+        None => resolved.clone(),
     };
-    let names = names_in(&folder)?;
-    if let Some(layout) = layout_of(&folder, &names) {
-        found.push((layout, folder));
+    if !visited.insert(resolved.clone()) {
         return Ok(());
+    }
+    let (names, readable) = match visible_in(&folder) {
+        Ok(names) => (names.into_iter().filter_map(|name| name.into_string().ok()).collect(), true),
+        // Folders without read permission are skipped, unless their names are those of patients.
+        Err(_) if depth > 0 => (Vec::new(), false),
+        Err(error) => return Err(error),
+    };
+    // The files in a folder are named after it, and not after a link to it.
+    for folder in [&folder, &resolved] {
+        if let Some(layout) = layout_of(folder, &names) {
+            found.push((layout, folder.clone()));
+            return Ok(());
+        }
+    }
+    // Names that are not UTF-8 are refused, unless the subject's own reader does so.
+    if readable {
+        names_in(&folder)?;
     }
     if depth == MAX_DEPTH {
         return Ok(());
     }
-    for name in names.iter().filter(|name| !name.starts_with('.')) {
-        let below = folder.join(name);
-        // Folders without read permission are skipped.
-        if below.is_dir() && names_in(&below).is_ok() {
-            search(&below, depth + 1, found)?;
-        }
+    for below in names.iter().map(|name| folder.join(name)).filter(|below| below.is_dir()) {
+        search(&below, depth + 1, visited, found)?;
     }
     Ok(())
 }
 
-/// The layout of a folder, by its own name and the names in it.
+/// The layout of a folder, by its own name and the names in it, whatever the case of their letters.
 fn layout_of(folder: &Path, names: &[String]) -> Option<DatasetLayout> {
-    let own = folder.file_name()?.to_string_lossy();
+    let own = id_of(folder).to_lowercase();
     let volumes = names.iter().map(Path::new).filter(|name| nifti::is_volume_name(name));
-    let by_files = volumes.map(nifti::stem).find_map(|stem| {
-        let rest = stem.strip_prefix(&*own)?.strip_prefix('_')?;
-        match rest {
-            "sa" => Some(DatasetLayout::Mnms),
-            "SA_CINE" | "SA_ED" | "SA_ES" => Some(DatasetLayout::Mnms2),
-            _ if rest == "4d" || rest.starts_with("frame") => Some(DatasetLayout::Acdc),
+    let stems = volumes.map(|name| nifti::stem(name).to_lowercase());
+    let mut by_files =
+        stems.filter_map(|stem| match stem.strip_prefix(&own)?.strip_prefix('_')? {
+            "sa" | "sa_gt" => Some(DatasetLayout::Mnms),
+            "sa_cine" | "sa_ed" | "sa_es" | "sa_ed_gt" | "sa_es_gt" => Some(DatasetLayout::Mnms2),
+            rest if rest == "4d" || rest.starts_with("frame") => Some(DatasetLayout::Acdc),
             _ => None,
-        }
-    });
-    let is_empty_patient = || {
+        });
+    let is_patient = || {
         own.strip_prefix("patient")
             .is_some_and(|number| !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()))
     };
+    let is_images =
+        |name: &String| name.eq_ignore_ascii_case("images") && folder.join(name).is_dir();
     by_files
-        .or_else(|| is_empty_patient().then_some(DatasetLayout::Acdc))
-        .or_else(|| folder.join("images").is_dir().then_some(DatasetLayout::Folder))
+        .next()
+        .or_else(|| is_patient().then_some(DatasetLayout::Acdc))
+        .or_else(|| names.iter().any(is_images).then_some(DatasetLayout::Folder))
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::subject::CardiacPhase;
 
 /// Which phase a file holds, by the end of its stem. Case is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PhaseSuffix {
     /// `_ED`.
     EndDiastole,

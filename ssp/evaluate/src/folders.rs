@@ -85,13 +85,13 @@ struct Pairs {
 
 impl Pairs {
     fn read(predictions: &Path, labels: &Path) -> Result<Self> {
-        let label_files = nifti::volumes_in(labels)?;
+        let label_files = nifti::distinct_volumes_in(labels)?;
         if label_files.is_empty() {
             let what = "contains no NIfTI file (.nii, .nii.gz); name the folder that contains the label maps, or \
                         use --weights and --data for a data set as it was distributed";
             return Err(Error::file(labels, what));
         }
-        let mut prediction_files = nifti::volumes_in(predictions)?;
+        let mut prediction_files = nifti::distinct_volumes_in(predictions)?;
         let mut pairs = Pairs::default();
         for path in &label_files {
             let name = nifti::stem(path);

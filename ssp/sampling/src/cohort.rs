@@ -12,7 +12,7 @@ use data::{Dataset, Label, LoadedSubject, by_line};
 use data::{Found, find, holds_mnms, list};
 
 /// Counts up when readers change what they make of the same files.
-const READER_VERSION: u32 = 4;
+const READER_VERSION: u32 = 5;
 
 /// Subjects ready to be sampled from.
 pub struct Cohort {
@@ -31,6 +31,8 @@ pub struct Cohort {
     /// Subjects with a warning, and the warning. Only when they are read: subjects that are in the cache
     /// already have none.
     pub warnings: Vec<(String, String)>,
+    /// Warnings about whole data sets, such as a table of subjects that cannot be used.
+    pub set_warnings: Vec<String>,
 }
 
 /// A subject as split files name it.
@@ -68,9 +70,9 @@ impl Cohort {
         let source = format!("built-in phantom, {subjects} subjects");
         let member = |id: &String| Member { id: id.clone(), subset: PHANTOM, plain: id.clone() };
         let members = ids.iter().map(member).collect();
-        let (images, left_out, warnings) = (vec![], vec![], vec![]);
+        let (images, left_out, warnings, set_warnings) = (vec![], vec![], vec![], vec![]);
         let cache = Arc::new(cache);
-        Ok(Cohort { cache, failures, source, images, members, left_out, warnings })
+        Ok(Cohort { cache, failures, source, images, members, left_out, warnings, set_warnings })
     }
 
     /// Every subject of every data set found in `folders`.
@@ -191,7 +193,8 @@ impl Cohort {
             all.into_iter().map(move |what| (id.clone(), what))
         });
         let (cache, warnings) = (Arc::new(cache), warnings.collect());
-        Ok(Cohort { cache, failures, source, images, members, left_out, warnings })
+        let set_warnings = sets.iter().flat_map(|set| set.warnings()).cloned().collect();
+        Ok(Cohort { cache, failures, source, images, members, left_out, warnings, set_warnings })
     }
 
     /// Ids of all subjects, in order.
@@ -209,6 +212,7 @@ impl Cohort {
     pub fn warning_lines(&self) -> Vec<String> {
         let all = self.warnings.iter().map(|(id, line)| (id.as_str(), line.as_str()));
         let mut lines = by_line(all);
+        lines.extend(self.set_warnings.iter().cloned());
         if self.ventricles_look_swapped() {
             lines.push(format!(
                 "{}: by the myocardium around it, label 3 (RV) is the left ventricle: are these the label \

@@ -14,7 +14,7 @@ pub use report::{
     SubjectContent, SubjectReport,
 };
 
-use super::dataset::{Dataset, DatasetLayout, LoadedSubject};
+use super::dataset::{Dataset, LoadedSubject};
 use super::diagnostics::Diagnostics;
 use super::intensities::{range, unusable};
 use super::nifti;
@@ -56,13 +56,7 @@ fn inspect_set(set: &Dataset) -> DatasetReport {
             SubjectReport { entry: set.subjects()[index].clone(), content, findings }
         })
         .collect();
-    let mut findings = Vec::new();
-    let has_table = matches!(set.layout(), DatasetLayout::Mnms | DatasetLayout::Mnms2);
-    if has_table && subjects.iter().all(|subject| subject.entry.vendor.is_none()) {
-        let message =
-            "no table of subjects was found in the folders above them: vendors are unknown";
-        findings.push(Finding::warning(message));
-    }
+    let findings = set.warnings().iter().map(Finding::warning).collect();
     DatasetReport { layout: set.layout(), subjects, findings }
 }
 

@@ -1,5 +1,6 @@
 //! Reports of files and data sets, and the findings about them.
 
+use super::super::dataset::DatasetLayout;
 use super::*;
 use crate::testing::{NiftiFile, TestFolder, ramp, real};
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::{Error, Result};
 
@@ -39,7 +39,7 @@ impl ByteReader {
         let gzipped = start.starts_with(&[0x1f, 0x8b]);
         let named_gz = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("gz"));
         let (bytes, limit): (Box<dyn Read>, u64) = if gzipped {
-            (Box::new(MultiGzDecoder::new(file)), metadata.len().saturating_mul(DEFLATE_LIMIT))
+            (Box::new(GzipMembers::new(file)), metadata.len().saturating_mul(DEFLATE_LIMIT))
         } else {
             (Box::new(file), metadata.len())
         };
@@ -102,5 +102,53 @@ impl ByteReader {
     fn damage(&self, error: &std::io::Error) -> String {
         let kind = if self.gzipped { "gzip data are damaged" } else { "cannot be read" };
         format!("{kind} after {} bytes: {error}", self.position)
+    }
+}
+
+/// The content of a gzip file, member after member. Zero bytes behind a member are padding, as `gzip` and
+/// Python read them: tapes and some copying programs fill the last block with zeros.
+struct GzipMembers<R> {
+    /// None behind the last member.
+    member: Option<GzDecoder<R>>,
+}
+
+impl<R: BufRead> GzipMembers<R> {
+    fn new(file: R) -> GzipMembers<R> {
+        GzipMembers { member: Some(GzDecoder::new(file)) }
+    }
+}
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while let Some(member) = &mut self.member {
+            match member.read(buffer)? {
+                0 => {}
+                count => return Ok(count),
+            }
+            let Some(mut file) = self.member.take().map(GzDecoder::into_inner) else { break };
+            if skip_zeros(&mut file)? {
+                self.member = Some(GzDecoder::new(file));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Skips zero bytes, and returns whether another byte follows them.
+fn skip_zeros(file: &mut impl BufRead) -> std::io::Result<bool> {
+    loop {
+        let bytes = file.fill_buf()?;
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        if zeros < bytes.len() {
+            file.consume(zeros);
+            return Ok(true);
+        }
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        file.consume(zeros);
     }
 }

@@ -28,6 +28,7 @@ pub use geometry::{Affine, Geometry, HeaderField};
 pub use header::Header;
 pub use labels::{LabelVolume, read_labels, write_labels};
 pub use parse::Format;
-pub use paths::{files_of, is_volume_name, stem, volume_named, volumes_in};
+pub(crate) use paths::same_name;
+pub use paths::{distinct_volumes_in, files_of, is_volume_name, stem, volumes_in};
 pub use volume::{Volume, read, read_header};
 pub(crate) use voxels::reserved;

@@ -1,9 +1,10 @@
 //! File names of volumes: endings, stems, and the two files of a pair.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::super::files::{last_name, names_in};
-use crate::Result;
+use super::super::files::{check_name, composed, last_name, visible_in};
+use crate::{Error, Result};
 
 /// Whether [`read`](super::volume::read) takes a file of this name for the start of a volume: `.nii` or
 /// `.hdr`, with or without `.gz`.
@@ -16,15 +17,31 @@ pub fn is_volume_name(path: &Path) -> bool {
 /// # Errors
 /// If the folder cannot be listed.
 pub fn volumes_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let names = names_in(folder)?;
-    let visible = names.into_iter().filter(|name| !name.starts_with('.'));
-    Ok(visible.map(|name| folder.join(name)).filter(|path| is_volume_name(path)).collect())
+    let paths = visible_in(folder)?.into_iter().map(|name| folder.join(name));
+    Ok(paths.filter(|path| is_volume_name(path)).collect())
 }
 
-/// The volume of a given stem in a folder: `.nii.gz`, or else `.nii`.
-pub fn volume_named(folder: &Path, stem: &str) -> Option<PathBuf> {
-    let candidates = [".nii.gz", ".nii"].map(|ending| folder.join(format!("{stem}{ending}")));
-    candidates.into_iter().find(|path| path.is_file())
+/// The NIfTI files directly in a folder, of which no two have one [`stem`], in order of their names.
+///
+/// # Errors
+/// If the folder cannot be listed, a name is not UTF-8, or two files have one stem, such as `a.nii` and
+/// `a.nii.gz`: the choice between them would decide the result.
+pub fn distinct_volumes_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let volumes = volumes_in(folder)?;
+    let mut seen = HashMap::new();
+    for path in &volumes {
+        check_name(path)?;
+        if let Some(first) = seen.insert(stem(path), path) {
+            return Err(same_name(path, first));
+        }
+    }
+    Ok(volumes)
+}
+
+/// The error of two volumes that one name or number means.
+pub(crate) fn same_name(path: &Path, first: &Path) -> Error {
+    let first = last_name(first);
+    Error::file(path, format!("means the same as {first} beside it; keep only one of the two"))
 }
 
 /// The files of a volume: the file itself and, if it is one half of a pair, the other half.
@@ -35,9 +52,10 @@ pub fn files_of(path: PathBuf) -> Vec<PathBuf> {
     std::iter::once(path).chain(other).collect()
 }
 
-/// A file's name without folder, `.gz`, and `.nii`, `.hdr` or `.img`.
+/// A file's name without folder, `.gz`, and `.nii`, `.hdr` or `.img`. Letters with accents are composed
+/// (Unicode's NFC), so that names that look the same are the same.
 pub fn stem(path: &Path) -> String {
-    split_name(&last_name(path)).0.to_string()
+    composed(split_name(&last_name(path)).0)
 }
 
 /// A name's stem and the ending that [`stem`] removes, in its original case.

@@ -31,6 +31,36 @@ fn a_stack_is_read_as_it_was_written() {
     }
 }
 
+/// Tapes and copying programs fill a file's last block with zeros, and some programs write several members.
+#[test]
+fn gzip_members_and_zeros_behind_them_are_read() {
+    let folder = TestFolder::new();
+    let file = NiftiFile::of_i16(&[2, 3, 4], &ramp(24));
+    let whole = std::fs::read(folder.nifti("a.nii.gz", &file)).unwrap();
+    let bytes = file.bytes();
+    let (start, end) = bytes.split_at(360);
+    let [start, end] = [(start, "b.gz"), (end, "c.gz")]
+        .map(|(bytes, name)| std::fs::read(folder.bytes(name, bytes)).unwrap());
+    let voxels = |parts: &[&[u8]]| {
+        std::fs::write(folder.path("d.nii.gz"), parts.concat()).unwrap();
+        read(folder.path("d.nii.gz")).map(|volume| volume.voxels)
+    };
+    let wanted = read(folder.path("a.nii.gz")).unwrap().voxels;
+    let block = vec![0; 1 << 17];
+    for parts in [
+        vec![&whole[..], &[0]],
+        vec![&whole, &block],
+        vec![&start, &end],
+        vec![&start, &block, &end, &[0; 512]],
+    ] {
+        assert_eq!(voxels(&parts).unwrap(), wanted);
+    }
+    for behind in [&b"garbage"[..], &[0, 0, 7]] {
+        let line = voxels(&[&whole, behind]).unwrap_err().to_string();
+        assert!(line.contains("gzip data are damaged"), "{line}");
+    }
+}
+
 #[test]
 fn a_slope_of_zero_or_nan_means_no_scale() {
     let folder = TestFolder::new();
