@@ -68,10 +68,13 @@ impl SubjectFiles for Patient {
             let Some(path) = &frame.labels else { continue };
             let number = frame.number;
             let phase = phase.ok_or_else(|| {
-                let count = image.header.dims[3];
-                let what = format!(
-                    "labels frame {number}, which the image of {count} phases lacks (frames count from 1)"
-                );
+                let what = match &self.cine {
+                    Some(_) => format!(
+                        "labels frame {number}, which the image of {} phases lacks (frames count from 1)",
+                        image.header.dims[3]
+                    ),
+                    None => format!("labels frame {number}, and there is no image of that frame"),
+                };
                 Error::file(path, what)
             })?;
             let labels = read_frame_labels(&image.header, path, &ACDC_LABELS, &mut diagnostics)?;

@@ -41,6 +41,9 @@ impl Info {
     /// file.
     pub(super) fn read(path: Option<&Path>) -> Result<Info> {
         let Some(path) = path else { return Ok(Info::default()) };
+        if path.is_dir() {
+            return Err(Error::file(path, "is a folder; it should be a text file"));
+        }
         let bytes = std::fs::read(path).map_err(|error| Error::io(path, error))?;
         let mut info = Info { path: Some(path.to_path_buf()), ..Info::default() };
         let text = text::decode(&bytes);

@@ -196,6 +196,17 @@ fn a_single_labelled_frame_is_named_by_info_or_reported() {
 }
 
 #[test]
+fn labels_without_an_image_and_an_info_that_is_a_folder_are_named() {
+    let root = patient(USUAL);
+    fs::remove_file(root.path("patient001/patient001_frame12.nii.gz")).unwrap();
+    assert_contains(&line_of(only(&root)), &["frame12_gt", "there is no image of that frame"]);
+    root.nifti("patient001/patient001_4d.nii", &cine(2));
+    assert_contains(&line_of(only(&root)), &["labels frame 12", "2 phases lacks"]);
+    fs::create_dir(root.path("patient001/Info.cfg")).unwrap();
+    assert_contains(&line_of(only(&root)), &["Info.cfg", "is a folder"]);
+}
+
+#[test]
 fn a_label_file_without_labels_counts_as_none() {
     let root = patient(USUAL);
     root.nifti("patient001/patient001_frame12_gt.nii.gz", &labels(1, &[]));

@@ -237,7 +237,8 @@ fn list_of(node: &Node, subset: Option<&str>) -> Result<Vec<NamedSubject>> {
     let subject = |item: &Node| match &item.content {
         Content::Scalar(id, _) => Ok(NamedSubject {
             subset: subset.map(str::to_owned),
-            id: id.clone(),
+            // As the readers spell IDs, whichever way the file's editor stored accents.
+            id: data::composed(id),
             place: item.place.clone(),
         }),
         _ => {

@@ -3,6 +3,7 @@
 use data::testing::{NiftiFile, TestFolder, cine, frame, labels};
 
 use super::*;
+use crate::split_file::SplitFile;
 
 /// A subject of M&Ms-2 that may be in M&Ms too must not train here and be tested on there.
 #[test]
@@ -62,4 +63,36 @@ fn a_cohort_has_the_warnings_of_its_subjects() {
         found.filter(|(id, what)| id == "a" && what.contains("run RAS, of the image LAS")).count()
     };
     assert_eq!((of_axes(unit(-1.0)), of_axes(unit(1.0))), (0, 1));
+}
+
+/// A file system may store accents decomposed where an editor stores them composed.
+#[test]
+fn a_split_file_names_subjects_in_nfc_or_nfd() {
+    let (nfc, nfd) = ("J\u{e9}r\u{f4}me", "Je\u{301}ro\u{302}me");
+    let root = TestFolder::new();
+    root.nifti(&format!("images/{nfd}.nii"), &cine(2));
+    let cache = tempfile::tempdir().unwrap();
+    let cohort = Cohort::open(&[root.path("")], cache.path(), |_, _| {}).unwrap();
+    for name in [nfc, nfd] {
+        let file = root.bytes("split.yaml", format!("test: [{name}]\n").as_bytes());
+        let split = SplitFile::read(&file).unwrap();
+        assert_eq!(split.resolve(&cohort, &|_| {}).unwrap().test.unwrap(), [nfc]);
+    }
+    let both = root.bytes("split.yaml", format!("test: [{nfc}, {nfd}]\n").as_bytes());
+    let line = SplitFile::read(&both).unwrap_err().to_string();
+    assert!(line.contains("is there twice"), "{line}");
+}
+
+/// A table that is there and not understood is a warning in every command, not only in `data inspect`.
+#[test]
+fn a_cohort_has_the_warnings_of_its_data_sets() {
+    let root = TestFolder::new();
+    root.nifti("MnM/dataset/X/X_sa.nii", &cine(2));
+    root.bytes("MnM/info.csv", b"Code;Vendor\nX;B\n");
+    let cache = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let cohort = Cohort::open(&[root.path("")], cache.path(), |_, _| {}).unwrap();
+        let [line] = &cohort.set_warnings[..] else { panic!("one warning") };
+        assert!(line.contains("info.csv has no column External code"), "{line}");
+    }
 }
