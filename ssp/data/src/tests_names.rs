@@ -47,6 +47,13 @@ const USUAL: [&str; 4] = [
     "patient001_frame12_gt.nii.gz",
 ];
 
+/// What was odd about names and tables. The labels of these small stacks are those of no heart.
+fn of_names(loaded: &LoadedSubject) -> Vec<String> {
+    let of_heart =
+        |line: &String| line.starts_with("labels cover") || line.contains(" is labelled ");
+    loaded.diagnostics.warnings.iter().filter(|line| !of_heart(line)).cloned().collect()
+}
+
 #[test]
 fn acdc_names_may_differ_in_case_and_digits() {
     for names in [
@@ -68,7 +75,7 @@ fn acdc_names_may_differ_in_case_and_digits() {
         root.bytes("patient001/info.CFG", b"ED: 1\nES: 12\n");
         let loaded = only(&root).unwrap();
         assert_eq!(phases(&loaded), [EndDiastole, EndSystole], "{names:?}");
-        assert_eq!(loaded.diagnostics.warnings, Vec::<String>::new());
+        assert_eq!(of_names(&loaded), Vec::<String>::new());
     }
     let root = TestFolder::new();
     root.nifti("PATIENT001/PATIENT001_4D.NII", &cine(2));
@@ -137,7 +144,7 @@ fn with_info(info: &[u8]) -> (Vec<CardiacPhase>, Vec<String>) {
     let root = patient(USUAL);
     root.bytes("patient001/Info.cfg", info);
     let loaded = only(&root).unwrap();
-    (phases(&loaded), loaded.diagnostics.warnings)
+    (phases(&loaded), of_names(&loaded))
 }
 
 #[test]
@@ -184,7 +191,7 @@ fn a_single_labelled_frame_is_named_by_info_or_reported() {
         fs::remove_file(root.path("patient001/patient001_frame01_gt.nii.gz")).unwrap();
         root.bytes("patient001/Info.cfg", info.as_bytes());
         let loaded = only(&root).unwrap();
-        (phases(&loaded), loaded.diagnostics.warnings)
+        (phases(&loaded), of_names(&loaded))
     };
     assert_eq!(with("ED: 1\nES: 12"), (vec![EndSystole], vec![]));
     let (phases, warnings) = with("ED: 0\nES: 11");
@@ -213,7 +220,7 @@ fn a_label_file_without_labels_counts_as_none() {
     root.bytes("patient001/Info.cfg", b"ED: 1\nES: 12");
     let loaded = only(&root).unwrap();
     assert_eq!(phases(&loaded), [EndDiastole]);
-    assert_contains(&loaded.diagnostics.warnings[0], &["frame 12", "counts as unlabelled"]);
+    assert_contains(&of_names(&loaded)[0], &["frame 12", "counts as unlabelled"]);
 }
 
 #[test]
@@ -355,7 +362,8 @@ fn a_table_of_mnms_that_counts_otherwise_is_reported() {
         root.nifti("X/X_sa_gt.nii", &labels(3, of));
         root.bytes("t.csv", format!("External code,ED,ES\nX,{table}\n").as_bytes());
         let loaded = only(&root).unwrap();
-        (phases(&loaded), loaded.diagnostics)
+        let warnings = of_names(&loaded);
+        (phases(&loaded), Diagnostics { warnings, ..loaded.diagnostics })
     };
     let two = [(0, 1, 20), (2, 1, 10)];
     let (phases, found) = load("0,2.0", &two);
@@ -385,7 +393,7 @@ fn frames_of_mnms2_have_one_phase_each() {
     root.nifti("001/001_SA_ED.nii", &frame(0));
     let loaded = only(&root).unwrap();
     assert_eq!(loaded.subject.stack.phases, 2);
-    assert_eq!(loaded.diagnostics.warnings, Vec::<String>::new(), "long axes are not meant");
+    assert_eq!(of_names(&loaded), Vec::<String>::new(), "long axes are not meant");
 }
 
 #[test]
