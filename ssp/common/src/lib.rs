@@ -7,6 +7,7 @@ mod error;
 pub mod files;
 mod progress;
 pub mod purposes;
+mod unfinished;
 pub mod yaml;
 
 pub use error::{Error, Result};
