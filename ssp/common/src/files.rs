@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-pub use crate::unfinished::{UNFINISHED, remove_abandoned, unfinished};
+pub use crate::unfinished::{UNFINISHED, remove_abandoned, remove_abandoned_below, unfinished};
 
 /// Writes `bytes` to `path`, replacing what was there in one step.
 ///

@@ -71,6 +71,18 @@ pub fn remove_abandoned(folder: impl AsRef<Path>) {
     }
 }
 
+/// The same in `folder` and all folders below it, links aside.
+pub fn remove_abandoned_below(folder: impl AsRef<Path>) {
+    let folder = folder.as_ref();
+    remove_abandoned(folder);
+    let Ok(entries) = folder.read_dir() else { return };
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_abandoned_below(entry.path());
+        }
+    }
+}
+
 fn remove_if_abandoned(path: &Path, wait: Duration) -> io::Result<()> {
     // An exclusive lock over NFS takes a file that is open for writing.
     let file = OpenOptions::new().write(true).open(path)?;

@@ -60,6 +60,38 @@ fn a_cohort_has_the_warnings_of_its_subjects() {
         Cohort::open(&[root.path("")], cache.path(), |_, _| {}).unwrap().warnings
     };
     assert!(warnings(sform(-1.5, 30.0)).is_empty());
-    let [(id, what)] = &warnings(sform(1.5, 22.5))[..] else { panic!("one warning") };
+    let found = warnings(sform(1.5, 22.5));
+    let [(id, what)] = &found[..] else { panic!("one warning") };
     assert!(id == "a" && what.contains("run RAS, of the image LAS"), "{id}: {what}");
+
+    // A cache that is there says the same.
+    let cache = tempfile::tempdir().unwrap();
+    let reads = std::sync::atomic::AtomicUsize::new(0);
+    let count = |_, _| {
+        reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    };
+    let open = || Cohort::open(&[root.path("")], cache.path(), count).unwrap().warnings;
+    assert_eq!((open(), open()), (found.clone(), found));
+    assert_eq!(reads.into_inner(), 1);
+}
+
+/// Saved in another way, under another name, or a part of it.
+#[test]
+fn subjects_that_share_images_are_named() {
+    let root = TestFolder::new();
+    let (size, phase) = ([20, 18, 3], 20 * 18 * 3);
+    let voxels = data::testing::ramp(3 * phase);
+    let image = |from: usize, phases: usize| {
+        let dims = [&size[..], &[phases]].concat();
+        NiftiFile::of_i16(&dims, &voxels[from * phase..][..phases * phase])
+    };
+    root.nifti("images/a.nii", &image(0, 2));
+    root.nifti("images/b.nii.gz", &NiftiFile { spacing: [2.0, 2.0, 8.0], ..image(1, 1) });
+    root.nifti("images/c.nii", &image(2, 1));
+    let cache = tempfile::tempdir().unwrap();
+    let cohort = Cohort::open(&[root.path("")], cache.path(), |_, _| {}).unwrap();
+    let shared: Vec<_> =
+        cohort.warnings.iter().filter(|(_, what)| what.contains("same images")).collect();
+    let [(id, what)] = shared[..] else { panic!("one pair: {shared:?}") };
+    assert!(id == "a" && what.contains("subject b") && what.contains("3 of 3"), "{id}: {what}");
 }
