@@ -2,6 +2,7 @@
 
 mod config;
 mod desk;
+mod identity;
 mod names;
 mod pictures;
 mod predict;

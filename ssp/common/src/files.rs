@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// How the names of files begin that a process that was cut off had not finished writing.
-pub const UNFINISHED: &str = ".unfinished-";
+pub use crate::unfinished::{UNFINISHED, remove_abandoned, remove_abandoned_below, unfinished};
 
 /// Writes `bytes` to `path`, replacing what was there in one step.
 ///
@@ -43,8 +42,7 @@ pub fn look_anew(folder: impl AsRef<Path>) -> Result<()> {
     let folder = folder.as_ref();
     let fail = |source| Error::io(folder, source);
     std::fs::create_dir_all(folder).map_err(fail)?;
-    let mark = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(fail)?;
-    mark.close().map_err(fail)
+    unfinished(folder, "").map_err(fail)?.close().map_err(fail)
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -56,16 +54,7 @@ fn folder_of(path: &Path) -> &Path {
 
 /// A temporary file beside `path` that holds `bytes`, on the disk.
 fn written(path: &Path, bytes: &[u8]) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    #[cfg(unix)]
-    {
-        // A temporary file is private to its owner by default; a result is as open as any other
-        // file of the user, whose umask is applied to this.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder_of(path))?;
+    let mut file = unfinished(folder_of(path), "")?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     Ok(file)

@@ -8,6 +8,7 @@ pub mod files;
 mod progress;
 pub mod purposes;
 pub mod text;
+mod unfinished;
 pub mod yaml;
 
 pub use error::{Error, Result};

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::cache::{Cache, CachedSubject, Failure, Key};
+use super::cache::{Cache, CachedSubject, Failure, Key, Loaded};
+use crate::copies::shared_within;
 use crate::{Error, Result};
 use data::anatomy::{BorderCounts, ventricles_look_swapped};
 use data::phantom::{PhantomCohort, PhantomSettings};
@@ -28,8 +29,8 @@ pub struct Cohort {
     pub members: Vec<Member>,
     /// Subjects of M&Ms-2 that may be in M&Ms as well, and are left out.
     pub left_out: Vec<Member>,
-    /// Subjects with a warning, and the warning. Only when they are read: subjects that are in the cache
-    /// already have none.
+    /// Subjects with a warning, and the warning: what the reader found doubtful, and subjects that share
+    /// images. The same whether the cache is new or was there.
     pub warnings: Vec<(String, String)>,
     /// Warnings about whole data sets, such as a table of subjects that cannot be used.
     pub set_warnings: Vec<String>,
@@ -169,17 +170,13 @@ impl Cohort {
             files.extend(listing.files.iter());
             images.extend(listing.files.first().cloned());
         }
-        let key = Key::of_files("cohort", READER_VERSION, &files)?;
-        let warnings = Mutex::new(BTreeMap::new());
+        // The ids, too, because they depend on what else was found.
+        let key = Key::of_files("cohort", READER_VERSION, &ids.join("\n"), &files, cache)?;
         let read = |i: usize| {
             let (set, index) = places[i];
             let LoadedSubject { mut subject, diagnostics, .. } = sets[set].load(index)?;
             subject.id = ids[i].clone();
-            if !diagnostics.warnings.is_empty() {
-                let mut warnings = warnings.lock().unwrap_or_else(PoisonError::into_inner);
-                warnings.insert(i, diagnostics.warnings);
-            }
-            Ok(subject)
+            Ok(Loaded { subject, warnings: diagnostics.warnings })
         };
         let (cache, failures) = Cache::open_or_build(cache, &key, &ids, read, progress)?;
         if let (true, Some(failure)) = (cache.is_empty(), failures.first()) {
@@ -187,12 +184,8 @@ impl Cohort {
         }
         let names: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
         let source = names.join(", ");
-        let warnings = warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let warnings = warnings.into_iter().flat_map(|(i, all)| {
-            let id = &ids[i];
-            all.into_iter().map(move |what| (id.clone(), what))
-        });
-        let (cache, warnings) = (Arc::new(cache), warnings.collect());
+        let warnings = warnings(&cache);
+        let cache = Arc::new(cache);
         let set_warnings = sets.iter().flat_map(|set| set.warnings()).cloned().collect();
         Ok(Cohort { cache, failures, source, images, members, left_out, warnings, set_warnings })
     }
@@ -250,6 +243,16 @@ impl Cohort {
         };
         ids.iter().map(place).collect()
     }
+}
+
+/// What was doubtful about subjects when they were read, and subjects that share images.
+fn warnings(cache: &Cache) -> Vec<(String, String)> {
+    let read = cache.subjects().flat_map(|subject| {
+        subject.warnings().iter().map(move |what| (subject.id().to_owned(), what.clone()))
+    });
+    let slices: Vec<_> = cache.subjects().map(|s| (s.id(), s.slice_digests())).collect();
+    let shared = shared_within(&slices).into_iter();
+    read.chain(shared.map(|shared| (shared.ids[0].clone(), shared.as_warning()))).collect()
 }
 
 /// Where caches lie: `CINE_CACHE`, or else the user's cache folder.

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod cache;
 mod cohort;
+pub mod copies;
 mod motion;
 pub mod sampler;
 pub mod split_file;

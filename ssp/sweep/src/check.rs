@@ -13,6 +13,7 @@ use data::CardiacPhase;
 use data::vendor::vendor_letter;
 use sampling::Cohort;
 use settings::{Phases, Settings};
+use train::data_record::DataRecord;
 use train::roles::Roles;
 use train::run::folder::RunFolder;
 use train::study::{self, Parts};
@@ -23,20 +24,22 @@ use train::study::{self, Parts};
 /// # Errors
 /// When the plans contradict each other, or files or subjects that the plan needs do not exist.
 pub fn check(folder: &Path, plan: &Plan, watcher: &dyn Watcher) -> Result<Plan> {
-    check_with_roles(folder, plan, watcher).map(|(plan, _)| plan)
+    check_with_roles(folder, plan, watcher).map(|(plan, ..)| plan)
 }
 
-/// The same, also with the roles of the subjects when all training subjects are labelled.
+/// The same, also with the roles of the subjects when all training subjects are labelled, and what the sweep
+/// sees of them.
 pub(super) fn check_with_roles(
     folder: &Path,
     plan: &Plan,
     watcher: &dyn Watcher,
-) -> Result<(Plan, Roles)> {
+) -> Result<(Plan, Roles, DataRecord)> {
     let plan = plan.merged_with(folder)?;
-    let roles = check_cells(&plan, watcher)?;
+    let (roles, data) = check_cells(&plan, watcher)?;
     if Plan::exists_in(folder) {
         // If the data have changed, so have the test subjects.
         roles.refuse_others(&RunFolder::new(folder))?;
+        data.refuse_others(&RunFolder::new(folder))?;
         check_finished_work(folder, &plan)?;
     }
     watcher.note(&plan.summary());
@@ -46,7 +49,7 @@ pub(super) fn check_with_roles(
             watcher.note(&format!("{}: {before} cells so far, now {now}", folder.display()));
         }
     }
-    Ok((plan, roles))
+    Ok((plan, roles, data))
 }
 
 /// Refuses a folder in which finished work used other settings than the plan or the present choice: files were
@@ -78,8 +81,8 @@ fn check_finished_work(folder: &Path, plan: &Plan) -> Result<()> {
 }
 
 /// Determines the roles of the subjects in every cell, and refuses a plan with a cell that cannot be trained or
-/// compared. Returns the roles when all training subjects are labelled.
-fn check_cells(plan: &Plan, watcher: &dyn Watcher) -> Result<Roles> {
+/// compared. Returns the roles when all training subjects are labelled, and what there is to see of them.
+fn check_cells(plan: &Plan, watcher: &dyn Watcher) -> Result<(Roles, DataRecord)> {
     let arm = &plan.arms[0];
     let base = &arm.candidates[0].settings;
     let (cohort, test) = study::cohorts(&plan.job(base, Parts::Finetune), watcher)?;
@@ -119,7 +122,8 @@ fn check_cells(plan: &Plan, watcher: &dyn Watcher) -> Result<Roles> {
         check_vendors(plan, cell, &roles, &cohort).map_err(|what| refuse(&what))?;
         check_phases(&settings, &roles, &cohort).map_err(|what| refuse(&what))?;
     }
-    Ok(all)
+    let data = DataRecord::of(&all, &cohort, test.as_ref());
+    Ok((all, data))
 }
 
 /// Refuses a published file of subjects of some vendors with subjects of others.

@@ -18,7 +18,7 @@ use super::protocol::{SettingChoice, TRIAL, TrialResult, best};
 use super::report;
 use crate::{Error, Result};
 use common::Watcher;
-use common::files::look_anew;
+use common::files::{look_anew, remove_abandoned_below};
 use settings::{Method, Settings};
 use train::roles::Roles;
 use train::run::folder::{RunFolder, read_json};
@@ -68,18 +68,20 @@ pub fn run(
     device: &Device,
     watcher: &dyn Watcher,
 ) -> Result<SweepSummary> {
-    let (mut plan, mut roles) = check_with_roles(folder, plan, watcher)?;
+    let (mut plan, mut roles, mut data) = check_with_roles(folder, plan, watcher)?;
     // Another process may add to the plan between the check and the write.
     loop {
         let merged = plan.write(folder)?;
         if merged == plan {
             break;
         }
-        (plan, roles) = check_with_roles(folder, &merged, watcher)?;
+        (plan, roles, data) = check_with_roles(folder, &merged, watcher)?;
     }
     let plan = &plan;
     let worker = Worker { folder, plan, device, watcher };
+    remove_abandoned_below(folder);
     roles.keep(&RunFolder::new(folder))?;
+    data.keep(&RunFolder::new(folder))?;
     let all = plan.cells();
     let mine = || all.iter().enumerate().filter(|(index, _)| shard.contains(*index));
     if retry {

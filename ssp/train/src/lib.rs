@@ -1,5 +1,6 @@
 //! Training: tasks, the trainer that runs any of them, and the folders that runs leave.
 
+pub mod data_record;
 mod growth;
 pub mod model;
 mod predict_files;

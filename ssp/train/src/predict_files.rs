@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::model::Model;
 use crate::{Error, Result};
 use common::Watcher;
+use common::files::remove_abandoned;
 use data::{folder, nifti};
 use sampling::cache::{Cache, Key};
 
@@ -42,6 +43,7 @@ pub fn predict_files(
         }
     }
     std::fs::create_dir_all(out).map_err(|error| Error::io(out, error))?;
+    remove_abandoned(out);
     watcher.begin("predict", files.len() as u64);
     let mut tally = Tally::default();
     for (done, file) in files.iter().enumerate() {

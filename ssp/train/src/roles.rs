@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::data_record::{DataRecord, slices_of};
 use crate::run::folder::{RunFolder, read_json, write_json};
 use crate::{Error, Result};
 use data::split::{Split, TestSubjects};
 use data::vendor::vendor_letter;
 use sampling::Cohort;
 use sampling::cache::CachedSubject;
+use sampling::copies::shared_between;
 use sampling::split_file::SplitFile;
 use settings::Settings;
 
@@ -34,8 +36,21 @@ impl Roles {
     /// subjects that are left out.
     ///
     /// # Errors
-    /// When there are too few subjects with labels, or one would both train and test.
+    /// When there are too few subjects with labels, or one would both train and test, be it under two
+    /// names.
     pub fn draw(
+        settings: &Settings,
+        cohort: &Cohort,
+        test: Option<&Cohort>,
+        pretrain_only: bool,
+        note: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let roles = Self::assigned(settings, cohort, test, pretrain_only, note)?;
+        roles.refuse_copies(cohort, test, note)?;
+        Ok(roles)
+    }
+
+    fn assigned(
         settings: &Settings,
         cohort: &Cohort,
         test: Option<&Cohort>,
@@ -79,6 +94,46 @@ impl Roles {
         Ok(Roles { train, valid, test: split.test, labelled })
     }
 
+    /// Refuses test subjects with the images of a training or validation subject. Notes those that share a
+    /// few images with one; those of one cohort are among its warnings already.
+    fn refuse_copies(
+        &self,
+        cohort: &Cohort,
+        test: Option<&Cohort>,
+        note: &dyn Fn(&str),
+    ) -> Result<()> {
+        let ours = [&self.train[..], &self.valid].concat();
+        let tested = slices_of(test.unwrap_or(cohort), &self.test);
+        for shared in shared_between(&slices_of(cohort, &ours), &tested) {
+            let [id, copy] = &shared.ids;
+            let what = format!(
+                "subjects {id} and {copy} have the same images ({} of {} slices are equal)",
+                shared.equal, shared.of
+            );
+            let does = if self.train.contains(id) { "trains" } else { "validates" };
+            match (shared.is_copy(), test) {
+                (true, Some(test)) => {
+                    return Err(Error::Data(format!(
+                        "{what}: the first, of --data ({}), {does}, and the second, of --test ({}), tests; \
+                         leave one of them out",
+                        cohort.source, test.source
+                    )));
+                }
+                (true, None) => {
+                    return Err(Error::Data(format!(
+                        "{what}: the first {does} and the second tests; remove one of them, or give both \
+                         one role with --split"
+                    )));
+                }
+                (false, Some(_)) => note(&format!(
+                    "warning: {what}; the first {does}, the second, of --test, tests"
+                )),
+                (false, None) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the roles into a run's folder. A resumed run must have the same subjects as before.
     ///
     /// # Errors
@@ -108,19 +163,23 @@ impl Roles {
     /// # Errors
     /// When the run's `split.json` cannot be read.
     pub fn of_weights(file: &Path) -> Result<Option<Self>> {
-        let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
-        let run = file.parent().and_then(Path::parent).map(RunFolder::new);
-        match run.map(|run| run.split()).filter(|split| split.is_file()) {
+        match run_of_weights(file).map(|run| run.split()).filter(|split| split.is_file()) {
             Some(split) => read_json(&split).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Refuses pretrained weights that have seen a subject that is held out here.
+    /// Refuses pretrained weights that have seen a subject that is held out here, by its name or by its
+    /// images. Test subjects are of `test` if there is one.
     ///
     /// # Errors
     /// When they have, or their run cannot be read.
-    pub fn refuse_leak(&self, weights: &Path) -> Result<()> {
+    pub fn refuse_leak(
+        &self,
+        weights: &Path,
+        cohort: &Cohort,
+        test: Option<&Cohort>,
+    ) -> Result<()> {
         let Some(theirs) = Roles::of_weights(weights)? else { return Ok(()) };
         let held_out = self.test.iter().chain(&self.valid);
         let trained = held_out.map(|id| (id, "trained")).find(|(id, _)| theirs.train.contains(id));
@@ -128,7 +187,7 @@ impl Roles {
         let chosen = self.test.iter().map(|id| (id, "validated"));
         let chosen = || chosen.clone().find(|(id, _)| theirs.valid.contains(id));
         match trained.or_else(chosen) {
-            None => Ok(()),
+            None => self.refuse_copies_behind(weights, &theirs, cohort, test),
             Some((id, how)) => Err(Error::Data(format!(
                 "subject {id} is held out here, and {} was {how} on it; give the same --data, \
                  --test and --seed as that run had",
@@ -136,6 +195,40 @@ impl Roles {
             ))),
         }
     }
+
+    fn refuse_copies_behind(
+        &self,
+        weights: &Path,
+        theirs: &Roles,
+        cohort: &Cohort,
+        test: Option<&Cohort>,
+    ) -> Result<()> {
+        let Some(record) = DataRecord::of_weights(weights)? else { return Ok(()) };
+        let trained = |id: &String| theirs.train.contains(id);
+        let tested = test.unwrap_or(cohort);
+        let copies = record.copies(&|_| true, tested, &self.test);
+        let copies = copies.into_iter().chain(record.copies(&trained, cohort, &self.valid));
+        match copies.into_iter().next() {
+            None => Ok(()),
+            Some(shared) => {
+                let [id, copy] = &shared.ids;
+                let how = if theirs.train.contains(id) { "trained" } else { "validated" };
+                Err(Error::Data(format!(
+                    "subject {copy} is held out here, and {} was {how} on the same images as subject {id} \
+                     ({} of {} slices are equal); leave it out",
+                    weights.display(),
+                    shared.equal,
+                    shared.of
+                )))
+            }
+        }
+    }
+}
+
+/// The folder of the run that made a file of weights, if the file is still where that run wrote it.
+pub(crate) fn run_of_weights(file: &Path) -> Option<RunFolder> {
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_path_buf());
+    file.parent().and_then(Path::parent).map(RunFolder::new)
 }
 
 fn split_seed(settings: &Settings) -> u64 {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tensor::Device;
 
+use crate::data_record::DataRecord;
 use crate::growth::{growth, norms, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::roles::Roles;
@@ -17,6 +18,7 @@ use crate::task::{PretextData, PretextSetup, Segmentation, Task, unet};
 use crate::trainer::{Stage, State};
 use crate::{Error, Result, run};
 use common::Watcher;
+use common::files::remove_abandoned_below;
 use evaluate::Predictor;
 use evaluate::{
     Results, cardiac_functions, doubts, evaluate, write_frames, write_slices, write_subjects,
@@ -107,10 +109,12 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let note = |text: &str| watcher.note(text);
     let roles = Roles::draw(settings, &cohort, test.as_ref(), pretrain_only, &note)?;
     if let Some(weights) = &weights {
-        roles.refuse_leak(weights)?;
+        roles.refuse_leak(weights, &cohort, test.as_ref())?;
     }
     let _held = folder.prepare(settings)?;
+    remove_abandoned_below(folder.path());
     roles.keep(&folder)?;
+    DataRecord::of(&roles, &cohort, test.as_ref()).keep(&folder)?;
     record_job(job, weights.as_deref(), &folder)?;
     watcher.folder(folder.path());
     watcher.note(&format!(
@@ -462,6 +466,19 @@ fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) ->
             "warning: {} of {} subjects have names that this run was trained or validated on \
              ({first}, ...); their Dice says nothing about new subjects",
             known.len(),
+            ids.len()
+        ));
+    }
+    let Some(record) = DataRecord::of_weights(&model.path)? else { return Ok(()) };
+    let others: Vec<String> = ids.iter().filter(|id| !known.contains(id)).cloned().collect();
+    let copies = record.copies(&|_| true, cohort, &others);
+    let mut copied: Vec<&String> = copies.iter().map(|copy| &copy.ids[1]).collect();
+    copied.dedup();
+    if let Some([original, copy]) = copies.first().map(|copy| &copy.ids) {
+        watcher.note(&format!(
+            "warning: {} of {} subjects have images that this run was trained or validated on under \
+             other names ({copy} is {original}, ...); their Dice says nothing about new subjects",
+            copied.len(),
             ids.len()
         ));
     }

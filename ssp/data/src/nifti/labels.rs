@@ -10,6 +10,7 @@ use super::header::Header;
 use super::volume::read;
 use super::voxels::reserved;
 use crate::{Error, Result};
+use common::files::unfinished;
 
 /// `NIFTI_INTENT_LABEL`: voxels are indices of labels.
 const INTENT_LABEL: i16 = 1002;
@@ -122,16 +123,13 @@ pub fn write_labels(path: impl AsRef<Path>, source: &Header, labels: &[u8]) -> R
     let array = ArrayView::from_shape(IxDyn(&shape).f(), labels)
         .map_err(|error| Error::file(path, error.to_string()))?;
 
-    // A temporary folder beside the target: on the same file system, and removed on any failure.
+    // Beside the target, on the same file system; removed on any failure.
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let folder = tempfile::Builder::new()
-        .prefix(".labels-")
-        .tempdir_in(parent)
-        .map_err(|error| Error::io(parent, error))?;
-    let unfinished = folder.path().join("labels.nii.gz");
-    WriterOptions::new(&unfinished)
+    let unfinished = unfinished(parent, ".nii.gz").map_err(|error| Error::io(parent, error))?;
+    WriterOptions::new(unfinished.path())
         .reference_header(&header)
         .write_nifti(&array)
         .map_err(|error| Error::file(path, format!("cannot be written: {error}")))?;
-    std::fs::rename(&unfinished, path).map_err(|error| Error::io(path, error))
+    unfinished.persist(path).map_err(|refused| Error::io(path, refused.error))?;
+    Ok(())
 }

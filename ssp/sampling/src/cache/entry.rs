@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Statistics;
+use super::digest::Digests;
 
 /// Bytes of the header, before the first array.
 pub(super) const HEADER: usize = 64;
@@ -25,6 +26,12 @@ pub(super) struct Entry {
     /// Offset of the voxels in the file, in bytes.
     pub voxels: u64,
     pub frames: Vec<FrameEntry>,
+    /// Of voxels and labels; they serve as checksums, too.
+    pub digests: Digests,
+    /// Digests of slices, by which copies under other names are found.
+    pub slices: Vec<u64>,
+    /// What the reader found doubtful.
+    pub warnings: Vec<String>,
 }
 
 /// How voxels are stored.
@@ -57,6 +64,22 @@ pub(super) struct FrameEntry {
 }
 
 impl Entry {
+    /// The bytes of the voxels in a file that they [fit](Self::fits) into.
+    pub fn voxels_in<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+        &file[self.voxels as usize..][..self.extents[0] * self.volume() * self.encoding.bytes()]
+    }
+
+    /// The labels of a frame in a file that they [fit](Self::fits) into.
+    pub fn labels_in<'a>(&self, file: &'a [u8], frame: &FrameEntry) -> &'a [u8] {
+        &file[frame.labels as usize..][..self.volume()]
+    }
+
+    /// Whether voxels and labels are those that were written.
+    pub fn is_whole(&self, file: &[u8]) -> bool {
+        let labels = self.frames.iter().map(|frame| self.labels_in(file, frame));
+        Digests::of(self, self.voxels_in(file), labels) == self.digests
+    }
+
     /// The number of voxels of one phase.
     pub fn volume(&self) -> usize {
         self.extents[1..].iter().product()

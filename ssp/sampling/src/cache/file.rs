@@ -9,7 +9,7 @@
 //! | 32..40 | checksum of the index |
 //! | 40..48 | checksum of the header so far |
 //!
-//! Voxels and labels are in the machine's byte order, each array aligned to 64 bytes. A file is
+//! The index holds a checksum of each subject's voxels and labels. Voxels and labels are in the machine's byte order, each array aligned to 64 bytes. A file is
 //! written under a temporary name, flushed to disk and then renamed, so that a whole one appears
 //! at once or not at all.
 
@@ -19,16 +19,20 @@ use std::ops::Range;
 use std::path::Path;
 
 use memmap2::Mmap;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::Failure;
 use super::entry::{ALIGNMENT, Entry, HEADER};
 use super::prepare::Prepared;
+#[cfg(unix)]
+use super::sigbus::Watch;
 use crate::{Error, Result};
+use common::files::unfinished;
 
 const MAGIC: &[u8; 8] = b"CINECACH";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const BYTE_ORDER: u32 = 0x0102_0304;
 
 /// What the end of the file says about all that comes before.
@@ -49,13 +53,32 @@ pub(super) struct Index {
 /// # Errors
 /// The outer: an operating-system failure. The inner: why the file is not a whole cache of this
 /// program, this version and this machine's byte order.
-pub(super) fn open(path: &Path) -> std::io::Result<std::result::Result<(Mmap, Index), String>> {
+pub(super) fn open(path: &Path) -> std::io::Result<std::result::Result<(Mapped, Index), String>> {
     let file = File::open(path)?;
     // SAFETY: the map stays valid while the file keeps its length. Files of the cache are never
     // changed once they have their name: a new build is renamed over it and leaves this one as is.
+    // If another program cuts the file short, reading ends this process; see `sigbus`.
     let map = unsafe { Mmap::map(&file)? };
-    let index = read_index(&map);
+    #[cfg(unix)]
+    let map = Mapped { _watch: Watch::new(&map, path), map };
+    #[cfg(not(unix))]
+    let map = Mapped { map };
+    let index = read_index(&map.map).and_then(|index| {
+        let damaged = index.subjects.par_iter().find_any(|subject| !subject.is_whole(&map.map));
+        match damaged {
+            Some(subject) => Err(format!("has damaged voxels or labels of subject {}", subject.id)),
+            None => Ok(index),
+        }
+    });
     Ok(index.map(|index| (map, index)))
+}
+
+/// A mapped file.
+pub(super) struct Mapped {
+    /// Given up before the map is.
+    #[cfg(unix)]
+    _watch: Watch,
+    pub map: Mmap,
 }
 
 fn read_index(bytes: &[u8]) -> std::result::Result<Index, String> {
@@ -89,10 +112,10 @@ fn range(start: u64, length: u64, file: usize) -> Option<Range<usize>> {
     (start.checked_add(length)? == file as u64).then_some(start as usize..file)
 }
 
-/// FNV-1a of 64 bits: enough against accidents, which is all there is to guard against.
+/// 64 bits of BLAKE3.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
+    let hash = blake3::hash(bytes);
+    u64::from_le_bytes(std::array::from_fn(|i| hash.as_bytes()[i]))
 }
 
 /// Writes a cache under a temporary name.
@@ -103,14 +126,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(folder: &Path) -> Result<Self> {
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            // A temporary file is private by default; a cache may serve a whole laboratory.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let file = builder.tempfile_in(folder).map_err(|e| Error::io(folder, e))?;
+        let file = unfinished(folder, "").map_err(|e| Error::io(folder, e))?;
         let mut writer = Writer { file: BufWriter::with_capacity(1 << 20, file), position: 0 };
         writer.write(&[0; HEADER])?;
         Ok(writer)

@@ -7,29 +7,34 @@
 //! numbers up to 65535, as scanners store them, take 16 bits, others 32; nothing is rounded but
 //! the shift of others itself.
 
+mod digest;
 mod entry;
 mod file;
+mod fingerprints;
 mod key;
 mod prepare;
 mod resident;
+#[cfg(unix)]
+mod sigbus;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kernels::views::{self, Place};
-use memmap2::Mmap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tensor::{Device, Tensor};
 
 use self::entry::{Encoding, Entry, FrameEntry};
-use self::file::{Index, Writer};
+use self::file::{Index, Mapped, Writer};
 use self::prepare::Prepared;
 use self::resident::Resident;
 use crate::augment::{Grid, Pixels, Slice};
 use crate::{Error, Result};
+use common::files::remove_abandoned;
 use data::{CardiacPhase, Subject};
 
+pub use self::digest::Digests;
 pub use self::key::Key;
 
 /// Subjects per thread that are read before any is written: two keep threads busy where subjects
@@ -58,10 +63,25 @@ pub struct Failure {
     pub reason: String,
 }
 
+/// A subject as it was read, and what was doubtful about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The subject.
+    pub subject: Subject,
+    /// One line each.
+    pub warnings: Vec<String>,
+}
+
+impl From<Subject> for Loaded {
+    fn from(subject: Subject) -> Self {
+        Loaded { subject, warnings: vec![] }
+    }
+}
+
 /// A set of subjects, memory-mapped.
 pub struct Cache {
     path: PathBuf,
-    map: Mmap,
+    file: Mapped,
     subjects: Vec<Entry>,
     resident: Resident,
 }
@@ -74,44 +94,58 @@ impl Cache {
     /// A subject that cannot be read is left out and returned among the failures; what to make of
     /// it is the caller's decision. Failures are remembered with the cache, unless an operating
     /// system error was among them, which may pass: then the next call builds again. A file that
-    /// is torn, foreign or of another version is built again as well. Two processes may build the
-    /// same cache at once: each writes its own file, and the last to finish gives the name.
+    /// is torn, damaged, foreign or of another version is built again as well. Two processes may build
+    /// the same cache at once: each writes its own file, and the first to finish gives the name.
+    /// Temporary files of processes that were killed are removed from `folder`.
     ///
     /// # Errors
     /// When `folder` or a file in it cannot be made, written or mapped.
-    pub fn open_or_build(
+    pub fn open_or_build<L: Into<Loaded>>(
         folder: &Path,
         key: &Key,
         ids: &[String],
-        read: impl Fn(usize) -> Result<Subject> + Sync,
+        read: impl Fn(usize) -> Result<L> + Sync,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<(Self, Vec<Failure>)> {
         let path = folder.join(key.file_name());
-        if let Some((cache, failures, true)) = Self::open(&path, key)? {
+        let warn = |why: &str| tracing::warn!("{} {why}; it is built again", path.display());
+        let ignore = |_: &str| {};
+        remove_abandoned(folder);
+        if let Some((cache, failures, true)) = Self::open(&path, key, &warn)? {
             return Ok((cache, failures));
         }
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let built = build(folder, key, ids, read, progress)?;
+        let built = build(folder, key, ids, |index| read(index).map(Into::into), progress)?;
+        key.refuse_changed()?;
+        // Another process may have finished meanwhile: its file is in use, and as good.
+        if let Ok(Some((cache, failures, true))) = Self::open(&path, key, &ignore) {
+            return Ok((cache, failures));
+        }
         if let Err(error) = built.persist(&path) {
             // Some systems refuse to replace a file that is mapped: another process was faster.
-            return match Self::open(&path, key)? {
+            return match Self::open(&path, key, &ignore)? {
                 Some((cache, failures, _)) => Ok((cache, failures)),
                 None => Err(Error::io(&path, error.error)),
             };
         }
-        match Self::open(&path, key)? {
+        match Self::open(&path, key, &ignore)? {
             Some((cache, failures, _)) => Ok((cache, failures)),
             None => Err(Error::file(&path, "was damaged right after it was written")),
         }
     }
 
-    /// The cache, its failures and whether they are settled; none if it must be built.
-    fn open(path: &Path, key: &Key) -> Result<Option<(Self, Vec<Failure>, bool)>> {
-        let (map, index) = match file::open(path) {
+    /// The cache, its failures and whether they are settled; none if it must be built. `report`
+    /// receives what is wrong with the file that is there.
+    fn open(
+        path: &Path,
+        key: &Key,
+        report: &dyn Fn(&str),
+    ) -> Result<Option<(Self, Vec<Failure>, bool)>> {
+        let (file, index) = match file::open(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io(path, error)),
             Ok(Err(why)) => {
-                tracing::warn!("{} {why}; it is built again", path.display());
+                report(&why);
                 return Ok(None);
             }
             Ok(Ok(found)) => found,
@@ -121,7 +155,7 @@ impl Cache {
         }
         let Index { subjects, failures, settled, .. } = index;
         let resident = Resident::default();
-        let cache = Cache { path: path.to_path_buf(), map, subjects, resident };
+        let cache = Cache { path: path.to_path_buf(), file, subjects, resident };
         Ok(Some((cache, failures, settled)))
     }
 
@@ -137,7 +171,7 @@ impl Cache {
     /// # Errors
     /// When the device fails.
     pub fn resident(&self, device: &Device) -> Result<Option<Tensor>> {
-        self.resident.to_device(device, &self.map)
+        self.resident.to_device(device, &self.file.map)
     }
 
     /// Number of subjects.
@@ -155,7 +189,7 @@ impl Cache {
     /// # Panics
     /// When `index` is not below [`len`](Self::len).
     pub fn subject(&self, index: usize) -> CachedSubject<'_> {
-        CachedSubject { entry: &self.subjects[index], bytes: &self.map }
+        CachedSubject { entry: &self.subjects[index], bytes: &self.file.map }
     }
 
     /// All subjects, in order.
@@ -175,7 +209,7 @@ fn build(
     folder: &Path,
     key: &Key,
     ids: &[String],
-    read: impl Fn(usize) -> Result<Subject> + Sync,
+    read: impl Fn(usize) -> Result<Loaded> + Sync,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<tempfile::NamedTempFile> {
     let done = AtomicUsize::new(0);
@@ -248,6 +282,22 @@ impl<'a> CachedSubject<'a> {
         Grid { size: [rows, columns], spacing: [down, along] }
     }
 
+    /// What the reader found doubtful about it, one line each.
+    pub fn warnings(&self) -> &'a [String] {
+        &self.entry.warnings
+    }
+
+    /// Digests of what training sees of it.
+    pub fn digests(&self) -> &'a Digests {
+        &self.entry.digests
+    }
+
+    /// Digests of those of its slices that are recognised in another file, whatever the file's name,
+    /// kind or padding: rising, each once. Equal slices have equal digests.
+    pub fn slice_digests(&self) -> &'a [u64] {
+        &self.entry.slices
+    }
+
     /// Intensities over the whole stack.
     pub fn statistics(&self) -> Statistics {
         self.entry.statistics
@@ -282,7 +332,7 @@ impl<'a> CachedSubject<'a> {
     /// Labels of a whole phase, `slices * rows * columns`; none if it carries none.
     pub fn labels(&self, phase: usize) -> Option<&'a [u8]> {
         let frame = self.entry.frames.iter().find(|frame| frame.phase == phase)?;
-        Some(&self.bytes[frame.labels as usize..][..self.entry.volume()])
+        Some(self.entry.labels_in(self.bytes, frame))
     }
 
     /// The position of one slice of one phase in the cache.

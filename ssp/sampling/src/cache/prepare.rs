@@ -1,7 +1,8 @@
 //! A subject made ready for the cache: checked, shifted, packed.
 
-use super::Statistics;
+use super::digest::{self, Digests};
 use super::entry::{Encoding, Entry, FrameEntry};
+use super::{Loaded, Statistics};
 use crate::augment::enclosing_circle;
 use crate::centre_of_motion;
 use crate::{Error, Result};
@@ -43,7 +44,8 @@ impl Prepared {
     ///
     /// # Errors
     /// Says what about the subject makes no sense.
-    pub(super) fn new(subject: Subject) -> Result<Self> {
+    pub(super) fn new(loaded: Loaded) -> Result<Self> {
+        let Loaded { subject, warnings } = loaded;
         check(&subject).map_err(Error::Data)?;
         let Subject { id, stack, mut frames, vendor, pathology } = subject;
         frames.sort_by_key(|frame| frame.phase);
@@ -54,12 +56,13 @@ impl Prepared {
         let motion_centre = centre_of_motion(&stack);
         let extents = [stack.phases, stack.slices, rows, columns];
         let spacing = stack.spacing;
+        let slices = digest::slices(&stack);
         let (voxels, statistics) = shift(stack.voxels);
         if statistics.highest <= 0.0 {
             let what = format!("every voxel has the same intensity, {}", statistics.lowest);
             return Err(Error::Data(what));
         }
-        let entry = Entry {
+        let mut entry = Entry {
             id,
             vendor,
             pathology,
@@ -78,8 +81,13 @@ impl Prepared {
                     labels: 0,
                 })
                 .collect(),
+            digests: Digests::default(),
+            slices,
+            warnings,
         };
-        Ok(Prepared { entry, voxels, labels: frames.into_iter().map(|f| f.labels).collect() })
+        let labels: Vec<_> = frames.into_iter().map(|frame| frame.labels).collect();
+        entry.digests = Digests::of(&entry, voxels.bytes(), labels.iter().map(Vec::as_slice));
+        Ok(Prepared { entry, voxels, labels })
     }
 }
 

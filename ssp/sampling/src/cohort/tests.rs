@@ -63,6 +63,17 @@ fn a_cohort_has_the_warnings_of_its_subjects() {
         found.filter(|(id, what)| id == "a" && what.contains("run RAS, of the image LAS")).count()
     };
     assert_eq!((of_axes(unit(-1.0)), of_axes(unit(1.0))), (0, 1));
+
+    // A cache that is there says the same.
+    let cache = tempfile::tempdir().unwrap();
+    let reads = std::sync::atomic::AtomicUsize::new(0);
+    let count = |_, _| {
+        reads.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    };
+    root.nifti("labels/a.nii", &NiftiFile { sform: unit(1.0), ..drawn.clone() });
+    let open = || Cohort::open(&[root.path("")], cache.path(), count).unwrap().warnings;
+    assert_eq!((open(), open()), (warnings(unit(1.0)), warnings(unit(1.0))));
+    assert_eq!(reads.into_inner(), 1);
 }
 
 /// A file system may store accents decomposed where an editor stores them composed.
@@ -95,4 +106,25 @@ fn a_cohort_has_the_warnings_of_its_data_sets() {
         let [line] = &cohort.set_warnings[..] else { panic!("one warning") };
         assert!(line.contains("info.csv has no column External code"), "{line}");
     }
+}
+
+/// Saved in another way, under another name, or a part of it.
+#[test]
+fn subjects_that_share_images_are_named() {
+    let root = TestFolder::new();
+    let (size, phase) = ([20, 18, 3], 20 * 18 * 3);
+    let voxels = data::testing::ramp(3 * phase);
+    let image = |from: usize, phases: usize| {
+        let dims = [&size[..], &[phases]].concat();
+        NiftiFile::of_i16(&dims, &voxels[from * phase..][..phases * phase])
+    };
+    root.nifti("images/a.nii", &image(0, 2));
+    root.nifti("images/b.nii.gz", &NiftiFile { spacing: [2.0, 2.0, 8.0], ..image(1, 1) });
+    root.nifti("images/c.nii", &image(2, 1));
+    let cache = tempfile::tempdir().unwrap();
+    let cohort = Cohort::open(&[root.path("")], cache.path(), |_, _| {}).unwrap();
+    let shared: Vec<_> =
+        cohort.warnings.iter().filter(|(_, what)| what.contains("same images")).collect();
+    let [(id, what)] = shared[..] else { panic!("one pair: {shared:?}") };
+    assert!(id == "a" && what.contains("subject b") && what.contains("3 of 3"), "{id}: {what}");
 }

@@ -212,3 +212,80 @@ fn labels_may_be_of_some_vendors_only() {
     let error = desk.drawn(&settings).unwrap_err().to_string();
     assert!(error.contains("subjects.vendors=Picker") && error.contains("there: A"), "{error}");
 }
+
+/// A cohort like that of the desk in which some subjects are others under their own id.
+fn with_copies(
+    folder: &std::path::Path,
+    of: impl Fn(usize) -> usize + Sync,
+    subjects: usize,
+) -> Cohort {
+    use sampling::cache::{Cache, Key};
+    let mut cohort = Cohort::phantom(subjects, 0, folder, |_, _| {}).unwrap();
+    let phantom = data::PhantomCohort::new(8, 0, Default::default()).unwrap();
+    let copied = |i| {
+        let id = format!("copy{i}");
+        let mut subject = data::Subject { id, ..phantom.subject(of(i)) };
+        // Frames cut out of the cine.
+        let volume = subject.stack.voxels.len() / subject.stack.phases;
+        let phases = subject.frames.iter().map(|frame| frame.phase);
+        let all = phases.flat_map(|p| subject.stack.voxels[p * volume..][..volume].to_vec());
+        subject.stack.voxels = all.collect();
+        subject.stack.phases = subject.frames.len();
+        subject.frames.iter_mut().enumerate().for_each(|(n, frame)| frame.phase = n);
+        Ok(subject)
+    };
+    let ids: Vec<String> = (0..subjects).map(|i| format!("copy{i}")).collect();
+    let place = folder.join(format!("copies-{subjects}"));
+    let key = Key::of_settings("copies", 1, "");
+    let (cache, failures) = Cache::open_or_build(&place, &key, &ids, copied, |_, _| {}).unwrap();
+    assert_eq!(failures, []);
+    cohort.cache = cache.into();
+    cohort.source = "copies".into();
+    cohort
+}
+
+/// Results on images that trained are no results, whatever the subject is called.
+#[test]
+fn images_that_train_and_test_under_two_names_are_refused() {
+    let desk = desk();
+    let settings = Settings::preset(Preset::Demo, Method::Mim);
+    let draw = |cohort: &Cohort, test: Option<&Cohort>| {
+        Roles::draw(&settings, cohort, test, false, &|_| {}).map_err(|error| error.to_string())
+    };
+    assert!(draw(&desk.cohort, None).is_ok(), "phantom subjects share no slice");
+    let test = with_copies(desk.folder.path(), |i| 2 + i, 2);
+    let error = draw(&desk.cohort, Some(&test)).unwrap_err();
+    for part in ["phantom000", "copy", "same images", "--data", "--test (copies)"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    // Within one cohort it depends on the roles: all of one image, some on each side.
+    let same = with_copies(desk.folder.path(), |_| 0, 6);
+    let error = draw(&same, None).unwrap_err();
+    assert!(error.contains("same images") && error.contains("--split"), "{error}");
+}
+
+#[test]
+fn weights_that_saw_the_images_of_a_held_out_subject_are_refused() {
+    let desk = desk();
+    let settings = Settings::preset(Preset::Demo, Method::Mim);
+    let run = RunFolder::new(desk.folder.path().join("run"));
+    std::fs::create_dir_all(run.stage("pretrain")).unwrap();
+    let weights = run.stage("pretrain").join("last.safetensors");
+    let theirs = Roles::draw(&settings, &desk.cohort, None, true, &|_| {}).unwrap();
+    theirs.keep(&run).unwrap();
+    DataRecord::of(&theirs, &desk.cohort, None).keep(&run).unwrap();
+    let trained: Vec<usize> = (0..8).filter(|n| theirs.train.contains(&ids(&[n + 1])[0])).collect();
+    let copies = with_copies(desk.folder.path(), |i| trained[i], 3);
+    let ours = |test: &str| Roles {
+        train: vec!["copy0".into()],
+        valid: vec![],
+        test: vec![test.into()],
+        labelled: vec!["copy0".into()],
+    };
+    let error = ours("copy1").refuse_leak(&weights, &copies, None).unwrap_err().to_string();
+    for part in ["copy1", "held out", "trained", "same images"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let held_out = desk.cohort.ids().into_iter().find(|id| theirs.test.contains(id)).unwrap();
+    ours(&held_out).refuse_leak(&weights, &copies, Some(&desk.cohort)).unwrap();
+}
