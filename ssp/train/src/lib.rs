@@ -3,6 +3,7 @@
 mod growth;
 pub mod model;
 mod predict_files;
+mod progress;
 pub mod roles;
 pub mod run;
 pub mod step;

@@ -90,9 +90,10 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     refuse_contradictions(job)?;
     let weights = job.weights.as_deref().map(pretrained_weights_of).transpose()?;
     let name = format!("{}-{}", settings.method.name(), settings.preset.name());
-    let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
     // Before the data are read, which may take a long time.
-    folder.check(settings)?;
+    if let Some(out) = &job.out {
+        RunFolder::new(out).check(settings)?;
+    }
     if let Some(weights) = &weights {
         let mut network = unet(&settings.network, settings.seed)?;
         let which = |name: &str| settings.method.hands_over(name);
@@ -105,6 +106,11 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     if let Some(weights) = &weights {
         roles.refuse_leak(weights)?;
     }
+    // Not earlier, so that a run that is refused leaves no folder.
+    let folder = match &job.out {
+        Some(out) => RunFolder::new(out),
+        None => RunFolder::take(Path::new("runs"), &name)?,
+    };
     let _held = folder.prepare(settings)?;
     roles.keep(&folder)?;
     record_job(job, weights.as_deref(), &folder)?;
