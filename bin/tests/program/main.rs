@@ -1,11 +1,14 @@
 //! The built program, run as a user runs it.
 
 mod config;
+mod damage;
 mod desk;
 mod pictures;
 mod predict;
 mod real;
 mod refusals;
 mod resume;
+#[cfg(target_os = "linux")]
+mod signals;
 mod sweep;
 mod train;
