@@ -5,6 +5,9 @@ use std::path::Path;
 use crate::desk::{Desk, assert_a_line_says, assert_says, bytes};
 use crate::resume::assert_same;
 
+/// A name, and what is done to a file.
+type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// Flips one bit in the middle of a file.
 fn flip(path: &Path) {
     let mut content = bytes(path);
@@ -40,7 +43,7 @@ fn damaged_progress_is_replaced_by_the_one_before_it() {
     let empty = |path: &Path| std::fs::write(path, "").unwrap();
     let truncate = |path: &Path| std::fs::write(path, &bytes(path)[..2000]).unwrap();
     let gone = |path: &Path| std::fs::remove_file(path).unwrap();
-    let damages: [(&str, &dyn Fn(&Path)); 4] =
+    let damages: [Damage; 4] =
         [("flipped", &flip), ("empty", &empty), ("truncated", &truncate), ("gone", &gone)];
     for (name, damage) in damages {
         let run = desk.path(name);
