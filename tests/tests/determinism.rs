@@ -1,7 +1,5 @@
 //! Training gives the same bits with any number of threads, and after an interruption.
 
-use std::path::Path;
-
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Mode, Module, Rates, Sgd, SgdSettings, StateRef, UNet, checkpoint};
