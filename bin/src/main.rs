@@ -42,7 +42,8 @@ const EXAMPLES: &str = "Examples:
 Images are read once and kept, ready for training, in the folder that CINE_CACHE names, or else in
 ~/.cache/cine. It can be removed at any time.
 
-Exit codes: 0 done, 1 failed, 2 a command line or settings that make no sense.";
+Exit codes: 0 done, 1 failed, 2 a command line or settings that make no sense, 130 interrupted (Ctrl-C),
+143 terminated (SIGTERM), 129 hung up (SIGHUP).";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -91,6 +92,7 @@ fn main() -> ExitCode {
     });
     match outcome {
         Ok(code) => code,
+        Err(Error::Interrupted(saved)) => interrupt::end(Some(&saved)),
         Err(error) => {
             // What a library below says may have several lines.
             tell(&format!("error: {}", error.to_string().replace('\n', " ")));

@@ -9,7 +9,10 @@ use common::Watcher;
 use common::text::line;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{interrupt, tell};
+use train::run::folder::RunFolder;
+
+use crate::interrupt::{self, Work};
+use crate::tell;
 
 /// Reports the progress of a job on standard error.
 pub struct Terminal {
@@ -51,7 +54,7 @@ impl Watcher for Terminal {
     }
 
     fn folder(&self, path: &Path) {
-        interrupt::set_run(path);
+        interrupt::set_work(Work::Run(RunFolder::new(path)));
         self.note(&format!("run folder: {}", path.display()));
     }
 
@@ -104,6 +107,14 @@ impl Watcher for Terminal {
             None if !job.latest.is_empty() => tell(&job.latest),
             None => {}
         }
+    }
+
+    fn can_save(&self, can: bool) {
+        interrupt::set_can_save(can);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        interrupt::is_interrupted()
     }
 }
 

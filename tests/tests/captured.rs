@@ -54,8 +54,14 @@ impl Training {
 
     fn bits(&self) -> common::Result<Bits> {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("progress.safetensors");
-        save_progress(&file, self.task.as_ref(), self.stepper.optimiser(), Metadata::new())?;
+        let [file, older] = ["progress", "previous"].map(|name| folder.path().join(name));
+        save_progress(
+            &file,
+            &older,
+            self.task.as_ref(),
+            self.stepper.optimiser(),
+            Metadata::new(),
+        )?;
         Ok(std::fs::read(file).expect("what was written"))
     }
 }

@@ -1,7 +1,5 @@
 //! Training gives the same bits with any number of threads, and after an interruption.
 
-use std::path::Path;
-
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::nt_xent::{NtXent, nt_xent};
 use nn::{EncoderMlp, Init, Mode, Module, Rates, Sgd, SgdSettings, StateRef, UNet, checkpoint};
@@ -155,13 +153,13 @@ fn an_interrupted_run_ends_where_an_uninterrupted_one_does() -> common::Result<(
     unet_steps(&mut through, &mut optimiser, 0..4)?;
 
     let folder = tempfile::tempdir().unwrap();
-    let file: &Path = &folder.path().join("progress.safetensors");
+    let [file, older] = ["progress", "previous"].map(|name| folder.path().join(name));
     let (mut first, mut optimiser) = (unet(3)?, sgd());
     unet_steps(&mut first, &mut optimiser, 0..2)?;
-    checkpoint::save_progress(file, &first, &optimiser, checkpoint::Metadata::new())?;
+    checkpoint::save_progress(&file, &older, &first, &optimiser, checkpoint::Metadata::new())?;
 
     let (mut resumed, mut optimiser) = (unet(4)?, sgd());
-    checkpoint::load_progress(file, &mut resumed, &mut optimiser)?;
+    checkpoint::load_progress(&file, &mut resumed, &mut optimiser)?;
     unet_steps(&mut resumed, &mut optimiser, 2..4)?;
     assert!(bits(&resumed) == bits(&through), "the resumed run went another way");
     Ok(())

@@ -10,9 +10,10 @@ use settings::Method;
 use settings::published::Configs;
 use sweep::{self, Plan, SettingGrid, Shard, StudyTable, Subsets, SweepOptions, SweepSummary};
 
+use crate::interrupt::{self, Work};
 use crate::options::{Device, MethodName, SettingOptions};
+use crate::print;
 use crate::watch::Terminal;
-use crate::{interrupt, print};
 
 /// Trains every method with every number of labelled subjects and every seed, and compares them.
 ///
@@ -195,6 +196,7 @@ impl Sweep {
             return Ok(ExitCode::SUCCESS);
         }
         let watcher = Terminal::new();
+        interrupt::set_work(Work::Sweep(self.out.clone()));
         let existing = match Plan::exists_in(&self.out) {
             true => Some(Plan::read(&self.out)?),
             false if self.retry => {
@@ -209,7 +211,6 @@ impl Sweep {
             return Ok(ExitCode::SUCCESS);
         }
         let device = self.device.open(&|text| watcher.note(text))?;
-        interrupt::set_sweep(&self.out);
         let SweepSummary { failed, report } =
             sweep::run(&self.out, &plan, self.shard, self.retry, &device, &watcher)?;
         print(&report);

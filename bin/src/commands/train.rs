@@ -7,9 +7,11 @@ use clap::{Args, ValueEnum};
 use common::Result;
 use common::Watcher;
 use settings::{Method, Preset};
+use train::run::folder::RunFolder;
 use train::study;
 use train::study::{Job, Parts};
 
+use crate::interrupt::{self, Work};
 use crate::options::{Device, MethodName, SettingOptions};
 use crate::watch::Terminal;
 use crate::{print, warn};
@@ -84,6 +86,8 @@ impl Train {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
         let watcher = Terminal::new();
+        let out = self.out.as_ref().map(RunFolder::new);
+        interrupt::set_work(out.map_or(Work::Unsaved, Work::Run));
         let configured = self.settings.resolve(
             self.method.map(Method::from),
             Preset::Demo,

@@ -1,6 +1,7 @@
 //! The built program, run as a user runs it.
 
 mod config;
+mod damage;
 mod desk;
 mod identity;
 mod names;
@@ -9,6 +10,8 @@ mod predict;
 mod real;
 mod refusals;
 mod resume;
+#[cfg(target_os = "linux")]
+mod signals;
 mod sizes;
 mod sweep;
 mod train;

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::desk::{Desk, assert_a_line_says, assert_says, bytes};
+use crate::desk::{Desk, TINY, assert_a_line_says, bytes};
 
 const WEIGHTS: [&str; 3] =
     ["pretrain/last.safetensors", "finetune/best.safetensors", "finetune/last.safetensors"];
 
 /// Weights and results of two runs are the same, and so are the rows of how they went.
 #[track_caller]
-fn assert_same(one: &Path, other: &Path) {
-    for weights in WEIGHTS {
+pub fn assert_same(one: &Path, other: &Path) {
+    for weights in WEIGHTS.into_iter().filter(|weights| one.join(weights).exists()) {
         assert!(bytes(one.join(weights)) == bytes(other.join(weights)), "{weights}");
     }
     for results in ["test.csv", "test-slices.csv"] {
@@ -28,7 +28,7 @@ fn assert_same(one: &Path, other: &Path) {
 }
 
 /// Starts a process that tells nobody of its progress.
-fn start(mut command: Command) -> Child {
+pub fn start(mut command: Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -112,27 +112,16 @@ fn a_reader_that_leaves_does_not_end_the_training() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
-fn an_interruption_says_how_to_go_on() {
+fn trainings_that_start_at_once_get_folders_of_their_own() {
     let desk = Desk::new();
-    let more = ["--method", "scratch", "--set", "finetune.epochs=100000"];
-    let train = desk.train("run", &more);
-    // Shells have what runs in the background ignore interruptions, and this may run there.
-    let mut command = Command::new("env");
-    command.arg("--default-signal=INT").arg(train.get_program()).args(train.get_args());
-    command.current_dir(train.get_current_dir().unwrap());
-    for (name, value) in train.get_envs() {
-        command.env(name, value.unwrap_or_default());
+    let mut arguments = vec!["train", "--method", "scratch", "--threads", "1"];
+    TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    let children: Vec<_> = (0..4).map(|_| start(desk.command(&arguments))).collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-    let child = start(command);
-    let begun = Instant::now();
-    while !desk.path("run/metrics.csv").exists() && begun.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{told}");
-    assert_says(told.lines().last().unwrap(), &["interrupted", "--out run"]);
+    let run = |n| desk.path(&format!("runs/scratch-demo-{n}"));
+    (2..5).for_each(|n| assert_same(&run(1), &run(n)));
+    assert_eq!(std::fs::read_dir(desk.path("runs")).unwrap().count(), 4);
 }

@@ -1,8 +1,13 @@
 //! Tensors as files have them: bytes, with axes in PyTorch's order.
 
+use std::collections::BTreeMap;
+
+use safetensors::serialize;
 use safetensors::tensor::Dtype;
 use tensor::{DType, Device, Result, Tensor};
 
+use super::Metadata;
+use super::checksum::{self, Part, checksum};
 use crate::WeightLayout;
 
 /// A tensor to be written.
@@ -49,6 +54,36 @@ impl safetensors::View for &EncodedTensor {
     fn data_len(&self) -> usize {
         self.bytes.len()
     }
+}
+
+/// The bytes of a safetensors file with its checksum. Equal content makes equal bytes.
+pub fn safetensors_file(
+    tensors: &BTreeMap<String, EncodedTensor>,
+    metadata: &Metadata,
+) -> std::result::Result<Vec<u8>, String> {
+    let mut texts: BTreeMap<&str, &str> =
+        metadata.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let parts = tensors.iter().map(|(name, EncodedTensor { dtype, shape, bytes })| {
+        (name.as_str(), Part { dtype: *dtype, shape: shape.clone(), bytes })
+    });
+    let sum = checksum(&texts, &parts.collect());
+    texts.insert(checksum::KEY, &sum);
+    let file = serialize(tensors, None).map_err(|error| error.to_string())?;
+    with_metadata(&file, &texts).ok_or_else(|| "the file's header cannot be made".to_owned())
+}
+
+/// Adds metadata to a safetensors file without any. The library itself writes entries in random order.
+fn with_metadata(file: &[u8], texts: &BTreeMap<&str, &str>) -> Option<Vec<u8>> {
+    let (length, rest) = file.split_first_chunk::<8>()?;
+    let (header, data) = rest.split_at_checked(u64::from_le_bytes(*length) as usize)?;
+    let entries = std::str::from_utf8(header).ok()?.trim_end().strip_prefix('{')?;
+    let texts = serde_json::to_string(texts).ok()?;
+    let comma = if entries == "}" { "" } else { "," };
+    let mut header = format!("{{\"__metadata__\":{texts}{comma}{entries}");
+    // The data begin at a multiple of 8 bytes.
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    let length = (header.len() as u64).to_le_bytes();
+    Some([&length, header.as_bytes(), data].concat())
 }
 
 /// Of each axis in a file, the index that it has in memory.

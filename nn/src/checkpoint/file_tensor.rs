@@ -105,6 +105,29 @@ impl<'a> FileTensor<'a> {
         offsets.for_each(|offset| f(elements[offset]));
     }
 
+    /// Refuses values that a network cannot compute with: those that are not finite, also in the type
+    /// `like` that they are decoded to, and a variance below 0. `name` says what it is.
+    pub fn refuse_unusable(&self, name: &str, like: DType) -> Result<(), String> {
+        let is_variance = name.ends_with("running_var");
+        let (mut index, mut count, mut first) = (0usize, 0usize, None);
+        self.each(|value| {
+            let decoded = if like == DType::F64 { value } else { f64::from(value as f32) };
+            if !decoded.is_finite() || (is_variance && decoded < 0.0) {
+                count += 1;
+                first.get_or_insert((index, value));
+            }
+            index += 1;
+        });
+        let Some((index, value)) = first else { return Ok(()) };
+        let what = if is_variance { "not a variance" } else { "not finite" };
+        Err(format!(
+            "{name}: {count} of {} values {} {what} (at {index}: {value}); the file is damaged or its \
+             training diverged; use other weights",
+            self.shape.iter().product::<usize>(),
+            if count == 1 { "is" } else { "are" },
+        ))
+    }
+
     /// Its first element as a count.
     pub fn count(&self) -> u64 {
         let mut first = None;

@@ -1,6 +1,7 @@
 //! Checkpoints: safetensors files with the published names, in PyTorch's layouts and in the network's
-//! own precision. State dicts that PyTorch saved (`.pt`, `.pth`) can be read as well.
+//! own precision, with a checksum that is compared on every read. State dicts that PyTorch saved (`.pt`, `.pth`) can be read as well.
 
+mod checksum;
 mod encode;
 mod error;
 mod file_tensor;
@@ -13,15 +14,18 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
-use safetensors::serialize;
+use tensor::{DType, Tensor};
 
 use crate::{Module, StateMut, StateRef};
-use encode::{EncodedTensor, file_shape};
+use encode::{EncodedTensor, file_shape, safetensors_file};
 use file_tensor::FileTensor;
 use weights_file::WeightsFile;
 
 pub use error::{Error, Result};
 pub use progress::{load_progress, save_progress};
+
+/// How the names of files begin that a process that was killed had not finished writing.
+const UNFINISHED: &str = ".unfinished-";
 
 /// Text stored beside the tensors.
 pub type Metadata = HashMap<String, String>;
@@ -56,7 +60,7 @@ impl fmt::Display for LoadReport {
 /// # Errors
 /// When the file cannot be written.
 pub fn save(path: &Path, module: &dyn Module, metadata: Metadata) -> Result<()> {
-    write(path, &encoded_state(module)?, metadata)
+    write(path, None, &encoded_state(module)?, &metadata)
 }
 
 /// Compares a file with `module`, and reads nothing into it.
@@ -70,8 +74,9 @@ pub fn check(path: &Path, module: &dyn Module) -> Result<LoadReport> {
 /// Reads the state of `module` that the file has.
 ///
 /// # Errors
-/// When the file cannot be read, is not complete, has nothing of this network, or has part of it in
-/// another shape. The network then stays as it was.
+/// When the file cannot be read, is damaged, has nothing of this network, has part of it in another
+/// shape, or has values that no network can use: not finite, or a negative variance. The network then
+/// stays as it was.
 pub fn load(path: &Path, module: &mut dyn Module) -> Result<LoadReport> {
     let file = WeightsFile::open(path)?;
     let tensors = file.tensors()?;
@@ -83,7 +88,7 @@ pub fn load(path: &Path, module: &mut dyn Module) -> Result<LoadReport> {
 /// The text stored beside the tensors of a file; PyTorch's files have none.
 ///
 /// # Errors
-/// When the file cannot be read or is not complete.
+/// When the file cannot be read or is damaged.
 pub fn metadata(path: &Path) -> Result<Metadata> {
     WeightsFile::open(path)?.metadata()
 }
@@ -91,7 +96,7 @@ pub fn metadata(path: &Path) -> Result<Metadata> {
 /// Names and shapes of the tensors in a file, in PyTorch's order of axes.
 ///
 /// # Errors
-/// When the file cannot be read or is not complete.
+/// When the file cannot be read or is damaged.
 pub fn shapes(path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
     WeightsFile::open(path)?.shapes()
 }
@@ -155,6 +160,9 @@ fn compare(
         } else if !tensor.is_float() {
             let what = format!("{name} is of type {:?}; weights are floats", tensor.dtype);
             return Err(Error::content(path, what));
+        } else {
+            let like = state.tensor().map_or(DType::F32, Tensor::dtype);
+            tensor.refuse_unusable(name, like).map_err(|what| Error::content(path, what))?;
         }
     }
     let names: HashSet<&String> = state.iter().map(|(name, _)| name).collect();
@@ -174,12 +182,18 @@ fn compare(
     }
 }
 
-fn write(path: &Path, tensors: &BTreeMap<String, EncodedTensor>, metadata: Metadata) -> Result<()> {
-    let bytes = serialize(tensors, Some(metadata))
-        .map_err(|error| Error::content(path, error.to_string()))?;
+/// Writes a file in one step. What was there before goes to `previous`, if that is given.
+fn write(
+    path: &Path,
+    previous: Option<&Path>,
+    tensors: &BTreeMap<String, EncodedTensor>,
+    metadata: &Metadata,
+) -> Result<()> {
+    let bytes = safetensors_file(tensors, metadata).map_err(|error| Error::content(path, error))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let attempt = || -> std::io::Result<()> {
         let mut builder = tempfile::Builder::new();
+        builder.prefix(UNFINISHED);
         #[cfg(unix)]
         {
             // A temporary file is private by default; weights get the permissions of the umask.
@@ -189,7 +203,14 @@ fn write(path: &Path, tensors: &BTreeMap<String, EncodedTensor>, metadata: Metad
         let mut file = builder.tempfile_in(folder)?;
         file.write_all(&bytes)?;
         file.as_file().sync_all()?;
+        // Only once the new file is on the disk: until then the old one is the newest that is whole.
+        if let Some(previous) = previous.filter(|_| path.exists()) {
+            std::fs::rename(path, previous)?;
+        }
         file.persist(path)?;
+        // Brings the renames to the disk; elsewhere a folder cannot be opened as a file.
+        #[cfg(unix)]
+        std::fs::File::open(folder)?.sync_all()?;
         Ok(())
     };
     attempt().map_err(|error| Error::io(path, error))

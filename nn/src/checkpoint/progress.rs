@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use tensor::DType;
+
 use super::encode::EncodedTensor;
 use super::weights_file::WeightsFile;
 use super::{Error, Metadata, Result, compare, copy_into, encoded_state, write};
@@ -13,12 +15,14 @@ use crate::{Module, Sgd};
 const MOMENTUM: &str = "momentum.";
 
 /// Writes a network with its optimiser's momentum, so that training can be resumed with the same
-/// results. `path` is replaced at once or not at all.
+/// results. `path` is replaced at once or not at all, and what it was before becomes `previous`: one of
+/// them is whole at any moment.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub fn save_progress(
     path: &Path,
+    previous: &Path,
     module: &dyn Module,
     optimiser: &Sgd,
     metadata: Metadata,
@@ -27,13 +31,13 @@ pub fn save_progress(
     for (name, tensor) in optimiser.momentum() {
         tensors.insert(format!("{MOMENTUM}{name}"), EncodedTensor::plain(tensor)?);
     }
-    write(path, &tensors, metadata)
+    write(path, Some(previous), &tensors, &metadata)
 }
 
 /// Reads what [`save_progress`] wrote, and returns its metadata.
 ///
 /// # Errors
-/// When the file cannot be read, is not complete, or belongs to another network. Network and
+/// When the file cannot be read, is damaged, or belongs to another network. Network and
 /// optimiser then stay as they were.
 pub fn load_progress(
     path: &Path,
@@ -44,8 +48,9 @@ pub fn load_progress(
     let (mut tensors, metadata) = (file.tensors()?, file.metadata()?);
     let mut momentum = BTreeMap::new();
     for (name, tensor) in tensors.extract_if(|name, _| name.starts_with(MOMENTUM)) {
-        let value = tensor.decode();
-        let value = value.map_err(|what| Error::content(path, format!("{name} {what}")))?;
+        let fail = |what| Error::content(path, what);
+        tensor.refuse_unusable(&name, DType::F64).map_err(fail)?;
+        let value = tensor.decode().map_err(|what| fail(format!("{name} {what}")))?;
         momentum.insert(name[MOMENTUM.len()..].to_owned(), value);
     }
     let (misfits, all) = (misfits(&momentum, module), momentum.len());

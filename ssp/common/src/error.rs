@@ -37,6 +37,9 @@ pub enum Error {
         /// The last file to resume from, or the best weights, where there are any.
         checkpoint: Option<PathBuf>,
     },
+    /// Work that a signal ended early, after it was saved; says what was saved.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
     /// The engine below refused.
     #[error(transparent)]
     Tensor(#[from] tensor::Error),

@@ -20,4 +20,13 @@ pub trait Watcher: Sync {
 
     /// The job has ended.
     fn end(&self);
+
+    /// From now on, or no longer, the work asks [`is_interrupted`](Self::is_interrupted) every few seconds at
+    /// most, and can save what it did.
+    fn can_save(&self, _can: bool) {}
+
+    /// Whether the work is to be saved and to end, with [`Error::Interrupted`](crate::Error::Interrupted).
+    fn is_interrupted(&self) -> bool {
+        false
+    }
 }

@@ -4,6 +4,7 @@ pub mod data_record;
 mod growth;
 pub mod model;
 mod predict_files;
+mod progress;
 pub mod roles;
 pub mod run;
 pub mod step;

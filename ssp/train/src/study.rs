@@ -96,9 +96,10 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     refuse_contradictions(job)?;
     let weights = job.weights.as_deref().map(pretrained_weights_of).transpose()?;
     let name = format!("{}-{}", settings.method.name(), settings.preset.name());
-    let folder = job.out.as_ref().map_or_else(|| RunFolder::next(&name), RunFolder::new);
     // Before the data are read, which may take a long time.
-    folder.check(settings)?;
+    if let Some(out) = &job.out {
+        RunFolder::new(out).check(settings)?;
+    }
     if let Some(weights) = &weights {
         let mut network = unet(&settings.network, settings.seed)?;
         let which = |name: &str| settings.method.hands_over(name);
@@ -111,6 +112,11 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     if let Some(weights) = &weights {
         roles.refuse_leak(weights, &cohort, test.as_ref())?;
     }
+    // Not earlier, so that a run that is refused leaves no folder.
+    let folder = match &job.out {
+        Some(out) => RunFolder::new(out),
+        None => RunFolder::take(Path::new("runs"), &name)?,
+    };
     let _held = folder.prepare(settings)?;
     remove_abandoned_below(folder.path());
     roles.keep(&folder)?;

@@ -1,8 +1,9 @@
 //! The trainer: runs any task for its epochs, records metrics, and resumes interrupted trainings.
 //!
-//! A stage has one file to resume from, `progress.safetensors`: network, momentum and the state of the
-//! training, replaced at once. Batches are determined by epoch and index, so an interrupted and resumed
-//! stage ends with the same bits as an uninterrupted one.
+//! A stage is resumed from `progress.safetensors`: network, momentum and the state of the training,
+//! replaced at once. The file before it is kept until the stage ends, and is used where the newer one is
+//! damaged. Batches are determined by epoch and index, so an interrupted and resumed stage ends with the
+//! same bits as an uninterrupted one.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use tensor::Device;
 
 use crate::growth::norms;
-use crate::run::folder::PROGRESS;
+use crate::progress::{EpochSoFar, Progress, RowSoFar};
+use crate::run::folder::{PREVIOUS, PROGRESS, remove_if_exists};
 use crate::run::metrics::{Metrics, Record};
 use crate::step::Stepper;
 use crate::task::{ErasedTask, Step, Validation, freeze};
@@ -87,10 +89,6 @@ impl Stage<'_> {
         self.folder.join("best.safetensors")
     }
 
-    fn progress(&self) -> PathBuf {
-        self.folder.join(PROGRESS)
-    }
-
     fn rates(&self, step: Step) -> Rates {
         Rates::new(self.learning_rate(step), self.weight_decay(step))
     }
@@ -141,14 +139,19 @@ impl Stage<'_> {
             decay_matrices_only: self.optimisation.decay_matrices_only,
         });
         let batches = samplers.iter().map(Sampler::batches).min().unwrap_or(0);
-        let state = self.resume(task, &mut optimiser, watcher)?;
+        let progress = Progress::resume(self, metrics, task, &mut optimiser, watcher)?;
         task.move_to(&self.device)?;
-        if self.is_over(&state) && self.last().exists() {
+        if self.is_over(&progress.state) {
+            if checkpoint::metadata(&self.last()).is_err() {
+                self.finish(task)?;
+            }
             watcher.note(&format!("{}: already finished", self.name));
-            return Ok(state);
+            return Ok(progress.state);
         }
+        self.note_resumption(&progress, batches, watcher);
         self.note_views_made_on_host(samplers, watcher)?;
-        let metrics = Metrics::resume(metrics, self.name, state.steps)?;
+        let Progress { state, epoch, row, metrics: content } = progress;
+        let metrics = Metrics::resume(metrics, self.name, state.steps, content.as_ref())?;
         let mut session = Session {
             stage: self,
             samplers,
@@ -158,16 +161,22 @@ impl Stage<'_> {
             earlier_seconds: state.seconds,
             started: Instant::now(),
             saved: Instant::now(),
-            row: RowSoFar::begin(),
+            row,
+            row_from: Instant::now(),
+            epoch,
             state,
             watcher,
         };
         let total = (self.optimisation.epochs * batches) as u64;
         watcher.begin(self.name, total);
-        let outcome = session.epochs(task);
+        watcher.can_save(true);
+        let outcome = session.epochs(task).and_then(|()| self.finish(task));
+        watcher.can_save(false);
         watcher.end();
         outcome?;
-        checkpoint::save(&self.last(), task.network(), self.metadata.clone())?;
+        if watcher.is_interrupted() {
+            return Err(Error::Interrupted(format!("{} is finished and saved", self.name)));
+        }
         // The next stage has other shapes and cannot reuse the memory of this one.
         tensor::release_idle_memory();
         Ok(session.state)
@@ -190,26 +199,23 @@ impl Stage<'_> {
         state.epochs >= self.optimisation.epochs || exhausted
     }
 
-    fn resume(
-        &self,
-        task: &mut dyn ErasedTask,
-        optimiser: &mut Sgd,
-        watcher: &dyn Watcher,
-    ) -> Result<State> {
-        let path = self.progress();
-        if !path.exists() {
-            return Ok(State::default());
+    /// Writes the weights after the last epoch.
+    fn finish(&self, task: &mut dyn ErasedTask) -> Result<()> {
+        checkpoint::save(&self.last(), task.network(), self.metadata.clone())?;
+        // No training goes on from it any more, and with a large network it is large.
+        remove_if_exists(&self.folder.join(PREVIOUS))
+    }
+
+    fn note_resumption(&self, progress: &Progress, batches: usize, watcher: &dyn Watcher) {
+        let (name, State { epochs, steps, .. }) = (self.name, &progress.state);
+        match progress.epoch.batches {
+            _ if *steps == 0 => {}
+            0 => watcher.note(&format!("{name}: resuming after epoch {epochs}")),
+            done => watcher.note(&format!(
+                "{name}: resuming in epoch {}, after {done} of {batches} steps",
+                epochs + 1
+            )),
         }
-        let metadata = checkpoint::load_progress(&path, task, optimiser)?;
-        let state: State =
-            metadata.get("state").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(
-                || Error::file(&path, "does not contain the state of the training; remove it"),
-            )?;
-        if !self.is_over(&state) {
-            let text = format!("{}: resuming after epoch {}", self.name, state.epochs);
-            watcher.note(&text);
-        }
-        Ok(state)
     }
 }
 
@@ -225,22 +231,13 @@ struct Session<'a> {
     earlier_seconds: f64,
     started: Instant,
     saved: Instant,
+    /// Since the last row of `metrics.csv`.
     row: RowSoFar,
+    /// When this session began to add to `row`.
+    row_from: Instant,
+    /// The part of the epoch in progress that is done.
+    epoch: EpochSoFar,
     watcher: &'a dyn Watcher,
-}
-
-/// Steps since the last row of `metrics.csv`.
-struct RowSoFar {
-    losses: f64,
-    steps: u32,
-    images: usize,
-    from: Instant,
-}
-
-impl RowSoFar {
-    fn begin() -> Self {
-        RowSoFar { losses: 0.0, steps: 0, images: 0, from: Instant::now() }
-    }
 }
 
 impl Session<'_> {
@@ -261,7 +258,14 @@ impl Session<'_> {
                 let path = self.stage.folder.join(format!("epoch-{done}.safetensors"));
                 checkpoint::save(&path, task.network(), self.stage.metadata.clone())?;
             }
-            if !last && self.saved.elapsed().as_secs_f64() >= self.stage.save_every {
+            if self.watcher.is_interrupted() {
+                self.save(task)?;
+                if !self.stage.is_over(&self.state) {
+                    let name = self.stage.name;
+                    let saved = format!("{name} is saved after epoch {done} of {epochs}");
+                    return Err(Error::Interrupted(saved));
+                }
+            } else if !last && self.saved.elapsed().as_secs_f64() >= self.stage.save_every {
                 self.save(task)?;
             }
         }
@@ -271,8 +275,7 @@ impl Session<'_> {
     fn epoch(&mut self, task: &mut dyn ErasedTask, epoch: usize) -> Result<()> {
         let batches = self.batches;
         let every = ((self.stage.optimisation.epochs * batches) as u64 / ROWS).max(1);
-        let (mut sum, mut seen) = (0.0, 0);
-        for index in 0..batches {
+        for index in self.epoch.batches..batches {
             let step = self.step(epoch);
             let rates = self.stage.rates(step);
             let learning_rate = rates.learning_rate.value();
@@ -283,26 +286,42 @@ impl Session<'_> {
             self.row.images += batch.iter().map(|part| part.images.dims()[0]).sum::<usize>();
             let due = self.state.steps.is_multiple_of(every);
             // Reading the losses waits for the GPU.
-            if due || index + 1 == batches || self.stage.device == Device::Cpu {
+            let reads = due || index + 1 == batches || self.stage.device == Device::Cpu;
+            if reads {
                 let losses = self.losses(epoch, learning_rate)?;
-                sum += losses;
-                seen = index + 1;
+                self.epoch.losses += losses;
+                self.epoch.batches = index + 1;
                 self.row.losses += losses;
             }
             if due {
                 self.write_row(epoch, learning_rate)?;
             }
-            let loss = match seen {
-                0 => String::new(),
-                _ => format!("  loss {:.4}", sum / seen as f64),
-            };
-            let dice = self.state.best_dice;
-            let dice = dice.map_or(String::new(), |dice| format!("  valid Dice {dice:.3}"));
-            let (epoch, epochs) = (epoch + 1, self.stage.optimisation.epochs);
-            self.watcher.advance(self.state.steps, &format!("epoch {epoch}/{epochs}{loss}{dice}"));
+            self.tell(epoch);
+            // Where losses are read anyway: read elsewhere, their sum could have other last bits.
+            if reads && self.watcher.is_interrupted() {
+                self.save(task)?;
+                return Err(Error::Interrupted(format!(
+                    "{} is saved in epoch {}, after {} of {batches} steps",
+                    self.stage.name,
+                    epoch + 1,
+                    index + 1
+                )));
+            }
         }
-        self.state.loss = Some(sum / batches as f64);
+        let done = std::mem::take(&mut self.epoch);
+        self.state.loss = Some(done.losses / batches as f64);
         Ok(())
+    }
+
+    /// Reports the step.
+    fn tell(&self, epoch: usize) {
+        let loss = match self.epoch.batches {
+            0 => String::new(),
+            seen => format!("  loss {:.4}", self.epoch.losses / seen as f64),
+        };
+        let dice = self.state.best_dice.map_or(String::new(), |d| format!("  valid Dice {d:.3}"));
+        let (epoch, epochs) = (epoch + 1, self.stage.optimisation.epochs);
+        self.watcher.advance(self.state.steps, &format!("epoch {epoch}/{epochs}{loss}{dice}"));
     }
 
     /// The sum of the losses since this was last called.
@@ -319,7 +338,7 @@ impl Session<'_> {
 
     /// The error that ends a diverged training, with the file that can still be used.
     fn diverged(&self, found: &str) -> Error {
-        let kept = [self.stage.progress(), self.stage.best()];
+        let kept = [self.stage.folder.join(PROGRESS), self.stage.best()];
         Error::Diverged {
             what: format!(
                 "{}: {found}; start again with a lower {}",
@@ -330,15 +349,16 @@ impl Session<'_> {
     }
 
     fn write_row(&mut self, epoch: usize, learning_rate: f64) -> Result<()> {
-        let RowSoFar { losses, steps, images, from } =
-            std::mem::replace(&mut self.row, RowSoFar::begin());
+        let seconds = self.row_seconds();
+        let RowSoFar { losses, steps, images, .. } = std::mem::take(&mut self.row);
+        self.row_from = Instant::now();
         self.metrics.append(&Record {
             stage: self.stage.name.to_owned(),
             epoch: epoch + 1,
             step: self.state.steps,
             loss: Some(losses / f64::from(steps)),
             learning_rate: Some(learning_rate),
-            images_per_second: Some(images as f64 / from.elapsed().as_secs_f64()),
+            images_per_second: Some(images as f64 / seconds),
             seconds: self.seconds(),
             ..Record::default()
         })
@@ -387,6 +407,11 @@ impl Session<'_> {
         self.earlier_seconds + self.started.elapsed().as_secs_f64()
     }
 
+    /// Time spent on the steps since the last row.
+    fn row_seconds(&self) -> f64 {
+        self.row.seconds + self.row_from.elapsed().as_secs_f64()
+    }
+
     /// Writes the file to resume from, after the rows of metrics before it.
     fn save(&mut self, task: &mut dyn ErasedTask) -> Result<()> {
         // The loss of a step is computed before its update, so the last update is not checked yet.
@@ -395,12 +420,11 @@ impl Session<'_> {
             return Err(self.diverged(&format!("weights are no longer finite after epoch {epoch}")));
         }
         self.state.seconds = self.seconds();
-        self.metrics.sync()?;
-        let mut metadata = self.stage.metadata.clone();
-        let state = serde_json::to_string(&self.state);
-        metadata.insert("state".into(), state.map_err(|e| Error::Data(e.to_string()))?);
-        let path = self.stage.progress();
-        checkpoint::save_progress(&path, task, self.stepper.optimiser(), metadata)?;
+        let row = RowSoFar { seconds: self.row_seconds(), ..self.row.clone() };
+        let content = Some(self.metrics.sync()?);
+        let (state, epoch) = (self.state.clone(), self.epoch.clone());
+        let progress = Progress { state, epoch, row, metrics: content };
+        progress.save(self.stage, task, self.stepper.optimiser())?;
         self.saved = Instant::now();
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The folder of a run and the paths of its files.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -16,6 +17,9 @@ const LOCK: &str = ".lock";
 /// The file in a stage's folder that it is resumed from.
 pub const PROGRESS: &str = "progress.safetensors";
 
+/// What that file was before it was last written, for when it is damaged.
+pub const PREVIOUS: &str = "progress.previous.safetensors";
+
 /// The folder of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunFolder {
@@ -28,10 +32,22 @@ impl RunFolder {
         RunFolder { path: path.into() }
     }
 
-    /// The first folder `runs/<name>-<n>` that is not there yet.
-    pub fn next(name: &str) -> Self {
-        let free = (1..).map(|n| PathBuf::from(format!("runs/{name}-{n}"))).find(|p| !p.exists());
-        RunFolder::new(free.unwrap_or_else(|| PathBuf::from("runs").join(name)))
+    /// Makes the first folder `runs/<name>-<n>` that is not there yet. Of several processes at once, each
+    /// gets a folder of its own.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn take(runs: &Path, name: &str) -> Result<Self> {
+        std::fs::create_dir_all(runs).map_err(|e| Error::io(runs, e))?;
+        let mut number = 1;
+        loop {
+            let path = runs.join(format!("{name}-{number}"));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(RunFolder::new(path)),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(Error::io(&path, error)),
+            }
+        }
     }
 
     /// Where it is.
@@ -84,9 +100,9 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// What a stage is resumed from.
-    pub fn progress(&self, stage: &str) -> PathBuf {
-        self.stage(stage).join(PROGRESS)
+    /// Whether there is anything to resume from.
+    pub fn has_progress(&self) -> bool {
+        self.progress().iter().any(|path| path.exists())
     }
 
     /// Removes what its stages are resumed from; weights stay.
@@ -94,13 +110,12 @@ impl RunFolder {
     /// # Errors
     /// When a file is there and cannot be removed.
     pub fn discard_progress(&self) -> Result<()> {
-        for stage in ["pretrain", "finetune"] {
-            let path = self.progress(stage);
-            if path.exists() {
-                std::fs::remove_file(&path).map_err(|e| Error::io(&path, e))?;
-            }
-        }
-        Ok(())
+        self.progress().iter().try_for_each(|path| remove_if_exists(path))
+    }
+
+    fn progress(&self) -> Vec<PathBuf> {
+        let files = |stage| [PROGRESS, PREVIOUS].map(|file| self.stage(stage).join(file));
+        ["pretrain", "finetune"].into_iter().flat_map(files).collect()
     }
 
     /// Curves and overlays.
@@ -191,6 +206,17 @@ fn difference(there: &Settings, asked: &Settings) -> Result<Option<String>> {
     Ok(first("", &there.to_value()?, &asked.to_value()?))
 }
 
+/// Removes a file if it is there.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn remove_if_exists(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a value as JSON for people, replacing the file in one step.
 ///
 /// # Errors
@@ -214,6 +240,23 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
 mod tests {
     use super::*;
     use settings::{Method, Preset};
+
+    #[test]
+    fn of_processes_at_once_each_takes_a_folder_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = folder.path().join("runs");
+        std::fs::create_dir_all(runs.join("pcl-demo-3")).unwrap();
+        let takers: Vec<_> = (0..8)
+            .map(|_| {
+                let runs = runs.clone();
+                std::thread::spawn(move || RunFolder::take(&runs, "pcl-demo").unwrap())
+            })
+            .collect();
+        let taken = takers.into_iter().map(|taker| taker.join().unwrap().path().to_path_buf());
+        let taken: std::collections::BTreeSet<_> = taken.collect();
+        let free = [1, 2, 4, 5, 6, 7, 8, 9].map(|n| runs.join(format!("pcl-demo-{n}")));
+        assert_eq!(taken, free.into());
+    }
 
     #[test]
     fn a_run_that_was_cut_off_before_its_settings_were_written_begins_again() {

@@ -1,7 +1,7 @@
 //! `metrics.csv`: how a run went, one row at a time, whatever happens to the machine.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,37 @@ pub struct Record {
 pub struct Metrics {
     path: PathBuf,
     file: File,
+    /// Of all bytes of the file.
+    hasher: blake3::Hasher,
+}
+
+/// The content of a `metrics.csv` at a checkpoint, which stores this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    bytes: u64,
+    blake3: String,
+}
+
+impl Content {
+    /// The content that the file `path` had at a checkpoint. None if there is no such file any more.
+    ///
+    /// # Errors
+    /// When it cannot be read, or does not begin with that content.
+    pub fn read(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        let mut bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io(path, error)),
+        };
+        bytes.truncate(usize::try_from(self.bytes).unwrap_or(usize::MAX));
+        if bytes.len() as u64 == self.bytes && blake3::hash(&bytes).to_hex().as_str() == self.blake3
+        {
+            return Ok(Some(bytes));
+        }
+        let what = "is damaged or was changed: its first rows are not those that this run wrote; put them \
+                    back, or remove the file to go on without them";
+        Err(Error::file(path, what))
+    }
 }
 
 impl Metrics {
@@ -58,8 +89,18 @@ impl Metrics {
     ///
     /// Rows of stages before it and of `stage` up to `step` stay; what the run wrote after the
     /// checkpoint goes, as it is about to be computed again. A file that does not exist is begun.
-    pub fn resume(path: impl AsRef<Path>, stage: &str, step: u64) -> Result<Metrics> {
+    /// `content` is what the checkpoint says that the file had in it; older checkpoints do not say.
+    pub fn resume(
+        path: impl AsRef<Path>,
+        stage: &str,
+        step: u64,
+        content: Option<&Content>,
+    ) -> Result<Metrics> {
         let path = path.as_ref();
+        if let Some(content) = content {
+            let whole = content.read(path)?;
+            return Metrics::open(path, whole.unwrap_or_else(|| format!("{HEADER}\n").into()));
+        }
         let mut records = if path.exists() { read(path)? } else { Vec::new() };
         let begun = records.iter().position(|record| record.stage == stage);
         if let Some(begun) = begun {
@@ -76,21 +117,32 @@ impl Metrics {
         for record in records {
             text.push_str(&line(path, record)?);
         }
-        write_atomically(path, text.as_bytes())?;
+        Metrics::open(path, text.into())
+    }
+
+    /// Writes `bytes` as the whole of `path`, and opens it for more.
+    fn open(path: &Path, bytes: Vec<u8>) -> Result<Metrics> {
+        write_atomically(path, &bytes)?;
         let file = OpenOptions::new().append(true).open(path);
-        Ok(Metrics { path: path.into(), file: file.map_err(|source| Error::io(path, source))? })
+        let file = file.map_err(|source| Error::io(path, source))?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&bytes);
+        Ok(Metrics { path: path.into(), file, hasher })
     }
 
     /// Adds a row.
     pub fn append(&mut self, record: &Record) -> Result<()> {
         // One write of a whole line: no other end of the program than a power cut can split it.
         let line = line(&self.path, record)?;
+        self.hasher.update(line.as_bytes());
         self.file.write_all(line.as_bytes()).map_err(|source| Error::io(&self.path, source))
     }
 
-    /// Returns once every row is on the disk.
-    pub fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|source| Error::io(&self.path, source))
+    /// Returns once every row is on the disk, with what the file then has in it.
+    pub fn sync(&self) -> Result<Content> {
+        self.file.sync_data().map_err(|source| Error::io(&self.path, source))?;
+        let blake3 = self.hasher.finalize().to_hex().to_string();
+        Ok(Content { bytes: self.hasher.count(), blake3 })
     }
 }
 
@@ -219,14 +271,42 @@ mod tests {
             ("evaluate", 0, 4),
         ] {
             begin();
-            let mut metrics = Metrics::resume(&path, stage, step).unwrap();
+            let mut metrics = Metrics::resume(&path, stage, step, None).unwrap();
             assert_eq!(steps(&path), places(&rows[..kept]), "{stage} {step}");
             metrics.append(&record(stage, step + 1)).unwrap();
             assert_eq!(steps(&path).last(), Some(&(stage.to_string(), step + 1)));
         }
         let fresh = folder.path().join("fresh.csv");
-        Metrics::resume(&fresh, "pretrain", 5).unwrap();
+        Metrics::resume(&fresh, "pretrain", 5, None).unwrap();
         assert!(read(&fresh).unwrap().is_empty());
+    }
+
+    #[test]
+    fn rows_that_a_checkpoint_knows_are_kept_to_the_bit_or_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metrics.csv");
+        let mut metrics = Metrics::create(&path).unwrap();
+        (1..4).for_each(|step| metrics.append(&record("pretrain", step)).unwrap());
+        let content = metrics.sync().unwrap();
+        let known = std::fs::read(&path).unwrap();
+        (4..6).for_each(|step| metrics.append(&record("pretrain", step)).unwrap());
+        let resumed = Metrics::resume(&path, "pretrain", 3, Some(&content)).unwrap();
+        assert_eq!(resumed.sync().unwrap(), content);
+        assert_eq!(std::fs::read(&path).unwrap(), known);
+
+        let resume = || Metrics::resume(&path, "pretrain", 3, Some(&content));
+        for index in 0..known.len() {
+            let mut bytes = known.clone();
+            bytes[index] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            let error = resume().unwrap_err().to_string();
+            assert!(error.contains("metrics.csv") && error.contains("damaged"), "{error}");
+        }
+        std::fs::write(&path, &known[..known.len() - 1]).unwrap();
+        assert!(resume().is_err(), "rows are missing");
+        std::fs::remove_file(&path).unwrap();
+        resume().unwrap();
+        assert!(read(&path).unwrap().is_empty());
     }
 
     /// The file may end at any byte; whole rows are read, and a resumed run continues from them.
@@ -241,7 +321,7 @@ mod tests {
             std::fs::write(&path, &bytes[..length]).unwrap();
             let ends = bytes[..length].iter().filter(|&&byte| byte == b'\n').count();
             assert_eq!(read(&path).unwrap().len(), ends.saturating_sub(1), "{length} bytes");
-            let mut metrics = Metrics::resume(&path, "pretrain", 3).unwrap();
+            let mut metrics = Metrics::resume(&path, "pretrain", 3, None).unwrap();
             metrics.append(&record("pretrain", 9)).unwrap();
             assert_eq!(steps(&path).last(), Some(&("pretrain".to_string(), 9)));
         }
