@@ -72,26 +72,26 @@ fn scan_on_cpu<T: Float>(x: &Tensor, direction: Direction) -> Tensor {
     })
 }
 
-/// A kernel is compiled for the dtype of the tensors, `real`, when it is first launched.
+/// A kernel is compiled for the dtype of the tensors, `Real`, when it is first launched.
 const SOURCES: &[Source] = &[Source {
     path: "examples/custom_operation.rs",
     text: r#"
 struct CumulativeSum {
-    const real* x;   // [rows, width]
-    real* y;         // [rows, width]
+    const Real* x;   // [rows, width]
+    Real* y;         // [rows, width]
     long long rows, width;
     long long backward;   // whether to begin at the end
 };
 
 // A thread for each row.
 extern "C" __global__ void cumulative_sum(__grid_constant__ const CumulativeSum a) {
-    long long row = item();
+    long long row = thread_index();
     if (row >= a.rows) return;
-    wide sum = 0;
+    Acc sum = 0;
     for (long long k = 0; k < a.width; k++) {
         long long i = row * a.width + (a.backward ? a.width - 1 - k : k);
-        sum += widen(a.x[i]);
-        a.y[i] = narrow(sum);
+        sum += to_acc(a.x[i]);
+        a.y[i] = to_real(sum);
     }
 }
 "#,

@@ -19,8 +19,8 @@ fn a_failed_kernel_is_named_by_every_later_error() {
     };
     const SOURCES: &[Source] = &[Source {
         path: "tests/crash.cu",
-        text: "struct Crash { real* a; };\n\
-               extern \"C\" __global__ void crash(Crash c) { c.a[item()] = 1; }",
+        text: "struct Crash { Real* a; };\n\
+               extern \"C\" __global__ void crash(Crash c) { c.a[thread_index()] = 1; }",
     }];
     let program = Program::new(SOURCES, DType::F32).with_kernels(KERNELS);
     let args = Crash { a: Out::NULL };

@@ -44,18 +44,18 @@ fn planted_differences_do_not_compile() {
         let program = Program::new(vec![source].leak(), DType::F32).with_kernels(kernels);
         gpu.kernels(&program).err().map(|error| error.to_string())
     };
-    let sound = "real* x; double scale; long long count;";
+    let sound = "Real* x; double scale; long long count;";
     assert_eq!(message(sound, "Planted a", KERNELS), None);
     assert_eq!(message(sound, "__grid_constant__ const Planted a", KERNELS), None);
     for (fields, parameter, words) in [
-        ("real* x; long long count; double scale;", "Planted a", "scale is double at byte 8"),
-        ("const real* x; double scale; long long count;", "Planted a", "x is real* at byte 0"),
-        ("double* x; double scale; long long count;", "Planted a", "x is real* at byte 0"),
-        ("real* x; double scale; int count;", "Planted a", "count is long long at byte 16"),
-        ("real* x; double factor; long long count;", "Planted a", "scale"),
-        ("real* x; double scale; long long count, more;", "Planted a", "has 24 bytes"),
+        ("Real* x; long long count; double scale;", "Planted a", "scale is double at byte 8"),
+        ("const Real* x; double scale; long long count;", "Planted a", "x is Real* at byte 0"),
+        ("double* x; double scale; long long count;", "Planted a", "x is Real* at byte 0"),
+        ("Real* x; double scale; int count;", "Planted a", "count is long long at byte 16"),
+        ("Real* x; double factor; long long count;", "Planted a", "scale"),
+        ("Real* x; double scale; long long count, more;", "Planted a", "has 24 bytes"),
         (sound, "Other a", "planted takes Planted"),
-        (sound, "real* x, double scale, long long count", "one struct of arguments"),
+        (sound, "Real* x, double scale, long long count", "one struct of arguments"),
     ] {
         let found = message(fields, parameter, KERNELS).expect("a difference");
         assert!(found.contains(words), "{fields} {parameter}: {found}");

@@ -2,8 +2,8 @@
 // every blockDim.y-th pixel of a span; neighbouring threads have neighbouring channels, then pixels.
 // Sums over pixels are taken in spans, then over spans, in an order that extents alone decide.
 
-struct __align__(VECTOR * sizeof(real)) Values {
-    real at[VECTOR];
+struct __align__(VECTOR * sizeof(Real)) Values {
+    Real at[VECTOR];
 };
 
 // The channels of this thread, and the pixels of this block.
@@ -35,7 +35,7 @@ struct Part {
     }
 };
 
-__device__ __forceinline__ Values values_at(const real* data, long long offset) {
+__device__ __forceinline__ Values values_at(const Real* data, long long offset) {
     return *reinterpret_cast<const Values*>(data + offset);
 }
 
@@ -85,7 +85,7 @@ __device__ __forceinline__ double sum_of_spans(
 }
 
 struct BatchNormMeasure {
-    const real* x;          // [pixels, channels]
+    const Real* x;          // [pixels, channels]
     const double* centre;   // [channels], may be null
     double* sums;           // [spans, channels]
     long long span;         // pixels of a span
@@ -103,7 +103,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_measure(
         Values here = values_at(a.x, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
-            double value = (double)widen(here.at[i]) - middle[i];
+            double value = (double)to_acc(here.at[i]) - middle[i];
             sum[i] += a.centre ? value * value : value;
         }
     });
@@ -113,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_measure(
 struct BatchNormMeans {
     const double* sums;   // [spans, channels]
     double* exact;        // [channels]
-    wide* means;          // [channels]
+    Acc* means;          // [channels]
     long long spans, pixels, channels;
 };
 
@@ -125,29 +125,29 @@ extern "C" __global__ void __launch_bounds__(1024) batch_norm_means(
     double sum = sum_of_spans(a.sums, channel, a.spans, a.channels);
     if (threadIdx.y > 0 || channel >= a.channels) return;
     a.exact[channel] = sum / (double)a.pixels;
-    a.means[channel] = (wide)(sum / (double)a.pixels);
+    a.means[channel] = (Acc)(sum / (double)a.pixels);
 }
 
 struct BatchNormScales {
-    const wide *variance, *gamma;
-    wide *inverse, *scale;
+    const Acc *variance, *gamma;
+    Acc *inverse, *scale;
     double epsilon;
     long long channels;
 };
 
 // What normalisation multiplies by: 1 / standard deviation, and that times gamma.
 extern "C" __global__ void batch_norm_scales(__grid_constant__ const BatchNormScales a) {
-    long long channel = item();
+    long long channel = thread_index();
     if (channel >= a.channels) return;
     double one = 1 / sqrt((double)a.variance[channel] + a.epsilon);
-    a.inverse[channel] = (wide)one;
-    a.scale[channel] = (wide)((double)a.gamma[channel] * one);
+    a.inverse[channel] = (Acc)one;
+    a.scale[channel] = (Acc)((double)a.gamma[channel] * one);
 }
 
 struct BatchNormApply {
-    const real* x;   // [pixels, channels]
-    const wide *mean, *scale, *shift;
-    real* y;         // [pixels, channels]
+    const Real* x;   // [pixels, channels]
+    const Acc *mean, *scale, *shift;
+    Real* y;         // [pixels, channels]
     double slope;
     long long span, pixels, channels;
 };
@@ -156,7 +156,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_apply(
     __grid_constant__ const BatchNormApply a
 ) {
     Part part(a);
-    wide middle[VECTOR], factor[VECTOR], offset_of[VECTOR];
+    Acc middle[VECTOR], factor[VECTOR], offset_of[VECTOR];
     part.load(a.mean, middle);
     part.load(a.scale, factor);
     part.load(a.shift, offset_of);
@@ -164,24 +164,24 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_apply(
         Values here = values_at(a.x, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
-            wide value = (widen(here.at[i]) - middle[i]) * factor[i] + offset_of[i];
-            here.at[i] = narrow(value > 0 ? value : value * (wide)a.slope);
+            Acc value = (to_acc(here.at[i]) - middle[i]) * factor[i] + offset_of[i];
+            here.at[i] = to_real(value > 0 ? value : value * (Acc)a.slope);
         }
         *reinterpret_cast<Values*>(a.y + offset) = here;
     });
 }
 
 // The gradient before the activation.
-__device__ __forceinline__ wide inner_gradient(
-    wide gradient, wide distance, wide scale, wide shift, wide slope
+__device__ __forceinline__ Acc inner_gradient(
+    Acc gradient, Acc distance, Acc scale, Acc shift, Acc slope
 ) {
     return distance * scale + shift > 0 ? gradient : gradient * slope;
 }
 
 struct BatchNormGradientSums {
-    const real* x;          // [pixels, channels]
-    const wide *mean, *scale, *shift;
-    const real* gradient;   // [pixels, channels]
+    const Real* x;          // [pixels, channels]
+    const Acc *mean, *scale, *shift;
+    const Real* gradient;   // [pixels, channels]
     double *sums, *products;
     double slope;
     long long span, pixels, channels;
@@ -192,7 +192,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_gradient_sums(
     __grid_constant__ const BatchNormGradientSums a
 ) {
     Part part(a);
-    wide middle[VECTOR], factor[VECTOR], offset_of[VECTOR];
+    Acc middle[VECTOR], factor[VECTOR], offset_of[VECTOR];
     part.load(a.mean, middle);
     part.load(a.scale, factor);
     part.load(a.shift, offset_of);
@@ -201,8 +201,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_gradient_sums(
         Values here = values_at(a.x, offset), incoming = values_at(a.gradient, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
-            wide distance = widen(here.at[i]) - middle[i];
-            wide g = inner_gradient(widen(incoming.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
+            Acc distance = to_acc(here.at[i]) - middle[i];
+            Acc g = inner_gradient(to_acc(incoming.at[i]), distance, factor[i], offset_of[i], (Acc)a.slope);
             sum[i] += (double)g;
             product[i] += (double)(g * distance);
         }
@@ -213,8 +213,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_gradient_sums(
 
 struct BatchNormGradientVectors {
     const double *sums, *products;
-    const wide *inverse, *scale;
-    wide *dbeta, *dgamma, *towards, *constant;
+    const Acc *inverse, *scale;
+    Acc *dbeta, *dgamma, *towards, *constant;
     long long spans;
     double share;   // 1 / pixels; 0 for running statistics
     long long channels;
@@ -230,16 +230,16 @@ extern "C" __global__ void __launch_bounds__(1024) batch_norm_gradient_vectors(
     double product = sum_of_spans(a.products, channel, a.spans, a.channels);
     if (threadIdx.y > 0 || channel >= a.channels) return;
     double one = (double)a.inverse[channel], factor = -(double)a.scale[channel] * a.share;
-    a.dbeta[channel] = (wide)sum;
-    a.dgamma[channel] = (wide)(product * one);
-    a.towards[channel] = (wide)(factor * one * product * one);
-    a.constant[channel] = (wide)(factor * sum);
+    a.dbeta[channel] = (Acc)sum;
+    a.dgamma[channel] = (Acc)(product * one);
+    a.towards[channel] = (Acc)(factor * one * product * one);
+    a.constant[channel] = (Acc)(factor * sum);
 }
 
 struct BatchNormBackward {
-    const real* x;    // [pixels, channels]
-    const wide *mean, *scale, *shift, *towards, *constant;
-    real* gradient;   // [pixels, channels], of the result; becomes that of x
+    const Real* x;    // [pixels, channels]
+    const Acc *mean, *scale, *shift, *towards, *constant;
+    Real* gradient;   // [pixels, channels], of the result; becomes that of x
     double slope;
     long long span, pixels, channels;
 };
@@ -248,7 +248,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_backward(
     __grid_constant__ const BatchNormBackward a
 ) {
     Part part(a);
-    wide middle[VECTOR], factor[VECTOR], offset_of[VECTOR], slant[VECTOR], level[VECTOR];
+    Acc middle[VECTOR], factor[VECTOR], offset_of[VECTOR], slant[VECTOR], level[VECTOR];
     part.load(a.mean, middle);
     part.load(a.scale, factor);
     part.load(a.shift, offset_of);
@@ -258,25 +258,25 @@ extern "C" __global__ void __launch_bounds__(BLOCK) batch_norm_backward(
         Values here = values_at(a.x, offset), incoming = values_at(a.gradient, offset);
 #pragma unroll
         for (int i = 0; i < VECTOR; i++) {
-            wide distance = widen(here.at[i]) - middle[i];
-            wide g = inner_gradient(widen(incoming.at[i]), distance, factor[i], offset_of[i], (wide)a.slope);
-            incoming.at[i] = narrow(g * factor[i] + distance * slant[i] + level[i]);
+            Acc distance = to_acc(here.at[i]) - middle[i];
+            Acc g = inner_gradient(to_acc(incoming.at[i]), distance, factor[i], offset_of[i], (Acc)a.slope);
+            incoming.at[i] = to_real(g * factor[i] + distance * slant[i] + level[i]);
         }
         *reinterpret_cast<Values*>(a.gradient + offset) = incoming;
     });
 }
 
 struct BatchNormBlend {
-    wide* running;
-    const wide* batch;
+    Acc* running;
+    const Acc* batch;
     double factor, momentum;
     long long channels;
 };
 
 // Running statistics moved towards `factor` times those of a batch, in place.
 extern "C" __global__ void batch_norm_blend(__grid_constant__ const BatchNormBlend a) {
-    long long channel = item();
+    long long channel = thread_index();
     if (channel >= a.channels) return;
     double newest = a.factor * (double)a.batch[channel];
-    a.running[channel] = (wide)((1 - a.momentum) * (double)a.running[channel] + a.momentum * newest);
+    a.running[channel] = (Acc)((1 - a.momentum) * (double)a.running[channel] + a.momentum * newest);
 }

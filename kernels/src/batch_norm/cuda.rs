@@ -1,7 +1,7 @@
 //! Batch normalisation on graphics processors: two passes to measure, one for the sums of the
 //! gradient, one to apply each.
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source};
 use tensor::{Buffer, DType, Device, Result, Tensor};
 
 use super::{Moments, Normalised};
@@ -25,26 +25,26 @@ tensor::kernels! {
     batch_norm_means => struct BatchNormMeans<'a> {
         sums: In<'a, f64>,
         exact: Out<'a, f64>,
-        means: Out<'a, Wide>,
+        means: Out<'a, Acc>,
         spans: usize,
         pixels: usize,
         channels: usize,
     }
 
     batch_norm_scales => struct BatchNormScales<'a> {
-        variance: In<'a, Wide>,
-        gamma: In<'a, Wide>,
-        inverse: Out<'a, Wide>,
-        scale: Out<'a, Wide>,
+        variance: In<'a, Acc>,
+        gamma: In<'a, Acc>,
+        inverse: Out<'a, Acc>,
+        scale: Out<'a, Acc>,
         epsilon: f64,
         channels: usize,
     }
 
     batch_norm_apply => struct BatchNormApply<'a> {
         x: In<'a, Real>,
-        mean: In<'a, Wide>,
-        scale: In<'a, Wide>,
-        shift: In<'a, Wide>,
+        mean: In<'a, Acc>,
+        scale: In<'a, Acc>,
+        shift: In<'a, Acc>,
         y: Out<'a, Real>,
         slope: f64,
         span: usize,
@@ -54,9 +54,9 @@ tensor::kernels! {
 
     batch_norm_gradient_sums => struct BatchNormGradientSums<'a> {
         x: In<'a, Real>,
-        mean: In<'a, Wide>,
-        scale: In<'a, Wide>,
-        shift: In<'a, Wide>,
+        mean: In<'a, Acc>,
+        scale: In<'a, Acc>,
+        shift: In<'a, Acc>,
         gradient: In<'a, Real>,
         sums: Out<'a, f64>,
         products: Out<'a, f64>,
@@ -69,12 +69,12 @@ tensor::kernels! {
     batch_norm_gradient_vectors => struct BatchNormGradientVectors<'a> {
         sums: In<'a, f64>,
         products: In<'a, f64>,
-        inverse: In<'a, Wide>,
-        scale: In<'a, Wide>,
-        dbeta: Out<'a, Wide>,
-        dgamma: Out<'a, Wide>,
-        towards: Out<'a, Wide>,
-        constant: Out<'a, Wide>,
+        inverse: In<'a, Acc>,
+        scale: In<'a, Acc>,
+        dbeta: Out<'a, Acc>,
+        dgamma: Out<'a, Acc>,
+        towards: Out<'a, Acc>,
+        constant: Out<'a, Acc>,
         spans: usize,
         share: f64,
         channels: usize,
@@ -82,11 +82,11 @@ tensor::kernels! {
 
     batch_norm_backward => struct BatchNormBackward<'a> {
         x: In<'a, Real>,
-        mean: In<'a, Wide>,
-        scale: In<'a, Wide>,
-        shift: In<'a, Wide>,
-        towards: In<'a, Wide>,
-        constant: In<'a, Wide>,
+        mean: In<'a, Acc>,
+        scale: In<'a, Acc>,
+        shift: In<'a, Acc>,
+        towards: In<'a, Acc>,
+        constant: In<'a, Acc>,
         gradient: Out<'a, Real>,
         slope: f64,
         span: usize,
@@ -95,8 +95,8 @@ tensor::kernels! {
     }
 
     batch_norm_blend => struct BatchNormBlend<'a> {
-        running: Out<'a, Wide>,
-        batch: In<'a, Wide>,
+        running: Out<'a, Acc>,
+        batch: In<'a, Acc>,
         factor: f64,
         momentum: f64,
         channels: usize,

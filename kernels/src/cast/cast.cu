@@ -10,16 +10,16 @@ typedef unsigned short from;
 
 struct Cast {
     const from* x;   // [count]
-    real* y;         // [count]
+    Real* y;         // [count]
     long long count;
 };
 
 extern "C" __global__ void cast(__grid_constant__ const Cast a) {
-    long long i = item();
+    long long i = thread_index();
     if (i >= a.count) return;
 #if FROM == 16
-    a.y[i] = narrow((wide)__uint_as_float((unsigned)a.x[i] << 16));
+    a.y[i] = to_real((Acc)__uint_as_float((unsigned)a.x[i] << 16));
 #else
-    a.y[i] = narrow((wide)a.x[i]);
+    a.y[i] = to_real((Acc)a.x[i]);
 #endif
 }

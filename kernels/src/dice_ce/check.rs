@@ -72,7 +72,7 @@ fn sampled(labels: &[f64], batch: usize, full: [usize; 2], to: [usize; 2]) -> Ve
     (0..batch * to[0] * to[1]).map(at).collect()
 }
 
-/// The formula of the room's page, term by term.
+/// The formula of the module's page, term by term.
 fn at_one_scale(logits: &[f64], labels: &[usize], batch: usize, settings: &DiceCe) -> f64 {
     let (classes, s) = (settings.class_weights.len(), settings.smooth);
     let pixels = labels.len() / batch;

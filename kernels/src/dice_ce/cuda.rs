@@ -1,6 +1,6 @@
 //! Spans of pixels, a block for each, then one block over images, then one thread over scales.
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source};
 use tensor::{DType, Error, Result, Shape, Tensor};
 
 use super::scale::{Extent, extents};
@@ -39,7 +39,7 @@ tensor::kernels! {
 
     dice_ce_total => struct DiceCeTotal<'a> {
         terms: In<'a, f64>,
-        total: Out<'a, Wide>,
+        total: Out<'a, Acc>,
         parts: Out<'a, f64>,
         weight: f64,
         entropy_weight: f64,
@@ -51,7 +51,7 @@ tensor::kernels! {
         logits: In<'a, Real>,
         labels: In<'a, u8>,
         slopes: In<'a, f64>,
-        gradient: In<'a, Wide>,
+        gradient: In<'a, Acc>,
         y: Out<'a, Real>,
         label_rows: usize,
         label_columns: usize,

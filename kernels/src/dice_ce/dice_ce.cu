@@ -26,11 +26,11 @@ struct Labels {
 };
 
 // Logits become probabilities; ln Σ e^logit is returned.
-__device__ __forceinline__ wide softmax(const real* logits, wide (&p)[CLASSES]) {
-    wide greatest = -INFINITE, sum = 0;
+__device__ __forceinline__ Acc softmax(const Real* logits, Acc (&p)[CLASSES]) {
+    Acc greatest = -ACC_INFINITY, sum = 0;
 #pragma unroll
     for (int c = 0; c < CLASSES; c++) {
-        p[c] = widen(logits[c]);
+        p[c] = to_acc(logits[c]);
         greatest = p[c] > greatest ? p[c] : greatest;
     }
 #pragma unroll
@@ -44,7 +44,7 @@ __device__ __forceinline__ wide softmax(const real* logits, wide (&p)[CLASSES]) 
 }
 
 struct DiceCeSpans {
-    const real* logits;            // [batch, rows, columns, CLASSES]
+    const Real* logits;            // [batch, rows, columns, CLASSES]
     const unsigned char* labels;   // [batch, label_rows, label_columns]
     double* sums;                  // [batch, spans, SUMS]
     long long label_rows, label_columns, rows, columns;
@@ -61,11 +61,11 @@ extern "C" __global__ void dice_ce_spans(__grid_constant__ const DiceCeSpans a) 
     for (int i = 0; i < SUMS; i++) own[i] = 0;
     for (long long pixel = start + threadIdx.x; pixel < start + SPAN; pixel += blockDim.x) {
         if (pixel >= pixels) break;
-        const real* here = a.logits + (image * pixels + pixel) * CLASSES;
+        const Real* here = a.logits + (image * pixels + pixel) * CLASSES;
         int label = map.at(image, pixel);
-        wide p[CLASSES];
-        wide normaliser = softmax(here, p);
-        own[0] += label < CLASSES ? (double)(normaliser - widen(here[label])) : (double)INFINITE;
+        Acc p[CLASSES];
+        Acc normaliser = softmax(here, p);
+        own[0] += label < CLASSES ? (double)(normaliser - to_acc(here[label])) : (double)ACC_INFINITY;
 #pragma unroll
         for (int c = 0; c < CLASSES; c++) {
             bool labelled = label == c;
@@ -129,7 +129,7 @@ extern "C" __global__ void dice_ce_terms(__grid_constant__ const DiceCeTerms a) 
 
 struct DiceCeTotal {
     const double* terms;   // [scales, 2]
-    wide* total;           // one number
+    Acc* total;           // one number
     double* parts;         // [2]
     double weight;         // of the first scale
     double entropy_weight, dice_weight;
@@ -138,42 +138,42 @@ struct DiceCeTotal {
 
 // One thread: the loss over scales, and its parts. Scale k counts 2^-k of `weight`.
 extern "C" __global__ void dice_ce_total(__grid_constant__ const DiceCeTotal a) {
-    if (item() > 0) return;
+    if (thread_index() > 0) return;
     double entropy = 0, loss = 0, weight = a.weight;
     for (long long scale = 0; scale < a.scales; scale++, weight /= 2) {
         entropy += weight * a.terms[2 * scale];
         loss += weight * a.terms[2 * scale + 1];
     }
-    *a.total = (wide)(a.entropy_weight * entropy + a.dice_weight * loss);
+    *a.total = (Acc)(a.entropy_weight * entropy + a.dice_weight * loss);
     a.parts[0] = entropy;
     a.parts[1] = loss;
 }
 
 struct DiceCeBackward {
-    const real* logits;            // [batch, rows, columns, CLASSES]
+    const Real* logits;            // [batch, rows, columns, CLASSES]
     const unsigned char* labels;   // [batch, label_rows, label_columns]
     const double* slopes;          // [batch, SLOPES]
-    const wide* gradient;          // one number
-    real* y;                       // [batch, rows, columns, CLASSES]
+    const Acc* gradient;          // one number
+    Real* y;                       // [batch, rows, columns, CLASSES]
     long long label_rows, label_columns, rows, columns, batch;
 };
 
 // With g the derivative with respect to a probability, that with respect to a logit is
 // p (g - Σ p g); cross entropy adds p - y. A thread for each pixel.
 extern "C" __global__ void dice_ce_backward(__grid_constant__ const DiceCeBackward a) {
-    long long i = item(), pixels = a.rows * a.columns;
+    long long i = thread_index(), pixels = a.rows * a.columns;
     if (i >= a.batch * pixels) return;
     Labels map(a);
     const double* slope = a.slopes + i / pixels * SLOPES;
     int label = map.at(i / pixels, i % pixels);
-    wide p[CLASSES], inner = 0, factor = *a.gradient, entropy = (wide)slope[0];
+    Acc p[CLASSES], inner = 0, factor = *a.gradient, entropy = (Acc)slope[0];
     softmax(a.logits + i * CLASSES, p);
 #pragma unroll
-    for (int c = 0; c < CLASSES; c++) inner += p[c] * (wide)slope[(label == c ? 1 : 2) + 2 * c];
+    for (int c = 0; c < CLASSES; c++) inner += p[c] * (Acc)slope[(label == c ? 1 : 2) + 2 * c];
 #pragma unroll
     for (int c = 0; c < CLASSES; c++) {
-        wide g = (wide)slope[(label == c ? 1 : 2) + 2 * c];
-        wide here = p[c] * (g - inner + entropy) - (label == c ? entropy : wide(0));
-        a.y[i * CLASSES + c] = narrow(factor * here);
+        Acc g = (Acc)slope[(label == c ? 1 : 2) + 2 * c];
+        Acc here = p[c] * (g - inner + entropy) - (label == c ? entropy : Acc(0));
+        a.y[i * CLASSES + c] = to_real(factor * here);
     }
 }

@@ -50,7 +50,7 @@ fn case(batch: usize, outputs: usize, settings: DinoLoss) -> Case {
         .with_reference(move |x| vec![vec![pair_by_pair(x, batch, outputs, &naive)]])
 }
 
-/// The formula of the room's page, term by term.
+/// The formula of the module's page, term by term.
 fn pair_by_pair(x: &[Vec<f64>], batch: usize, outputs: usize, settings: &DinoLoss) -> f64 {
     let softmax = |z: Vec<f64>| {
         let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);

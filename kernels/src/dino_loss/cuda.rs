@@ -1,6 +1,6 @@
 //! A block for each row of outputs. The forward pass keeps the rows' derivatives in memory.
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source};
 use tensor::{DType, Result, Tensor};
 
 use super::{DinoLoss, Size};
@@ -19,7 +19,7 @@ tensor::kernels! {
     dino_loss_teacher => struct DinoLossTeacher<'a> {
         teacher: In<'a, Real>,
         centre: In<'a, Real>,
-        normalisers: Out<'a, Wide>,
+        normalisers: Out<'a, Acc>,
         temperature: In<'a, f64>,
         outputs: usize,
     }
@@ -28,7 +28,7 @@ tensor::kernels! {
         student: In<'a, Real>,
         teacher: In<'a, Real>,
         centre: In<'a, Real>,
-        normalisers: In<'a, Wide>,
+        normalisers: In<'a, Acc>,
         slopes: Out<'a, Real>,
         losses: Out<'a, f64>,
         teacher_temperature: In<'a, f64>,

@@ -2,8 +2,8 @@
 
 struct MatrixProduct {
     Factor left, right;
-    const real* bias;   // one row, may be null
-    real* out;
+    const Real* bias;   // one row, may be null
+    Real* out;
     long long add;      // whether to add to `out`
 };
 
@@ -12,12 +12,12 @@ extern "C" __global__ void matrix_product(__grid_constant__ const MatrixProduct 
     long long first_row = (long long)blockIdx.y * TILE, first_column = (long long)blockIdx.x * TILE;
     Factor left = a.left, right = a.right;
     long long rows = left.rows, inner = left.columns, columns = right.columns;
-    wide sums[EACH][EACH];
+    Acc sums[EACH][EACH];
     tile_product(left, right, first_row, first_column, 0, inner, sums);
-    each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, wide& sum) {
-        real* out = a.out + row * columns + column;
-        if (a.add) sum += widen(*out);
-        if (a.bias) sum += widen(a.bias[column]);
-        *out = narrow(sum);
+    each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, Acc& sum) {
+        Real* out = a.out + row * columns + column;
+        if (a.add) sum += to_acc(*out);
+        if (a.bias) sum += to_acc(a.bias[column]);
+        *out = to_real(sum);
     });
 }

@@ -4,7 +4,7 @@
 #define EVERY_LANE 0xffffffffu
 
 // The row of this thread's warp, where there is a warp for each.
-__device__ __forceinline__ long long row() { return item() / 32; }
+__device__ __forceinline__ long long row() { return thread_index() / 32; }
 
 __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
 
@@ -28,9 +28,9 @@ template <class T> __device__ __forceinline__ T warp_max(T x) {
 }
 
 // The inner product of two rows that this warp works on, in every lane.
-__device__ __forceinline__ wide inner(const real* a, const real* b, long long width) {
-    wide sum = 0;
-    for (long long j = lane(); j < width; j += 32) sum += widen(a[j]) * widen(b[j]);
+__device__ __forceinline__ Acc inner(const Real* a, const Real* b, long long width) {
+    Acc sum = 0;
+    for (long long j = lane(); j < width; j += 32) sum += to_acc(a[j]) * to_acc(b[j]);
     return warp_sum(sum);
 }
 

@@ -123,7 +123,7 @@ __device__ __forceinline__ void cp_async_wait() {
 // Two numbers, rounded to the nearest: the first in the lower half.
 __device__ __forceinline__ unsigned pack_bf16(float low, float high) {
 #ifdef EMULATED
-    return (unsigned)bf16_of(high) << 16 | bf16_of(low);
+    return (unsigned)bf16_bits(high) << 16 | bf16_bits(low);
 #else
     unsigned both;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(high), "f"(low));

@@ -18,7 +18,7 @@ __device__ __forceinline__ int tile_column() { return threadIdx.x % APART; }
 // Calls body(row, column, sum) for each of this thread's sums that is within the result.
 template <class Body>
 __device__ __forceinline__ void each_sum(
-    wide (&sums)[EACH][EACH], long long first_row, long long first_column, long long rows,
+    Acc (&sums)[EACH][EACH], long long first_row, long long first_column, long long rows,
     long long columns, Body body
 ) {
 #pragma unroll
@@ -37,9 +37,9 @@ __device__ __forceinline__ void each_sum(
 template <class Left, class Right>
 __device__ __forceinline__ void tile_product(
     const Left& left, const Right& right, long long first_row, long long first_column,
-    long long start, long long end, wide (&sums)[EACH][EACH]
+    long long start, long long end, Acc (&sums)[EACH][EACH]
 ) {
-    __shared__ wide rows[DEEP][TILE + 1], columns[DEEP][TILE + 1];
+    __shared__ Acc rows[DEEP][TILE + 1], columns[DEEP][TILE + 1];
     int own = threadIdx.x % TILE;
     auto row = left.row(first_row + own);
     auto column = right.column(first_column + own);
@@ -52,8 +52,8 @@ __device__ __forceinline__ void tile_product(
 #pragma unroll
         for (int k = threadIdx.x / TILE; k < DEEP; k += THREADS / TILE) {
             bool within = first + k < end;
-            rows[k][own] = within ? row.at(first + k) : wide(0);
-            columns[k][own] = within ? column.at(first + k) : wide(0);
+            rows[k][own] = within ? row.at(first + k) : Acc(0);
+            columns[k][own] = within ? column.at(first + k) : Acc(0);
         }
         __syncthreads();
 #pragma unroll

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use tensor::gpu::{Gpu, In, Kernel, Launch, Memory, Out, Pointee, Program, Real, Source, Wide};
+use tensor::gpu::{Acc, Gpu, In, Kernel, Launch, Memory, Out, Pointee, Program, Real, Source};
 use tensor::random::Purpose;
 use tensor::{DType, Device, Result, Tensor};
 
@@ -27,8 +27,8 @@ tensor::kernel_struct! {
     pub(crate) struct FirstPass<'a> {
         adjustments: In<'a, Row>,
         images: Out<'a, Real>,
-        unblurred: Out<'a, Wide>,
-        extremes: Out<'a, Wide>,
+        unblurred: Out<'a, Acc>,
+        extremes: Out<'a, Acc>,
         rows: usize,
         columns: usize,
     }
@@ -44,18 +44,18 @@ tensor::kernels! {
     }
 
     intensity_blur => struct IntensityBlur<'a> {
-        unblurred: In<'a, Wide>,
+        unblurred: In<'a, Acc>,
         adjustments: In<'a, Row>,
         weights: In<'a, f64>,
         images: Out<'a, Real>,
-        extremes: Out<'a, Wide>,
+        extremes: Out<'a, Acc>,
         rows: usize,
         columns: usize,
     }
 
     intensity_contrast => struct IntensityContrast<'a> {
         adjustments: In<'a, Row>,
-        extremes: In<'a, Wide>,
+        extremes: In<'a, Acc>,
         images: Out<'a, Real>,
         rows: usize,
         columns: usize,

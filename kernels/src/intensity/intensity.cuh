@@ -21,9 +21,9 @@ struct Adjustment {
 // What the first pass takes beside its source.
 struct FirstPass {
     const Adjustment* adjustments;   // [images]
-    real* images;                    // [images, rows, columns]
-    wide* unblurred;                 // [blurred images, rows, columns], read by the blur
-    wide* extremes;                  // [images, tiles, 2], least and greatest values for contrast
+    Real* images;                    // [images, rows, columns]
+    Acc* unblurred;                 // [blurred images, rows, columns], read by the blur
+    Acc* extremes;                  // [images, tiles, 2], least and greatest values for contrast
     long long rows, columns;
 };
 
@@ -110,14 +110,14 @@ __device__ __forceinline__ float power(float x, float exponent) {
     return x > 1.17549435e-38f ? exp2f(exponent * log2f(x)) : 0.0f;
 }
 
-__device__ __forceinline__ wide solarised(const Adjustment& a, wide value) {
-    return a.solarise && value > (wide)a.above ? (wide)a.top - value : value;
+__device__ __forceinline__ Acc solarised(const Adjustment& a, Acc value) {
+    return a.solarise && value > (Acc)a.above ? (Acc)a.top - value : value;
 }
 
 // A value before any blur.
-__device__ __forceinline__ wide begun(const Adjustment& a, long long pixel, wide value) {
-    value = (wide)a.scale * value + (wide)a.offset;
-    if (a.deviation != 0) value += (wide)(a.deviation * normal_noise(a.noise, pixel));
+__device__ __forceinline__ Acc begun(const Adjustment& a, long long pixel, Acc value) {
+    value = (Acc)a.scale * value + (Acc)a.offset;
+    if (a.deviation != 0) value += (Acc)(a.deviation * normal_noise(a.noise, pixel));
     return value;
 }
 
@@ -125,15 +125,15 @@ __device__ __forceinline__ wide begun(const Adjustment& a, long long pixel, wide
 // `partial` is shared and holds a number for each warp.
 template <class Value>
 __device__ __forceinline__ void write_tile(
-    const Tile& tile, const Adjustment& a, real* images, wide* extremes, wide* partial, Value value
+    const Tile& tile, const Adjustment& a, Real* images, Acc* extremes, Acc* partial, Value value
 ) {
-    real* image = images + tile.image * tile.rows * tile.columns;
-    wide low = INFINITE, high = -INFINITE;
+    Real* image = images + tile.image * tile.rows * tile.columns;
+    Acc low = ACC_INFINITY, high = -ACC_INFINITY;
     tile.each([&](long long row, long long column) {
-        wide v = value(row, column);
+        Acc v = value(row, column);
         low = v < low ? v : low;
         high = v > high ? v : high;
-        image[row * tile.columns + column] = narrow(a.contrast ? v : solarised(a, v));
+        image[row * tile.columns + column] = to_real(a.contrast ? v : solarised(a, v));
     });
     if (!a.contrast) return;
     low = -block_max_everywhere(-low, partial);
@@ -148,14 +148,14 @@ __device__ __forceinline__ void write_tile(
 // follows, into the unblurred one.
 template <class Value>
 __device__ __forceinline__ void first_pass(
-    const FirstPass& pass, const Tile& tile, wide* partial, Value value
+    const FirstPass& pass, const Tile& tile, Acc* partial, Value value
 ) {
     const Adjustment& a = pass.adjustments[tile.image];
     auto begin = [&](long long row, long long column) {
         return begun(a, row * tile.columns + column, value(row, column));
     };
     if (a.unblurred < 0) return write_tile(tile, a, pass.images, pass.extremes, partial, begin);
-    wide* image = pass.unblurred + a.unblurred * tile.rows * tile.columns;
+    Acc* image = pass.unblurred + a.unblurred * tile.rows * tile.columns;
     tile.each([&](long long row, long long column) {
         image[row * tile.columns + column] = begin(row, column);
     });

@@ -1,27 +1,27 @@
 // A warp for each row.
 
 // Rows shorter than this are divided by it (PyTorch's normalize).
-#define SHORTEST ((wide)1e-12)
+#define SHORTEST ((Acc)1e-12)
 
 struct L2NormaliseForward {
-    const real* x;   // [rows, width]
-    real* y;         // [rows, width]
+    const Real* x;   // [rows, width]
+    Real* y;         // [rows, width]
     long long rows, width;
 };
 
 extern "C" __global__ void l2_normalise_forward(__grid_constant__ const L2NormaliseForward a) {
     if (row() >= a.rows) return;
     long long width = a.width;
-    const real* x = a.x + row() * width;
-    real* y = a.y + row() * width;
-    wide length = sqrt(inner(x, x, width));
-    wide scale = 1 / (length > SHORTEST ? length : SHORTEST);
-    for (long long j = lane(); j < width; j += 32) y[j] = narrow(scale * widen(x[j]));
+    const Real* x = a.x + row() * width;
+    Real* y = a.y + row() * width;
+    Acc length = sqrt(inner(x, x, width));
+    Acc scale = 1 / (length > SHORTEST ? length : SHORTEST);
+    for (long long j = lane(); j < width; j += 32) y[j] = to_real(scale * to_acc(x[j]));
 }
 
 struct L2NormaliseBackward {
-    const real* x;    // [rows, width]
-    real* gradient;   // [rows, width], of the result; becomes that of x
+    const Real* x;    // [rows, width]
+    Real* gradient;   // [rows, width], of the result; becomes that of x
     long long rows, width;
 };
 
@@ -29,12 +29,12 @@ struct L2NormaliseBackward {
 extern "C" __global__ void l2_normalise_backward(__grid_constant__ const L2NormaliseBackward a) {
     if (row() >= a.rows) return;
     long long width = a.width;
-    const real* x = a.x + row() * width;
-    real* gradient = a.gradient + row() * width;
-    wide length = sqrt(inner(x, x, width));
-    wide scale = 1 / (length > SHORTEST ? length : SHORTEST);
-    wide along = length > SHORTEST ? inner(gradient, x, width) * scale * scale : 0;
+    const Real* x = a.x + row() * width;
+    Real* gradient = a.gradient + row() * width;
+    Acc length = sqrt(inner(x, x, width));
+    Acc scale = 1 / (length > SHORTEST ? length : SHORTEST);
+    Acc along = length > SHORTEST ? inner(gradient, x, width) * scale * scale : 0;
     for (long long j = lane(); j < width; j += 32) {
-        gradient[j] = narrow(scale * (widen(gradient[j]) - along * widen(x[j])));
+        gradient[j] = to_real(scale * (to_acc(gradient[j]) - along * to_acc(x[j])));
     }
 }

@@ -1,7 +1,7 @@
 //! Spans of fixed length, a block for each, then one block over spans. The number of hidden pixels
 //! stays on the device, which avoids a synchronisation.
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source};
 use tensor::{DType, Result, Shape, Tensor};
 
 use crate::gpu::{ROWS, gpu_of};
@@ -20,7 +20,7 @@ tensor::kernels! {
 
     masked_error_spans => struct MaskedErrorSpans<'a> {
         output: In<'a, Real>,
-        target: In<'a, Wide>,
+        target: In<'a, Acc>,
         mask: In<'a, u8>,
         squares: Out<'a, f64>,
         hidden: Out<'a, f64>,
@@ -31,16 +31,16 @@ tensor::kernels! {
     masked_error_total => struct MaskedErrorTotal<'a> {
         squares: In<'a, f64>,
         hidden: In<'a, f64>,
-        y: Out<'a, Wide>,
+        y: Out<'a, Acc>,
         slope: Out<'a, f64>,
         spans: usize,
     }
 
     masked_error_of_output => struct MaskedErrorOfOutput<'a> {
         output: In<'a, Real>,
-        target: In<'a, Wide>,
+        target: In<'a, Acc>,
         mask: In<'a, u8>,
-        gradient: In<'a, Wide>,
+        gradient: In<'a, Acc>,
         slope: In<'a, f64>,
         y: Out<'a, Real>,
         count: usize,
@@ -49,11 +49,11 @@ tensor::kernels! {
 
     masked_error_of_target => struct MaskedErrorOfTarget<'a> {
         output: In<'a, Real>,
-        target: In<'a, Wide>,
+        target: In<'a, Acc>,
         mask: In<'a, u8>,
-        gradient: In<'a, Wide>,
+        gradient: In<'a, Acc>,
         slope: In<'a, f64>,
-        y: Out<'a, Wide>,
+        y: Out<'a, Acc>,
         count: usize,
         channels: usize,
     }

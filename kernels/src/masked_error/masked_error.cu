@@ -3,8 +3,8 @@
 // SPAN: values of a block; a multiple of its threads.
 
 struct MaskedErrorSpans {
-    const real* output;          // [count]
-    const wide* target;          // [count]
+    const Real* output;          // [count]
+    const Acc* target;          // [count]
     const unsigned char* mask;   // [count / channels], not 0 where a pixel is hidden
     double* squares;             // [blocks]
     double* hidden;              // [blocks], pixels
@@ -17,7 +17,7 @@ extern "C" __global__ void masked_error_spans(__grid_constant__ const MaskedErro
     double square = 0, values = 0;
     for (long long i = start + threadIdx.x; i < start + SPAN; i += blockDim.x) {
         if (i >= a.count || !a.mask[i / a.channels]) continue;
-        double difference = (double)widen(a.output[i]) - (double)a.target[i];
+        double difference = (double)to_acc(a.output[i]) - (double)a.target[i];
         square += difference * difference;
         values += 1;
     }
@@ -32,7 +32,7 @@ extern "C" __global__ void masked_error_spans(__grid_constant__ const MaskedErro
 struct MaskedErrorTotal {
     const double* squares;   // [spans]
     const double* hidden;    // [spans]
-    wide* y;                 // one number
+    Acc* y;                 // one number
     double* slope;           // one number
     long long spans;
 };
@@ -49,43 +49,43 @@ extern "C" __global__ void masked_error_total(__grid_constant__ const MaskedErro
     pixels = block_sum(pixels, counted);
     if (threadIdx.x > 0) return;
     double share = pixels > 0 ? 1 / pixels : 0;
-    *a.y = (wide)(share * square);
+    *a.y = (Acc)(share * square);
     *a.slope = 2 * share;
 }
 
 // The derivative of the error with respect to a value of the output.
 template <class Arguments>
-__device__ __forceinline__ wide slope_at(const Arguments& a, long long i) {
+__device__ __forceinline__ Acc slope_at(const Arguments& a, long long i) {
     if (!a.mask[i / a.channels]) return 0;
-    return (wide)(*a.slope * (double)*a.gradient) * (widen(a.output[i]) - a.target[i]);
+    return (Acc)(*a.slope * (double)*a.gradient) * (to_acc(a.output[i]) - a.target[i]);
 }
 
 struct MaskedErrorOfOutput {
-    const real* output;          // [count]
-    const wide* target;          // [count]
+    const Real* output;          // [count]
+    const Acc* target;          // [count]
     const unsigned char* mask;   // [count / channels], not 0 where a pixel is hidden
-    const wide* gradient;        // one number
+    const Acc* gradient;        // one number
     const double* slope;         // one number, by `masked_error_total`
-    real* y;
+    Real* y;
     long long count, channels;
 };
 
 extern "C" __global__ void masked_error_of_output(__grid_constant__ const MaskedErrorOfOutput a) {
-    long long i = item();
-    if (i < a.count) a.y[i] = narrow(slope_at(a, i));
+    long long i = thread_index();
+    if (i < a.count) a.y[i] = to_real(slope_at(a, i));
 }
 
 struct MaskedErrorOfTarget {
-    const real* output;          // [count]
-    const wide* target;          // [count]
+    const Real* output;          // [count]
+    const Acc* target;          // [count]
     const unsigned char* mask;   // [count / channels], not 0 where a pixel is hidden
-    const wide* gradient;        // one number
+    const Acc* gradient;        // one number
     const double* slope;         // one number, by `masked_error_total`
-    wide* y;
+    Acc* y;
     long long count, channels;
 };
 
 extern "C" __global__ void masked_error_of_target(__grid_constant__ const MaskedErrorOfTarget a) {
-    long long i = item();
+    long long i = thread_index();
     if (i < a.count) a.y[i] = -slope_at(a, i);
 }

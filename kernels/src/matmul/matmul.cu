@@ -2,7 +2,7 @@
 
 struct MatmulBatched {
     Factor left, right;   // of the first product
-    real* out;            // [batch, rows, columns]
+    Real* out;            // [batch, rows, columns]
     long long batch;
 };
 
@@ -15,11 +15,11 @@ extern "C" __global__ void matmul_batched(__grid_constant__ const MatmulBatched 
         Factor left = a.left, right = a.right;
         left.first += index * rows * inner;
         right.first += index * inner * columns;
-        real* out = a.out + index * rows * columns;
-        wide sums[EACH][EACH];
+        Real* out = a.out + index * rows * columns;
+        Acc sums[EACH][EACH];
         tile_product(left, right, first_row, first_column, 0, inner, sums);
-        each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, wide& sum) {
-            out[row * columns + column] = narrow(sum);
+        each_sum(sums, first_row, first_column, rows, columns, [&](long long row, long long column, Acc& sum) {
+            out[row * columns + column] = to_real(sum);
         });
     }
 }

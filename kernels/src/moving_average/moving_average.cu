@@ -7,9 +7,9 @@ struct MovingAverage {
 // they are added, as they are on the CPU.
 extern "C" __global__ void moving_average(__grid_constant__ const MovingAverage a) {
     Chunk chunk = a.chunks[blockIdx.x];
-    wide* averages = chunk.parts[0];
-    const wide* values = chunk.parts[1];
-    wide keep = (wide)*a.momentum, take = (wide)(1 - *a.momentum);
+    Acc* averages = chunk.parts[0];
+    const Acc* values = chunk.parts[1];
+    Acc keep = (Acc)*a.momentum, take = (Acc)(1 - *a.momentum);
 #pragma unroll 4
     for (long long i = threadIdx.x; i < chunk.count; i += blockDim.x) {
 #if REAL == 64

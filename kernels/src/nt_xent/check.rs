@@ -47,7 +47,7 @@ fn case(shape: [usize; 2], positions: Option<Vec<f64>>, settings: NtXent) -> Cas
     .with_reference(move |x| vec![vec![term_by_term(&x[0], shape, kept.as_deref(), settings)]])
 }
 
-/// The formula of the room's page, row by row and pair by pair.
+/// The formula of the module's page, row by row and pair by pair.
 fn term_by_term(
     features: &[f64],
     [rows, width]: [usize; 2],

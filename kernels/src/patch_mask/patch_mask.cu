@@ -10,10 +10,10 @@ struct Patch {
 };
 
 struct PatchMaskPatches {
-    const real* images;     // [batch, rows, columns, channels]
+    const Real* images;     // [batch, rows, columns, channels]
     const Patch* patches;   // of the whole batch
     const unsigned* used;   // [batch], words of its stream that were drawn before the noise
-    real* y;                // like images
+    Real* y;                // like images
     unsigned char* mask;    // [batch, rows, columns], whether a pixel is hidden
     long long rows, columns, channels;
     long long count;        // values
@@ -22,7 +22,7 @@ struct PatchMaskPatches {
 };
 
 extern "C" __global__ void patch_mask_patches(__grid_constant__ const PatchMaskPatches a) {
-    unsigned i = (unsigned)item();
+    unsigned i = (unsigned)thread_index();
     if (i >= a.count) return;
     unsigned width = (unsigned)a.columns, channels = (unsigned)a.channels;
     unsigned channel = i % channels, pixel = i / channels;
@@ -34,7 +34,7 @@ extern "C" __global__ void patch_mask_patches(__grid_constant__ const PatchMaskP
     Patch patch = a.patches[own];
     if (channel == 0) a.mask[pixel] = patch.place >= 0;
     if (patch.source == CONSTANT) {
-        a.y[i] = narrow((wide)a.constant);
+        a.y[i] = to_real((Acc)a.constant);
         return;
     }
     if (patch.source == NOISE) {
@@ -42,7 +42,7 @@ extern "C" __global__ void patch_mask_patches(__grid_constant__ const PatchMaskP
         Stream stream = {(unsigned)a.low, (unsigned)a.high, (unsigned)a.purpose, (unsigned)a.step, image};
         unsigned value = (unsigned)patch.place * (unsigned)(HEIGHT * WIDTH);
         value += inner_row * (unsigned)WIDTH + inner_column;
-        a.y[i] = narrow((wide)stream.normal(a.used[image] + 4 * (value * channels + channel)));
+        a.y[i] = to_real((Acc)stream.normal(a.used[image] + 4 * (value * channels + channel)));
         return;
     }
     unsigned source = (unsigned)patch.source;
@@ -53,15 +53,15 @@ extern "C" __global__ void patch_mask_patches(__grid_constant__ const PatchMaskP
 
 // A source is the pixel that a pixel shows; where the pixel is hidden, -1 minus that.
 struct PatchMaskPixels {
-    const real* images;    // [batch, rows, columns, channels]
+    const Real* images;    // [batch, rows, columns, channels]
     const int* sources;    // [batch, rows, columns]
-    real* y;               // like images
+    Real* y;               // like images
     unsigned char* mask;   // [batch, rows, columns], whether a pixel is hidden
     long long channels, count;
 };
 
 extern "C" __global__ void patch_mask_pixels(__grid_constant__ const PatchMaskPixels a) {
-    unsigned i = (unsigned)item();
+    unsigned i = (unsigned)thread_index();
     if (i >= a.count) return;
     unsigned channel = i % (unsigned)a.channels, pixel = i / (unsigned)a.channels;
     int source = a.sources[pixel];

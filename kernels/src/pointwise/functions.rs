@@ -68,7 +68,7 @@ crate::pointwise! {
     /// Square root.
     sqrt(x: [uniform(0.1, 4.0), uniform(10.0, 1000.0)]) {
         value: x.sqrt() => "sqrt(x)",
-        by x: T::from_f64(0.5) / x.sqrt() => "(wide)0.5 / sqrt(x)",
+        by x: T::from_f64(0.5) / x.sqrt() => "(Acc)0.5 / sqrt(x)",
         known: [[2.25, 1.5]],
         peer: "torch.sqrt(x)",
     }
@@ -133,10 +133,10 @@ crate::pointwise! {
     /// Hendrycks, Gimpel, *Gaussian error linear units* (arXiv 1606.08415, 2016).
     gelu(x: [normal(0.0, 1.0), normal(-3.0, 1.0), normal(3.0, 1.0), normal(0.0, 3.0)]) {
         value: T::from_f64(x.to_f64() * normal_distribution(x.to_f64()))
-            => "x * ((wide)0.5 * erfc(x * (wide)-0.70710678118654752))",
+            => "x * ((Acc)0.5 * erfc(x * (Acc)-0.70710678118654752))",
         by x: T::from_f64(normal_distribution(x.to_f64()) + x.to_f64() * normal_density(x.to_f64()))
-            => "(wide)0.5 * erfc(x * (wide)-0.70710678118654752) + \
-                x * ((wide)0.39894228040143268 * exp((wide)-0.5 * x * x))",
+            => "(Acc)0.5 * erfc(x * (Acc)-0.70710678118654752) + \
+                x * ((Acc)0.39894228040143268 * exp((Acc)-0.5 * x * x))",
         known: [
             [0.0, 0.0], [1.0, 0.841_344_746_068_542_9], [-1.0, -0.158_655_253_931_457_05],
             [3.0, 2.995_950_305_905_11], [-8.0, -4.976_768_459_417_455_5e-15]

@@ -7,7 +7,7 @@
 /// - its name and inputs, each with the distributions from which checks draw it, and after a `;` its
 ///   parameters, each with the values that checks give it (the benchmark takes the first of each);
 /// - `value` and the derivative `by` each input, first in Rust, where inputs and parameters have the
-///   type `T: Float`, then in CUDA, where they have the type `wide`. If the CUDA expression of a
+///   type `T: Float`, then in CUDA, where they have the type `Acc`. If the CUDA expression of a
 ///   derivative is `"1"`, the gradient is passed on as it is;
 /// - known values to test against: inputs, then the result, for the first parameters;
 /// - a Python expression that computes the same with PyTorch, for the first parameters.
@@ -99,8 +99,8 @@ macro_rules! pointwise {
                         path: concat!(file!(), ": ", stringify!($name)),
                         text: concat!(
                             "struct Arguments {\n",
-                            $("    const real* ", stringify!($input), ";\n",)+
-                            "    real* out;\n",
+                            $("    const Real* ", stringify!($input), ";\n",)+
+                            "    Real* out;\n",
                             $($("    double ", stringify!($parameter), ";\n",)+)?
                             "    long long count;\n};\n",
                             $crate::pointwise!(
@@ -194,7 +194,7 @@ macro_rules! pointwise {
     };
     (@backward $kernel:expr, $signature:tt, $derivative:tt) => {
         $crate::pointwise!(
-            @kernel $kernel, $signature, concat!("widen(args.out[i]) * (", $derivative, ")")
+            @kernel $kernel, $signature, concat!("to_acc(args.out[i]) * (", $derivative, ")")
         )
     };
 
@@ -206,12 +206,12 @@ macro_rules! pointwise {
     ) => {
         concat!(
             "extern \"C\" __global__ void ", $kernel, "(__grid_constant__ const Arguments args) {\n",
-            "    long long i = item();\n    if (i >= args.count) return;\n",
-            $("    wide ", stringify!($input), " = widen(args.", stringify!($input), "[i]);\n",)+
+            "    long long i = thread_index();\n    if (i >= args.count) return;\n",
+            $("    Acc ", stringify!($input), " = to_acc(args.", stringify!($input), "[i]);\n",)+
             $($(
-                "    wide ", stringify!($parameter), " = (wide)args.", stringify!($parameter), ";\n",
+                "    Acc ", stringify!($parameter), " = (Acc)args.", stringify!($parameter), ";\n",
             )+)?
-            "    args.out[i] = narrow(", $result, ");\n}\n",
+            "    args.out[i] = to_real(", $result, ");\n}\n",
         )
     };
 }

@@ -1,30 +1,30 @@
 // A thread for each value of the target; backward, for each of the source.
 
 struct ResampleForward {
-    const real* x;        // [images, rows, columns, channels]
+    const Real* x;        // [images, rows, columns, channels]
     const Map* maps;      // from target to source
-    real* y;              // [images, target_rows, target_columns, channels]
+    Real* y;              // [images, target_rows, target_columns, channels]
     long long rows, columns, channels, target_rows, target_columns;
     long long map_step;   // 1 where each image has a map of its own, 0 where all share one
     long long to_nearest, border, count;
 };
 
 extern "C" __global__ void resample_forward(__grid_constant__ const ResampleForward a) {
-    long long i = item();
+    long long i = thread_index();
     if (i >= a.count) return;
     long long channel = i % a.channels, pixel = i / a.channels, size = a.target_rows * a.target_columns;
     long long image = pixel / size;
     Geometry g(a.rows, a.columns, a.target_rows, a.target_columns);
     int row = pixel % size / a.target_columns, column = pixel % a.target_columns;
     Position at = g.position(a.maps[image * a.map_step], row, column);
-    const real* source = a.x + image * a.rows * a.columns * a.channels + channel;
+    const Real* source = a.x + image * a.rows * a.columns * a.channels + channel;
     if (a.to_nearest) {
         int p = nearest(at.row, g.rows, a.border), q = nearest(at.column, g.columns, a.border);
-        a.y[i] = p < 0 || q < 0 ? narrow(0) : source[(p * a.columns + q) * a.channels];
+        a.y[i] = p < 0 || q < 0 ? to_real(0) : source[(p * a.columns + q) * a.channels];
         return;
     }
-    a.y[i] = narrow(bicubic(at, g.rows, g.columns, a.border, [&](int from) {
-        return widen(source[from * a.channels]);
+    a.y[i] = to_real(bicubic(at, g.rows, g.columns, a.border, [&](int from) {
+        return to_acc(source[from * a.channels]);
     }));
 }
 
@@ -36,7 +36,7 @@ struct ResampleLabels {
 };
 
 extern "C" __global__ void resample_labels(__grid_constant__ const ResampleLabels a) {
-    long long i = item();
+    long long i = thread_index();
     if (i >= a.count) return;
     long long size = a.target_rows * a.target_columns, image = i / size;
     Geometry g(a.rows, a.columns, a.target_rows, a.target_columns);
@@ -82,17 +82,17 @@ __device__ void readers(
 }
 
 struct ResampleBackward {
-    const real* gradient;   // [images, target_rows, target_columns, channels]
+    const Real* gradient;   // [images, target_rows, target_columns, channels]
     const Map* maps;        // from target to source
     const Map* backs;       // from source to target; not numbers where there is none
-    real* out;              // [images, rows, columns, channels]
+    Real* out;              // [images, rows, columns, channels]
     long long rows, columns, channels, target_rows, target_columns, map_step, to_nearest, border, count;
 };
 
 // The gradient of each pixel of the source, gathered from those that read it: no atomics, and an
 // order of addition that is always the same.
 extern "C" __global__ void resample_backward(__grid_constant__ const ResampleBackward a) {
-    long long i = item();
+    long long i = thread_index();
     if (i >= a.count) return;
     long long channel = i % a.channels, pixel = i / a.channels, image = pixel / (a.rows * a.columns);
     int row = pixel / a.columns % a.rows, column = pixel % a.columns;
@@ -101,12 +101,12 @@ extern "C" __global__ void resample_backward(__grid_constant__ const ResampleBac
     bool edge = row == 0 || row == a.rows - 1 || column == 0 || column == a.columns - 1;
     // A border is read from however far away.
     if (!(a.border && edge)) readers(g, a.backs[image * a.map_step], row, column, down, along);
-    const real* of_image = a.gradient + image * a.target_rows * a.target_columns * a.channels + channel;
-    wide sum = 0;
+    const Real* of_image = a.gradient + image * a.target_rows * a.target_columns * a.channels + channel;
+    Acc sum = 0;
     for (int r = down.first; r <= down.last; r++) {
         for (int c = along.first; c <= along.last; c++) {
             Position at = g.position(a.maps[image * a.map_step], r, c);
-            wide weight;
+            Acc weight;
             if (a.to_nearest) {
                 weight = nearest(at.row, g.rows, a.border) == row
                     && nearest(at.column, g.columns, a.border) == column;
@@ -114,8 +114,8 @@ extern "C" __global__ void resample_backward(__grid_constant__ const ResampleBac
                 weight = Taps(at.row, g.rows).of(row, g.rows, a.border);
                 if (weight != 0) weight *= Taps(at.column, g.columns).of(column, g.columns, a.border);
             }
-            if (weight != 0) sum += weight * widen(of_image[(r * a.target_columns + c) * a.channels]);
+            if (weight != 0) sum += weight * to_acc(of_image[(r * a.target_columns + c) * a.channels]);
         }
     }
-    a.out[i] = narrow(sum);
+    a.out[i] = to_real(sum);
 }

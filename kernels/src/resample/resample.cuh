@@ -58,25 +58,25 @@ __device__ __forceinline__ int nearest(double position, int extent, bool border)
 // (Keys 1981), factored so that nothing cancels.
 struct Taps {
     int first;
-    wide weight[4];
+    Acc weight[4];
 
     __device__ Taps(double position, int extent) {
         // Positions further out are clamped: they read the same values.
         position = fmin(fmax(position, -3.0), (double)extent + 1.0);
         double whole = floor(position);
         first = (int)whole - 1;
-        wide t = (wide)(position - whole), s = (wide)1 - t;
-        weight[0] = (wide)-0.75 * t * s * s;
+        Acc t = (Acc)(position - whole), s = (Acc)1 - t;
+        weight[0] = (Acc)-0.75 * t * s * s;
         weight[1] = near(t);
         weight[2] = near(s);
-        weight[3] = (wide)-0.75 * s * t * t;
+        weight[3] = (Acc)-0.75 * s * t * t;
     }
 
-    __device__ static wide near(wide d) { return ((wide)1.25 * d - (wide)2.25) * d * d + (wide)1; }
+    __device__ static Acc near(Acc d) { return ((Acc)1.25 * d - (Acc)2.25) * d * d + (Acc)1; }
 
     // The weight that a pixel has in all.
-    __device__ wide of(int pixel, int extent, bool border) const {
-        wide sum = 0;
+    __device__ Acc of(int pixel, int extent, bool border) const {
+        Acc sum = 0;
 #pragma unroll
         for (int k = 0; k < 4; k++) {
             if (inside(first + k, extent, border) == pixel) sum += weight[k];
@@ -87,16 +87,16 @@ struct Taps {
 
 // The bicubic sample at a position, of what `read` has for each pixel of the source.
 template <class Read>
-__device__ __forceinline__ wide bicubic(
+__device__ __forceinline__ Acc bicubic(
     Position at, int rows, int columns, bool border, Read read
 ) {
     Taps down(at.row, rows), along(at.column, columns);
-    wide sum = 0;
+    Acc sum = 0;
 #pragma unroll
     for (int k = 0; k < 4; k++) {
         int row = inside(down.first + k, rows, border);
         if (row < 0) continue;
-        wide line = 0;
+        Acc line = 0;
 #pragma unroll
         for (int t = 0; t < 4; t++) {
             int column = inside(along.first + t, columns, border);

@@ -1,21 +1,21 @@
 // Copies of views, one element of the view after the other.
 
 struct StridedCopy {
-    const real* x;
-    real* y;
+    const Real* x;
+    Real* y;
     Axes view;
     long long count;
 };
 
 // A thread for each element.
 extern "C" __global__ void strided_copy(__grid_constant__ const StridedCopy a) {
-    long long i = item();
+    long long i = thread_index();
     if (i < a.count) a.y[i] = a.x[a.view.offset(i)];
 }
 
 struct StridedTurn {
-    const real* x;
-    real* y;
+    const Real* x;
+    Real* y;
     long long rows, row_step;            // the contiguous axis: its extent, its stride in y
     long long columns, column_stride;    // the innermost axis of the view: its extent, its stride in x
     Axes from, to;                       // the other axes, with their strides in x and in y
@@ -25,13 +25,13 @@ struct StridedTurn {
 // TILE x TILE elements in shared memory, so that neighbouring threads read and write neighbours.
 // Blocks are TILE threads wide.
 extern "C" __global__ void strided_turn(__grid_constant__ const StridedTurn a) {
-    __shared__ real tile[TILE][TILE + 1];
+    __shared__ Real tile[TILE][TILE + 1];
     long long tiles_down = (a.rows + TILE - 1) / TILE, tiles_across = (a.columns + TILE - 1) / TILE;
     long long first_column = blockIdx.x % tiles_across * TILE;
     long long first_row = blockIdx.x / tiles_across % tiles_down * TILE;
     long long image = blockIdx.x / tiles_across / tiles_down;
-    const real* x = a.x + a.from.offset(image);
-    real* y = a.y + a.to.offset(image);
+    const Real* x = a.x + a.from.offset(image);
+    Real* y = a.y + a.to.offset(image);
 
     long long row = first_row + threadIdx.x;
     for (int k = threadIdx.y; k < TILE; k += blockDim.y) {

@@ -18,7 +18,7 @@ struct ViewsFirst {
 
 // Geometry, in the first pass of the three of intensity.cu.
 extern "C" __global__ void views_first(__grid_constant__ const ViewsFirst args) {
-    __shared__ wide partial[32];
+    __shared__ Acc partial[32];
     long long rows = args.pass.rows, columns = args.pass.columns;
     Tile tile(rows, columns);
     const View view = args.views[tile.image];
@@ -28,7 +28,7 @@ extern "C" __global__ void views_first(__grid_constant__ const ViewsFirst args) 
     auto sample = [&](long long row, long long column) {
         Position at = g.position(view.map, (int)row, (int)column);
         return bicubic(at, g.rows, g.columns, false, [&](int from) {
-            return view.real_numbers ? (wide)__ldg(numbers + from) : (wide)__ldg(whole + from);
+            return view.real_numbers ? (Acc)__ldg(numbers + from) : (Acc)__ldg(whole + from);
         });
     };
     first_pass(args.pass, tile, partial, sample);
@@ -43,7 +43,7 @@ struct ViewsLabels {
 
 // A thread for each pixel of the views.
 extern "C" __global__ void views_labels(__grid_constant__ const ViewsLabels args) {
-    long long i = item(), rows = args.rows, columns = args.columns;
+    long long i = thread_index(), rows = args.rows, columns = args.columns;
     if (i >= args.count) return;
     const View& view = args.views[i / (rows * columns)];
     Geometry g(view.rows, view.columns, rows, columns);

@@ -180,7 +180,7 @@ mod tests {
         with_compiler(|compiler, cache| {
             const SOURCES: &[Source] = &[Source {
                 path: "here/wrong.cu",
-                text: "\nextern \"C\" __global__ void wrong(real* a) { a[0] = nothing; }",
+                text: "\nextern \"C\" __global__ void wrong(Real* a) { a[0] = nothing; }",
             }];
             let program = Program::new(SOURCES, DType::F32);
             let compile = |architecture| compiler.compile_cached(&cache, &program, architecture);

@@ -27,14 +27,14 @@ pub trait Pointee {
     }
 }
 
-/// Elements of images and features, in the dtype of the program: `real` in CUDA.
+/// Elements of images and features, in the dtype of the program: `Real` in CUDA.
 #[derive(Clone, Copy, Debug)]
 pub struct Real;
 
-/// Elements of parameters, statistics and losses, in [`DType::accumulator`] of the program's dtype: `wide` in
+/// Elements of parameters, statistics and losses, in [`DType::accumulator`] of the program's dtype: `Acc` in
 /// CUDA.
 #[derive(Clone, Copy, Debug)]
-pub struct Wide;
+pub struct Acc;
 
 macro_rules! pointee {
     ($($type:ty, $cuda:literal, $program:ident => $dtype:expr;)*) => {$(
@@ -48,8 +48,8 @@ macro_rules! pointee {
 }
 
 pointee! {
-    Real, "real", program => Some(program);
-    Wide, "wide", program => Some(program.accumulator());
+    Real, "Real", program => Some(program);
+    Acc, "Acc", program => Some(program.accumulator());
     f64, "double", _program => Some(DType::F64);
     f32, "float", _program => Some(DType::F32);
     u8, "unsigned char", _program => Some(DType::U8);
@@ -280,7 +280,7 @@ mod tests {
 
     kernel_struct! {
         struct Part<'a> {
-            y: Out<'a, Wide>,
+            y: Out<'a, Acc>,
             scale: f64,
             extents: [usize; 2],
         }
@@ -292,8 +292,8 @@ mod tests {
         Both::LAYOUT
             .each_word(&mut |name, kind, offset| words.push(format!("{offset} {kind} {name}")));
         let expected = [
-            "0 const real* x",
-            "8 wide* part.y",
+            "0 const Real* x",
+            "8 Acc* part.y",
             "16 double part.scale",
             "24 long long[2] part.extents",
             "40 long long count",

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use crate::{MemoryUse, Result};
 
-pub use arguments::{In, KernelArguments, KernelField, Out, Pointee, Real, Wide};
+pub use arguments::{Acc, In, KernelArguments, KernelField, Out, Pointee, Real};
 pub use capture::{CapturedGraph, capture};
 pub use layout::{Field, FieldType, Kernel, Layout};
 pub use memory::Memory;

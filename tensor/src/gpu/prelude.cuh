@@ -1,22 +1,22 @@
 // Precedes every kernel source. REAL is the number of bits of the storage type.
 //
-// Images and features are stored as `real`. Kernels compute in `wide`, the accumulator type, in which
+// Images and features are stored as `Real`. Kernels compute in `Acc`, the accumulator type, in which
 // everything else is also stored: parameters, their gradients, statistics and losses. There are no
 // includes, so that compilation needs no CUDA headers; hence a bf16 type of our own.
 
 #if REAL == 64
-typedef double real;
-typedef double wide;
+typedef double Real;
+typedef double Acc;
 #elif REAL == 32
-typedef float real;
-typedef float wide;
+typedef float Real;
+typedef float Acc;
 #elif REAL == 16
-struct real { unsigned short bits; };
-typedef float wide;
+struct Real { unsigned short bits; };
+typedef float Acc;
 #endif
 
 // Rounds to bf16: to nearest, ties to even. NaN stays NaN.
-__device__ __forceinline__ unsigned short bf16_of(float x) {
+__device__ __forceinline__ unsigned short bf16_bits(float x) {
 #ifdef EMULATED
     unsigned bits = __float_as_uint(x);
     bool number = (bits & 0x7fffffffu) <= 0x7f800000u;
@@ -29,16 +29,16 @@ __device__ __forceinline__ unsigned short bf16_of(float x) {
 }
 
 #if REAL == 16
-__device__ __forceinline__ wide widen(real x) { return __uint_as_float((unsigned)x.bits << 16); }
-__device__ __forceinline__ real narrow(wide x) { return {bf16_of(x)}; }
+__device__ __forceinline__ Acc to_acc(Real x) { return __uint_as_float((unsigned)x.bits << 16); }
+__device__ __forceinline__ Real to_real(Acc x) { return {bf16_bits(x)}; }
 #else
-__device__ __forceinline__ wide widen(real x) { return x; }
-__device__ __forceinline__ real narrow(wide x) { return x; }
+__device__ __forceinline__ Acc to_acc(Real x) { return x; }
+__device__ __forceinline__ Real to_real(Acc x) { return x; }
 #endif
 
 // The global index of this thread in a one-dimensional grid.
-__device__ __forceinline__ long long item() {
+__device__ __forceinline__ long long thread_index() {
     return (long long)blockIdx.x * blockDim.x + threadIdx.x;
 }
 
-#define INFINITE ((wide)__int_as_float(0x7f800000))
+#define ACC_INFINITY ((Acc)__int_as_float(0x7f800000))

@@ -48,9 +48,9 @@ pub struct Source {
 /// const SOURCES: &[Source] = &[Source {
 ///     path: "examples/scale.cu",
 ///     text: r#"
-///         extern "C" __global__ void scale(real* a, long long count) {
-///             long long i = item();
-///             if (i < count) a[i] = narrow(FACTOR * widen(a[i]));
+///         extern "C" __global__ void scale(Real* a, long long count) {
+///             long long i = thread_index();
+///             if (i < count) a[i] = to_real(FACTOR * to_acc(a[i]));
 ///         }"#,
 /// }];
 /// let program = Program::new(SOURCES, DType::F32).define("FACTOR", 3);
@@ -60,7 +60,7 @@ pub struct Source {
 pub struct Program {
     /// The source files, concatenated after [`PRELUDE`].
     pub sources: &'static [Source],
-    /// The dtype in which features are stored: the source's `real`.
+    /// The dtype in which features are stored: the source's `Real`.
     pub dtype: DType,
     /// Preprocessor constants by name, such as tile sizes.
     pub constants: Vec<(&'static str, i64)>,

@@ -1,11 +1,11 @@
 struct Sum {
-    real* a;
-    const real* b;
+    Real* a;
+    const Real* b;
     long long count;
 };
 
 // a += b, element by element.
 extern "C" __global__ void sum(__grid_constant__ const Sum s) {
-    long long i = item();
-    if (i < s.count) s.a[i] = narrow(widen(s.a[i]) + widen(s.b[i]));
+    long long i = thread_index();
+    if (i < s.count) s.a[i] = to_real(to_acc(s.a[i]) + to_acc(s.b[i]));
 }

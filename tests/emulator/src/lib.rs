@@ -21,7 +21,7 @@
 //!     text: r#"
 //!         struct One { float* x; long long count; };
 //!         extern "C" __global__ void one(One a) {
-//!             if (item() < a.count) a.x[item()] = 1;
+//!             if (thread_index() < a.count) a.x[thread_index()] = 1;
 //!         }
 //!     "#,
 //! }];

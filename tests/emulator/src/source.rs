@@ -243,9 +243,9 @@ mod tests {
     #[test]
     fn shared_variables_become_references() {
         assert_eq!(
-            text("__shared__ __align__(16) real a[2][N], b;"),
-            "static emulated::Shared<real[2][N], 16> a_shared{\"a\"}; auto& a = a_shared.here(); \
-             static emulated::Shared<real, 16> b_shared{\"b\"}; auto& b = b_shared.here(); "
+            text("__shared__ __align__(16) Real a[2][N], b;"),
+            "static emulated::Shared<Real[2][N], 16> a_shared{\"a\"}; auto& a = a_shared.here(); \
+             static emulated::Shared<Real, 16> b_shared{\"b\"}; auto& b = b_shared.here(); "
         );
         assert_eq!(
             text("extern __shared__ unsigned char all[];"),

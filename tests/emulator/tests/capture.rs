@@ -15,10 +15,10 @@ const SOURCES: &[Source] = &[Source {
     text: r#"
 struct Operands { double* a; const double* b; long long count; };
 extern "C" __global__ void add(Operands o) {
-    if (item() < o.count) o.a[item()] += o.b[item()];
+    if (thread_index() < o.count) o.a[thread_index()] += o.b[thread_index()];
 }
 extern "C" __global__ void scale(Operands o) {
-    if (item() < o.count) o.a[item()] *= *o.b;
+    if (thread_index() < o.count) o.a[thread_index()] *= *o.b;
 }
 "#,
 }];

@@ -92,7 +92,7 @@ struct Mathematics {
 };
 
 extern "C" __global__ void mathematics(__grid_constant__ const Mathematics args) {
-    long long i = item();
+    long long i = thread_index();
     if (i >= args.count) return;
     Pair<float, 2> pair = {{args.x[i], (float)args.scale}};
     float a = pair.value[0] * pair.value[1];

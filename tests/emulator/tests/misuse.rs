@@ -10,7 +10,7 @@ const MISUSE: &[Source] = &[Source {
     path: "misuse.cu",
     text: r#"
 struct Scale { float* x; double factor; long long count; }; struct Big { const float* unused; };
-extern "C" __global__ void __launch_bounds__(128) scale(Scale a) { if (item() < a.count) a.x[item()] *= a.factor; }
+extern "C" __global__ void __launch_bounds__(128) scale(Scale a) { if (thread_index() < a.count) a.x[thread_index()] *= a.factor; }
 extern "C" __global__ void big(Big) {
     __shared__ float a[8000];
     __shared__ float b[8000];

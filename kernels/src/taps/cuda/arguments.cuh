@@ -3,8 +3,8 @@
 // An input, [batch, rows, columns, channels]. Where `mean` is not null, a value v is normalised and
 // activated as it is read: with n = (v - mean) * scale + shift, n above 0, and slope * n below.
 struct Input {
-    const real* data;
-    const wide *mean, *scale, *shift;
+    const Real* data;
+    const Acc *mean, *scale, *shift;
     long long channels;
     double slope;
 };

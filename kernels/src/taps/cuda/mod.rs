@@ -7,7 +7,7 @@
 mod portable;
 mod tensor_core;
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source as File, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source as File};
 use tensor::{DType, Device, Error, Result, Shape, Tensor};
 
 use crate::batch_norm::{Moments, Normalised};
@@ -23,9 +23,9 @@ tensor::kernel_struct! {
     /// An input, to be normalised and activated as it is read where `mean` is not null.
     struct Input<'a> {
         data: In<'a, Real>,
-        mean: In<'a, Wide>,
-        scale: In<'a, Wide>,
-        shift: In<'a, Wide>,
+        mean: In<'a, Acc>,
+        scale: In<'a, Acc>,
+        shift: In<'a, Acc>,
         channels: usize,
         slope: f64,
     }
@@ -64,15 +64,15 @@ tensor::kernels! {
 
     taps_statistics => struct TapsStatistics<'a> {
         of_tiles: TileStatistics<'a>,
-        mean: Out<'a, Wide>,
-        variance: Out<'a, Wide>,
+        mean: Out<'a, Acc>,
+        variance: Out<'a, Acc>,
         tiles: usize,
         channels: usize,
     }
 
     taps_add_parts, taps_add_many_parts => struct TapsAddParts<'a> {
-        parts: In<'a, Wide>,
-        y: Out<'a, Wide>,
+        parts: In<'a, Acc>,
+        y: Out<'a, Acc>,
         parts_count: usize,
         count: usize,
         rows: usize,
@@ -82,7 +82,7 @@ tensor::kernels! {
 
     taps_bias_parts => struct TapsBiasParts<'a> {
         gradient: In<'a, Real>,
-        y: Out<'a, Wide>,
+        y: Out<'a, Acc>,
         span: usize,
         pixels: usize,
         outputs: usize,

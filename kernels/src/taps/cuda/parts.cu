@@ -71,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_merge_tiles(
 
 struct TapsStatistics {
     TileStatistics of_tiles;
-    wide *mean, *variance;   // [channels]
+    Acc *mean, *variance;   // [channels]
     long long tiles, channels;
 };
 
@@ -82,13 +82,13 @@ extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_statistics(
     long long channel = (long long)blockIdx.x * 32 + threadIdx.x;
     Statistics found = merged(a.of_tiles, 0, a.tiles, channel, a.channels);
     if (threadIdx.y > 0 || channel >= a.channels) return;
-    a.mean[channel] = (wide)found.mean;
-    a.variance[channel] = (wide)(found.square / found.count);
+    a.mean[channel] = (Acc)found.mean;
+    a.variance[channel] = (Acc)(found.square / found.count);
 }
 
 struct TapsAddParts {
-    const wide* parts;             // [parts, count]
-    wide* y;                       // [count]
+    const Acc* parts;             // [parts, count]
+    Acc* y;                       // [count]
     long long parts_count, count;
     long long rows, columns;       // of the matrices that the elements are
     long long transposed;          // whether they are transposed on the way
@@ -103,12 +103,12 @@ __device__ __forceinline__ long long target(const TapsAddParts& a, long long i) 
 
 // The sum over parts, in order; a thread for each element.
 extern "C" __global__ void taps_add_parts(__grid_constant__ const TapsAddParts a) {
-    long long i = item();
+    long long i = thread_index();
     if (i >= a.count) return;
     double sum = 0;
 #pragma unroll 8
     for (long long part = 0; part < a.parts_count; part++) sum += (double)a.parts[part * a.count + i];
-    a.y[target(a, i)] = (wide)sum;
+    a.y[target(a, i)] = (Acc)sum;
 }
 
 // The same for many parts of few elements: a block for 32 elements, by 32 runs of parts.
@@ -124,12 +124,12 @@ extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_add_many_parts(
         }
     }
     sum = sum_of_runs(sum);
-    if (threadIdx.y == 0 && i < a.count) a.y[target(a, i)] = (wide)sum;
+    if (threadIdx.y == 0 && i < a.count) a.y[target(a, i)] = (Acc)sum;
 }
 
 struct TapsBiasParts {
-    const real* gradient;           // [pixels, outputs]
-    wide* y;                        // [spans, outputs]
+    const Real* gradient;           // [pixels, outputs]
+    Acc* y;                        // [spans, outputs]
     long long span, pixels, outputs;
 };
 
@@ -143,9 +143,9 @@ extern "C" __global__ void __launch_bounds__(32 * RUNS) taps_bias_parts(
     if (channel < a.outputs) {
 #pragma unroll 4
         for (long long pixel = start + threadIdx.y; pixel < end; pixel += RUNS) {
-            sum += (double)widen(a.gradient[pixel * a.outputs + channel]);
+            sum += (double)to_acc(a.gradient[pixel * a.outputs + channel]);
         }
     }
     sum = sum_of_runs(sum);
-    if (threadIdx.y == 0 && channel < a.outputs) a.y[blockIdx.y * a.outputs + channel] = (wide)sum;
+    if (threadIdx.y == 0 && channel < a.outputs) a.y[blockIdx.y * a.outputs + channel] = (Acc)sum;
 }

@@ -18,18 +18,18 @@ constexpr int LOW = TRANSPOSED ? -((SIDE - 1 - PAD) / APART) : -PAD;
 
 // An input in registers.
 struct Source {
-    const real* data;
-    const wide *mean, *scale, *shift;
+    const Real* data;
+    const Acc *mean, *scale, *shift;
     int channels;
-    wide slope;
+    Acc slope;
 
     __device__ __forceinline__ Source(const Input& input)
         : data(input.data), mean(input.mean), scale(input.scale), shift(input.shift),
-          channels((int)input.channels), slope((wide)input.slope) {}
+          channels((int)input.channels), slope((Acc)input.slope) {}
 
     // Starts to copy eight channels of a pixel to shared memory; zeros beyond the last channel and
     // where there is no pixel (below 0).
-    __device__ __forceinline__ void load_async(real* to, long long pixel, int channel) const {
+    __device__ __forceinline__ void load_async(Real* to, long long pixel, int channel) const {
         if (channels % EIGHT == 0) {
             bool there = pixel >= 0 && channel < channels;
             cp_async_16(to, data + (there ? pixel * channels + channel : 0), there);
@@ -38,7 +38,7 @@ struct Source {
         // Rows that do not begin at multiples of 16 bytes.
         for (int i = 0; i < EIGHT; i++) {
             bool there = pixel >= 0 && channel + i < channels;
-            to[i] = there ? data[pixel * channels + channel + i] : narrow(0);
+            to[i] = there ? data[pixel * channels + channel + i] : to_real(0);
         }
     }
 };
@@ -49,7 +49,7 @@ __device__ __forceinline__ float high_half(unsigned pair) { return __uint_as_flo
 
 // Normalisation of eight channels as one multiplication and addition, and the activation.
 struct Affine {
-    wide factor[EIGHT], offset[EIGHT], slope;
+    Acc factor[EIGHT], offset[EIGHT], slope;
 
     __device__ __forceinline__ Affine(const Source& source, int channel) : slope(source.slope) {
 #pragma unroll
@@ -60,13 +60,13 @@ struct Affine {
         }
     }
 
-    __device__ __forceinline__ wide of(wide x, int i) const {
+    __device__ __forceinline__ Acc of(Acc x, int i) const {
         x = x * factor[i] + offset[i];
         return x > 0 ? x : x * slope;
     }
 
     // Of eight neighbours, in place.
-    __device__ __forceinline__ void apply(real* at) const {
+    __device__ __forceinline__ void apply(Real* at) const {
         uint4 all = *reinterpret_cast<uint4*>(at);
         unsigned pairs[4] = {all.x, all.y, all.z, all.w};
 #pragma unroll
@@ -84,7 +84,7 @@ struct Affine {
 template <int CHANNELS, int BLOCK>
 struct PixelTile {
     static constexpr int ROW = CHANNELS + EIGHT, PARTS = CHANNELS / EIGHT;
-    real* data;
+    Real* data;
     int pixels;
 
     static __device__ __forceinline__ int own_channel() { return threadIdx.x % PARTS * EIGHT; }
@@ -101,7 +101,7 @@ struct PixelTile {
     // Starts to copy the channels from `channel` on. `pixel_of(index)` is a pixel of the batch, or -1.
     template <class PixelOf>
     __device__ __forceinline__ void load_async(const Source& source, int channel, PixelOf pixel_of) const {
-        each([&](int index, real* to) {
+        each([&](int index, Real* to) {
             source.load_async(to, pixel_of(index), channel + own_channel());
         });
     }
@@ -111,7 +111,7 @@ struct PixelTile {
     __device__ __forceinline__ void normalise(const Source& source, int channel, PixelOf pixel_of) const {
         if (!source.mean) return;
         Affine affine(source, channel + own_channel());
-        each([&](int index, real* at) {
+        each([&](int index, Real* at) {
             if (pixel_of(index) >= 0) affine.apply(at);
         });
     }

@@ -4,11 +4,11 @@
 #define PAD ((KERNEL - 1) / 2)
 
 // The value of an input at a pixel, normalised and activated if need be.
-__device__ __forceinline__ wide value_of(const Input& input, long long pixel, long long channel) {
-    wide x = widen(input.data[pixel * input.channels + channel]);
+__device__ __forceinline__ Acc value_of(const Input& input, long long pixel, long long channel) {
+    Acc x = to_acc(input.data[pixel * input.channels + channel]);
     if (!input.mean) return x;
     x = (x - input.mean[channel]) * input.scale[channel] + input.shift[channel];
-    return x > 0 ? x : x * (wide)input.slope;
+    return x > 0 ? x : x * (Acc)input.slope;
 }
 
 // Pixels of a batch of images.
@@ -50,7 +50,7 @@ struct Tapped {
 
     __device__ long long channels() const { return first.channels + second.channels; }
 
-    __device__ wide value(const Pixel& pixel, int tap, long long channel) const {
+    __device__ Acc value(const Pixel& pixel, int tap, long long channel) const {
         long long from = tapped(input, pixel, tap);
         if (from < 0) return 0;
         if (channel < first.channels) return value_of(first, from, channel);
@@ -62,9 +62,9 @@ struct Tapped {
         const Tapped& all;
         Pixel pixel;
         bool there;
-        __device__ wide at(long long k) const {
+        __device__ Acc at(long long k) const {
             long long channels = all.channels();
-            return there ? all.value(pixel, (int)(k / channels), k % channels) : wide(0);
+            return there ? all.value(pixel, (int)(k / channels), k % channels) : Acc(0);
         }
     };
     __device__ Row row(long long index) const {
@@ -75,7 +75,7 @@ struct Tapped {
 
 // Weights by tap, input and output channel; steps are the distance of neighbours, in elements.
 struct WeightSteps {
-    const wide* first;
+    const Acc* first;
     long long tap_step, input_step, output_step;
 };
 
@@ -84,15 +84,15 @@ struct Weights {
     WeightSteps weights;
     long long inputs, outputs;
     struct Column {
-        const wide* first;
+        const Acc* first;
         long long inputs, tap_step, input_step;
-        __device__ wide at(long long k) const {
+        __device__ Acc at(long long k) const {
             if (!first) return 0;
             return first[k / inputs * tap_step + k % inputs * input_step];
         }
     };
     __device__ Column column(long long j) const {
-        const wide* first = j < outputs ? weights.first + j * weights.output_step : nullptr;
+        const Acc* first = j < outputs ? weights.first + j * weights.output_step : nullptr;
         return {first, inputs, weights.tap_step, weights.input_step};
     }
 };
@@ -100,7 +100,7 @@ struct Weights {
 // Mean, and sum of squared distances from it, over the first `there` rows of a tile, for each of its
 // columns. In two passes, so that a mean far from zero costs no digits.
 __device__ void tile_statistics(
-    const wide (&sums)[EACH][EACH], long long there, double* means, double* squares,
+    const Acc (&sums)[EACH][EACH], long long there, double* means, double* squares,
     long long columns
 ) {
     __shared__ double parts[APART][TILE], mean[TILE];
@@ -112,7 +112,7 @@ __device__ void tile_statistics(
 #pragma unroll
             for (int i = 0; i < EACH; i++) {
                 if (tile_row() + i * APART >= there) continue;
-                double value = (double)widen(narrow(sums[i][j]));
+                double value = (double)to_acc(to_real(sums[i][j]));
                 part += pass ? (value - mean[column]) * (value - mean[column]) : value;
             }
             parts[tile_row()][column] = part;
@@ -134,8 +134,8 @@ __device__ void tile_statistics(
 struct TapsSum {
     Input first, second;
     WeightSteps weights;
-    const wide* bias;                 // [outputs], may be null
-    real* y;                          // [batch, out_rows, out_columns, outputs]
+    const Acc* bias;                 // [outputs], may be null
+    Real* y;                          // [batch, out_rows, out_columns, outputs]
     TileStatistics statistics;
     Images images;
     long long outputs;
@@ -147,14 +147,14 @@ extern "C" __global__ void taps_sum(__grid_constant__ const TapsSum a) {
     long long outputs = a.outputs;
     Weights matrix = {a.weights, input.channels(), outputs};
     long long first_pixel = (long long)blockIdx.x * TILE, first_column = (long long)blockIdx.y * TILE;
-    wide sums[EACH][EACH];
+    Acc sums[EACH][EACH];
     tile_product(
         input, matrix, first_pixel, first_column, 0, KERNEL * KERNEL * input.channels(), sums
     );
     long long pixels = input.output.batch * input.output.rows * input.output.columns;
-    each_sum(sums, first_pixel, first_column, pixels, outputs, [&](long long pixel, long long column, wide& sum) {
+    each_sum(sums, first_pixel, first_column, pixels, outputs, [&](long long pixel, long long column, Acc& sum) {
         if (a.bias) sum += a.bias[column];
-        a.y[pixel * outputs + column] = narrow(sum);
+        a.y[pixel * outputs + column] = to_real(sum);
     });
     if (a.statistics.means) {
         double *means = a.statistics.means, *squares = a.statistics.squares;
@@ -173,8 +173,8 @@ struct Transposed {
         int tap;
         long long channel;
         bool there;
-        __device__ wide at(long long k) const {
-            return there ? all.value(pixel_of(all.output, k), tap, channel) : wide(0);
+        __device__ Acc at(long long k) const {
+            return there ? all.value(pixel_of(all.output, k), tap, channel) : Acc(0);
         }
     };
     __device__ Row row(long long k) const {
@@ -185,12 +185,12 @@ struct Transposed {
 
 // Gradients of outputs: a matrix of output pixels by channels.
 struct Gradient {
-    const real* first;
+    const Real* first;
     long long outputs;
     struct Column {
-        const real* first;
+        const Real* first;
         long long outputs;
-        __device__ wide at(long long k) const { return first ? widen(first[k * outputs]) : wide(0); }
+        __device__ Acc at(long long k) const { return first ? to_acc(first[k * outputs]) : Acc(0); }
     };
     __device__ Column column(long long j) const {
         return {j < outputs ? first + j : nullptr, outputs};
@@ -199,8 +199,8 @@ struct Gradient {
 
 struct TapsWeightSpans {
     Input first, second;
-    const real* gradient;             // [batch, out_rows, out_columns, outputs]
-    wide* y;                          // [spans, taps, channels of both inputs, outputs]
+    const Real* gradient;             // [batch, out_rows, out_columns, outputs]
+    Acc* y;                          // [spans, taps, channels of both inputs, outputs]
     long long span;                   // pixels
     Images images;
     long long outputs;
@@ -215,10 +215,10 @@ extern "C" __global__ void taps_weight_spans(__grid_constant__ const TapsWeightS
     long long pixels = input.output.batch * input.output.rows * input.output.columns;
     long long start = blockIdx.z * a.span, end = start + a.span < pixels ? start + a.span : pixels;
     long long first_row = (long long)blockIdx.x * TILE, first_column = (long long)blockIdx.y * TILE;
-    wide sums[EACH][EACH];
+    Acc sums[EACH][EACH];
     tile_product(left, right, first_row, first_column, start, end, sums);
     long long weights = KERNEL * KERNEL * input.channels();
-    each_sum(sums, first_row, first_column, weights, outputs, [&](long long row, long long column, wide& sum) {
+    each_sum(sums, first_row, first_column, weights, outputs, [&](long long row, long long column, Acc& sum) {
         a.y[(blockIdx.z * weights + row) * outputs + column] = sum;
     });
 }

@@ -1,6 +1,6 @@
 //! Sums over taps without tensor cores: tiles of 64 output pixels by 64 channels, in any precision.
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source as File, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source as File};
 use tensor::{DType, Result, Tensor};
 
 use super::{ARGUMENTS, Images, Input, Kind, MeasuredTiles, Taps, TileStatistics, Weights};
@@ -14,7 +14,7 @@ const FILES: &[File] = &[
 tensor::kernel_struct! {
     /// Weights by tap, input and output channel.
     struct WeightSteps<'a> {
-        first: In<'a, Wide>,
+        first: In<'a, Acc>,
         tap_step: usize,
         input_step: usize,
         output_step: usize,
@@ -29,7 +29,7 @@ tensor::kernels! {
         first: Input<'a>,
         second: Input<'a>,
         weights: WeightSteps<'a>,
-        bias: In<'a, Wide>,
+        bias: In<'a, Acc>,
         y: Out<'a, Real>,
         statistics: TileStatistics<'a>,
         images: Images,
@@ -40,7 +40,7 @@ tensor::kernels! {
         first: Input<'a>,
         second: Input<'a>,
         gradient: In<'a, Real>,
-        y: Out<'a, Wide>,
+        y: Out<'a, Acc>,
         span: usize,
         images: Images,
         outputs: usize,

@@ -29,8 +29,8 @@ struct Chunks {
 };
 
 struct TapsPack {
-    const wide* weights;
-    real* packed;
+    const Acc* weights;
+    Real* packed;
     long long tap_step, input_step, output_step;   // of `weights`, in elements
     long long first_channels, second_channels, outputs;
 };
@@ -41,13 +41,13 @@ struct TapsPack {
 extern "C" __global__ void __launch_bounds__(THREADS) taps_pack(
     __grid_constant__ const TapsPack a
 ) {
-    __shared__ wide transposed[DEEP][CHANNELS + 1];
+    __shared__ Acc transposed[DEEP][CHANNELS + 1];
     Chunks chunks(a.first_channels, a.second_channels);
     int tap = blockIdx.x % TAPS, chunk = blockIdx.x / TAPS % chunks.count;
     int first_column = blockIdx.x / TAPS / chunks.count * CHANNELS;
     int first_channel = chunks.first_channel(chunk);
     int channels = (int)(chunks.in_first(chunk) ? a.first_channels : a.second_channels);
-    const wide* weights =
+    const Acc* weights =
         a.weights + tap * a.tap_step + (chunks.in_first(chunk) ? 0 : a.first_channels) * a.input_step;
     bool across = a.output_step == 1;
     for (int i = threadIdx.x; i < DEEP * CHANNELS; i += THREADS) {
@@ -99,10 +99,10 @@ typedef PixelTile<DEEP, THREADS> PatchTile;
 // The weights of a chunk, [taps, DEEP, CHANNELS], in rows that are EIGHT elements longer.
 struct WeightTile {
     static constexpr int ROW = CHANNELS + EIGHT, ELEMENTS = TAPS * DEEP * ROW;
-    real* data;
+    Real* data;
 
     // Starts to copy the weights of a set of taps.
-    __device__ __forceinline__ void load_async(const real* packed, const TapSet& taps) const {
+    __device__ __forceinline__ void load_async(const Real* packed, const TapSet& taps) const {
         for (int i = 0; i < taps.rows() * taps.columns(); i++) {
             int at = taps.tap(i / taps.columns(), i % taps.columns()) * DEEP;
             for (int v = threadIdx.x; v < DEEP * CHANNELS / EIGHT; v += THREADS) {
@@ -122,16 +122,16 @@ struct Stage {
 // Results in shared memory, rounded, so that they are written in whole rows.
 struct ResultTile {
     static constexpr int ROW = CHANNELS + EIGHT;
-    real* data;
+    Real* data;
     const int* targets;   // the pixel that each row is written to, or -1
 
     // Writes channels from `first_channel` on to `y`, whose pixels have `channels` of them.
-    __device__ __forceinline__ void write(real* y, long long channels, int first_channel) const {
+    __device__ __forceinline__ void write(Real* y, long long channels, int first_channel) const {
         for (int i = threadIdx.x; i < PIXELS * CHANNELS / EIGHT; i += THREADS) {
             int row = i / (CHANNELS / EIGHT), column = i % (CHANNELS / EIGHT) * EIGHT;
             if (targets[row] < 0) continue;
-            const real* from = data + row * ROW + column;
-            real* to = y + (long long)targets[row] * channels + first_channel + column;
+            const Real* from = data + row * ROW + column;
+            Real* to = y + (long long)targets[row] * channels + first_channel + column;
             if (channels % EIGHT == 0) {
                 if (first_channel + column < channels) {
                     *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
@@ -205,8 +205,8 @@ struct Accumulator {
 
     // Adds the products of a chunk: for each tap, pixels by its weights.
     __device__ __forceinline__ void multiply(const Stage& stage, const TapSet& taps) {
-        const real* pixels = stage.patch.data;
-        const real* weights = stage.weights.data + first_column + lane / 16 * EIGHT;
+        const Real* pixels = stage.patch.data;
+        const Real* weights = stage.weights.data + first_column + lane / 16 * EIGHT;
 #pragma unroll
         for (int i = 0; i < taps.rows(); i++) {
 #pragma unroll
@@ -243,7 +243,7 @@ struct Accumulator {
 
     // Rounds the sums, plus the bias of the first `channels` channels where it is not null.
     __device__ __forceinline__ void store(
-        const ResultTile& results, const wide* bias, long long channels
+        const ResultTile& results, const Acc* bias, long long channels
     ) const {
 #pragma unroll
         for (int n = 0; n < WARP_CHANNELS / 8; n++) {
@@ -253,7 +253,7 @@ struct Accumulator {
 #pragma unroll
             for (int m = 0; m < 4; m++) {
                 const int ROW = ResultTile::ROW;
-                real* to = results.data + (first_row + m * 16 + lane / 4) * ROW + column;
+                Real* to = results.data + (first_row + m * 16 + lane / 4) * ROW + column;
                 const float(&sum)[4] = sums[m][n];
                 *reinterpret_cast<unsigned*>(to) = pack_bf16(sum[0] + add[0], sum[1] + add[1]);
                 *reinterpret_cast<unsigned*>(to + 8 * ROW) = pack_bf16(sum[2] + add[0], sum[3] + add[1]);
@@ -264,9 +264,9 @@ struct Accumulator {
 
 struct TapsSum {
     Input first, second;              // side by side; the second may have no channels
-    const real* packed;               // weights, by `taps_pack`
-    const wide* bias;                 // [outputs], may be null
-    real* y;                          // [batch, out_rows, out_columns, outputs]
+    const Real* packed;               // weights, by `taps_pack`
+    const Acc* bias;                 // [outputs], may be null
+    Real* y;                          // [batch, out_rows, out_columns, outputs]
     TileStatistics statistics;
     Images images;
     long long outputs, tile_rows, tile_columns;
@@ -276,12 +276,12 @@ struct TapsSum {
 struct SharedMemory {
     int* pixels;      // of the batch, for each pixel of the patch; -1 outside
     int* targets;     // of the result, for each pixel of the tile; -1 outside
-    real* buffers;
+    Real* buffers;
     int patch;
 
     __device__ __forceinline__ SharedMemory(unsigned char* memory, int patch)
         : pixels(reinterpret_cast<int*>(memory)), targets(pixels + patch),
-          buffers(reinterpret_cast<real*>(memory + (patch + PIXELS + 3) / 4 * 4 * sizeof(int))),
+          buffers(reinterpret_cast<Real*>(memory + (patch + PIXELS + 3) / 4 * 4 * sizeof(int))),
           patch(patch) {}
 
     __device__ __forceinline__ void fill_tables(
@@ -297,7 +297,7 @@ struct SharedMemory {
 
     __device__ __forceinline__ Stage stage(int chunk) const {
         int elements = PatchTile::elements(patch) + WeightTile::ELEMENTS;
-        real* first = buffers + chunk % 2 * elements;
+        Real* first = buffers + chunk % 2 * elements;
         return {{first, patch}, {first + PatchTile::elements(patch)}};
     }
 
@@ -310,7 +310,7 @@ struct Loader {
     const TapSet& taps;
     Source first, second;
     Chunks chunks;
-    const real* packed;   // of the block's output channels
+    const Real* packed;   // of the block's output channels
 
     __device__ __forceinline__ Loader(const TapsSum& a, const SharedMemory& shared, const TapSet& taps)
         : shared(shared), taps(taps), first(a.first), second(a.second),

@@ -4,7 +4,7 @@
 //! channels a block has); what differs between its resolutions is the tile, a rectangle of pixels in
 //! each of a few images, and an argument.
 
-use tensor::gpu::{Gpu, In, Launch, Out, Program, Real, Source as File, Wide};
+use tensor::gpu::{Acc, Gpu, In, Launch, Out, Program, Real, Source as File};
 use tensor::{DType, Result, Tensor};
 
 use super::{ARGUMENTS, Images, Input, Kind, MeasuredTiles, Taps, TileStatistics, Weights};
@@ -33,7 +33,7 @@ tensor::kernels! {
     const SUM_KERNELS;
 
     taps_pack => struct TapsPack<'a> {
-        weights: In<'a, Wide>,
+        weights: In<'a, Acc>,
         packed: Out<'a, Real>,
         tap_step: usize,
         input_step: usize,
@@ -47,7 +47,7 @@ tensor::kernels! {
         first: Input<'a>,
         second: Input<'a>,
         packed: In<'a, Real>,
-        bias: In<'a, Wide>,
+        bias: In<'a, Acc>,
         y: Out<'a, Real>,
         statistics: TileStatistics<'a>,
         images: Images,
@@ -65,8 +65,8 @@ tensor::kernels! {
         first: Input<'a>,
         second: Input<'a>,
         direct: Input<'a>,
-        parts: Out<'a, Wide>,
-        bias_parts: Out<'a, Wide>,
+        parts: Out<'a, Acc>,
+        bias_parts: Out<'a, Acc>,
         span: usize,
         images: Images,
         tile_rows: usize,

@@ -35,12 +35,12 @@ struct SharedMemory {
     int* cells;    // each cell, packed
     int* reads;    // the element of the patch that its first tap reads
     int* places;   // each pixel of the patch, packed
-    real* buffers;
+    Real* buffers;
     int patch;
 
     __device__ __forceinline__ SharedMemory(unsigned char* memory, int patch)
         : cells(reinterpret_cast<int*>(memory)), reads(cells + DEEP), places(reads + DEEP),
-          buffers(reinterpret_cast<real*>(memory + (2 * DEEP + patch + 3) / 4 * 4 * sizeof(int))),
+          buffers(reinterpret_cast<Real*>(memory + (2 * DEEP + patch + 3) / 4 * 4 * sizeof(int))),
           patch(patch) {}
 
     __device__ __forceinline__ void fill_tables(const Tiling& tiling) const {
@@ -53,7 +53,7 @@ struct SharedMemory {
 
     __device__ __forceinline__ Stage stage(int number) const {
         int elements = TappedTile::elements(patch) + DirectTile::elements(DEEP);
-        real* first = buffers + number * elements;
+        Real* first = buffers + number * elements;
         return {{first, patch}, {first + TappedTile::elements(patch), DEEP}};
     }
 };
@@ -61,8 +61,8 @@ struct SharedMemory {
 struct TapsWeightParts {
     Input first, second;   // read through the taps, side by side; the second may have no channels
     Input direct;
-    wide* parts;           // [spans, taps, channels of both, channels of direct]
-    wide* bias_parts;      // [spans, channels of direct], or null: sums of `direct`, not normalised
+    Acc* parts;           // [spans, taps, channels of both, channels of direct]
+    Acc* bias_parts;      // [spans, channels of direct], or null: sums of `direct`, not normalised
     long long span;        // tiles
     Images images;
     long long tile_rows, tile_columns;
@@ -108,8 +108,8 @@ struct Accumulator {
 
     // Adds the products over the pixels of a tile.
     __device__ __forceinline__ void multiply(const Stage& stage, const int* reads, int patch_columns) {
-        const real* direct = stage.direct.data + lane % 16 * DirectTile::ROW + lane / 16 * EIGHT;
-        const real* tapped = stage.tapped.data + tap_row * patch_columns * TappedTile::ROW + first_row
+        const Real* direct = stage.direct.data + lane % 16 * DirectTile::ROW + lane / 16 * EIGHT;
+        const Real* tapped = stage.tapped.data + tap_row * patch_columns * TappedTile::ROW + first_row
             + lane / 8 % 2 * EIGHT;
 #pragma unroll 2
         for (int k = 0; k < DEEP; k += 16) {
@@ -118,7 +118,7 @@ struct Accumulator {
             for (int n = 0; n < ACROSS / 16; n++) {
                 ldmatrix_x4_trans(right[n], direct + k * DirectTile::ROW + n * 16);
             }
-            const real* from = tapped + reads[k + lane / 16 * 8 + lane % 8];
+            const Real* from = tapped + reads[k + lane / 16 * 8 + lane % 8];
 #pragma unroll
             for (int tap = 0; tap < SIDE; tap++) {
                 unsigned left[4];
@@ -135,7 +135,7 @@ struct Accumulator {
     // Writes the sums to a span's part, [taps, inputs, outputs], of which this block has `rows` by
     // `columns` channels from `first` on.
     __device__ __forceinline__ void store(
-        wide* part, long long inputs, long long outputs, int rows, int columns
+        Acc* part, long long inputs, long long outputs, int rows, int columns
     ) const {
 #pragma unroll
         for (int tap = 0; tap < SIDE; tap++) {
@@ -158,7 +158,7 @@ struct BiasSum {
     float sums[EIGHT] = {};
 
     __device__ __forceinline__ void add(const DirectTile& tile) {
-        tile.each([&](int, const real* at) {
+        tile.each([&](int, const Real* at) {
             uint4 all = *reinterpret_cast<const uint4*>(at);
             unsigned pairs[4] = {all.x, all.y, all.z, all.w};
 #pragma unroll
@@ -170,7 +170,7 @@ struct BiasSum {
     }
 
     // Writes the sums over the block's threads of its first `columns` channels.
-    __device__ __forceinline__ void store(float* partial, wide* part, int columns) const {
+    __device__ __forceinline__ void store(float* partial, Acc* part, int columns) const {
 #pragma unroll
         for (int e = 0; e < EIGHT; e++) partial[threadIdx.x * EIGHT + e] = sums[e];
         __syncthreads();
@@ -229,7 +229,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT) taps_weight_part
     int rows = loader.tapped.channels - first_row, columns = (int)outputs - first_column;
     sums.store(a.parts + row * outputs + first_column, inputs, outputs, rows, columns);
     if (biased) {
-        wide* part = a.bias_parts + blockIdx.z * outputs + first_column;
+        Acc* part = a.bias_parts + blockIdx.z * outputs + first_column;
         bias.store(reinterpret_cast<float*>(shared.buffers), part, columns);
     }
 }
