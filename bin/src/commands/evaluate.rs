@@ -117,6 +117,7 @@ impl Evaluate {
                     Cohort::open_beside(&self.data, all, (&beside, all), &cache, progress)
                 })?;
                 warnings.extend(cohort.warning_lines());
+                warnings.extend(study::known_subjects(&model, &cohort)?);
                 study::test_model(&mut model, &cohort, &watcher)?
             }
             (None, Some(_), _) if !self.settings.is_empty() => {

@@ -80,6 +80,127 @@ fn copies_under_other_names_do_not_test() {
     assert_a_line_says(&errors, &["warning:", "other names", "other-phantom", "of 5 subjects"]);
 }
 
+/// Twice in one folder, under two names.
+#[test]
+fn copies_within_a_folder_do_not_test_and_are_named() {
+    let desk = Desk::new();
+    let data = desk.plain_data_set("in", 5);
+    desk.trained("run", &["--method", "scratch"]);
+    let copy = renamed_copy(&desk, &data, "copy");
+    for part in ["images", "labels"] {
+        for entry in std::fs::read_dir(copy.join(part)).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::rename(entry.path(), data.join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    let same = ["subjects", "same images", "trains", "tests"];
+    let (code, errors) = end(desk.train("other", &["--method", "scratch", "--data", "in"]));
+    assert_eq!(code, Some(1), "{errors}");
+    assert_a_line_says(&errors, &[&["error:"][..], &same].concat());
+    let (code, errors) = end(sweep(&desk));
+    assert_eq!(code, Some(1), "{errors}");
+    assert_a_line_says(&errors, &[&["error:"][..], &same].concat());
+    assert!(!desk.path("other").exists() && !desk.path("sweep").exists());
+
+    let output = desk.run(&["evaluate", "--weights", "run", "--data", "in"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    assert_a_line_says(
+        &errors,
+        &["warning: other-phantom0001", "same images as subject phantom0001"],
+    );
+}
+
+/// One phase of several is of a subject that trains: too little to refuse, and worth knowing.
+#[test]
+fn a_part_of_a_training_subject_in_a_test_subject_is_a_warning() {
+    use nifti::{IntoNdArray, NiftiObject, ReaderOptions, writer::WriterOptions};
+    let desk = Desk::new();
+    let data = desk.plain_data_set("in", 6);
+    for part in ["images", "labels"] {
+        std::fs::create_dir_all(desk.path("test").join(part)).unwrap();
+        let from = data.join(part).join("phantom0006.nii.gz");
+        std::fs::rename(from, desk.path("test").join(part).join("phantom0006.nii.gz")).unwrap();
+    }
+    let read = |path: &Path| {
+        let object = ReaderOptions::new().read_file(path).unwrap();
+        let header = object.header().clone();
+        (header, object.into_volume().into_ndarray::<f32>().unwrap())
+    };
+    let (_, theirs) = read(&data.join("images/phantom0001.nii.gz"));
+    let test = desk.path("test/images/phantom0006.nii.gz");
+    let (header, mut voxels) = read(&test);
+    // The rows, columns and slices that both have.
+    let slices: Vec<usize> =
+        theirs.shape().iter().zip(voxels.shape()).map(|(a, b)| *a.min(b)).collect();
+    let last = ndarray::Axis(3);
+    let common = |axis: ndarray::AxisDescription| match axis.axis.index() {
+        3 => ndarray::Slice::from(..),
+        n => ndarray::Slice::from(..slices[n]),
+    };
+    voxels.index_axis_mut(last, 0).fill(0.0);
+    let mut phase = voxels.slice_each_axis_mut(common);
+    phase.index_axis_mut(last, 0).assign(&theirs.slice_each_axis(common).index_axis(last, 0));
+    WriterOptions::new(&test).reference_header(&header).write_nifti(&voxels).unwrap();
+    let more = ["--method", "scratch", "--data", "in", "--test", "test", "--set"];
+    let (code, errors) = end(desk.train("run", &[&more[..], &["subjects.valid_share=0"]].concat()));
+    assert_eq!(code, Some(0), "{errors}");
+    let parts = ["phantom0001", "phantom0006", "same images", "trains", "--test"];
+    assert_a_line_says(&errors, &[&["warning:"][..], &parts].concat());
+    let result = desk.json("run/result.json");
+    let told = result["warnings"].as_array().unwrap().iter().filter_map(|line| line.as_str());
+    assert_a_line_says(&told.collect::<Vec<_>>().join("\n"), &parts);
+}
+
+fn sweep(desk: &Desk) -> std::process::Command {
+    let mut arguments = vec!["sweep", "--out", "sweep", "--data", "in", "--methods", "scratch"];
+    arguments.extend(["--counts", "2", "--seeds", "1"]);
+    crate::desk::TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
+    desk.command(&arguments)
+}
+
+#[test]
+fn a_sweep_whose_data_changed_does_not_go_on() {
+    let desk = Desk::new();
+    let data = desk.plain_data_set("in", 5);
+    let (code, errors) = end(sweep(&desk));
+    assert_eq!(code, Some(0), "{errors}");
+    assert_eq!(end(sweep(&desk)).0, Some(0), "the same data");
+    let labels = data.join("labels/phantom0003.nii.gz");
+    let before = std::fs::read(&labels).unwrap();
+    relabel(&labels);
+    let table = std::fs::read(desk.path("sweep/table.md")).unwrap();
+    for more in [&[][..], &["--seeds", "2"]] {
+        let mut command = sweep(&desk);
+        command.args(more);
+        let (code, errors) = end(command);
+        assert_eq!(code, Some(1), "{errors}");
+        assert_a_line_says(&errors, &["error: sweep", "labels of subject phantom0003", "--out"]);
+    }
+    assert!(std::fs::read(desk.path("sweep/table.md")).unwrap() == table);
+    std::fs::write(&labels, before).unwrap();
+    assert_eq!(end(sweep(&desk)).0, Some(0), "restored");
+}
+
+/// By the next program that writes there, if the writer is certain to have ended.
+#[test]
+#[cfg(target_os = "linux")]
+fn what_a_killed_prediction_left_behind_is_removed() {
+    let desk = Desk::new();
+    desk.trained("run", &["--method", "scratch"]);
+    std::fs::create_dir(desk.path("out")).unwrap();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let name = |n: u32| desk.path("out").join(format!(".unfinished-{}-{n}.nii.gz", &boot[..8]));
+    let [dead, alive] = [1, 2].map(|n| std::fs::File::create(name(n)).unwrap());
+    drop(dead);
+    alive.lock().unwrap();
+    std::fs::write(desk.path("out/.unfinished-notes"), "of somebody else, and new").unwrap();
+    std::fs::write(desk.path("scan.nii"), data::testing::cine(2).bytes()).unwrap();
+    desk.succeed(&["predict", "--weights", "run", "scan.nii", "--out", "out"]);
+    assert!(!name(1).exists() && name(2).exists());
+    assert!(desk.path("out/.unfinished-notes").exists() && desk.path("out/scan.nii.gz").exists());
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_cache_that_is_cut_short_under_a_run_ends_it_with_a_line() {
@@ -115,5 +236,5 @@ fn a_cache_that_is_cut_short_under_a_run_ends_it_with_a_line() {
     child.kill().unwrap();
     let output = child.wait_with_output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert_says(&errors, &["is cut short, or has grown", "built again"]);
+    assert_says(&errors, &["is cut short, or has grown", "built again", "resuming after epoch"]);
 }

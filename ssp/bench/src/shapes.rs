@@ -50,7 +50,12 @@ impl Network {
         if self.batch < 2 || !self.batch.is_multiple_of(2) {
             return refuse(format!("--batch {} is not an even number above 0", self.batch));
         }
-        Ok(())
+        // What is beyond the range of a training's settings is beyond memory, if not beyond counting.
+        let mut trained = Settings::preset(Preset::Paper, Method::Scratch);
+        trained.network.size = self.size;
+        trained.network.channels.clone_from(&self.channels);
+        trained.finetune.optimisation.batch = self.batch;
+        trained.check()
     }
 
     /// Rows and columns of a resolution, 0 being the finest.
@@ -155,6 +160,15 @@ mod tests {
             [(256, 3, vec![4, 8]), (36, 2, vec![4, 8]), (0, 2, vec![4, 8]), (64, 2, vec![4])]
         {
             assert!(matches!(Network::new(size, batch, channels), Err(Error::Setting(_))));
+        }
+        for (size, batch, channels, name) in [
+            (1 << 62, 2, vec![4, 8], "network.size"),
+            (64, 1 << 62, vec![4, 8], "batch"),
+            (64, 2, vec![4, 1 << 62], "network.channels"),
+            (4096, 65534, vec![64, 8], "GiB"),
+        ] {
+            let error = Network::new(size, batch, channels).unwrap_err();
+            assert!(matches!(&error, Error::Setting(what) if what.contains(name)), "{error}");
         }
     }
 }

@@ -99,6 +99,8 @@ impl Trained {
         let mut settings = Settings::preset(Preset::Paper, method);
         settings.network.channels.clone_from(channels);
         settings.network.size = size;
+        settings.pretrain.optimisation.batch = batch;
+        settings.finetune.optimisation.batch = batch;
         settings.pretrain.dino.local_size = size / 2;
         settings.pretrain.mim.patch = [(size / 8).max(1); 2];
         settings.pretrain.validate_every = 0;

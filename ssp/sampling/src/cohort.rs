@@ -13,7 +13,7 @@ use data::{Dataset, Label, LoadedSubject, by_line};
 use data::{Found, find, holds_mnms, list};
 
 /// Counts up when readers change what they make of the same files.
-const READER_VERSION: u32 = 5;
+const READER_VERSION: u32 = 6;
 
 /// Subjects ready to be sampled from.
 pub struct Cohort {
@@ -188,6 +188,11 @@ impl Cohort {
         let cache = Arc::new(cache);
         let set_warnings = sets.iter().flat_map(|set| set.warnings()).cloned().collect();
         Ok(Cohort { cache, failures, source, images, members, left_out, warnings, set_warnings })
+    }
+
+    /// Whether it is the built-in cohort, which settings decide.
+    pub fn is_built_in(&self) -> bool {
+        self.members.iter().all(|member| member.subset == PHANTOM)
     }
 
     /// Ids of all subjects, in order.

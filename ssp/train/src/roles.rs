@@ -12,7 +12,7 @@ use data::split::{Split, TestSubjects};
 use data::vendor::vendor_letter;
 use sampling::Cohort;
 use sampling::cache::CachedSubject;
-use sampling::copies::shared_between;
+use sampling::copies::{Shared, shared_between};
 use sampling::split_file::SplitFile;
 use settings::Settings;
 
@@ -206,9 +206,9 @@ impl Roles {
         let Some(record) = DataRecord::of_weights(weights)? else { return Ok(()) };
         let trained = |id: &String| theirs.train.contains(id);
         let tested = test.unwrap_or(cohort);
-        let copies = record.copies(&|_| true, tested, &self.test);
-        let copies = copies.into_iter().chain(record.copies(&trained, cohort, &self.valid));
-        match copies.into_iter().next() {
+        let shared = record.shared(&|_| true, tested, &self.test);
+        let mut shared = shared.into_iter().chain(record.shared(&trained, cohort, &self.valid));
+        match shared.find(Shared::is_copy) {
             None => Ok(()),
             Some(shared) => {
                 let [id, copy] = &shared.ids;

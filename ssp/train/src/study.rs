@@ -1,5 +1,6 @@
 //! One run of the study: pretraining, fine-tuning and testing, recorded in a run folder.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +27,7 @@ use evaluate::{
 use sampling::Cohort;
 use sampling::augment::Grid;
 use sampling::cache::Cache;
+use sampling::copies::Shared;
 use sampling::sampler::{Crops, Order, Sampler, Selection};
 use settings::{Method, Optimisation, Preset, Settings};
 
@@ -107,7 +109,11 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     }
     let (cohort, test) = cohorts(job, watcher)?;
     let pretrain_only = job.parts == Parts::Pretrain;
-    let note = |text: &str| watcher.note(text);
+    let noted = RefCell::new(Vec::new());
+    let note = |text: &str| {
+        watcher.note(text);
+        noted.borrow_mut().extend(text.strip_prefix("warning: ").map(str::to_owned));
+    };
     let roles = Roles::draw(settings, &cohort, test.as_ref(), pretrain_only, &note)?;
     if let Some(weights) = &weights {
         roles.refuse_leak(weights, &cohort, test.as_ref())?;
@@ -141,6 +147,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let device = job.device.clone();
     let mut warnings = cohort.warning_lines();
     warnings.extend(test.iter().flat_map(Cohort::warning_lines));
+    warnings.extend(noted.into_inner());
     let data_warnings = &warnings;
     let cohort = &cohort;
     let run =
@@ -447,7 +454,6 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
     if subjects.is_empty() {
         return Err(Error::Data(format!("no subject of {} has labels", cohort.source)));
     }
-    note_known_subjects(model, cohort, watcher)?;
     let frames: usize =
         subjects.iter().map(|&s| cohort.cache.subject(s).study_frames().len()).sum();
     watcher.begin("evaluate", frames as u64);
@@ -460,33 +466,38 @@ pub fn test_model(model: &mut Model, cohort: &Cohort, watcher: &dyn Watcher) -> 
     results
 }
 
-/// Warns about subjects that the network was trained or validated on: their Dice does not generalise
-/// to new subjects, and must not be reported by mistake.
-fn note_known_subjects(model: &Model, cohort: &Cohort, watcher: &dyn Watcher) -> Result<()> {
-    let Some(roles) = Roles::of_weights(&model.path)? else { return Ok(()) };
+/// Warnings about subjects that a network was trained or validated on: their Dice does not generalise to
+/// new subjects, and must not be reported by mistake.
+///
+/// # Errors
+/// When the files of the run that made the weights cannot be read.
+pub fn known_subjects(model: &Model, cohort: &Cohort) -> Result<Vec<String>> {
+    let Some(roles) = Roles::of_weights(&model.path)? else { return Ok(vec![]) };
+    let mut warnings = Vec::new();
     let ids = cohort.labelled_ids();
     let made_weights = |id: &&String| roles.train.contains(id) || roles.valid.contains(id);
     let known: Vec<&String> = ids.iter().filter(made_weights).collect();
     if let Some(first) = known.first() {
-        watcher.note(&format!(
-            "warning: {} of {} subjects have names that this run was trained or validated on \
-             ({first}, ...); their Dice says nothing about new subjects",
+        warnings.push(format!(
+            "{} of {} subjects have names that this run was trained or validated on ({first}, ...); their \
+             Dice says nothing about new subjects",
             known.len(),
             ids.len()
         ));
     }
-    let Some(record) = DataRecord::of_weights(&model.path)? else { return Ok(()) };
+    let Some(record) = DataRecord::of_weights(&model.path)? else { return Ok(warnings) };
     let others: Vec<String> = ids.iter().filter(|id| !known.contains(id)).cloned().collect();
-    let copies = record.copies(&|_| true, cohort, &others);
-    let mut copied: Vec<&String> = copies.iter().map(|copy| &copy.ids[1]).collect();
-    copied.dedup();
-    if let Some([original, copy]) = copies.first().map(|copy| &copy.ids) {
-        watcher.note(&format!(
-            "warning: {} of {} subjects have images that this run was trained or validated on under \
-             other names ({copy} is {original}, ...); their Dice says nothing about new subjects",
-            copied.len(),
+    let shared = record.shared(&|_| true, cohort, &others);
+    let mut sharing: Vec<&String> = shared.iter().map(|shared| &shared.ids[1]).collect();
+    sharing.dedup();
+    if let Some(Shared { ids: [original, copy], equal, of }) = shared.first() {
+        warnings.push(format!(
+            "{} of {} subjects have images that this run was trained or validated on under other names \
+             ({copy} has {equal} of {of} slices of {original}, ...); their Dice says nothing about new \
+             subjects",
+            sharing.len(),
             ids.len()
         ));
     }
-    Ok(())
+    Ok(warnings)
 }

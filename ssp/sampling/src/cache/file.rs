@@ -120,14 +120,18 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 
 /// Writes a cache under a temporary name.
 pub(super) struct Writer {
-    file: BufWriter<NamedTempFile>,
+    named: NamedTempFile,
+    /// The same file, whose errors are the system's own words.
+    file: BufWriter<File>,
     position: u64,
 }
 
 impl Writer {
     pub(super) fn new(folder: &Path) -> Result<Self> {
-        let file = unfinished(folder, "").map_err(|e| Error::io(folder, e))?;
-        let mut writer = Writer { file: BufWriter::with_capacity(1 << 20, file), position: 0 };
+        let named = unfinished(folder, "").map_err(|e| Error::io(folder, e))?;
+        let file = named.as_file().try_clone().map_err(|e| Error::io(folder, e))?;
+        let file = BufWriter::with_capacity(1 << 20, file);
+        let mut writer = Writer { named, file, position: 0 };
         writer.write(&[0; HEADER])?;
         Ok(writer)
     }
@@ -146,11 +150,11 @@ impl Writer {
     fn write(&mut self, bytes: &[u8]) -> Result<u64> {
         let start = self.position.next_multiple_of(ALIGNMENT);
         let padding = (start - self.position) as usize;
-        let write = |file: &mut BufWriter<NamedTempFile>| {
+        let write = |file: &mut BufWriter<File>| {
             file.write_all(&[0; ALIGNMENT as usize][..padding])?;
             file.write_all(bytes)
         };
-        write(&mut self.file).map_err(|e| Error::io(self.file.get_ref().path(), e))?;
+        write(&mut self.file).map_err(|e| Error::io(self.named.path(), e))?;
         self.position = start + bytes.len() as u64;
         Ok(start)
     }
@@ -158,7 +162,7 @@ impl Writer {
     /// Ends the file with its index and begins it with its header; it is on disk when this
     /// returns, still under its temporary name.
     pub(super) fn finish(mut self, index: &Index) -> Result<NamedTempFile> {
-        let path = self.file.get_ref().path().to_path_buf();
+        let path = self.named.path().to_path_buf();
         let json = serde_json::to_vec(index).map_err(|e| Error::file(&path, e.to_string()))?;
         let start = self.write(&json)?;
         let mut header = Vec::with_capacity(HEADER);
@@ -169,13 +173,13 @@ impl Writer {
             header.extend_from_slice(&word.to_ne_bytes());
         }
         header.extend_from_slice(&checksum(&header).to_ne_bytes());
-        let end = |file: &mut BufWriter<NamedTempFile>| {
+        let end = |file: &mut BufWriter<File>| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&header)?;
             file.flush()?;
-            file.get_ref().as_file().sync_all()
+            file.get_ref().sync_all()
         };
         end(&mut self.file).map_err(|e| Error::io(&path, e))?;
-        self.file.into_inner().map_err(|e| Error::io(&path, e.into_error()))
+        Ok(self.named)
     }
 }

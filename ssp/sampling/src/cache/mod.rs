@@ -107,6 +107,18 @@ impl Cache {
         read: impl Fn(usize) -> Result<L> + Sync,
         progress: impl Fn(usize, usize) + Sync,
     ) -> Result<(Self, Vec<Failure>)> {
+        let read = |index| read(index).map(Into::into);
+        let opened = Self::opened_or_built(folder, key, ids, read, progress);
+        opened.map_err(|error| name_the_variable(folder, error))
+    }
+
+    fn opened_or_built(
+        folder: &Path,
+        key: &Key,
+        ids: &[String],
+        read: impl Fn(usize) -> Result<Loaded> + Sync,
+        progress: impl Fn(usize, usize) + Sync,
+    ) -> Result<(Self, Vec<Failure>)> {
         let path = folder.join(key.file_name());
         let warn = |why: &str| tracing::warn!("{} {why}; it is built again", path.display());
         let ignore = |_: &str| {};
@@ -115,7 +127,7 @@ impl Cache {
             return Ok((cache, failures));
         }
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let built = build(folder, key, ids, |index| read(index).map(Into::into), progress)?;
+        let built = build(folder, key, ids, read, progress)?;
         key.refuse_changed()?;
         // Another process may have finished meanwhile: its file is in use, and as good.
         if let Ok(Some((cache, failures, true))) = Self::open(&path, key, &ignore) {
@@ -200,6 +212,24 @@ impl Cache {
     /// Index of the subject with this id.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.subjects.iter().position(|subject| subject.id == id)
+    }
+}
+
+/// Users who never chose a folder for caches do not know what to do about one that is full.
+fn name_the_variable(folder: &Path, error: Error) -> Error {
+    let within = |path: &Path| match (std::path::absolute(path), std::path::absolute(folder)) {
+        (Ok(path), Ok(folder)) => path.starts_with(folder),
+        _ => false,
+    };
+    match error {
+        Error::Io { path, source } if within(&path) => Error::file(
+            folder,
+            format!(
+                "prepared images cannot be kept here: {source}; make room, or name another folder with the \
+                 environment variable CINE_CACHE"
+            ),
+        ),
+        other => other,
     }
 }
 

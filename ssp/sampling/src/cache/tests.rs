@@ -415,3 +415,23 @@ fn builders_at_once_do_no_harm() {
     });
     assert_eq!(cohort(&folder, "a").2, 0);
 }
+
+/// A full or write-protected disk is named with what to do about it.
+#[test]
+fn a_folder_that_keeps_nothing_is_an_error_that_names_the_variable() {
+    let place = TempDir::new().unwrap();
+    std::fs::write(place.path().join("file"), "").unwrap();
+    for folder in [place.path().join("file"), place.path().join("file/below")] {
+        let key = Key::of_settings("test set", 1, "a");
+        let error = Cache::open_or_build(&folder, &key, &ids(1), |i| Ok(subject(i)), |_, _| {});
+        let Err(error) = error else { panic!("kept in a file") };
+        let line = error.to_string();
+        let named = folder.display().to_string();
+        let parts = [&*named, "cannot be kept", "os error", "CINE_CACHE"];
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    // What a source lacks is another matter.
+    let gone = place.path().join("gone.nii");
+    let error = Key::of_files("test set", 1, "", &[gone], place.path()).unwrap_err().to_string();
+    assert!(!error.contains("CINE_CACHE"), "{error}");
+}

@@ -80,7 +80,7 @@ fn warnings_of(cohort: &Cohort) -> Vec<String> {
     let mut lines: Vec<String> =
         all.iter().take(FEW).map(|line| format!("warning: {line}")).collect();
     if let more @ 1.. = all.len().saturating_sub(FEW) {
-        lines.push(format!("warning: and {more} more; cine data inspect lists them all"));
+        lines.push(format!("warning: and {more} more"));
     }
     lines
 }
