@@ -108,3 +108,55 @@ fn damaged_weights_of_a_finished_run() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_says(told.lines().last().unwrap(), &["run/pretrain/progress", "remove the folder run "]);
 }
+
+/// Weights without a checksum, as other programs write them, that are finite and whose products are not.
+#[test]
+fn weights_that_overflow_in_use_are_refused_by_name() {
+    let desk = Desk::new();
+    let run = desk.trained("run", &["--method", "scratch"]);
+    let file = bytes(run.join("finetune/best.safetensors"));
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+    header["__metadata__"].as_object_mut().unwrap().remove("cine.blake3").unwrap();
+    let mut tensors = file[8 + length..].to_vec();
+    for (name, tensor) in header.as_object().unwrap() {
+        if name.ends_with("weight") && tensor["dtype"] == "F32" {
+            let [from, to] = [0, 1].map(|at| tensor["data_offsets"][at].as_u64().unwrap() as usize);
+            tensors[from..to]
+                .chunks_exact_mut(4)
+                .for_each(|v| v.copy_from_slice(&1e38f32.to_le_bytes()));
+        }
+    }
+    let header = serde_json::to_vec(&header).unwrap();
+    let absurd = [&(header.len() as u64).to_le_bytes()[..], &header, &tensors].concat();
+    std::fs::write(desk.path("absurd.safetensors"), absurd).unwrap();
+    let data = desk.plain_data_set("hearts", 1);
+    let image = std::fs::read_dir(data.join("images")).unwrap().next().unwrap().unwrap().path();
+    let image = image.to_str().unwrap();
+    let weights = ["--weights", "absurd.safetensors"];
+    for command in [&["predict", image, "--out", "labels"][..], &["evaluate", "--data", "hearts"]] {
+        let output = desk.run(&[command, &weights].concat());
+        assert_eq!(output.status.code(), Some(1));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_a_line_says(&told, &["error", "absurd.safetensors", "not finite"]);
+    }
+}
+
+#[test]
+fn a_folder_in_place_of_a_file_of_a_run_is_one_line() {
+    let desk = Desk::new();
+    let settings = ["--method", "scratch", "--set", "save_every=0", "--set", "finetune.epochs=2"];
+    desk.trained("whole", &settings);
+    for file in ["metrics.csv", "finetune/progress.safetensors"] {
+        let run = desk.path("run");
+        std::fs::create_dir_all(run.join("finetune")).unwrap();
+        std::fs::copy(desk.path("whole/settings.json"), run.join("settings.json")).unwrap();
+        std::fs::create_dir(run.join(file)).unwrap();
+        let output = desk.train("run", &settings).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_says(told.lines().last().unwrap(), &["error:", file, "directory"]);
+        assert!(run.join(file).is_dir());
+        std::fs::remove_dir_all(run).unwrap();
+    }
+}

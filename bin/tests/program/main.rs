@@ -3,6 +3,8 @@
 mod config;
 mod damage;
 mod desk;
+#[cfg(target_os = "linux")]
+mod faults;
 mod identity;
 mod names;
 mod pictures;

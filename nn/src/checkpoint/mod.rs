@@ -11,7 +11,6 @@ mod weights_file;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::io::Write;
 use std::path::Path;
 
 use tensor::{DType, Tensor};
@@ -23,9 +22,6 @@ use weights_file::WeightsFile;
 
 pub use error::{Error, Result};
 pub use progress::{load_progress, save_progress};
-
-/// How the names of files begin that a process that was killed had not finished writing.
-const UNFINISHED: &str = ".unfinished-";
 
 /// Text stored beside the tensors.
 pub type Metadata = HashMap<String, String>;
@@ -190,30 +186,11 @@ fn write(
     metadata: &Metadata,
 ) -> Result<()> {
     let bytes = safetensors_file(tensors, metadata).map_err(|error| Error::content(path, error))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let attempt = || -> std::io::Result<()> {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(UNFINISHED);
-        #[cfg(unix)]
-        {
-            // A temporary file is private by default; weights get the permissions of the umask.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(&bytes)?;
-        file.as_file().sync_all()?;
-        // Only once the new file is on the disk: until then the old one is the newest that is whole.
-        if let Some(previous) = previous.filter(|_| path.exists()) {
-            std::fs::rename(path, previous)?;
-        }
-        file.persist(path)?;
-        // Brings the renames to the disk; elsewhere a folder cannot be opened as a file.
-        #[cfg(unix)]
-        std::fs::File::open(folder)?.sync_all()?;
-        Ok(())
+    let written = match previous {
+        Some(previous) => files::write_keeping(path, previous, &bytes),
+        None => files::write_atomically(path, &bytes),
     };
-    attempt().map_err(|error| Error::io(path, error))
+    written.map_err(|error| Error::io(path, error))
 }
 
 #[cfg(test)]

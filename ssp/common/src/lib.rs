@@ -8,7 +8,6 @@ pub mod files;
 mod progress;
 pub mod purposes;
 pub mod text;
-mod unfinished;
 pub mod yaml;
 
 pub use error::{Error, Result};

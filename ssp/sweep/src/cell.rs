@@ -163,7 +163,7 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 /// Writes the file that marks work as finished, so always as its last step.
 pub(super) fn write_record(path: &Path, record: &impl Serialize) -> Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        common::files::create_dir_all(folder)?;
     }
     write_json(path, record)
 }

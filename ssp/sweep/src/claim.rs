@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::{Error, Result};
+use common::files::{create_dir_all, create_lock};
 
 /// The lock file of a piece of work.
 fn path(sweep: &Path, name: &str) -> PathBuf {
@@ -19,9 +20,9 @@ fn path(sweep: &Path, name: &str) -> PathBuf {
 pub fn claim(sweep: &Path, name: &str) -> Result<Option<File>> {
     let path = path(sweep, name);
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        create_dir_all(folder)?;
     }
-    let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+    let file = create_lock(&path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

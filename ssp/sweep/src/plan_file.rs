@@ -9,7 +9,7 @@ use super::arm::Arm;
 use super::claim::wait_for;
 use super::plan::{Plan, Variant};
 use crate::{Error, Result};
-use common::files::write_atomically;
+use common::files::{create_dir_all, write_atomically};
 use train::run::folder::read_json;
 
 impl Plan {
@@ -60,7 +60,7 @@ impl Plan {
     /// # Errors
     /// When the plans contradict each other, or the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<Plan> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        create_dir_all(folder)?;
         // Several processes may start at once.
         let _lock = wait_for(folder, "plan")?;
         let plan = self.merged_with(folder)?;

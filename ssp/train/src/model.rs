@@ -146,7 +146,7 @@ impl Model {
 
     /// Predicts with the network.
     pub fn predictor(&mut self) -> Predictor<'_> {
-        Predictor::new(&mut self.network, self.grid)
+        Predictor::new(&mut self.network, self.grid).from_file(&self.path)
     }
 }
 

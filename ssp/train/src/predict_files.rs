@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::model::Model;
 use crate::{Error, Result};
 use common::Watcher;
-use common::files::remove_abandoned;
+use common::files::{create_dir_all, remove_abandoned};
 use data::{folder, nifti};
 use sampling::cache::{Cache, Key};
 
@@ -42,7 +42,7 @@ pub fn predict_files(
             return Err(Error::file(file, what));
         }
     }
-    std::fs::create_dir_all(out).map_err(|error| Error::io(out, error))?;
+    create_dir_all(out)?;
     remove_abandoned(out);
     watcher.begin("predict", files.len() as u64);
     let mut tally = Tally::default();

@@ -90,12 +90,12 @@ impl Progress {
             error => error,
         })?;
         let found = damage.split(';').next().unwrap_or_default();
+        // It would take the place of the older file at the next save.
+        std::fs::remove_file(newest).map_err(|error| Error::io(newest, error))?;
         watcher.note(&format!(
             "{}: {found}; it is removed, and {PREVIOUS}, the save before it, is used",
             newest.display()
         ));
-        // It would take the place of the older file at the next save.
-        std::fs::remove_file(newest).map_err(|error| Error::io(newest, error))?;
         Ok(progress)
     }
 

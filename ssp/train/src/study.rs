@@ -119,11 +119,14 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
         roles.refuse_leak(weights, &cohort, test.as_ref())?;
     }
     // Not earlier, so that a run that is refused leaves no folder.
-    let folder = match &job.out {
-        Some(out) => RunFolder::new(out),
-        None => RunFolder::take(Path::new("runs"), &name)?,
+    let (folder, _held) = match &job.out {
+        Some(out) => {
+            let folder = RunFolder::new(out);
+            let held = folder.prepare(settings)?;
+            (folder, held)
+        }
+        None => RunFolder::take(Path::new("runs"), &name, settings)?,
     };
-    let _held = folder.prepare(settings)?;
     remove_abandoned_below(folder.path());
     roles.keep(&folder)?;
     DataRecord::of(&roles, &cohort, test.as_ref()).keep(&folder)?;

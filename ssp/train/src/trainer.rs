@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use common::Watcher;
+use common::files::create_dir_all;
 use nn::checkpoint::{self, Metadata};
 use nn::schedule::{cosine, polynomial, warmup_cosine};
 use nn::{Rates, Sgd, SgdSettings};
@@ -132,7 +133,7 @@ impl Stage<'_> {
         metrics: &Path,
         watcher: &dyn Watcher,
     ) -> Result<State> {
-        std::fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
+        create_dir_all(&self.folder)?;
         let mut optimiser = Sgd::new(SgdSettings {
             momentum: self.optimisation.momentum,
             nesterov: self.optimisation.nesterov,
@@ -142,8 +143,10 @@ impl Stage<'_> {
         let progress = Progress::resume(self, metrics, task, &mut optimiser, watcher)?;
         task.move_to(&self.device)?;
         if self.is_over(&progress.state) {
-            if checkpoint::metadata(&self.last()).is_err() {
-                self.finish(task)?;
+            // A process that was cut off at its end may have left out either.
+            match checkpoint::metadata(&self.last()) {
+                Err(_) => self.finish(task)?,
+                Ok(_) => remove_if_exists(&self.folder.join(PREVIOUS))?,
             }
             watcher.note(&format!("{}: already finished", self.name));
             return Ok(progress.state);

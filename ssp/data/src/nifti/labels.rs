@@ -10,7 +10,7 @@ use super::header::Header;
 use super::volume::read;
 use super::voxels::reserved;
 use crate::{Error, Result};
-use common::files::unfinished;
+use common::files::{persist, sync, unfinished};
 
 /// `NIFTI_INTENT_LABEL`: voxels are indices of labels.
 const INTENT_LABEL: i16 = 1002;
@@ -130,6 +130,6 @@ pub fn write_labels(path: impl AsRef<Path>, source: &Header, labels: &[u8]) -> R
         .reference_header(&header)
         .write_nifti(&array)
         .map_err(|error| Error::file(path, format!("cannot be written: {error}")))?;
-    unfinished.persist(path).map_err(|refused| Error::io(path, refused.error))?;
-    Ok(())
+    sync(&unfinished, path)?;
+    persist(unfinished, path)
 }

@@ -16,7 +16,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 use rayon::prelude::*;
@@ -29,7 +29,7 @@ use super::prepare::Prepared;
 #[cfg(unix)]
 use super::sigbus::Watch;
 use crate::{Error, Result};
-use common::files::unfinished;
+use common::files::{sync, unfinished};
 
 const MAGIC: &[u8; 8] = b"CINECACH";
 const VERSION: u32 = 3;
@@ -120,18 +120,20 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 
 /// Writes a cache under a temporary name.
 pub(super) struct Writer {
-    named: NamedTempFile,
-    /// The same file, whose errors are the system's own words.
+    /// What the file will be.
+    path: PathBuf,
+    unfinished: NamedTempFile,
     file: BufWriter<File>,
     position: u64,
 }
 
 impl Writer {
-    pub(super) fn new(folder: &Path) -> Result<Self> {
-        let named = unfinished(folder, "").map_err(|e| Error::io(folder, e))?;
-        let file = named.as_file().try_clone().map_err(|e| Error::io(folder, e))?;
+    pub(super) fn new(path: &Path) -> Result<Self> {
+        let folder = path.parent().unwrap_or(path);
+        let begun = unfinished(folder, "").and_then(|file| Ok((file.as_file().try_clone()?, file)));
+        let (file, unfinished) = begun.map_err(|e| Error::io(path, e))?;
         let file = BufWriter::with_capacity(1 << 20, file);
-        let mut writer = Writer { named, file, position: 0 };
+        let mut writer = Writer { path: path.into(), unfinished, file, position: 0 };
         writer.write(&[0; HEADER])?;
         Ok(writer)
     }
@@ -154,7 +156,7 @@ impl Writer {
             file.write_all(&[0; ALIGNMENT as usize][..padding])?;
             file.write_all(bytes)
         };
-        write(&mut self.file).map_err(|e| Error::io(self.named.path(), e))?;
+        write(&mut self.file).map_err(|e| Error::io(&self.path, e))?;
         self.position = start + bytes.len() as u64;
         Ok(start)
     }
@@ -162,8 +164,7 @@ impl Writer {
     /// Ends the file with its index and begins it with its header; it is on disk when this
     /// returns, still under its temporary name.
     pub(super) fn finish(mut self, index: &Index) -> Result<NamedTempFile> {
-        let path = self.named.path().to_path_buf();
-        let json = serde_json::to_vec(index).map_err(|e| Error::file(&path, e.to_string()))?;
+        let json = serde_json::to_vec(index).map_err(|e| Error::file(&self.path, e.to_string()))?;
         let start = self.write(&json)?;
         let mut header = Vec::with_capacity(HEADER);
         header.extend_from_slice(MAGIC);
@@ -176,10 +177,10 @@ impl Writer {
         let end = |file: &mut BufWriter<File>| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&header)?;
-            file.flush()?;
-            file.get_ref().sync_all()
+            file.flush()
         };
-        end(&mut self.file).map_err(|e| Error::io(&path, e))?;
-        Ok(self.named)
+        end(&mut self.file).map_err(|e| Error::io(&self.path, e))?;
+        sync(&self.unfinished, &self.path)?;
+        Ok(self.unfinished)
     }
 }

@@ -114,7 +114,7 @@ fn remember(fingerprints: &[Fingerprint], memory: &Path) {
     let Ok(json) = serde_json::to_string(fingerprints) else { return };
     let text = format!("{}\n{json}", blake3::hash(json.as_bytes()).to_hex());
     if let Some(folder) = memory.parent() {
-        let _ = std::fs::create_dir_all(folder);
+        let _ = common::files::create_dir_all(folder);
     }
     let _ = write_atomically(memory, text.as_bytes());
 }

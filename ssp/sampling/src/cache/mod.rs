@@ -31,7 +31,7 @@ use self::prepare::Prepared;
 use self::resident::Resident;
 use crate::augment::{Grid, Pixels, Slice};
 use crate::{Error, Result};
-use common::files::remove_abandoned;
+use common::files::{create_dir_all, persist, remove_abandoned};
 use data::{CardiacPhase, Subject};
 
 pub use self::digest::Digests;
@@ -126,18 +126,18 @@ impl Cache {
         if let Some((cache, failures, true)) = Self::open(&path, key, &warn)? {
             return Ok((cache, failures));
         }
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-        let built = build(folder, key, ids, read, progress)?;
+        create_dir_all(folder)?;
+        let built = build(&path, key, ids, read, progress)?;
         key.refuse_changed()?;
         // Another process may have finished meanwhile: its file is in use, and as good.
         if let Ok(Some((cache, failures, true))) = Self::open(&path, key, &ignore) {
             return Ok((cache, failures));
         }
-        if let Err(error) = built.persist(&path) {
+        if let Err(error) = persist(built, &path) {
             // Some systems refuse to replace a file that is mapped: another process was faster.
             return match Self::open(&path, key, &ignore)? {
                 Some((cache, failures, _)) => Ok((cache, failures)),
-                None => Err(Error::io(&path, error.error)),
+                None => Err(error),
             };
         }
         match Self::open(&path, key, &ignore)? {
@@ -233,10 +233,10 @@ fn name_the_variable(folder: &Path, error: Error) -> Error {
     }
 }
 
-/// Reads all subjects, a few at a time, and writes them to a temporary file in their order, so
+/// Reads all subjects, a few at a time, and writes them to a temporary file beside `path` in their order, so
 /// that equal sources give equal bytes.
 fn build(
-    folder: &Path,
+    path: &Path,
     key: &Key,
     ids: &[String],
     read: impl Fn(usize) -> Result<Loaded> + Sync,
@@ -248,7 +248,7 @@ fn build(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, ids.len());
         (index, prepared)
     };
-    let mut writer = Writer::new(folder)?;
+    let mut writer = Writer::new(path)?;
     let mut index =
         Index { key: key.as_str().into(), subjects: vec![], failures: vec![], settled: true };
     let indices: Vec<usize> = (0..ids.len()).collect();

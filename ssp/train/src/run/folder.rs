@@ -8,7 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{Error, Result};
-use common::files::{UNFINISHED, write_atomically};
+use common::files::{
+    UNFINISHED, create_dir, create_dir_all, create_lock, same_file, write_atomically,
+};
 use settings::Settings;
 
 /// The file that a process locks while it works in a run's folder.
@@ -32,22 +34,61 @@ impl RunFolder {
         RunFolder { path: path.into() }
     }
 
-    /// Makes the first folder `runs/<name>-<n>` that is not there yet. Of several processes at once, each
-    /// gets a folder of its own.
+    /// Makes and locks the first folder `runs/<name>-<n>` that is not there yet, or in which a process was
+    /// cut off before it wrote its settings. Of several processes at once, each gets a folder of its own.
+    /// A folder in which the settings cannot be written is removed.
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn take(runs: &Path, name: &str) -> Result<Self> {
-        std::fs::create_dir_all(runs).map_err(|e| Error::io(runs, e))?;
+    pub fn take(runs: &Path, name: &str, settings: &Settings) -> Result<(Self, Held)> {
+        create_dir_all(runs)?;
         let mut number = 1;
         loop {
-            let path = runs.join(format!("{name}-{number}"));
-            match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(RunFolder::new(path)),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(Error::io(&path, error)),
+            let folder = RunFolder::new(runs.join(format!("{name}-{number}")));
+            if let Some(held) = folder.try_take(settings)? {
+                return Ok((folder, held));
             }
+            number += 1;
         }
+    }
+
+    /// Takes this folder, unless there is a run in it or another process has it.
+    fn try_take(&self, settings: &Settings) -> Result<Option<Held>> {
+        let is_new = create_dir(&self.path)?;
+        if !is_new && (!self.path.is_dir() || self.is_occupied()) {
+            return Ok(None);
+        }
+        let begun = self.lock().and_then(|lock| match lock {
+            // Before it was locked, another process may have begun a run, or removed the folder.
+            Lock::Taken(file) if !self.is_occupied() && same_file(&file, &self.lock_path()) => {
+                write_json(&self.settings(), settings)?;
+                Ok(Some(Held { _file: file }))
+            }
+            Lock::Unsupported(file) if is_new => {
+                write_json(&self.settings(), settings)?;
+                Ok(Some(Held { _file: file }))
+            }
+            _ => Ok(None),
+        });
+        if begun.is_err() && is_new {
+            // Both fail harmlessly where another process has put something there.
+            let _ = std::fs::remove_file(self.lock_path());
+            let _ = std::fs::remove_dir(&self.path);
+        }
+        begun
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        self.path.join(LOCK)
+    }
+
+    fn lock(&self) -> Result<Lock> {
+        let file = create_lock(self.lock_path())?;
+        Ok(match file.try_lock() {
+            Ok(()) => Lock::Taken(file),
+            Err(TryLockError::WouldBlock) => Lock::Elsewhere,
+            Err(TryLockError::Error(_)) => Lock::Unsupported(file),
+        })
     }
 
     /// Where it is.
@@ -157,15 +198,15 @@ impl RunFolder {
     /// As [`check`](Self::check), or when another process works in it or it cannot be made.
     pub fn prepare(&self, settings: &Settings) -> Result<Held> {
         self.check(settings)?;
-        std::fs::create_dir_all(&self.path).map_err(|e| Error::io(&self.path, e))?;
-        let path = self.path.join(LOCK);
-        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        // Some network file systems know no locks; then there is none.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            let what = "another process is at work on this run; wait for it, or name another \
-                        folder with --out";
-            return Err(Error::file(&self.path, what));
-        }
+        create_dir_all(&self.path)?;
+        let file = match self.lock()? {
+            Lock::Taken(file) | Lock::Unsupported(file) => file,
+            Lock::Elsewhere => {
+                let what = "another process is at work on this run; wait for it, or name another \
+                            folder with --out";
+                return Err(Error::file(&self.path, what));
+            }
+        };
         if !self.settings().exists() {
             write_json(&self.settings(), settings)?;
         }
@@ -182,6 +223,14 @@ impl RunFolder {
             !name.is_some_and(|name| name == LOCK || name.starts_with(UNFINISHED))
         })
     }
+}
+
+/// The outcome of locking a run's folder.
+enum Lock {
+    Taken(File),
+    Elsewhere,
+    /// Some network file systems know no locks; then there is none.
+    Unsupported(File),
 }
 
 /// A run's folder while a process works in it. The system lets go of it however the process ends.
@@ -245,16 +294,22 @@ mod tests {
     fn of_processes_at_once_each_takes_a_folder_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let runs = folder.path().join("runs");
-        std::fs::create_dir_all(runs.join("pcl-demo-3")).unwrap();
+        let settings = Settings::preset(Preset::Demo, Method::Pcl);
+        std::fs::create_dir_all(runs.join("pcl-demo-3/pictures")).unwrap();
+        std::fs::create_dir_all(runs.join("pcl-demo-5")).unwrap();
+        std::fs::write(runs.join("pcl-demo-7"), "").unwrap();
         let takers: Vec<_> = (0..8)
             .map(|_| {
                 let runs = runs.clone();
-                std::thread::spawn(move || RunFolder::take(&runs, "pcl-demo").unwrap())
+                let settings = settings.clone();
+                std::thread::spawn(move || RunFolder::take(&runs, "pcl-demo", &settings).unwrap())
             })
             .collect();
-        let taken = takers.into_iter().map(|taker| taker.join().unwrap().path().to_path_buf());
+        // None lets go before all have theirs.
+        let taken: Vec<_> = takers.into_iter().map(|taker| taker.join().unwrap()).collect();
+        let taken = taken.iter().map(|(folder, _held)| folder.path().to_path_buf());
         let taken: std::collections::BTreeSet<_> = taken.collect();
-        let free = [1, 2, 4, 5, 6, 7, 8, 9].map(|n| runs.join(format!("pcl-demo-{n}")));
+        let free = [1, 2, 4, 5, 6, 8, 9, 10].map(|n| runs.join(format!("pcl-demo-{n}")));
         assert_eq!(taken, free.into());
     }
 

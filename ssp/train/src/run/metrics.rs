@@ -1,13 +1,13 @@
 //! `metrics.csv`: how a run went, one row at a time, whatever happens to the machine.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
-use common::files::write_atomically;
+use common::files::{append, sync_appended, write_atomically};
 
 /// First line of the file.
 const HEADER: &str = "stage,epoch,step,loss,learning_rate,validation_loss,validation_dice,\
@@ -135,12 +135,12 @@ impl Metrics {
         // One write of a whole line: no other end of the program than a power cut can split it.
         let line = line(&self.path, record)?;
         self.hasher.update(line.as_bytes());
-        self.file.write_all(line.as_bytes()).map_err(|source| Error::io(&self.path, source))
+        append(&self.file, &self.path, line.as_bytes())
     }
 
     /// Returns once every row is on the disk, with what the file then has in it.
     pub fn sync(&self) -> Result<Content> {
-        self.file.sync_data().map_err(|source| Error::io(&self.path, source))?;
+        sync_appended(&self.file, &self.path)?;
         let blake3 = self.hasher.finalize().to_hex().to_string();
         Ok(Content { bytes: self.hasher.count(), blake3 })
     }

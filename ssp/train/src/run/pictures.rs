@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::folder::RunFolder;
 use super::metrics::{self, Record};
-use crate::{Error, Result};
+use crate::Result;
 use data::{CardiacPhase, Stack};
 use evaluate::Predictor;
 use evaluate::{FrameRow, Results};
@@ -169,6 +169,6 @@ fn missing(folder: &RunFolder, name: &str) -> Result<Option<std::path::PathBuf>>
 
 fn make(folder: &RunFolder) -> Result<std::path::PathBuf> {
     let pictures = folder.pictures();
-    std::fs::create_dir_all(&pictures).map_err(|error| Error::io(&pictures, error))?;
+    common::files::create_dir_all(&pictures)?;
     Ok(pictures)
 }

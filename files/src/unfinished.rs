@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use crate::faults::{Operation, point};
+
 /// How the names of files begin that a process that was cut off had not finished writing.
 pub const UNFINISHED: &str = ".unfinished-";
 
@@ -34,14 +36,13 @@ pub fn unfinished(folder: &Path, suffix: &str) -> io::Result<NamedTempFile> {
     let prefix = boot().map_or(UNFINISHED.to_owned(), |boot| format!("{UNFINISHED}{boot}-"));
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(suffix);
-    #[cfg(unix)]
-    {
-        // A temporary file is private to its owner by default; the umask is applied to this.
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
-    }
+    // Opened here, since the files of `tempfile` are private to their owner and name themselves in errors.
+    let open = |path: &Path| {
+        point(Operation::Create, path)?;
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    };
     loop {
-        let file = builder.tempfile_in(folder)?;
+        let file = builder.make_in(folder, open)?;
         match file.as_file().try_lock() {
             // Another process took the file for an abandoned one before it was locked.
             Err(std::fs::TryLockError::WouldBlock) => continue,
@@ -100,7 +101,7 @@ fn remove_if_abandoned(path: &Path, wait: Duration) -> io::Result<()> {
 
 /// Whether a file still has the name under which it was made.
 #[cfg(unix)]
-fn same_file(file: &File, path: &Path) -> bool {
+pub fn same_file(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata().map(identity), path.metadata().map(identity)) {
@@ -109,8 +110,9 @@ fn same_file(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Whether a file still has the name under which it was made.
 #[cfg(not(unix))]
-fn same_file(_: &File, path: &Path) -> bool {
+pub fn same_file(_: &File, path: &Path) -> bool {
     path.exists()
 }
 
