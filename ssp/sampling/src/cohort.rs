@@ -13,7 +13,7 @@ use data::{Dataset, Label, LoadedSubject, by_line};
 use data::{Found, find, holds_mnms, list};
 
 /// Counts up when readers change what they make of the same files.
-const READER_VERSION: u32 = 5;
+const READER_VERSION: u32 = 6;
 
 /// Subjects ready to be sampled from.
 pub struct Cohort {
