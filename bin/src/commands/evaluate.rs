@@ -8,8 +8,8 @@ use common::Watcher;
 use common::text::line;
 use common::{Error, Result};
 use evaluate::{
-    self, Numbering, cardiac_functions, doubts, frame_table, summary_tables, write_frames,
-    write_slices, write_subjects,
+    self, Numbering, Remarks, cardiac_functions, doubts, frame_table, summary_tables,
+    write_frames_with_remarks, write_slices, write_subjects,
 };
 use sampling::{Cohort, cache_folder};
 use train::study;
@@ -53,7 +53,7 @@ pub struct Evaluate {
     #[arg(long, value_enum, requires = "labels")]
     labels_numbering: Option<NumberingName>,
 
-    /// Write the results of each frame to this CSV file. Further files next to it: with --weights, Dice of each
+    /// Write the results of each frame to this CSV file, with warnings in its last column. Further files next to it: with --weights, Dice of each
     /// slice (.slices.csv); if end-diastole and end-systole are known, volumes, ejection fractions and mass of
     /// each subject (.subjects.csv).
     #[arg(long, value_name = "FILE")]
@@ -85,6 +85,9 @@ impl From<NumberingName> for Numbering {
     }
 }
 
+const NUMBERING_ASSUMED: &str =
+    "their anatomy does not show which ventricle is which; assuming 1 is LV and 3 is RV";
+
 /// Says which numbers the ventricles were taken to have, where that was not given and is not the
 /// study's for certain.
 fn report_numbering(what: &str, numbering: Numbering, assumed: bool) {
@@ -93,8 +96,7 @@ fn report_numbering(what: &str, numbering: Numbering, assumed: bool) {
             "{what}: assuming 1 is RV and 3 is LV, as in ACDC; if not, use --{what}-numbering study"
         )),
         Numbering::Study if assumed => tell(&format!(
-            "warning: {what}: their anatomy does not show which ventricle is which; assuming 1 is LV and 3 is \
-             RV; if not, use --{what}-numbering acdc"
+            "warning: {what}: {NUMBERING_ASSUMED}; if not, use --{what}-numbering acdc"
         )),
         Numbering::Study => {}
     }
@@ -103,7 +105,7 @@ fn report_numbering(what: &str, numbering: Numbering, assumed: bool) {
 impl Evaluate {
     /// Runs the command.
     pub fn run(self) -> Result<ExitCode> {
-        let mut warnings = Vec::new();
+        let (mut warnings, mut of_subjects) = (Vec::new(), Vec::new());
         let results = match (&self.weights, &self.predictions, &self.labels) {
             (Some(weights), _, _) => {
                 let watcher = Terminal::new();
@@ -118,6 +120,7 @@ impl Evaluate {
                 })?;
                 warnings.extend(cohort.warning_lines());
                 warnings.extend(study::known_subjects(&model, &cohort)?);
+                of_subjects.extend(cohort.warnings.iter().cloned());
                 study::test_model(&mut model, &cohort, &watcher)?
             }
             (None, Some(_), _) if !self.settings.is_empty() => {
@@ -133,8 +136,12 @@ impl Evaluate {
                     evaluate::compare_folders((predictions, of_predictions), (labels, of_labels))?;
                 report_numbering("predictions", found.predictions, false);
                 report_numbering("labels", found.labels, found.labels_assumed);
+                if found.labels_assumed {
+                    of_subjects.push((String::new(), NUMBERING_ASSUMED.to_owned()));
+                }
                 found.notes.iter().for_each(|note| tell(&line(note)));
-                warnings.extend(found.warnings);
+                warnings.extend(found.warnings());
+                of_subjects.extend(found.doubts);
                 found.results
             }
             _ => {
@@ -148,14 +155,15 @@ impl Evaluate {
         warnings.extend(doubts(&results));
         warn(&warnings);
         if let Some(csv) = self.csv {
-            write_frames(&csv, &results.frames)?;
+            let remarks = Remarks::of(&results, &of_subjects);
+            write_frames_with_remarks(&csv, &results.frames, &remarks)?;
             // It is unknown which slice of a label map in a file is the most basal.
             if !results.slices.is_empty() {
                 write_slices(csv.with_extension("slices.csv"), &results.slices)?;
             }
             let subjects = cardiac_functions(&results.frames);
             if !subjects.is_empty() {
-                write_subjects(csv.with_extension("subjects.csv"), &subjects)?;
+                write_subjects(csv.with_extension("subjects.csv"), &subjects, &remarks)?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -62,7 +62,7 @@ impl SubjectFiles for Patient {
         let info = Info::read(self.info.as_deref())?;
         let mut diagnostics = Diagnostics::default();
         diagnostics.warnings.extend(self.folder.warning_of_unused());
-        let (image, phases) = self.image(&mut diagnostics)?;
+        let (mut image, phases) = self.image(&mut diagnostics)?;
         let (mut numbers, mut frames) = (Vec::new(), Vec::new());
         for (frame, phase) in self.frames.iter().zip(phases) {
             let Some(path) = &frame.labels else { continue };
@@ -77,7 +77,8 @@ impl SubjectFiles for Patient {
                 };
                 Error::file(path, what)
             })?;
-            let labels = read_frame_labels(&image.header, path, &ACDC_LABELS, &mut diagnostics)?;
+            let labels =
+                read_frame_labels(&mut image.header, path, &ACDC_LABELS, &mut diagnostics)?;
             if labels.iter().all(|&label| label == 0) {
                 diagnostics
                     .warn(format!("frame {number}: {EMPTY_LABELS}; it counts as unlabelled"));

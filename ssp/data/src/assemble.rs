@@ -70,19 +70,24 @@ fn used_voxels(image: &Volume, frames: &[LabelledFrame]) -> Vec<bool> {
     used
 }
 
-/// Reads images of one phase each, and joins them into one volume with a phase for each image. An
-/// error about all of them names `place`.
+/// Reads images of one phase each, and joins them into one volume with a phase for each image. Without
+/// any, the error names `place`.
 pub(super) fn read_frames<'a>(
     images: impl Iterator<Item = &'a PathBuf>,
     place: &Path,
 ) -> Result<Volume> {
-    let mut volumes = Vec::new();
+    let mut joined: Option<Volume> = None;
     for path in images {
         let volume = nifti::read(path)?;
         check_one_phase(path, &volume.header)?;
-        volumes.push(volume);
+        match &mut joined {
+            None => joined = Some(volume),
+            Some(joined) => joined
+                .append(volume, &format!("frame {}", nifti::stem(path)))
+                .map_err(|what| Error::file(path, what))?,
+        }
     }
-    Volume::join(volumes).map_err(|what| Error::file(place, what))
+    joined.ok_or_else(|| Error::file(place, "no frame to stack"))
 }
 
 fn check_one_phase(path: &Path, header: &Header) -> Result<()> {
@@ -97,7 +102,7 @@ fn check_one_phase(path: &Path, header: &Header) -> Result<()> {
 
 /// Reads the labels of one phase; see [`read_labels`].
 pub(super) fn read_frame_labels(
-    image: &Header,
+    image: &mut Header,
     path: &Path,
     meaning: &[Label; 4],
     diagnostics: &mut Diagnostics,
@@ -110,11 +115,12 @@ pub(super) fn read_frame_labels(
 /// Reads the labels of an image, a phase for each of the image's, and returns those phases that have
 /// any label.
 pub(super) fn read_cine_labels(
-    image: &Header,
+    image: &mut Header,
     path: &Path,
+    meaning: &[Label; 4],
     diagnostics: &mut Diagnostics,
 ) -> Result<Vec<LabelledFrame>> {
-    let volume = read_labels(image, path, &STUDY_LABELS, diagnostics)?;
+    let volume = read_labels(image, path, meaning, diagnostics)?;
     let (own, phases) = (volume.header.dims[3], image.dims[3]);
     if own != phases {
         let what = format!(
@@ -145,9 +151,9 @@ pub(super) fn read_cine_labels(
 pub(super) const EMPTY_LABELS: &str = "the label file has no label other than 0";
 
 /// Reads a label map in any numbering, and moves it onto an image's grid. `meaning[n]` is what the
-/// file's label `n` stands for.
+/// file's label `n` stands for. If only the labels have a spacing, the image takes it.
 fn read_labels(
-    image: &Header,
+    image: &mut Header,
     path: &Path,
     meaning: &[Label; 4],
     diagnostics: &mut Diagnostics,
@@ -156,6 +162,7 @@ fn read_labels(
     let aligned = volume.on_grid_of(image, ["labels", "image"]);
     let (mut volume, alignment) = aligned.map_err(|what| Error::file(path, what))?;
     diagnostics.merge(&alignment.diagnostics);
+    image.geometry.spacing = alignment.spacing;
     for label in &mut volume.labels {
         *label = meaning[usize::from(*label)] as u8;
     }

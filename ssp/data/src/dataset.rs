@@ -112,6 +112,11 @@ impl Dataset {
         &self.warnings
     }
 
+    /// Adds a warning about the data set as a whole.
+    pub(super) fn warn(&mut self, warning: String) {
+        self.warnings.push(warning);
+    }
+
     /// The same data set with warnings about the whole of it.
     pub(super) fn with_warnings(mut self, warnings: Vec<String>) -> Dataset {
         self.warnings.extend(warnings);

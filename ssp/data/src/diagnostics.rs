@@ -1,5 +1,8 @@
 //! What was odd about files, in lines for the user.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 /// What was odd about a subject's files, one line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -39,11 +42,16 @@ fn add_new(lines: &mut Vec<String>, others: &[String]) {
 const MAX_NAMES: usize = 3;
 
 /// Lines about subjects, each line once with the subjects that it is about: `a, b, c and 2 more: ...`.
-/// In order of first occurrence.
+/// In order of first occurrence. A line about an empty subject is about all of them, and names none.
 pub fn by_line<'a>(about: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
     let pairs = about.into_iter().map(|(subject, line)| (line, subject));
     let lines = grouped(pairs).into_iter();
-    lines.map(|(line, subjects)| format!("{}{line}", names(&subjects))).collect()
+    let named = |(line, mut subjects): (&str, Vec<&str>)| {
+        subjects.dedup();
+        subjects.retain(|subject| !subject.is_empty());
+        format!("{}{line}", names(&subjects))
+    };
+    lines.map(named).collect()
 }
 
 /// The start of a line about some subjects: `a, b, c and 2 more: `; empty without any.
@@ -57,12 +65,14 @@ pub(crate) fn names(subjects: &[&str]) -> String {
 }
 
 /// The values of each key, in order of first occurrence.
-pub(crate) fn grouped<K: PartialEq, V>(
+pub(crate) fn grouped<K: Hash + Eq + Clone, V>(
     pairs: impl IntoIterator<Item = (K, V)>,
 ) -> Vec<(K, Vec<V>)> {
+    let mut places = HashMap::new();
     let mut groups: Vec<(K, Vec<V>)> = Vec::new();
     for (key, value) in pairs {
-        match groups.iter_mut().find(|(known, _)| *known == key) {
+        let place = *places.entry(key.clone()).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some((_, values)) => values.push(value),
             None => groups.push((key, vec![value])),
         }
@@ -76,8 +86,18 @@ mod tests {
 
     #[test]
     fn a_line_that_subjects_share_is_written_once() {
-        let about = [("a", "x"), ("b", "y"), ("b", "x"), ("c", "x"), ("d", "x"), ("e", "x")];
+        let about =
+            [("a", "x"), ("a", "x"), ("b", "y"), ("b", "x"), ("c", "x"), ("d", "x"), ("e", "x")];
         assert_eq!(by_line(about), ["a, b, c and 2 more: x", "b: y"]);
         assert_eq!(names(&[]), "");
+        assert_eq!(by_line([("", "x")]), ["x"]);
+    }
+
+    /// With time that is the square of the number of lines, this takes minutes.
+    #[test]
+    fn many_lines_take_no_time() {
+        let lines: Vec<String> = (0..300_000).map(|n| format!("line {n}")).collect();
+        let about = lines.iter().map(|line| ("a", line.as_str()));
+        assert_eq!(by_line(about).len(), lines.len());
     }
 }

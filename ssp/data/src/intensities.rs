@@ -42,16 +42,45 @@ pub(crate) fn range(voxels: &[f32]) -> Option<[f32; 2]> {
     (low <= high).then_some([low, high])
 }
 
-/// What to warn of if a few voxels are so far from all others that these hardly differ beside them.
-pub(crate) fn far_voxels(voxels: &[f32]) -> Option<String> {
-    /// Voxels that are looked at; percentiles need no more.
+/// What to warn of if a part of the voxels is far from all others, as borders are that a program filled
+/// with a number such as -2000 or -32768.
+pub(crate) fn marked_border(voxels: &[f32]) -> Option<String> {
+    /// How many times the range of all other voxels the distance to them may be.
+    const MOST: f32 = 5.0;
+    let sample = sorted_sample(voxels);
+    // The widest gap that leaves enough voxels on either side.
+    let least = (sample.len() / 200).max(1);
+    let within = least..sample.len().saturating_sub(least).max(least);
+    let gap = |at: usize| sample[at] - sample[at - 1];
+    let widest = within.max_by(|&a, &b| gap(a).total_cmp(&gap(b)))?;
+    let (low, high) = sample.split_at(widest);
+    let [of_low, of_high] = [low, high].map(|part| part[part.len() - 1] - part[0]);
+    let (marked, others) = if of_low < of_high { (low, high) } else { (high, low) };
+    let range = others[others.len() - 1] - others[0];
+    (range > 0.0 && gap(widest) > MOST * range).then(|| {
+        format!(
+            "a part of the voxels is {} or nearly so, far from all others: do they mark missing data? Replace \
+             them, for instance by 0",
+            marked[marked.len() / 2]
+        )
+    })
+}
+
+/// Some of the voxels, enough for percentiles, in order.
+fn sorted_sample(voxels: &[f32]) -> Vec<f32> {
     const SAMPLE: usize = 100_000;
-    /// How many times the range of nearly all voxels the range of all may be.
-    const MOST: f32 = 500.0;
-    let [low, high] = range(voxels)?;
     let mut sample: Vec<f32> =
         voxels.iter().copied().step_by((voxels.len() / SAMPLE).max(1)).collect();
     sample.sort_unstable_by(f32::total_cmp);
+    sample
+}
+
+/// What to warn of if a few voxels are so far from all others that these hardly differ beside them.
+pub(crate) fn far_voxels(voxels: &[f32]) -> Option<String> {
+    /// How many times the range of nearly all voxels the range of all may be.
+    const MOST: f32 = 500.0;
+    let [low, high] = range(voxels)?;
+    let sample = sorted_sample(voxels);
     let at = |share: f64| sample[((sample.len() - 1) as f64 * share) as usize];
     let [usual_low, usual_high] = [at(0.001), at(0.999)];
     let usual = usual_high - usual_low;
@@ -95,6 +124,24 @@ mod tests {
         let mut extremes = with(f32::MAX);
         extremes[0] = f32::MIN;
         assert!(unusable(&extremes, dims).unwrap().contains("(2 such"));
+    }
+
+    #[test]
+    fn a_border_filled_with_a_number_is_a_warning() {
+        let filled = |share: usize, value: f32| -> Vec<f32> {
+            let filled = |n: usize| if n % 100 < share { value } else { 30.0 + (n % 203) as f32 };
+            (0..20_000).map(filled).collect()
+        };
+        for fine in [filled(20, 0.0), filled(20, 400.0), filled(60, -100.0), filled(0, 0.0)] {
+            assert_eq!(marked_border(&fine), None);
+        }
+        let line = marked_border(&filled(12, -2000.0)).unwrap();
+        assert!(line.contains("is -2000 or nearly so"), "{line}");
+        assert!(marked_border(&filled(12, -32768.0)).is_some());
+        assert!(marked_border(&filled(60, -2000.0)).unwrap().contains("is -2000 "));
+        assert!(marked_border(&filled(2, 65535.0)).is_some());
+        assert_eq!(marked_border(&[]), None);
+        assert_eq!(marked_border(&[1.0]), None);
     }
 
     #[test]

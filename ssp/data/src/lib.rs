@@ -8,6 +8,7 @@ mod dataset;
 mod diagnostics;
 mod files;
 pub mod folder;
+mod folder_numbering;
 pub mod inspect;
 mod intensities;
 mod mnms;
@@ -26,6 +27,8 @@ mod subject_table;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_doubts;
 #[cfg(test)]
 mod tests_names;
 mod text;

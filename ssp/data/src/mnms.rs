@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::assemble::{assemble, read_cine_labels};
+use super::assemble::{STUDY_LABELS, assemble, read_cine_labels};
 use super::dataset::{Dataset, DatasetLayout, LoadedSubject, SubjectEntry, SubjectFiles};
 use super::diagnostics::Diagnostics;
 use super::nifti;
@@ -60,12 +60,12 @@ pub(super) fn list(folders: Vec<PathBuf>) -> Result<Dataset> {
 
 impl SubjectFiles for Files {
     fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject> {
-        let image = nifti::read(&self.image)?;
+        let mut image = nifti::read(&self.image)?;
         let mut diagnostics = Diagnostics::default();
         diagnostics.warnings.extend(self.folder.warning_of_unused());
         let mut frames = Vec::new();
         if let Some(path) = &self.labels {
-            frames = read_cine_labels(&image.header, path, &mut diagnostics)?;
+            frames = read_cine_labels(&mut image.header, path, &STUDY_LABELS, &mut diagnostics)?;
             match &mut frames[..] {
                 [only] => self.assign_only(only, &mut diagnostics),
                 [_, _] => self.compare_with_table(&frames, &mut diagnostics),

@@ -91,7 +91,7 @@ impl SubjectFiles for Files {
     fn load(&self, entry: &SubjectEntry) -> Result<LoadedSubject> {
         let mut diagnostics = Diagnostics::default();
         diagnostics.warnings.extend(self.folder.warning_of_unused());
-        let (image, phases) = self.image(entry, &mut diagnostics)?;
+        let (mut image, phases) = self.image(entry, &mut diagnostics)?;
         let mut frames = Vec::new();
         for (n, (cardiac_phase, name)) in FRAMES.into_iter().enumerate() {
             let Some(path) = &self.frames[n].labels else { continue };
@@ -99,7 +99,8 @@ impl SubjectFiles for Files {
                 let what = format!("labels without an image {}_SA_{name}.nii.gz", entry.id);
                 Error::file(path, what)
             })?;
-            let labels = read_frame_labels(&image.header, path, &STUDY_LABELS, &mut diagnostics)?;
+            let labels =
+                read_frame_labels(&mut image.header, path, &STUDY_LABELS, &mut diagnostics)?;
             if labels.iter().all(|&label| label == 0) {
                 diagnostics.warn(format!("{name}: {EMPTY_LABELS}; it counts as unlabelled"));
                 continue;

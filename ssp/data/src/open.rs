@@ -41,12 +41,45 @@ pub fn open_all(path: impl AsRef<Path>) -> Result<Vec<Dataset>> {
     list(found, mnms)
 }
 
-/// Subjects' folders (or plain folders), with their layouts.
-pub type Found = Vec<(DatasetLayout, PathBuf)>;
+/// What a search found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Subjects' folders (or plain folders), with their layouts.
+    folders: Vec<(DatasetLayout, PathBuf)>,
+    /// Volumes that lie in no such folder.
+    loose: Vec<PathBuf>,
+}
+
+impl Found {
+    /// The warning about volumes among the folders of subjects, or in a folder beside these, which are
+    /// part of no subject: their names may be mistyped.
+    fn warning_of_loose(&self) -> Option<String> {
+        const FEW: usize = 3;
+        let above: HashSet<&Path> =
+            self.folders.iter().filter_map(|(_, folder)| folder.parent()).collect();
+        let plain: HashSet<&Path> =
+            self.folders.iter().map(|(_, folder)| folder.as_path()).collect();
+        let near = |path: &&PathBuf| {
+            let folder = path.parent().unwrap_or(path);
+            let beside = folder.parent().is_some_and(|parent| above.contains(parent));
+            above.contains(folder) || plain.contains(folder) || beside
+        };
+        let loose: Vec<&PathBuf> = self.loose.iter().filter(near).collect();
+        let names = loose.iter().take(FEW).map(|path| path.display().to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let more = match loose.len().saturating_sub(FEW) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!loose.is_empty()).then(|| {
+            format!("part of no subject, by their names, and not used: {names}{more}; rename or remove them")
+        })
+    }
+}
 
 /// Whether M&Ms was found, so that subjects of M&Ms-2 that may be in both must be left out.
 pub fn holds_mnms(found: &Found) -> bool {
-    found.iter().any(|(layout, _)| *layout == DatasetLayout::Mnms)
+    found.folders.iter().any(|(layout, _)| *layout == DatasetLayout::Mnms)
 }
 
 /// Whether a folder holds M&Ms.
@@ -71,12 +104,12 @@ pub fn find(path: &Path, subsets: &[String]) -> Result<Found> {
         }
         _ => path.to_path_buf(),
     };
-    let mut found = Vec::new();
+    let mut found = Found::default();
     search(&start, 0, &mut HashSet::new(), &mut found)?;
-    if found.is_empty() {
+    if found.folders.is_empty() {
         return Err(nothing_found(path));
     }
-    found.retain(|(layout, _)| {
+    found.folders.retain(|(layout, _)| {
         subsets.is_empty() || subsets.iter().any(|subset| subset == layout.subset())
     });
     Ok(found)
@@ -85,7 +118,8 @@ pub fn find(path: &Path, subsets: &[String]) -> Result<Found> {
 /// The data sets of the folders that were found. Without M&Ms, M&Ms-2 is complete.
 pub fn list(found: Found, with_mnms: bool) -> Result<Vec<Dataset>> {
     let folders_of = |layout: DatasetLayout| -> Vec<PathBuf> {
-        found.iter().filter(|(found, _)| *found == layout).map(|(_, path)| path.clone()).collect()
+        let folders = found.folders.iter().filter(|(found, _)| *found == layout);
+        folders.map(|(_, path)| path.clone()).collect()
     };
     let mut sets = Vec::new();
     for layout in DatasetLayout::ALL {
@@ -104,6 +138,9 @@ pub fn list(found: Found, with_mnms: bool) -> Result<Vec<Dataset>> {
                 }
             }
         }
+    }
+    if let (Some(warning), Some(first)) = (found.warning_of_loose(), sets.first_mut()) {
+        first.warn(warning);
     }
     Ok(sets)
 }
@@ -159,13 +196,20 @@ fn search(
         Err(_) if depth > 0 => (Vec::new(), false),
         Err(error) => return Err(error),
     };
+    let volumes = names.iter().map(|name| folder.join(name));
+    let volumes = volumes.filter(|path| nifti::is_volume_name(path));
     // The files in a folder are named after it, and not after a link to it.
-    for folder in [&folder, &resolved] {
-        if let Some(layout) = layout_of(folder, &names) {
-            found.push((layout, folder.clone()));
+    for named in [&folder, &resolved] {
+        if let Some(layout) = layout_of(named, &names) {
+            // Readers of a subject's folder warn of what they do not use.
+            if layout == DatasetLayout::Folder {
+                found.loose.extend(volumes);
+            }
+            found.folders.push((layout, named.clone()));
             return Ok(());
         }
     }
+    found.loose.extend(volumes);
     // Names that are not UTF-8 are refused, unless the subject's own reader does so.
     if readable {
         names_in(&folder)?;

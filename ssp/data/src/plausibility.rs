@@ -1,7 +1,7 @@
 //! Signs of wrong data in a subject's numbers, by what is usual in cardiac MR.
 
-use super::anatomy::{BorderCounts, ventricles_look_swapped};
-use super::intensities::far_voxels;
+use super::anatomy::{BorderCounts, odd_ring, ventricles_look_swapped};
+use super::intensities::{far_voxels, marked_border};
 use super::nifti::is_usual_for_cine;
 use super::subject::{CardiacPhase, Label, LabelledFrame, Stack, Subject};
 
@@ -13,6 +13,7 @@ pub(super) fn warnings(subject: &Subject, file_size: [usize; 3]) -> Vec<String> 
     found.extend(unusual_size(file_size, stack.spacing));
     found.extend(unusual_heart(subject));
     found.extend(far_voxels(&stack.voxels));
+    found.extend(marked_border(&stack.voxels));
     found.extend(constant_phases(stack));
     for frame in &subject.frames {
         found.extend(missing_structures(frame));
@@ -25,6 +26,8 @@ pub(super) fn warnings(subject: &Subject, file_size: [usize; 3]) -> Vec<String> 
                 frame.phase
             ));
         }
+        let odd = odd_ring(&frame.labels, [stack.rows, stack.columns]);
+        found.extend(odd.map(|line| format!("phase {}: {line}", frame.phase)));
     }
     let frame_of =
         |cardiac_phase| subject.frames.iter().find(|frame| frame.cardiac_phase == cardiac_phase);

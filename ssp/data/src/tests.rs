@@ -287,10 +287,10 @@ fn frames_are_stacked_by_their_place_in_space() {
 
     let elsewhere = NiftiFile { sform: affine(10.0, 50.0), ..first.clone() };
     root.nifti("images/a_ES.nii", &elsewhere);
-    assert_load_fails(&set, 0, &["a_ES", "frame 2", "(1, 2, 50)", "(1, 2, 0)"]);
+    assert_load_fails(&set, 0, &["frame a_ES", "(1, 2, 50)", "(1, 2, 0)"]);
     let coarser = NiftiFile { spacing: [2.0, 2.0, 8.0], sform: None, ..first.clone() };
     root.nifti("images/a_ES.nii", &coarser);
-    assert_load_fails(&set, 0, &["frame 2", "2 x 2 x 8", "1.513 x 1.266 x 10"]);
+    assert_load_fails(&set, 0, &["frame a_ES", "2 x 2 x 8", "1.513 x 1.266 x 10"]);
     // One frame has lost its spacing: the other's is used, with a warning.
     let lost = NiftiFile { spacing: [1.0; 3], sform: None, ..first.clone() };
     for (ed, es) in [(&first, &lost), (&lost, &first)] {

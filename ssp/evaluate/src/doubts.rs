@@ -26,7 +26,7 @@ pub fn outlines_nothing(frames: &[FrameRow]) -> bool {
 
 /// What a network does not outline in any frame, though it is there: a line for everything, or one
 /// for each structure.
-fn not_outlined(frames: &[FrameRow]) -> Vec<String> {
+pub(crate) fn not_outlined(frames: &[FrameRow]) -> Vec<String> {
     let measured: Vec<_> = frames.iter().filter_map(|row| row.measurements).collect();
     let never = |structure: usize| {
         measured.iter().all(|m| m.predicted_ml[structure] == 0.0)
@@ -50,6 +50,24 @@ pub(crate) fn size_doubt(row: &FrameRow) -> Option<String> {
     (volume > 0.0 && !is_volume_of_a_heart(volume)).then(|| {
         format!("true labels cover {volume:.1} ml, and no heart does: is the spacing right?")
     })
+}
+
+/// What to warn of if true labels lack a structure: its Dice and volume say nothing of the prediction.
+pub(crate) fn missing_structures(row: &FrameRow) -> Vec<String> {
+    let Some(measured) = row.measurements else { return Vec::new() };
+    let missing = (0..3).filter(|&structure| measured.true_ml[structure] == 0.0);
+    let line = |structure: usize| {
+        let name = Label::STRUCTURES[structure].name();
+        let moment = row.moment.name();
+        let frame = match moment {
+            "-" => format!("phase {}", row.phase),
+            moment => moment.to_owned(),
+        };
+        format!(
+            "the true labels of {frame} have no {name}; its Dice is 1 where none is predicted, and else 0"
+        )
+    };
+    missing.map(line).collect()
 }
 
 impl SubjectRow {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::doubts::size_doubt;
+use super::doubts::{missing_structures, size_doubt};
 use super::{FrameMeasurements, FrameRow, Numbering, Results, dice};
 use crate::{Error, Result};
-use data::nifti::LabelVolume;
+use data::anatomy::odd_ring;
+use data::nifti::{Alignment, Geometry, LabelVolume};
 use data::phase_suffix::{self, PhaseSuffix};
 use data::{CLASSES, CardiacPhase, by_line, cardiac_phases_by_size, nifti};
 
@@ -22,10 +23,17 @@ pub struct FolderComparison {
     pub labels: Numbering,
     /// Whether the numbering of the true labels was neither given nor shown by their anatomy.
     pub labels_assumed: bool,
-    /// What may make a result wrong, one line each, with its file.
-    pub warnings: Vec<String>,
-    /// What was resolved, and how.
+    /// What may make a result wrong: the subject, and a line. The subject is empty for all of them.
+    pub doubts: Vec<(String, String)>,
+    /// What was resolved, and how; a line that several files share is listed once.
     pub notes: Vec<String>,
+}
+
+impl FolderComparison {
+    /// What may make a result wrong; a line that several subjects share is listed once.
+    pub fn warnings(&self) -> Vec<String> {
+        by_line(self.doubts.iter().map(|(subject, line)| (subject.as_str(), line.as_str())))
+    }
 }
 
 /// Compares every label map in `labels` with the map of the same name (with or without `_gt`) in `predictions`,
@@ -53,10 +61,6 @@ pub fn compare_folders(
         .unwrap_or_else(|| Numbering::by_agreement(&pairs.predictions, &pairs.labels));
     predictions.to_study_numbering(&mut pairs.predictions);
     let results = pairs.compare()?;
-    let sizes =
-        results.frames.iter().filter_map(|row| Some((row.subject.as_str(), size_doubt(row)?)));
-    let sizes: Vec<(&str, String)> = sizes.collect();
-    pairs.warnings.extend(by_line(sizes.iter().map(|(id, line)| (*id, line.as_str()))));
     if results.frames.is_empty() {
         return Err(Error::file(folder, "no label map has any label; there is nothing to compare"));
     }
@@ -65,8 +69,8 @@ pub fn compare_folders(
         predictions,
         labels,
         labels_assumed: shown.is_none(),
-        warnings: pairs.warnings,
-        notes: pairs.notes,
+        notes: by_line(pairs.notes.iter().map(|(file, line)| (file.as_str(), line.as_str()))),
+        doubts: pairs.doubts,
     })
 }
 
@@ -79,8 +83,11 @@ struct Pairs {
     predictions: Vec<LabelVolume>,
     /// Voxel spacing along i, j, k in millimetres.
     spacing: Vec<[f64; 3]>,
-    warnings: Vec<String>,
-    notes: Vec<String>,
+    /// Doubts by subject, as [`FolderComparison::doubts`].
+    doubts: Vec<(String, String)>,
+    /// Doubts by the name of a file, until its subject is known.
+    file_doubts: Vec<(String, String)>,
+    notes: Vec<(String, String)>,
 }
 
 impl Pairs {
@@ -91,30 +98,25 @@ impl Pairs {
                         use --weights and --data for a data set as it was distributed";
             return Err(Error::file(labels, what));
         }
-        let mut prediction_files = nifti::distinct_volumes_in(predictions)?;
+        let mut prediction_files = by_name(nifti::distinct_volumes_in(predictions)?)?;
         let mut pairs = Pairs::default();
-        for path in &label_files {
-            let name = nifti::stem(path);
-            // In M&Ms and ACDC, the labels of an image have its name with `_gt`.
-            let image = name.strip_suffix("_gt").unwrap_or(&name);
-            let same = |file: &PathBuf| [image, &name].contains(&nifti::stem(file).as_str());
-            let Some(found) = prediction_files.iter().position(same) else {
+        for (name, path) in by_name(label_files)? {
+            let Some(prediction) = prediction_files.remove(&name) else {
                 let what =
-                    format!("there is no prediction {image}.nii.gz in {}", predictions.display());
+                    format!("there is no prediction {name}.nii.gz in {}", predictions.display());
                 return Err(Error::file(path, what));
             };
-            pairs.push(image, path, &prediction_files.swap_remove(found))?;
+            pairs.push(&name, &path, &prediction)?;
         }
         if !prediction_files.is_empty() {
-            prediction_files.sort_unstable();
-            let files: Vec<String> =
-                prediction_files.iter().map(|file| nifti::stem(file)).collect();
-            pairs.warnings.push(format!(
+            let files: Vec<String> = prediction_files.into_keys().collect();
+            let line = format!(
                 "{}: not compared, as {} has no labels for them: {}",
                 predictions.display(),
                 labels.display(),
                 files.join(", ")
-            ));
+            );
+            pairs.doubts.push((String::new(), line));
         }
         Ok(pairs)
     }
@@ -129,20 +131,40 @@ impl Pairs {
             return Err(Error::file(prediction, what));
         }
         let own = read.header.diagnostics.clone();
-        let aligned = read.on_grid_of(&ground_truth.header, ["prediction", "true labels"]);
+        let aligned = read.on_grid_of(&ground_truth.header, ["predictions", "true labels"]);
         let (moved, alignment) = aligned.map_err(|what| Error::file(prediction, what))?;
         let of_labels = &ground_truth.header.diagnostics;
-        for (file, found) in
-            [(labels, of_labels), (prediction, &own), (prediction, &alignment.diagnostics)]
+        for (what, found) in
+            [("true labels: ", of_labels), ("predictions: ", &own), ("", &alignment.diagnostics)]
         {
-            let line = |text: &String| format!("{}: {text}", file.display());
-            self.warnings.extend(found.warnings.iter().map(line));
+            let line = |text: &String| (name.to_owned(), format!("{what}{text}"));
+            self.file_doubts.extend(found.warnings.iter().map(line));
             self.notes.extend(found.notes.iter().map(line));
         }
         if ground_truth.labels.iter().all(|&label| label == 0) {
-            let what = "has no label other than 0; left out";
-            self.warnings.push(format!("{}: {what}", labels.display()));
+            let what = "the true labels have no label other than 0; left out";
+            self.doubts.push((name.to_owned(), what.to_owned()));
             return Ok(());
+        }
+        let usual = Geometry { spacing: alignment.spacing, ..ground_truth.header.geometry }
+            .is_usual_for_cine(&ground_truth.header.dims);
+        if !usual {
+            let [i, j, k] = alignment.spacing.map(|step| (step * 1000.0).round() / 1000.0);
+            let what = format!("spacing {i} x {j} x {k} mm is unusual for cine");
+            self.file_doubts.push((name.to_owned(), what));
+        }
+        let covered = alignment.covered();
+        let voxels = ground_truth.labels.chunks(covered.len());
+        let missed: usize = voxels
+            .map(|phase| phase.iter().zip(&covered).filter(|&(&l, &covered)| l != 0 && !covered))
+            .map(Iterator::count)
+            .sum();
+        if missed > 0 {
+            let what = format!(
+                "{missed} labelled voxels lie outside the predictions, which cover only a part of the true labels; \
+                 they count as not predicted"
+            );
+            self.file_doubts.push((name.to_owned(), what));
         }
         self.names.push(name.to_owned());
         self.labels.push(ground_truth);
@@ -151,17 +173,87 @@ impl Pairs {
         Ok(())
     }
 
-    fn compare(&self) -> Result<Results> {
+    /// Compares, and adds what is doubtful about the subjects.
+    fn compare(&mut self) -> Result<Results> {
+        let files = identify(&self.names);
+        let subject_of = |name: &String| self.names.iter().position(|known| known == name);
+        let with_subject = |(name, line): (String, String)| match subject_of(&name) {
+            Some(at) => (files[at].subject.clone(), line),
+            None => (name, line),
+        };
+        self.doubts.extend(self.file_doubts.drain(..).map(with_subject));
+        self.doubts.extend(self.differing_grids(&files));
         let mut results = Results::default();
         let volumes = self.labels.iter().zip(&self.predictions).zip(&self.spacing);
-        for (file, ((ground_truth, prediction), spacing)) in
-            identify(&self.names).iter().zip(volumes)
-        {
+        for (at, ((ground_truth, prediction), spacing)) in volumes.enumerate() {
+            let file = &files[at];
+            if ground_truth.header.dims[3] > 1 && file.is_one_phase {
+                let what = format!(
+                    "the labels {} have {} phases; the name says that they are a single frame",
+                    self.names[at], ground_truth.header.dims[3]
+                );
+                return Err(Error::Data(what));
+            }
             results.frames.extend(frames(file, ground_truth, prediction, *spacing)?);
         }
         name_moments(&mut results.frames);
+        for row in &results.frames {
+            let lines = size_doubt(row).into_iter().chain(missing_structures(row));
+            self.doubts.extend(lines.map(|line| (row.subject.clone(), line)));
+        }
+        let rings = self.labels.iter().zip(&files).filter_map(|(labels, file)| {
+            let [columns, rows, ..] = labels.header.dims;
+            Some((file.subject.clone(), odd_ring(&labels.labels, [rows, columns])?))
+        });
+        self.doubts.extend(rings);
         Ok(results)
     }
+
+    /// Files of one subject whose grids are not the same in space: a volume at end-systole is compared with
+    /// one at end-diastole.
+    fn differing_grids(&self, files: &[FileIdentity]) -> Vec<(String, String)> {
+        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (at, file) in files.iter().enumerate() {
+            let known = *first.entry(file.subject.as_str()).or_insert(at);
+            if known == at {
+                continue;
+            }
+            let headers = [at, known].map(|at| &self.labels[at].header);
+            let line = match Alignment::of(headers[0], headers[1], ["frame", "first frame"]) {
+                Err(line) => line,
+                Ok(aligned) if !aligned.covers() => {
+                    let [own, other] = headers.map(|header| header.shape());
+                    format!("frames cover different space: {own} and {other} voxels")
+                }
+                Ok(_) => continue,
+            };
+            let line = format!("{line}: is one of the headers wrong?");
+            found.push((file.subject.clone(), line));
+        }
+        found
+    }
+}
+
+/// Files by their stem without `_gt`: in M&Ms and ACDC, the labels of an image have its name with `_gt`.
+///
+/// # Errors
+/// If a folder has a map both with and without it: the choice would decide the result.
+fn by_name(files: Vec<PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
+    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for path in files {
+        let stem = nifti::stem(&path);
+        let name = stem.strip_suffix("_gt").unwrap_or(&stem).to_owned();
+        if let Some(first) = named.get(&name) {
+            let what = format!(
+                "is there beside {}, which has the same name but for _gt; keep only one of the two in this folder",
+                first.display()
+            );
+            return Err(Error::file(path, what));
+        }
+        named.insert(name, path);
+    }
+    Ok(named)
 }
 
 /// What the name of a file says about its contents.
@@ -170,6 +262,8 @@ struct FileIdentity {
     moment: CardiacPhase,
     /// Index of its first phase.
     first_phase: usize,
+    /// Whether it is one of several files of its subject, with one phase each.
+    is_one_phase: bool,
 }
 
 /// Subject and phase of files by their names. As in a data folder, several files with one phase each can belong to
@@ -180,12 +274,14 @@ fn identify(names: &[String]) -> Vec<FileIdentity> {
         moment: PhaseSuffix::split(name)
             .map_or(CardiacPhase::Other, |(_, phase)| phase.cardiac_phase()),
         first_phase: 0,
+        is_one_phase: false,
     };
     let mut files: Vec<FileIdentity> = names.iter().map(alone).collect();
     for group in phase_suffix::group_by_subject(names) {
         for (phase, index) in phase_suffix::phases_of_subject(names, &group).into_iter().flatten() {
             if let Some((id, _)) = PhaseSuffix::split(&names[index]) {
                 files[index].subject = id.to_owned();
+                files[index].is_one_phase = true;
             }
             if let PhaseSuffix::Frame(number) = phase {
                 files[index].first_phase = number.saturating_sub(1) as usize;
@@ -226,7 +322,7 @@ fn frames(
 ) -> Result<Vec<FrameRow>> {
     let [columns, rows, slices, phases] = ground_truth.header.dims;
     let volume = (slices * rows * columns).max(1);
-    let FileIdentity { subject, moment, first_phase } = file;
+    let FileIdentity { subject, moment, first_phase, .. } = file;
     // The name of one phase does not apply to several.
     let moment = if phases == 1 { *moment } else { CardiacPhase::Other };
     let mut found = Vec::new();
@@ -313,11 +409,7 @@ mod tests {
         root.nifti("p/a.nii", &map(&mirrored, true));
         let found = compare(&root).unwrap();
         assert_eq!(found.results.mean(), 1.0);
-        assert!(
-            found.warnings.is_empty() && found.notes[0].contains("-i j k"),
-            "{:?}",
-            found.notes
-        );
+        assert!(found.doubts.is_empty() && found.notes[0].contains("-i j k"), "{:?}", found.notes);
         let true_ml = found.results.frames[0].measurements.unwrap().true_ml;
         assert!((true_ml[0] - 27.0 * 0.09).abs() < 1e-9, "{true_ml:?}");
 
@@ -336,7 +428,8 @@ mod tests {
         let unknown = NiftiFile { spacing: [1.0; 3], sform: None, ..map(&labels, false) };
         root.nifti("p/a.nii", &unknown);
         let found = compare(&root).unwrap();
-        assert!(found.warnings[0].contains("1 x 1 x 1") && found.results.mean() == 1.0);
+        assert!(found.warnings()[0].contains("1 x 1 x 1") && found.results.mean() == 1.0);
+        assert_eq!(found.doubts[0].0, "a");
     }
 
     #[test]
@@ -356,6 +449,71 @@ mod tests {
         assert!(compare(&root).unwrap().labels_assumed);
     }
 
+    /// One of the two would be compared, and nobody would know which.
+    #[test]
+    fn a_map_with_and_without_gt_in_one_folder_is_refused() {
+        let ours = map(&heart([1, 2, 3]), false);
+        for folder in ["p", "t"] {
+            let root = TestFolder::new();
+            root.nifti("t/a_gt.nii", &ours);
+            root.nifti("p/a.nii", &ours);
+            assert_eq!(compare(&root).unwrap().results.frames.len(), 1);
+            root.nifti(&format!("{folder}/a.nii"), &ours);
+            root.nifti(&format!("{folder}/a_gt.nii"), &ours);
+            let line = compare(&root).err().unwrap().to_string();
+            assert!(line.contains("a.nii") && line.contains("a_gt.nii"), "{line}");
+            assert!(line.contains("keep only one"), "{line}");
+        }
+    }
+
+    #[test]
+    fn doubtful_truth_is_named_by_subject() {
+        let doubts = |files: &[(&str, NiftiFile)]| -> Vec<(String, String)> {
+            let root = TestFolder::new();
+            for (name, file) in files {
+                root.nifti(&format!("t/{name}.nii"), file);
+                root.nifti(&format!("p/{name}.nii"), file);
+            }
+            compare(&root).unwrap().doubts
+        };
+        let whole = map(&heart([1, 2, 3]), false);
+        assert_eq!(doubts(&[("a_ED", whole.clone()), ("a_ES", whole.clone())]), []);
+        let named = |files: &[(&str, NiftiFile)], part: &str| {
+            let found = doubts(files);
+            let line = found.iter().find(|(_, line)| line.contains(part));
+            assert_eq!(line.map(|(subject, _)| subject.as_str()), Some("a"), "{found:?}");
+        };
+        // Frames of one subject: the ejection fraction is computed from both.
+        let coarse = NiftiFile { spacing: [2.5, 2.5, 10.0], sform: None, ..whole.clone() };
+        named(&[("a_ED", whole.clone()), ("a_ES", coarse)], "3 x 3 x 10");
+        named(&[("a", map(&heart([1, 2, 0]), false))], "the true labels of phase 0 have no RV");
+        named(&[("a", map(&heart([2, 1, 3]), false))], "surrounded by label 1");
+        // Predictions of two of the three slices.
+        let root = TestFolder::new();
+        root.nifti("t/a.nii", &whole);
+        let part = NiftiFile::of_u8(&[12, 10, 2], &heart([1, 2, 3])[..240]);
+        let part = NiftiFile { spacing: [3.0, 3.0, 10.0], sform: whole.sform, ..part };
+        root.nifti("p/a.nii", &part);
+        let lines = compare(&root).unwrap().warnings();
+        let labelled = heart([1, 2, 3]).iter().filter(|&&label| label != 0).count();
+        let missed = format!("{} labelled voxels lie outside", labelled / 3);
+        assert!(lines.iter().any(|line| line.contains(&missed)), "{lines:?}");
+        let default = NiftiFile { spacing: [1.0; 3], sform: None, ..whole.clone() };
+        named(&[("a", default)], "spacing 1 x 1 x 1 mm is unusual");
+    }
+
+    #[test]
+    fn a_single_frame_with_several_phases_is_refused() {
+        let root = TestFolder::new();
+        let twice = heart([1, 2, 3]).repeat(2);
+        for folder in ["p", "t"] {
+            root.nifti(&format!("{folder}/a_ED.nii"), &NiftiFile::of_u8(&[12, 10, 3, 2], &twice));
+            root.nifti(&format!("{folder}/a_ES.nii"), &NiftiFile::of_u8(&[12, 10, 3, 2], &twice));
+        }
+        let line = compare(&root).err().unwrap().to_string();
+        assert!(line.contains("a_ED") && line.contains("2 phases"), "{line}");
+    }
+
     #[test]
     fn maps_that_cannot_be_compared_are_left_out_by_name() {
         let root = TestFolder::new();
@@ -367,8 +525,8 @@ mod tests {
         let found = compare(&root).unwrap();
         let ids: Vec<_> = found.results.frames.iter().map(|row| row.subject.as_str()).collect();
         assert_eq!(ids, ["a"]);
-        let lines = found.warnings.join("\n");
-        assert!(lines.contains("t/b.nii: has no label other than 0"), "{lines}");
+        let lines = found.warnings().join("\n");
+        assert!(lines.contains("b: the true labels have no label other than 0"), "{lines}");
         assert!(lines.contains("has no labels for them: c"), "{lines}");
         std::fs::remove_file(root.path("t/a.nii")).unwrap();
         assert!(compare(&root).err().unwrap().to_string().contains("nothing to compare"));

@@ -10,6 +10,7 @@ mod json;
 mod measurements;
 mod numbering;
 mod predict;
+mod remarks;
 mod subjects;
 mod summary;
 mod table;
@@ -26,10 +27,12 @@ pub use function::{
 pub use measurements::FrameMeasurements;
 pub use numbering::Numbering;
 pub use predict::Predictor;
+pub use remarks::Remarks;
 pub use subjects::{PredictedFrame, Results, evaluate};
 pub use summary::{Summary, quantile};
 pub use table::{
-    FrameRow, SliceRow, read_frames, read_slices, write_frames, write_slices, write_subjects,
+    FrameRow, SliceRow, read_frames, read_slices, write_frames, write_frames_with_remarks,
+    write_slices, write_subjects,
 };
 pub use text::{
     agreement_table, distance_table, distribution_table, frame_table, mean_table, summary_tables,

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CARDIAC_MEASURES, CardiacMeasure, Dice, FrameMeasurements, SliceDice, SubjectRow,
+    CARDIAC_MEASURES, CardiacMeasure, Dice, FrameMeasurements, Remarks, SliceDice, SubjectRow,
     SurfaceDistance,
 };
 use crate::{Error, Result};
@@ -72,6 +72,8 @@ struct FrameLine {
     rv_true_ml: Option<f64>,
     vendor: Option<String>,
     pathology: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remarks: Option<String>,
 }
 
 impl FrameLine {
@@ -106,6 +108,7 @@ impl FrameLine {
             rv_true_ml,
             vendor: row.vendor.as_deref().map(|vendor| to_cell(vendor).into()),
             pathology: row.pathology.as_deref().map(|group| to_cell(group).into()),
+            remarks: None,
         }
     }
 
@@ -148,31 +151,50 @@ struct SliceLine {
 /// # Errors
 /// When the file cannot be written.
 pub fn write_frames(path: impl AsRef<Path>, rows: &[FrameRow]) -> Result<()> {
-    const COLUMNS: [&str; 21] = [
-        "subject",
-        "moment",
-        "phase",
-        "dice_lv",
-        "dice_myo",
-        "dice_rv",
-        "dice_mean",
-        "hd95_lv_mm",
-        "hd95_myo_mm",
-        "hd95_rv_mm",
-        "assd_lv_mm",
-        "assd_myo_mm",
-        "assd_rv_mm",
-        "lv_ml",
-        "myo_ml",
-        "rv_ml",
-        "lv_true_ml",
-        "myo_true_ml",
-        "rv_true_ml",
-        "vendor",
-        "pathology",
-    ];
-    write_lines(path.as_ref(), &COLUMNS, rows.iter().map(FrameLine::of))
+    write_lines(path.as_ref(), &FRAME_COLUMNS, rows.iter().map(FrameLine::of))
 }
+
+/// The same with a last column `remarks`: what is doubtful about the frame's subject.
+///
+/// # Errors
+/// As [`write_frames`].
+pub fn write_frames_with_remarks(
+    path: impl AsRef<Path>,
+    rows: &[FrameRow],
+    remarks: &Remarks,
+) -> Result<()> {
+    let columns = [&FRAME_COLUMNS[..], &["remarks"]].concat();
+    let line = |row: &FrameRow| FrameLine {
+        remarks: Some(remarks.cell(&row.subject)),
+        ..FrameLine::of(row)
+    };
+    write_lines(path.as_ref(), &columns, rows.iter().map(line))
+}
+
+/// The columns of the file of frames, without remarks.
+const FRAME_COLUMNS: [&str; 21] = [
+    "subject",
+    "moment",
+    "phase",
+    "dice_lv",
+    "dice_myo",
+    "dice_rv",
+    "dice_mean",
+    "hd95_lv_mm",
+    "hd95_myo_mm",
+    "hd95_rv_mm",
+    "assd_lv_mm",
+    "assd_myo_mm",
+    "assd_rv_mm",
+    "lv_ml",
+    "myo_ml",
+    "rv_ml",
+    "lv_true_ml",
+    "myo_true_ml",
+    "rv_true_ml",
+    "vendor",
+    "pathology",
+];
 
 /// Reads a file of [`write_frames`].
 ///
@@ -203,11 +225,15 @@ pub fn read_frames(path: impl AsRef<Path>) -> Result<Vec<FrameRow>> {
 /// Writes one row per subject to the CSV file `path`, replacing the file atomically.
 ///
 /// Columns: `subject`, then each of [`CARDIAC_MEASURES`] as predicted and, with `_true` after its name, from the
-/// ground truth; empty where it is not defined. At the end `remarks`: what cannot be; see [`SubjectRow::doubts`].
+/// ground truth; empty where it is not defined. At the end `remarks`: what is doubtful.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write_subjects(path: impl AsRef<Path>, rows: &[SubjectRow]) -> Result<()> {
+pub fn write_subjects(
+    path: impl AsRef<Path>,
+    rows: &[SubjectRow],
+    remarks: &Remarks,
+) -> Result<()> {
     let mut columns = vec!["subject".to_owned()];
     for CardiacMeasure { column, .. } in &CARDIAC_MEASURES {
         let (name, unit) = column.rsplit_once('_').unwrap_or((column, ""));
@@ -220,7 +246,7 @@ pub fn write_subjects(path: impl AsRef<Path>, rows: &[SubjectRow]) -> Result<()>
         for CardiacMeasure { of, .. } in &CARDIAC_MEASURES {
             line.extend([text(of(&row.predicted)), text(of(&row.ground_truth))]);
         }
-        line.push(row.doubts().collect::<Vec<_>>().join("; "));
+        line.push(remarks.cell(&row.subject));
         line
     });
     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -329,7 +355,7 @@ fn read_lines<L: DeserializeOwned, R>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::CardiacFunction;
+    use super::super::{CardiacFunction, Results};
     use super::*;
 
     fn frames() -> Vec<FrameRow> {
@@ -388,7 +414,7 @@ mod tests {
         let function = CardiacFunction { end_diastole: [1.0; 3], end_systole: [-2.5; 3] };
         let of_subject =
             SubjectRow { subject: "=1".into(), predicted: function, ground_truth: function };
-        write_subjects(&subjects, &[of_subject]).unwrap();
+        write_subjects(&subjects, &[of_subject], &Remarks::default()).unwrap();
         for path in [&path, &slices, &subjects] {
             let mut reader = csv::Reader::from_path(path).unwrap();
             for cell in reader.records().next().unwrap().unwrap().iter() {
@@ -401,6 +427,42 @@ mod tests {
         assert_eq!(read_slices(&slices).unwrap(), [of_slice]);
     }
 
+    /// What concerns all subjects, one of them, and what the results show.
+    #[test]
+    fn remarks_are_those_of_the_subject() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, subjects] = ["a.csv", "b.csv"].map(|name| folder.path().join(name));
+        let ml =
+            |true_ml| FrameMeasurements { distances: [None; 3], predicted_ml: [50.0; 3], true_ml };
+        let mut rows = frames();
+        rows[0].measurements = Some(ml([40.0; 3]));
+        rows[1].measurements = Some(ml([60.0; 3]));
+        let results = Results { frames: rows.clone(), ..Results::default() };
+        let doubts =
+            [("", "=of all"), ("patient001", "its spacing"), ("patient001", "its spacing")]
+                .map(|(subject, line)| (subject.to_owned(), line.to_owned()));
+        let remarks = Remarks::of(&results, &doubts);
+        write_frames_with_remarks(&path, &rows, &remarks).unwrap();
+        assert_eq!(read_frames(&path).unwrap(), rows);
+        let functions = crate::cardiac_functions(&rows);
+        write_subjects(&subjects, &functions, &remarks).unwrap();
+        let cells = |path: &Path| -> Vec<String> {
+            let mut reader = csv::Reader::from_path(path).unwrap();
+            assert_eq!(reader.headers().unwrap().iter().next_back(), Some("remarks"));
+            let last = |row: csv::StringRecord| row.iter().next_back().unwrap().to_owned();
+            reader.records().map(|row| last(row.unwrap())).collect()
+        };
+        let of_frames = cells(&path);
+        assert_eq!(of_frames.len(), 3);
+        let lines: Vec<&str> = of_frames[0].split("; ").collect();
+        assert_eq!(lines[0], "its spacing");
+        assert!(lines[1].contains("the true LV ejection fraction is below 0"), "{lines:?}");
+        assert_eq!(lines.last(), Some(&"=of all"));
+        assert_eq!(of_frames[1], of_frames[0]);
+        assert_eq!(of_frames[2], "'=of all");
+        assert_eq!(cells(&subjects), of_frames[..1]);
+    }
+
     #[test]
     fn subjects_are_written_as_predicted_and_as_labelled() {
         let folder = tempfile::tempdir().unwrap();
@@ -409,7 +471,7 @@ mod tests {
             CardiacFunction { end_diastole: [100.0, 80.0, 0.0], end_systole: [40.0, 80.0, 0.0] };
         let predicted = CardiacFunction { end_systole: [50.0, 80.0, 0.0], ..ground_truth };
         let row = SubjectRow { subject: "a".into(), predicted, ground_truth };
-        write_subjects(&path, &[row]).unwrap();
+        write_subjects(&path, &[row], &Remarks::default()).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("subject,lv_edv_ml,lv_edv_true_ml,lv_esv_ml"), "{text}");

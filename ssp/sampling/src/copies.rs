@@ -30,11 +30,21 @@ impl Shared {
 /// A subject by its id and the [digests of its slices](crate::cache::CachedSubject::slice_digests).
 pub type Slices<'a> = (&'a str, &'a [u64]);
 
-/// Pairs of a subject of `ours` and one of `theirs` that share slices, in the order of `theirs`.
+/// Of the subjects of `ours` that have one slice, this many are looked at: else a cohort of thousands in
+/// which all share a slice has more pairs than memory holds.
+const MOST_HOLDERS: usize = 20;
+
+/// Pairs of a subject of `ours` and one of `theirs` that share slices, in the order of `theirs`. Of a slice
+/// that many subjects share, only a few pairs are listed.
 pub fn shared_between(ours: &[Slices], theirs: &[Slices]) -> Vec<Shared> {
     let mut holders: HashMap<u64, Vec<usize>> = HashMap::new();
     for (index, (_, slices)) in ours.iter().enumerate() {
-        slices.iter().for_each(|slice| holders.entry(*slice).or_default().push(index));
+        for slice in *slices {
+            let holders = holders.entry(*slice).or_default();
+            if holders.len() < MOST_HOLDERS {
+                holders.push(index);
+            }
+        }
     }
     let pairs = theirs.iter().flat_map(|them| {
         let mut equal = BTreeMap::new();
@@ -72,5 +82,18 @@ mod tests {
             [pair(["a", "c"], 2, 4), pair(["b", "b"], 2, 2)]
         );
         assert!(pair(["a", "c"], 2, 4).is_copy() && !pair(["a", "c"], 1, 3).is_copy());
+    }
+
+    /// All pairs would be 200 million.
+    #[test]
+    fn many_subjects_that_share_a_slice_take_no_time() {
+        let slices: Vec<[u64; 2]> = (0..20_000).map(|n| [0, n + 1]).collect();
+        let ids: Vec<String> = (0..slices.len()).map(|n| n.to_string()).collect();
+        let subjects: Vec<Slices> =
+            ids.iter().zip(&slices).map(|(id, slices)| (id.as_str(), &slices[..])).collect();
+        let found = shared_within(&subjects);
+        let named: std::collections::HashSet<&str> =
+            found.iter().flat_map(|pair| pair.ids.iter().map(String::as_str)).collect();
+        assert_eq!(named.len(), subjects.len());
     }
 }

@@ -3,7 +3,7 @@
 //! `train`, `valid` and `test` each map a data set (`mm1`, `mm2`, `acdc`, `folder`, `phantom`) to
 //! a list of IDs. A plain list works where IDs are unique.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::{Cohort, Member};
@@ -25,11 +25,32 @@ struct NamedSubject {
     place: Place,
 }
 
-impl NamedSubject {
-    fn is(&self, member: &Member) -> bool {
-        self.id == member.plain && self.subset.as_ref().is_none_or(|name| name == member.subset)
+/// Members by the ID in their data set, as both they and the subjects of a file may be many.
+struct ById<'a>(HashMap<&'a str, Vec<&'a Member>>);
+
+impl<'a> ById<'a> {
+    fn of(members: &'a [Member]) -> Self {
+        let mut by_id: HashMap<&str, Vec<&Member>> = HashMap::new();
+        for member in members {
+            by_id.entry(member.plain.as_str()).or_default().push(member);
+        }
+        ById(by_id)
     }
 
+    /// The members that a subject of a file can be.
+    fn matching(&self, subject: &NamedSubject) -> impl Iterator<Item = &'a Member> {
+        let same_id = self.0.get(subject.id.as_str()).map_or(&[][..], Vec::as_slice);
+        let same_set =
+            |member: &&&Member| subject.subset.as_ref().is_none_or(|name| name == member.subset);
+        same_id.iter().filter(same_set).copied()
+    }
+
+    fn contains(&self, subject: &NamedSubject) -> bool {
+        self.matching(subject).next().is_some()
+    }
+}
+
+impl NamedSubject {
     fn full_name(&self) -> String {
         let subset = self.subset.as_ref().map_or(String::new(), |subset| format!("{subset} "));
         subset + &self.id
@@ -143,20 +164,20 @@ impl SplitFile {
                 "{path}: no data of {subset} were given; its {count} subjects are left out"
             ));
         }
-        let is_shared =
-            |subject: &NamedSubject| cohort.left_out.iter().any(|member| subject.is(member));
+        let (members, left_out) = (ById::of(&cohort.members), ById::of(&cohort.left_out));
+        let is_shared = |subject: &NamedSubject| left_out.contains(subject);
         if let count @ 1.. = self.subjects().filter(|subject| is_shared(subject)).count() {
             note(&format!(
                 "{path}: {count} of its M&Ms-2 subjects may be in M&Ms as well and are left out"
             ));
         }
         let wanted = |subject: &&NamedSubject| !of_absent_set(subject) && !is_shared(subject);
-        self.check_members(self.subjects().filter(wanted), cohort)?;
+        self.check_members(self.subjects().filter(wanted), &members, cohort)?;
         let part = |name: &str| -> Result<Option<Vec<String>>> {
             let Some(subjects) = self.parts.get(name) else { return Ok(None) };
             let mut ids = Vec::new();
             for subject in subjects.iter().filter(wanted) {
-                ids.extend(find(subject, cohort)?);
+                ids.extend(find(subject, &members, cohort)?);
             }
             ids.sort_unstable();
             Ok(Some(ids))
@@ -168,13 +189,12 @@ impl SplitFile {
     fn check_members<'a>(
         &self,
         subjects: impl Iterator<Item = &'a NamedSubject>,
+        members: &ById<'_>,
         cohort: &Cohort,
     ) -> Result<()> {
         const MAX_NAMES: usize = 3;
-        let is_known =
-            |subject: &NamedSubject| cohort.members.iter().any(|member| subject.is(member));
-        let missing: Vec<String> =
-            subjects.filter(|subject| !is_known(subject)).map(NamedSubject::full_name).collect();
+        let missing = subjects.filter(|subject| !members.contains(subject));
+        let missing: Vec<String> = missing.map(NamedSubject::full_name).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -193,8 +213,8 @@ impl SplitFile {
 }
 
 /// The ID of a subject in a cohort; none if its files could not be read.
-fn find(subject: &NamedSubject, cohort: &Cohort) -> Result<Option<String>> {
-    let mut found = cohort.members.iter().filter(|member| subject.is(member));
+fn find(subject: &NamedSubject, members: &ById<'_>, cohort: &Cohort) -> Result<Option<String>> {
+    let mut found = members.matching(subject);
     match (found.next(), found.next()) {
         (Some(one), Some(other)) => Err(error_at(
             &subject.place,

@@ -22,7 +22,8 @@ use common::Watcher;
 use common::files::remove_abandoned_below;
 use evaluate::Predictor;
 use evaluate::{
-    Results, cardiac_functions, doubts, evaluate, write_frames, write_slices, write_subjects,
+    Remarks, Results, cardiac_functions, doubts, evaluate, write_frames, write_slices,
+    write_subjects,
 };
 use sampling::Cohort;
 use sampling::augment::Grid;
@@ -153,8 +154,17 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     warnings.extend(noted.into_inner());
     let data_warnings = &warnings;
     let cohort = &cohort;
-    let run =
-        Run { settings, cohort, roles: &roles, folder: &folder, device, data_warnings, watcher };
+    let subject_warnings = &test.as_ref().unwrap_or(cohort).warnings;
+    let run = Run {
+        settings,
+        cohort,
+        roles: &roles,
+        folder: &folder,
+        device,
+        data_warnings,
+        subject_warnings,
+        watcher,
+    };
     let pretrained = match weights {
         Some(weights) => Some(Pretrained { weights, state: None }),
         None if settings.method == Method::Scratch => None,
@@ -252,6 +262,8 @@ struct Run<'a> {
     folder: &'a RunFolder,
     device: Device,
     data_warnings: &'a [String],
+    /// Warnings about the test subjects: the subject, and a line.
+    subject_warnings: &'a [(String, String)],
     watcher: &'a dyn Watcher,
 }
 
@@ -403,7 +415,9 @@ impl Run<'_> {
         let results = results?;
         write_frames(self.folder.frames(), &results.frames)?;
         write_slices(self.folder.slices(), &results.slices)?;
-        write_subjects(self.folder.subjects(), &cardiac_functions(&results.frames))?;
+        let subjects = cardiac_functions(&results.frames);
+        let remarks = Remarks::of(&results, self.subject_warnings);
+        write_subjects(self.folder.subjects(), &subjects, &remarks)?;
         run::pictures::draw_overlays(self.folder, &mut predictor, cache, &results)?;
         Ok(results)
     }

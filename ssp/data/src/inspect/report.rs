@@ -31,7 +31,7 @@ impl Severity {
 }
 
 /// A remark about a subject, a file or a whole data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// How much it matters.
     pub severity: Severity,

@@ -51,7 +51,7 @@ fn a_plausible_heart_raises_no_warning() {
 fn an_implausible_heart_raises_warnings() {
     let all = |labels: &[u8]| warnings(&report_on(labels)).join("; ");
     assert!(all(&heart([1, 1, 2, 2], [1, 3])).contains("apex"));
-    assert!(all(&heart([2, 2, 1, 1], [3, 1])).contains("swapped"));
+    assert!(all(&heart([2, 2, 1, 1], [3, 1])).contains("taken for RV and LV"));
     assert!(all(&heart([2, 2, 1, 1], [1, 0])).contains("RV"));
 }
 

@@ -58,11 +58,12 @@ impl Alignment {
                 Some((map, distance)) if map.overlaps(dims) => {
                     if distance > NEAR {
                         diagnostics.warn(format!(
-                            "{} lie {distance:.2} voxels beside those of the {}; they are paired with \
-                             the nearest",
+                            "voxels of the {} lie {distance:.2} voxels beside those of the {}; they are \
+                             paired with the nearest",
                             names[0], names[1]
                         ));
                     }
+                    diagnostics.warnings.extend(map.shift_of_equal_grids(dims, names));
                     map
                 }
                 _ => return Err(refusal(headers, names, [a, b])),
@@ -102,11 +103,20 @@ impl Alignment {
 
     /// Whether both grids have the same voxels, in any order.
     pub fn covers(&self) -> bool {
-        (0..3).all(|axis| {
-            let last = self.dims[1][axis] as i64 - 1;
-            self.dims[0][self.map.from[axis]] == self.dims[1][axis]
-                && self.map.start[axis] == if self.map.reversed[axis] { last } else { 0 }
-        })
+        self.map.has_equal_length(self.dims) && self.map.shift(self.dims[1]) == [0; 3]
+    }
+
+    /// For each voxel of the fixed grid, whether the moving grid has it.
+    pub fn covered(&self) -> Vec<bool> {
+        let [own, [i, j, k]] = self.dims;
+        let within = |axis: usize, at: usize| {
+            let (length, start) = (own[self.map.from[axis]] as i64, self.map.start[axis]);
+            let first = if self.map.reversed[axis] { start - length + 1 } else { start };
+            (first..first + length).contains(&(at as i64))
+        };
+        let voxel =
+            |at: usize| within(0, at % i) && within(1, at / i % j) && within(2, at / (i * j));
+        (0..i * j * k).map(voxel).collect()
     }
 
     /// How voxels were moved, for a note; none if they were not.
@@ -190,6 +200,35 @@ impl VoxelMap {
         (distance <= NEAREST).then_some((map, distance))
     }
 
+    fn has_equal_length(&self, [moving, fixed]: [[usize; 3]; 2]) -> bool {
+        (0..3).all(|axis| moving[self.from[axis]] == fixed[axis])
+    }
+
+    /// By how many voxels the moving grid's first plane along each axis, in the fixed grid's direction, is
+    /// behind that of a fixed grid of the same `dims`.
+    fn shift(&self, dims: [usize; 3]) -> [i64; 3] {
+        std::array::from_fn(|axis| match self.reversed[axis] {
+            true => self.start[axis] - (dims[axis] as i64 - 1),
+            false => self.start[axis],
+        })
+    }
+
+    /// What to warn of if two grids have the same lengths and do not begin at one place: what is cropped
+    /// or padded rarely keeps its size, so that one of the origins may be wrong.
+    fn shift_of_equal_grids(&self, dims: [[usize; 3]; 2], names: [&str; 2]) -> Option<String> {
+        let shift = self.shift(dims[1]);
+        (self.has_equal_length(dims) && shift != [0; 3]).then(|| {
+            format!(
+                "by the headers, the {} lie {} voxels (i, j, k) beside the {}, which has the same size, and \
+                 are moved there; if voxels belong together as stored, copy the geometry of one header into \
+                 the other",
+                names[0],
+                shift.map(|voxels| voxels.to_string()).join(", "),
+                names[1]
+            )
+        })
+    }
+
     /// Whether at least half the voxels of the smaller grid are in both. A heart is in the middle of its
     /// image, so grids with less in common are not of one image.
     fn overlaps(&self, [moving, fixed]: [[usize; 3]; 2]) -> bool {
@@ -256,15 +295,7 @@ fn axes_differ(geometries: [Geometry; 2], names: [&str; 2]) -> Option<String> {
 
 /// Why two grids cannot be reconciled, with the values of both.
 fn refusal(headers: [&Header; 2], names: [&str; 2], places: [Affine; 2]) -> String {
-    let describe = |at: usize| {
-        format!(
-            "{} voxels of {} mm, axes {}, first voxel at {} mm",
-            headers[at].shape(),
-            lengths(&headers[at].geometry.spacing),
-            places[at].axis_codes(),
-            point(&places[at].origin())
-        )
-    };
+    let describe = |at: usize| describe(headers[at], &places[at]);
     let angle = places[0].angle_to(&places[1]);
     let same_axes = places[0].axis_codes() == places[1].axis_codes();
     let turned = match same_axes && angle > 0.5 {
@@ -272,13 +303,39 @@ fn refusal(headers: [&Header; 2], names: [&str; 2], places: [Affine; 2]) -> Stri
         false => String::new(),
     };
     format!(
-        "the {} ({}) and the {} ({}{turned}) do not lie on one grid in space; if their voxels belong \
+        "{} {} ({}) and the {} ({}{turned}) do not lie on one grid in space; if their voxels belong \
          together as stored, copy the geometry of one header into the other",
+        if names[0].starts_with("frame ") { "" } else { "the" },
         names[0],
         describe(0),
         names[1],
         describe(1)
     )
+    .trim_start()
+    .to_owned()
+}
+
+/// Size and place of a grid, for messages.
+fn describe(header: &Header, place: &Affine) -> String {
+    format!(
+        "{} voxels of {} mm, axes {}, first voxel at {} mm",
+        header.shape(),
+        lengths(&header.geometry.spacing),
+        place.axis_codes(),
+        point(&place.origin())
+    )
+}
+
+/// The same of a grid whose place may be unknown.
+pub(super) fn described(header: &Header) -> String {
+    match header.geometry.place() {
+        Some(place) => describe(header, &place),
+        None => format!(
+            "{} voxels of {} mm at an unknown place",
+            header.shape(),
+            lengths(&header.geometry.spacing)
+        ),
+    }
 }
 
 /// The inverse of an affine's linear part; none if it flattens space.
@@ -416,6 +473,7 @@ mod tests {
             let moving = header(other_dims, other_spacing, single(other));
             let found = align(&moving, &fixed).unwrap();
             prop_assert_eq!(found.covers(), crop == [0; 3]);
+            let covered = found.covered();
             prop_assert!(found.diagnostics.warnings.is_empty());
             let count: usize = other_dims.iter().product();
             let values: Vec<u16> = (1..=count as u16).collect();
@@ -432,8 +490,10 @@ mod tests {
                         if reversed[axis] { dims[axis] - 1 - at[n] } else { at[n] + crop[axis] };
                 }
                 let [i, j, k] = target;
+                prop_assert!(covered[(k * dims[1] + j) * dims[0] + i]);
                 prop_assert_eq!(moved[(k * dims[1] + j) * dims[0] + i], value);
             }
+            prop_assert_eq!(covered.iter().filter(|&&covered| covered).count(), count);
         }
     }
 }

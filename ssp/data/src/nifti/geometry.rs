@@ -158,17 +158,32 @@ impl Geometry {
             diagnostics.note(format!("pixdim {signed} is negative; the sign is ignored"));
         }
         let pixdim = signed.map(f64::abs);
-        let affine = choose_affine(sform(raw, unit), qform(raw, unit, &pixdim), diagnostics);
+        let forms = [sform(raw, unit), qform(raw, unit, &pixdim)];
+        unusable_forms(raw, forms, diagnostics);
+        let affine = choose_affine(forms, diagnostics);
+        diagnostics.warnings.extend(affine.and_then(|affine| shear(&affine, dims)));
         let (mut spacing, spacing_source) = choose_spacing(&pixdim, affine, dims, diagnostics);
+        if affine.is_none() {
+            diagnostics.warnings.extend(ignored_sform(raw, unit, &spacing));
+        }
         for axis in 0..3 {
             if is_plausible(spacing[axis]) {
                 continue;
             }
             if dims[axis] > 1 {
                 let spacing = lengths(&spacing);
-                return Err(format!("header: no voxel spacing; it gives {spacing} mm"));
+                let unit = unit_name(raw.xyzt_units);
+                return Err(format!(
+                    "header: no voxel spacing; it gives {spacing} mm (stored in {unit}); correct pixdim or \
+                     its unit"
+                ));
             }
             spacing[axis] = 1.0;
+            if axis == 2 {
+                diagnostics.warn(
+                    "the header gives no slice thickness; 1 mm is assumed, and volumes are of that",
+                );
+            }
         }
         Ok(Geometry { spacing, spacing_source, affine })
     }
@@ -176,6 +191,12 @@ impl Geometry {
     /// Whether the spacing is 1 x 1 x 1 mm, which programs write that know of no spacing.
     pub fn has_default_spacing(&self) -> bool {
         self.spacing.iter().all(|step| (step - 1.0).abs() < 1e-6)
+    }
+
+    /// Whether short-axis cine is acquired with such a spacing, if it runs across slices along the coarsest
+    /// axis.
+    pub fn is_usual_for_cine(&self, dims: &[usize; 4]) -> bool {
+        is_usual(&self.spacing, dims)
     }
 
     /// Where the grid is in space: the affine, with steps of the spacing. None if there is no affine,
@@ -199,8 +220,7 @@ impl Geometry {
 
 /// Of sform and qform, the one to use. Warns if they contradict each other.
 fn choose_affine(
-    sform: Option<Affine>,
-    qform: Option<Affine>,
+    [sform, qform]: [Option<Affine>; 2],
     diagnostics: &mut Diagnostics,
 ) -> Option<Affine> {
     let (Some(s), Some(q)) = (sform, qform) else { return sform.or(qform) };
@@ -229,6 +249,60 @@ fn choose_affine(
         ));
     }
     Some(s)
+}
+
+/// Reports an sform or qform that the header declares and that is no affine. Where the other is used
+/// instead, nothing is lost.
+fn unusable_forms(raw: &NiftiHeader, forms: [Option<Affine>; 2], diagnostics: &mut Diagnostics) {
+    let codes = [raw.sform_code, raw.qform_code];
+    for (at, name) in ["sform", "qform"].into_iter().enumerate() {
+        if codes[at] <= 0 || forms[at].is_some() {
+            continue;
+        }
+        let what = format!("the {name} is no affine (not finite, or flat)");
+        match forms[1 - at] {
+            Some(other) => diagnostics.note(format!("{what}; the {} is used", other.source.name())),
+            None => {
+                diagnostics.warn(format!("{what}; axes and place of the voxels are unknown"));
+            }
+        }
+    }
+}
+
+/// What to warn of if axes are not perpendicular: volumes and distances are computed as if they were.
+fn shear(affine: &Affine, dims: &[usize; 4]) -> Option<String> {
+    let steps = affine.spacing();
+    let angle = |[a, b]: [usize; 2]| {
+        let product: f64 = affine.step(a).iter().zip(affine.step(b)).map(|(x, y)| x * y).sum();
+        (product / (steps[a] * steps[b])).clamp(-1.0, 1.0).acos().to_degrees()
+    };
+    let pairs = [[0, 1], [0, 2], [1, 2]].into_iter();
+    let long = pairs.filter(|pair| pair.iter().all(|&axis| dims[axis] > 1));
+    let furthest =
+        long.max_by(|&a, &b| (angle(a) - 90.0).abs().total_cmp(&(angle(b) - 90.0).abs()))?;
+    let found = angle(furthest);
+    let [a, b] = furthest.map(|axis| ["i", "j", "k"][axis]);
+    ((found - 90.0).abs() > 2.0).then(|| {
+        format!(
+            "axes {a} and {b} of the {} are {found:.0} degrees apart; volumes and distances are computed \
+             as if they were 90: resample the image",
+            affine.source.name()
+        )
+    })
+}
+
+/// What to warn of if the only affine is an sform of code 0, which the standard says to ignore, and its
+/// spacing is another.
+fn ignored_sform(raw: &NiftiHeader, unit: f64, spacing: &[f64; 3]) -> Option<String> {
+    let steps = sform_rows(raw, unit)?.spacing();
+    let same = steps.iter().zip(spacing).all(|(&a, &b)| equal_spacing(a, b));
+    (raw.sform_code == 0 && !same && steps.iter().all(|&step| is_plausible(step))).then(|| {
+        format!(
+            "pixdim says {} mm, the sform {} mm; the sform is not used, as its code is 0",
+            lengths(spacing),
+            lengths(&steps)
+        )
+    })
 }
 
 /// Of `pixdim` and the spacing of the affine, the one to use; see [`Geometry::read`].
@@ -320,15 +394,27 @@ fn millimetres(units: u8) -> f64 {
     }
 }
 
+/// The unit of length that a header names.
+fn unit_name(units: u8) -> &'static str {
+    match units & 7 {
+        1 => "metres",
+        3 => "micrometres",
+        2 => "millimetres",
+        _ => "no unit, taken for millimetres",
+    }
+}
+
 /// Whether a voxel of a medical image can be this many millimetres wide.
 fn is_plausible(step: f64) -> bool {
     (0.01..=100.0).contains(&step)
 }
 
 fn sform(raw: &NiftiHeader, unit: f64) -> Option<Affine> {
-    if raw.sform_code <= 0 {
-        return None;
-    }
+    (raw.sform_code > 0).then(|| sform_rows(raw, unit)).flatten()
+}
+
+/// The sform whatever its code.
+fn sform_rows(raw: &NiftiHeader, unit: f64) -> Option<Affine> {
     let rows = [raw.srow_x, raw.srow_y, raw.srow_z].map(|row| row.map(|v| f64::from(v) * unit));
     Affine::usable(rows, HeaderField::Sform)
 }

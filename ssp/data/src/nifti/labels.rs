@@ -40,7 +40,9 @@ pub fn read_labels(path: impl AsRef<Path>, highest: u8) -> Result<LabelVolume> {
             return Err(Error::file(
                 path,
                 format!(
-                    "voxel ({i}, {j}, {k}) holds {value}; labels are whole numbers from 0 to {highest}"
+                    "voxel ({i}, {j}, {k}) holds {value}; labels are whole numbers from 0 to {highest} (1 LV, \
+                     2 myocardium, 3 RV, or 1 RV and 3 LV as in ACDC); renumber others, and give labels \
+                     instead of probabilities"
                 ),
             ));
         }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::alignment::Alignment;
+use super::alignment::{Alignment, described};
 use super::byte_reader::ByteReader;
 use super::header::{self, Header};
 use super::paths::{has_ending, partner};
@@ -25,27 +25,19 @@ impl Volume {
         &self.voxels[phase * size..(phase + 1) * size]
     }
 
-    /// Joins volumes of one grid into one volume with all their phases, in order. The header is that
-    /// of the first volume, whose grid the others are moved to by their place in space.
+    /// Appends the phases of another volume of the same grid, whose voxels are moved by their place in space.
+    /// `name` is that of the other in messages.
     ///
     /// # Errors
-    /// If there is no volume, or their grids are not the same in space.
-    pub fn join(volumes: Vec<Volume>) -> std::result::Result<Volume, String> {
-        let mut volumes = volumes.into_iter();
-        let mut joined = volumes.next().ok_or("no frame to stack")?;
-        for (next, number) in volumes.zip(2..) {
-            joined.append(next, &format!("frame {number}"))?;
-        }
-        Ok(joined)
-    }
-
-    fn append(&mut self, next: Volume, name: &str) -> std::result::Result<(), String> {
+    /// If the two grids are not the same in space.
+    pub(crate) fn append(&mut self, next: Volume, name: &str) -> std::result::Result<(), String> {
         let header = &mut self.header;
         let mut alignment = Alignment::of(&next.header, header, [name, "first frame"])?;
         if !alignment.covers() {
-            let [own, other] = [&next.header, &*header].map(Header::shape);
+            let [own, other] = [&next.header, &*header].map(described);
             return Err(format!(
-                "{name} and the first frame do not cover the same space: {own} and {other} voxels"
+                "{name} ({own}) and the first frame ({other}) do not cover the same space; crop or pad \
+                 them to one grid"
             ));
         }
         self.voxels.try_reserve(next.voxels.len()).map_err(|_| {

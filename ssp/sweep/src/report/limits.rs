@@ -1,6 +1,7 @@
 //! What limits the conclusions of a sweep.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::compare::{ALPHA, Comparison, Comparisons};
 use super::convergence::{DICE_MARGIN, LastQuarters};
@@ -9,6 +10,7 @@ use super::format::{labelled, number, signed, title};
 use super::statistics::{mean, smallest_p};
 use super::tables;
 use crate::{Candidate, StudyTable, SweepResults};
+use evaluate::FrameRow;
 use settings::{Centre, Method};
 
 /// Fewer seeds than this say little about how far trainings differ.
@@ -39,6 +41,9 @@ pub fn limits(
         );
     }
     items.extend(seeds(results, tables));
+    let files: Vec<(PathBuf, &[FrameRow])> =
+        results.cells.iter().map(|cell| (cell.run.frames(), &cell.frames[..])).collect();
+    items.extend(other_frames(&files));
     items.extend(warnings(results));
     items.extend(multiple_tests(tables));
     section
@@ -58,6 +63,26 @@ pub fn limits(
              passes."
         ))
         .table(convergence(comparisons))
+}
+
+/// Cells, as the files of their results and what they hold, whose test frames are not those of the first:
+/// their means are not comparable.
+fn other_frames(cells: &[(PathBuf, &[FrameRow])]) -> Option<String> {
+    let frames = |rows: &[FrameRow]| -> BTreeSet<(String, &'static str, usize)> {
+        rows.iter().map(|row| (row.subject.clone(), row.moment.name(), row.phase)).collect()
+    };
+    let (first_file, first) = cells.first()?;
+    let first = frames(first);
+    let mut others = cells.iter().filter(|(_, rows)| frames(rows) != first);
+    let (other_file, _) = others.next()?;
+    Some(format!(
+        "Warning for {} of {} cells: their test frames are not those of the first cell, and means over other \
+         frames cannot be compared: {} against {}. Remove the folders of such cells, and they are done again.",
+        1 + others.count(),
+        cells.len(),
+        other_file.display(),
+        first_file.display()
+    ))
 }
 
 /// What may make results wrong, each line once with the number of cells that it is about.
@@ -307,4 +332,36 @@ fn convergence(comparisons: &Comparisons) -> Table {
         table.rows.push([name].into_iter().chain(methods.iter().map(change)).collect());
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use data::CardiacPhase;
+    use evaluate::Dice;
+
+    use super::*;
+
+    #[test]
+    fn cells_that_were_tested_on_other_frames_are_named() {
+        let row = |subject: &str, phase| FrameRow {
+            subject: subject.into(),
+            moment: CardiacPhase::Other,
+            phase,
+            dice: Dice::from_values([0.5; 3]),
+            measurements: None,
+            vendor: None,
+            pathology: None,
+        };
+        let whole = [row("a", 0), row("a", 7), row("b", 0)];
+        let renamed = [row("a", 0), row("a", 7), row("c", 0)];
+        let found = |second: &[FrameRow]| {
+            other_frames(&[("x.csv".into(), &whole), ("y.csv".into(), second)])
+        };
+        assert_eq!(other_frames(&[]), None);
+        assert_eq!(found(&whole), None);
+        for other in [&whole[..2], &renamed[..]] {
+            let line = found(other).unwrap();
+            assert!(line.contains("1 of 2 cells") && line.contains("y.csv"), "{line}");
+        }
+    }
 }
