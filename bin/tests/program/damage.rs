@@ -108,3 +108,35 @@ fn damaged_weights_of_a_finished_run() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert_says(told.lines().last().unwrap(), &["run/pretrain/progress", "remove the folder run "]);
 }
+
+/// Finite weights, as in a file without a checksum, whose products are not.
+#[test]
+fn weights_beyond_all_measure_draw_no_background() {
+    let desk = Desk::new();
+    let run = desk.trained("run", &["--method", "scratch"]);
+    let file = bytes(run.join("finetune/best.safetensors"));
+    let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+    header["__metadata__"].as_object_mut().unwrap().remove("cine.blake3").unwrap();
+    let mut values = file[8 + length..].to_vec();
+    for (name, tensor) in header.as_object().unwrap() {
+        if name.ends_with("weight") && tensor["dtype"] == "F32" {
+            let [start, end] = [0, 1].map(|n| tensor["data_offsets"][n].as_u64().unwrap() as usize);
+            for value in values[start..end].chunks_exact_mut(4) {
+                let scaled = f32::from_le_bytes((&*value).try_into().unwrap()) * 1e30;
+                value.copy_from_slice(&scaled.to_le_bytes());
+            }
+        }
+    }
+    let mut header = header.to_string();
+    header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
+    let parts = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &values];
+    std::fs::write(desk.path("large.safetensors"), parts.concat()).unwrap();
+    std::fs::write(desk.path("scan.nii"), data::testing::cine(2).bytes()).unwrap();
+    let arguments = ["predict", "--weights", "large.safetensors", "--out", "out", "scan.nii"];
+    let output = desk.run(&arguments);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_a_line_says(&told, &["error:", "not finite", "weights"]);
+    assert!(!desk.path("out/scan.nii.gz").exists());
+}

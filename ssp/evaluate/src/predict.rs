@@ -3,7 +3,7 @@
 use nn::{Mode, Module, Precision, UNet, widened};
 use tensor::{Device, no_grad};
 
-use crate::Result;
+use crate::{Error, Result};
 use data::CLASSES;
 use sampling::augment::{Grid, Slice, onto_source, plain_views};
 use sampling::cache::CachedSubject;
@@ -33,7 +33,7 @@ impl<'a> Predictor<'a> {
     /// highest logit, after logits were resampled to that grid.
     ///
     /// # Errors
-    /// When the network and its grid do not fit each other.
+    /// When the network and its grid do not fit each other, or its outputs are not finite.
     pub fn phase(&mut self, subject: &CachedSubject<'_>, phase: usize) -> Result<Vec<u8>> {
         let slices: Vec<Slice<'_>> =
             (0..subject.slices()).map(|slice| subject.slice(phase, slice)).collect();
@@ -45,7 +45,15 @@ impl<'a> Predictor<'a> {
             if let Some(finest) = outputs.first() {
                 let logits = onto_source(&widened(finest)?, &subject.grid(), &self.grid)?;
                 let logits = logits.to_device(&Device::Cpu)?;
-                labels.extend(logits.data::<f32>().chunks_exact(CLASSES).map(highest));
+                let logits = logits.data::<f32>();
+                // No class is the highest of NaN: the background would be drawn without a word.
+                if let Some(logit) = logits.iter().find(|logit| !logit.is_finite()) {
+                    return Err(Error::Data(format!(
+                        "the network's outputs are not finite ({logit}): its weights are too large for this \
+                         image, or damaged; use other weights"
+                    )));
+                }
+                labels.extend(logits.chunks_exact(CLASSES).map(highest));
             }
         }
         Ok(labels)
