@@ -122,7 +122,11 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     assert_a_line_says(&errors, &["error", "77", "labelled", "seed 0"]);
     assert!(!desk.path("sweep").exists(), "nothing was begun");
 
-    let diverging = ["--set-for", "scratch:finetune.optimisation.learning_rate=1e30"];
+    let diverging = [
+        "--set-for=scratch:finetune.optimisation.learning_rate=1e6",
+        "--set-for=scratch:finetune.optimisation.weight_decay=1e6",
+        "--set-for=scratch:finetune.optimisation.epochs=8",
+    ];
     let output = sweep(&desk, &diverging).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let status = desk.succeed(&["sweep", "--status"]);
@@ -134,10 +138,11 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     // The first epoch is good, and what it left is kept.
     let later = [
         "--out=later",
-        "--set-for=scratch:finetune.optimisation.learning_rate=1e30",
+        "--set-for=scratch:finetune.optimisation.learning_rate=1e6",
         "--set-for=scratch:finetune.optimisation.decay=warmup-cosine",
         "--set-for=scratch:finetune.optimisation.warmup_epochs=1",
-        "--set-for=scratch:finetune.optimisation.epochs=3",
+        "--set-for=scratch:finetune.optimisation.weight_decay=1e6",
+        "--set-for=scratch:finetune.optimisation.epochs=8",
         "--set=save_every=0",
         "--methods=scratch",
     ];
@@ -235,7 +240,7 @@ fn settings_are_chosen_by_validation_subjects() {
     arguments.extend(["--counts", "2", "--seeds", "1"]);
     TINY.iter().for_each(|setting| arguments.extend(["--set", setting]));
     // The first diverges, and so does not win.
-    arguments.extend(["--try", "mim:pretrain.optimisation.learning_rate=1e30,0.05"]);
+    arguments.extend(["--try", "mim:pretrain.optimisation.learning_rate=1e6,0.05"]);
     arguments.extend(["--try", "finetune.steps=2,8", "--set", "finetune.validate_steps=2"]);
     arguments.extend(["--tables", "phases,augmentation"]);
     desk.succeed(&arguments);

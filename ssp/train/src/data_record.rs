@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_folder_goes_on_with_the_same_data_only() {
         let place = TestFolder::new();
-        let run = RunFolder::new(&place.path("run"));
+        let run = RunFolder::new(place.path("run"));
         std::fs::create_dir(run.path()).unwrap();
         let cohort = three(&place, 500, 1);
         let roles = roles(&cohort);
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn the_built_in_cohort_is_not_compared() {
         let place = TestFolder::new();
-        let run = RunFolder::new(&place.path(""));
+        let run = RunFolder::new(place.path(""));
         let drawn = |seed| {
             let cohort = Cohort::phantom(3, seed, &place.path("cache"), |_, _| {}).unwrap();
             DataRecord::of(&roles(&cohort), &cohort, None)
