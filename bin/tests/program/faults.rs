@@ -217,8 +217,10 @@ fn faults(points: &[Point], seed: usize) -> Vec<(Point, Effect)> {
                 chosen.extend(ends.map(|at| (points[at].clone(), Effect::Kill)));
                 chosen.push((drawn(1), ERRORS[(seed + index) % 2]));
             }
-            _ => chosen
-                .push((drawn(1), if seed % 2 == 0 { Effect::Kill } else { ERRORS[index % 2] })),
+            _ => chosen.push((
+                drawn(1),
+                if seed.is_multiple_of(2) { Effect::Kill } else { ERRORS[index % 2] },
+            )),
         }
         if *operation == "write" {
             chosen.extend([2, 3].map(|n| (drawn(n), Effect::Flip)));
