@@ -217,8 +217,10 @@ fn faults(points: &[Point], seed: usize) -> Vec<(Point, Effect)> {
                 chosen.extend(ends.map(|at| (points[at].clone(), Effect::Kill)));
                 chosen.push((drawn(1), ERRORS[(seed + index) % 2]));
             }
-            _ => chosen
-                .push((drawn(1), if seed % 2 == 0 { Effect::Kill } else { ERRORS[index % 2] })),
+            _ => chosen.push((
+                drawn(1),
+                if seed.is_multiple_of(2) { Effect::Kill } else { ERRORS[index % 2] },
+            )),
         }
         if *operation == "write" {
             chosen.extend([2, 3].map(|n| (drawn(n), Effect::Flip)));
@@ -262,7 +264,9 @@ fn survives(arguments: &[&str], seed: usize) {
         }
         assert!(again.status.success(), "{fault} of {}: {}", point.path, told(&again));
         let ended_well = effect == Effect::Flip && !was_killed;
-        let except = ended_well.then_some(point.path.as_str());
+        // A picture has a checksum of its own, and is not drawn again.
+        let is_picture = effect == Effect::Flip && point.path.ends_with(".png");
+        let except = (ended_well || is_picture).then_some(point.path.as_str());
         assert_same(&whole.path(""), &desk.path(""), except, &format!("{fault} of {}", point.path));
         tally.count("same bits", effect);
     }
