@@ -10,7 +10,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_control)
 }
 
-/// As [`line`], of text of several lines: line breaks stay.
+/// As [`line()`], of text of several lines: line breaks stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_control(c))
 }

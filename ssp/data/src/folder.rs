@@ -3,7 +3,7 @@
 //!
 //! An image of three axes is one phase. Labels are 0 background, 1 left ventricle, 2
 //! myocardium, 3 right ventricle, unless anatomy shows ACDC's numbers; see
-//! [`folder_numbering`](super::folder_numbering). They have as many phases as the image, and phases
+//! `folder_numbering`. They have as many phases as the image, and phases
 //! that are all zero count as unlabelled. Labels of three axes beside an image of several phases are
 //! refused, as their phase is unknown.
 //!
