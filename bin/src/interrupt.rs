@@ -36,7 +36,7 @@ static END: Mutex<()> = Mutex::new(());
 /// How long a training may take to save. Batch systems kill what has not ended, SLURM after 30 s.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// When the user is told that it takes a moment.
+/// Saving that takes longer than this is announced to the user.
 const NOTICE: Duration = Duration::from_secs(1);
 
 #[cfg(not(unix))]

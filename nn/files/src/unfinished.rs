@@ -18,9 +18,6 @@ use crate::faults::{Operation, point};
 /// How the names of files begin that a process that was cut off had not finished writing.
 pub const UNFINISHED: &str = ".unfinished-";
 
-/// How the `tempfile` crate begins names by default, as writers below this crate do.
-const UNNAMED: &str = ".tmp";
-
 /// How long a file without a sign of this boot must have been unchanged.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -63,7 +60,6 @@ pub fn remove_abandoned(folder: impl AsRef<Path>) {
         let wait = match (name.strip_prefix(UNFINISHED), boot()) {
             (Some(rest), Some(boot)) if rest.starts_with(&format!("{boot}-")) => Duration::ZERO,
             (Some(_), _) => ABANDONED,
-            (None, _) if name.starts_with(UNNAMED) => ABANDONED,
             (None, _) => continue,
         };
         if entry.file_type().is_ok_and(|kind| kind.is_file()) {
@@ -153,7 +149,8 @@ mod tests {
         assert_eq!(names(folder.path()).len(), left);
     }
 
-    /// Whether a writer on another machine has ended cannot be known from a lock.
+    /// Whether a writer on another machine has ended cannot be known from a lock. Other programs' temporary
+    /// files are never removed: the folder may be `/tmp`.
     #[test]
     fn a_file_of_another_machine_stays_for_a_day() {
         let folder = tempfile::tempdir().unwrap();
@@ -168,7 +165,7 @@ mod tests {
             file.set_modified(before).unwrap();
         }
         remove_abandoned(folder.path());
-        assert_eq!(names(folder.path()), ["mine.tmp"]);
+        assert_eq!(names(folder.path()), [".tmpXyZ123", "mine.tmp"]);
     }
 
     /// Writers that make files while others clear up never lose one.

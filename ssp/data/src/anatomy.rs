@@ -80,8 +80,8 @@ pub fn odd_ring(labels: &[u8], size: [usize; 2]) -> Option<String> {
     ))
 }
 
-/// Shares above this are of a ventricle that is surrounded by myocardium: the left one. Of 24 subjects
-/// of ACDC and M&Ms, the share was 1 for the left ventricle, and at most 0.43 for the right.
+/// Shares above this are of a ventricle that is surrounded by myocardium: the left one. In 26 label maps
+/// of 13 subjects of ACDC and M&Ms, the share was 1 for the left ventricle, and at most 0.43 for the right.
 const SURROUNDED: f64 = 0.7;
 
 /// Shares below this are of a ventricle beside the myocardium: the right one.
