@@ -168,13 +168,9 @@ fn assert_refused(output: &Output, point: &Point, fault: &str) {
     assert!(errors.len() == 1 && told.lines().last() == Some(errors[0]), "{fault}: {told}");
     assert!(!told.contains("panicked") && !told.contains(".unfinished-"), "{fault}: {told}");
     let folder = Path::new(&point.path).parent().unwrap();
-    let of_folder =
-        || folder.file_name().map_or_else(String::new, |n| n.to_str().unwrap().to_owned());
     let named = match point.operation.as_str() {
-        // Users choose the folder of the cache, and not its files.
-        _ if folder.ends_with("cache") => of_folder(),
         // The file is not known there, and the error names what it is for.
-        "create" => of_folder(),
+        "create" => folder.file_name().map_or_else(String::new, |n| n.to_str().unwrap().to_owned()),
         _ => point.path.replace(".previous", ""),
     };
     assert!(errors[0].contains(&named), "{fault} of {named}: {told}");

@@ -133,16 +133,16 @@ impl Cache {
         if let Ok(Some((cache, failures, true))) = Self::open(&path, key, &ignore) {
             return Ok((cache, failures));
         }
-        if let Err(error) = persist(built, &path) {
-            // Some systems refuse to replace a file that is mapped: another process was faster.
-            return match Self::open(&path, key, &ignore)? {
-                Some((cache, failures, _)) => Ok((cache, failures)),
-                None => Err(error),
-            };
-        }
+        let persisted = persist(built, &path);
         match Self::open(&path, key, &ignore)? {
-            Some((cache, failures, _)) => Ok((cache, failures)),
-            None => Err(Error::file(&path, "was damaged right after it was written")),
+            // Windows refuses to replace a file that is mapped: then another process was faster.
+            Some((cache, failures, _)) if cfg!(windows) || persisted.is_ok() => {
+                Ok((cache, failures))
+            }
+            _ => {
+                persisted?;
+                Err(Error::file(&path, "was damaged right after it was written"))
+            }
         }
     }
 
@@ -223,9 +223,9 @@ fn name_the_variable(folder: &Path, error: Error) -> Error {
     };
     match error {
         Error::Io { path, source } if within(&path) => Error::file(
-            folder,
+            path,
             format!(
-                "prepared images cannot be kept here: {source}; make room, or name another folder with the \
+                "prepared images cannot be kept: {source}; make room, or name another folder with the \
                  environment variable CINE_CACHE"
             ),
         ),
