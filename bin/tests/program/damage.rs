@@ -50,10 +50,10 @@ fn damaged_progress_is_replaced_by_the_one_before_it() {
         copy(&desk.path("run"), &run);
         damage(&run.join(&newer));
         let output = desk.train(name, &arguments).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{told}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{stderr}");
         if name != "gone" {
-            assert_a_line_says(&told, &["finetune/progress.safetensors", "damaged", "previous"]);
+            assert_a_line_says(&stderr, &["finetune/progress.safetensors", "damaged", "previous"]);
         }
         assert_same(&whole, &run);
         assert!(!run.join(&older).exists(), "a finished stage keeps one");
@@ -61,9 +61,9 @@ fn damaged_progress_is_replaced_by_the_one_before_it() {
 
     let fails = |name: &str, parts: &[&str]| {
         let output = desk.train(name, &arguments).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert_says(told.lines().last().unwrap(), parts);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_says(stderr.lines().last().unwrap(), parts);
     };
     copy(&desk.path("run"), &desk.path("both"));
     [&newer, &older].into_iter().for_each(|file| flip(&desk.path("both").join(file)));
@@ -98,15 +98,18 @@ fn damaged_weights_of_a_finished_run() {
         desk.run(&["evaluate", "--weights", "run", "--data", "nowhere"]),
     ];
     for output in refusals {
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert_says(told.lines().last().unwrap(), &["error: run/finetune/best", "damaged"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_says(stderr.lines().last().unwrap(), &["error: run/finetune/best", "damaged"]);
     }
     assert!(bytes(desk.path("run/result.json")) == result);
     flip(&desk.path("run/pretrain/progress.safetensors"));
     let output = desk.train("run", &arguments).output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_says(told.lines().last().unwrap(), &["run/pretrain/progress", "remove the folder run "]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_says(
+        stderr.lines().last().unwrap(),
+        &["run/pretrain/progress", "remove the folder run "],
+    );
 }
 
 /// Weights without a checksum, as other programs write them, that are finite and whose products are not.
@@ -137,8 +140,8 @@ fn weights_that_overflow_in_use_are_refused_by_name() {
     for command in [&["predict", image, "--out", "labels"][..], &["evaluate", "--data", "hearts"]] {
         let output = desk.run(&[command, &weights].concat());
         assert_eq!(output.status.code(), Some(1));
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_a_line_says(&told, &["error", "absurd.safetensors", "not finite"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_a_line_says(&stderr, &["error", "absurd.safetensors", "not finite"]);
     }
 }
 
@@ -153,9 +156,9 @@ fn a_folder_in_place_of_a_file_of_a_run_is_one_line() {
         std::fs::copy(desk.path("whole/settings.json"), run.join("settings.json")).unwrap();
         std::fs::create_dir(run.join(file)).unwrap();
         let output = desk.train("run", &settings).output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{told}");
-        assert_says(told.lines().last().unwrap(), &["error:", file, "directory"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert_says(stderr.lines().last().unwrap(), &["error:", file, "directory"]);
         assert!(run.join(file).is_dir());
         std::fs::remove_dir_all(run).unwrap();
     }

@@ -90,7 +90,7 @@ fn with_cache(desk: &Desk, whole: &Desk, points: &[Point], point: &Point) -> Poi
     Point { call: point.call - points.iter().filter(counted).count(), ..point.clone() }
 }
 
-fn told(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -162,32 +162,32 @@ fn assert_same(reference: &Path, folder: &Path, except: Option<&str>, fault: &st
 /// One error line at the end, which names the file of the fault and no temporary one.
 #[track_caller]
 fn assert_refused(output: &Output, point: &Point, fault: &str) {
-    let told = told(output);
-    assert_eq!(output.status.code(), Some(1), "{fault} ({}): {told}", point.path);
-    let errors: Vec<_> = told.lines().filter(|line| line.starts_with("error:")).collect();
-    assert!(errors.len() == 1 && told.lines().last() == Some(errors[0]), "{fault}: {told}");
-    assert!(!told.contains("panicked") && !told.contains(".unfinished-"), "{fault}: {told}");
+    let stderr = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{fault} ({}): {stderr}", point.path);
+    let errors: Vec<_> = stderr.lines().filter(|line| line.starts_with("error:")).collect();
+    assert!(errors.len() == 1 && stderr.lines().last() == Some(errors[0]), "{fault}: {stderr}");
+    assert!(!stderr.contains("panicked") && !stderr.contains(".unfinished-"), "{fault}: {stderr}");
     let folder = Path::new(&point.path).parent().unwrap();
     let named = match point.operation.as_str() {
         // The file is not known there, and the error names what it is for.
         "create" => folder.file_name().map_or_else(String::new, |n| n.to_str().unwrap().to_owned()),
         _ => point.path.replace(".previous", ""),
     };
-    assert!(errors[0].contains(&named), "{fault} of {named}: {told}");
+    assert!(errors[0].contains(&named), "{fault} of {named}: {stderr}");
 }
 
 /// The points of a run that ends well.
 fn points(output: &Output) -> Vec<Point> {
-    let told = told(output);
-    assert!(output.status.success(), "{told}");
-    let points = told.lines().filter_map(|line| line.strip_prefix("fault point: "));
+    let stderr = stderr(output);
+    assert!(output.status.success(), "{stderr}");
+    let points = stderr.lines().filter_map(|line| line.strip_prefix("fault point: "));
     let point = |line: &str| {
         let mut parts = line.splitn(3, ' ').map(str::to_owned);
         let mut next = || parts.next().unwrap();
         Point { operation: next(), call: next().parse().unwrap(), path: next() }
     };
     let points: Vec<_> = points.map(point).collect();
-    assert!(points.len() > 50, "{told}");
+    assert!(points.len() > 50, "{stderr}");
     points
 }
 
@@ -250,10 +250,10 @@ fn survives(arguments: &[&str], seed: usize) {
         let output = command(&desk, arguments, Some(&fault)).output().unwrap();
         let was_killed = output.status.signal().is_some();
         match effect {
-            Effect::Kill => assert!(was_killed, "{fault}: {}", told(&output)),
+            Effect::Kill => assert!(was_killed, "{fault}: {}", stderr(&output)),
             Effect::Error(_) => assert_refused(&output, &point, &fault),
             Effect::Flip => {
-                assert!(was_killed || output.status.success(), "{fault}: {}", told(&output));
+                assert!(was_killed || output.status.success(), "{fault}: {}", stderr(&output));
             }
         }
         let again = command(&desk, arguments, None).output().unwrap();
@@ -262,7 +262,7 @@ fn survives(arguments: &[&str], seed: usize) {
             tally.count("refused", effect);
             continue;
         }
-        assert!(again.status.success(), "{fault} of {}: {}", point.path, told(&again));
+        assert!(again.status.success(), "{fault} of {}: {}", point.path, stderr(&again));
         let ended_well = effect == Effect::Flip && !was_killed;
         // A picture has a checksum of its own, and is not drawn again.
         let is_picture = effect == Effect::Flip && point.path.ends_with(".png");
@@ -313,21 +313,21 @@ fn a_sweep_of_two_processes_survives_every_fault() {
         let faulty = start(command(&desk, &arguments, Some(&fault)));
         let sound = start(command(&desk, &arguments, None));
         let [faulty, sound] = [faulty, sound].map(|child| child.wait_with_output().unwrap());
-        assert!(sound.status.success(), "{fault}: {}", told(&sound));
+        assert!(sound.status.success(), "{fault}: {}", stderr(&sound));
         // The processes share the work in another way each time, so its point may not come.
         let outcome = match effect {
             _ if faulty.status.success() => "not reached, same bits",
             Effect::Kill => {
-                assert!(faulty.status.signal().is_some(), "{fault}: {}", told(&faulty));
+                assert!(faulty.status.signal().is_some(), "{fault}: {}", stderr(&faulty));
                 "same bits"
             }
             _ => {
-                assert_eq!(faulty.status.code(), Some(1), "{fault}: {}", told(&faulty));
+                assert_eq!(faulty.status.code(), Some(1), "{fault}: {}", stderr(&faulty));
                 "same bits"
             }
         };
         let again = command(&desk, &arguments, None).output().unwrap();
-        assert!(again.status.success(), "{fault}: {}", told(&again));
+        assert!(again.status.success(), "{fault}: {}", stderr(&again));
         assert_same(&whole.path(""), &desk.path(""), None, &format!("{fault} of {}", point.path));
         tally.count(outcome, effect);
     }
@@ -353,7 +353,7 @@ fn a_fault_before_the_settings_leaves_no_numbered_folder() {
                 assert_eq!(left, 0, "{n}: {fault}");
             }
             let again = command(&desk, &arguments, None).output().unwrap();
-            assert!(again.status.success(), "{fault}: {}", told(&again));
+            assert!(again.status.success(), "{fault}: {}", stderr(&again));
             assert_same(&whole.path(""), &desk.path(""), None, &fault);
         }
     }

@@ -148,8 +148,8 @@ fn a_part_of_a_training_subject_in_a_test_subject_is_a_warning() {
     let parts = ["phantom0001", "phantom0006", "same images", "trains", "--test"];
     assert_a_line_says(&errors, &[&["warning:"][..], &parts].concat());
     let result = desk.json("run/result.json");
-    let told = result["warnings"].as_array().unwrap().iter().filter_map(|line| line.as_str());
-    assert_a_line_says(&told.collect::<Vec<_>>().join("\n"), &parts);
+    let stderr = result["warnings"].as_array().unwrap().iter().filter_map(|line| line.as_str());
+    assert_a_line_says(&stderr.collect::<Vec<_>>().join("\n"), &parts);
 }
 
 fn sweep(desk: &Desk) -> std::process::Command {

@@ -63,7 +63,7 @@ fn predictions_lie_on_the_grid_of_their_files_and_evaluate_alike() {
     pairs.for_each(|(a, b)| assert!((a - b).abs() < 1e-4 * a.max(1.0), "{a} and {b} mm"));
     assert!(read_slices(desk.path("model.slices.csv")).unwrap().len() > model.len());
     assert!(!desk.path("files.slices.csv").exists());
-    // Which phases are end-diastole and end-systole is told by the labels of several phases.
+    // Which phases are end-diastole and end-systole is stderr by the labels of several phases.
     let [model, files] = ["model", "files"]
         .map(|name| std::fs::read_to_string(desk.path(&format!("{name}.subjects.csv"))).unwrap());
     assert_eq!((model.lines().count(), files.lines().count()), (7, 7));
@@ -119,16 +119,16 @@ fn the_truth_agrees_with_itself_and_with_no_other_numbering() {
     let truth = rows[0].measurements.unwrap();
     for (predictions, labels) in [("set/labels", "acdc"), ("acdc", "set/labels"), ("acdc", "acdc")]
     {
-        let (row, told) = compared(predictions, labels, &[]);
+        let (row, stderr) = compared(predictions, labels, &[]);
         assert_eq!(row.dice.values(), [1.0; 3], "{predictions} {labels}");
         assert_eq!(
             row.measurements.unwrap(),
             truth,
             "each in its own column: {predictions} {labels}"
         );
-        let renumbered = |option| told.contains(option) && told.contains("RV");
-        assert_eq!(renumbered("--predictions-numbering"), predictions == "acdc", "{told}");
-        assert_eq!(renumbered("--labels-numbering"), labels == "acdc", "{told}");
+        let renumbered = |option| stderr.contains(option) && stderr.contains("RV");
+        assert_eq!(renumbered("--predictions-numbering"), predictions == "acdc", "{stderr}");
+        assert_eq!(renumbered("--labels-numbering"), labels == "acdc", "{stderr}");
     }
     let study = ["--labels-numbering", "study", "--predictions-numbering", "study"];
     let (row, _) = compared("set/labels", "acdc", &study);

@@ -11,10 +11,10 @@ fn real_images_train_predict_and_are_evaluated() {
     let text = data.to_str().unwrap();
     desk.trained("run", &["--method", "pcl", "--data", text, "--set", "finetune.epochs=1"]);
     let folder = data.join("patient001");
-    let told =
+    let stderr =
         desk.succeed(&["predict", "--weights", "run", folder.to_str().unwrap(), "--out", "labels"]);
     // The label maps among the images are not mistaken for images.
-    assert_eq!(std::fs::read_dir(desk.path("labels")).unwrap().count(), 2, "{told}");
+    assert_eq!(std::fs::read_dir(desk.path("labels")).unwrap().count(), 2, "{stderr}");
     let name = "patient001_frame01.nii.gz";
     let source = NiftiHeader::from_file(folder.join(name)).unwrap();
     let labels = NiftiHeader::from_file(desk.path("labels").join(name)).unwrap();

@@ -79,7 +79,7 @@ fn folders_and_weights_that_cannot_be_used() {
     std::fs::write(desk.path("file"), "").unwrap();
     let line = desk.fail(&scratch(&["--out", "file/run", "--set", "subjects.phantom=8"]), 1);
     assert_says(&line, &["file/run"]);
-    // Weights of another network are told before the data are read and a folder is begun.
+    // Weights of another network are stderr before the data are read and a folder is begun.
     let other = ["--weights", "run/finetune/best.safetensors", "--data", "empty", "--out", "new"];
     let line = desk.fail(&pcl(&other), 1);
     assert_says(&line, &["run/finetune/best.safetensors"]);

@@ -47,9 +47,9 @@ fn wait_for_handlers(child: &Child) {
 #[track_caller]
 fn ended(child: Child, code: i32) -> String {
     let output = child.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    told
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    stderr
 }
 
 fn rows(run: &Path) -> usize {
@@ -71,7 +71,7 @@ pub const LONG: [&str; 10] = [
     "finetune.epochs=3",
 ];
 
-/// Starts or resumes a run and interrupts it after `more` rows; returns what it told.
+/// Starts or resumes a run and interrupts it after `more` rows; returns what it stderr.
 pub fn interrupt_after(
     desk: &Desk,
     arguments: &[&str],
@@ -83,10 +83,10 @@ pub fn interrupt_after(
     let child = start(at_terminal(&desk.train("run", arguments), "--"));
     wait_until("no rows", || rows(&run) >= before + more);
     send(&child, signal.0);
-    let told = ended(child, signal.1);
-    let last = told.lines().last().unwrap();
+    let stderr = ended(child, signal.1);
+    let last = stderr.lines().last().unwrap();
     assert_says(last, &["interrupted", "saved", "the same command with --out run resumes"]);
-    told
+    stderr
 }
 
 fn interrupted_and_resumed(method: &str) {
@@ -128,8 +128,8 @@ fn an_interruption_before_the_first_save_does_not_claim_one() {
     let desk = Desk::new();
     let child = waiting(&desk, "--");
     send(&child, "INT");
-    let told = ended(child, 130);
-    let last = told.lines().last().unwrap();
+    let stderr = ended(child, 130);
+    let last = stderr.lines().last().unwrap();
     assert_says(last, &["interrupted", "nothing is saved yet", "--out run starts again"]);
     assert!(!last.contains("resumes"), "{last}");
     assert!(!desk.path("run").exists());
@@ -160,8 +160,8 @@ fn a_limit_of_file_size_is_an_error_that_names_the_file() {
         for (name, value) in train.get_envs() {
             limited.env(name, value.unwrap_or_default());
         }
-        let told = ended(start(limited), 1);
-        assert_says(told.lines().last().unwrap(), &["error: run", "too large"]);
+        let stderr = ended(start(limited), 1);
+        assert_says(stderr.lines().last().unwrap(), &["error: run", "too large"]);
     }
     let run = desk.trained("run", &arguments);
     assert_same(&whole, &run);

@@ -34,10 +34,10 @@ fn counts(status: &str) -> Vec<usize> {
     numbers.map(|number| number.parse().unwrap()).take(5).collect()
 }
 
-/// The cells that a process began, of what it told.
-fn begun(told: &[u8]) -> Vec<String> {
-    let told = String::from_utf8_lossy(told).into_owned();
-    told.lines().filter(|line| line.starts_with("cell ")).map(str::to_owned).collect()
+/// The cells that a process began, of what it stderr.
+fn begun(stderr: &[u8]) -> Vec<String> {
+    let stderr = String::from_utf8_lossy(stderr).into_owned();
+    stderr.lines().filter(|line| line.starts_with("cell ")).map(str::to_owned).collect()
 }
 
 #[test]
@@ -99,18 +99,18 @@ fn processes_share_a_sweep_and_take_over_from_one_that_is_killed() {
     let written = || std::fs::metadata(&cell).unwrap().modified().unwrap();
     let before = written();
     let grown = desk.command(&["sweep", "--device", "cpu", "--counts", "2"]).output().unwrap();
-    let told = String::from_utf8_lossy(&grown.stderr).into_owned();
-    assert_a_line_says(&told, &["sweep", "8", "12"]);
-    assert_eq!(begun(&grown.stderr).len(), 4, "{told}");
+    let stderr = String::from_utf8_lossy(&grown.stderr).into_owned();
+    assert_a_line_says(&stderr, &["sweep", "8", "12"]);
+    assert_eq!(begun(&grown.stderr).len(), 4, "{stderr}");
     let table = std::fs::read_to_string(desk.path("sweep/table.csv")).unwrap();
     assert!(timeless(&of_one).iter().all(|line| timeless(&table).contains(line)), "{table}");
     let grown = sweep(&desk, &[]).output().unwrap();
     assert!(grown.status.success() && begun(&grown.stderr).is_empty());
     assert_eq!(written(), before);
     let output = sweep(&desk, &["--set", "finetune.momentum=0.8"]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert_a_line_says(&told, &["error", "sweep", "finetune.optimisation.momentum", "0.8"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_a_line_says(&stderr, &["error", "sweep", "finetune.optimisation.momentum", "0.8"]);
 }
 
 #[test]
@@ -158,9 +158,9 @@ fn impossible_cells_are_refused_and_failed_ones_do_not_stop_the_others() {
     }
     // What is only looked at leaves nothing behind, and what would not be heeded is refused.
     let output = sweep(&desk, &["--out=planned", "--dry-run"]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{told}");
-    assert_says(&told, &["2 methods", "2 seeds", "8 cells", "1 pretraining", "preset demo"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert_says(&stderr, &["2 methods", "2 seeds", "8 cells", "1 pretraining", "preset demo"]);
     assert!(!desk.path("planned").exists());
     let line = desk.fail(&["sweep", "--out", "planned", "--retry"], 1);
     assert_says(&line, &["planned"]);

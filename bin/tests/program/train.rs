@@ -74,8 +74,8 @@ fn a_run_leaves_a_folder_to_look_through() {
 fn stages_can_be_run_apart() {
     let desk = Desk::new();
     let output = desk.train("first", &["--method", "simclr", "--stage", "pretrain"]).output();
-    let told = String::from_utf8(output.unwrap().stdout).unwrap();
-    assert_says(&told, &["--stage finetune", "--weights first"]);
+    let stderr = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert_says(&stderr, &["--stage finetune", "--weights first"]);
     assert!(!desk.path("first/result.json").exists());
     let line = desk.fail(&["evaluate", "--weights", "first", "--data", "."], 1);
     assert_says(&line, &["first", "fine-tun"]);
@@ -172,8 +172,9 @@ fn a_damaged_cache_is_told_of_and_built_again() {
     let file = std::fs::read_dir(&cache).unwrap().next().unwrap().unwrap().path();
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
-    let told = trained("two");
-    let line = told.lines().find(|line| line.contains("WARN")).unwrap_or_else(|| panic!("{told}"));
+    let stderr = trained("two");
+    let line =
+        stderr.lines().find(|line| line.contains("WARN")).unwrap_or_else(|| panic!("{stderr}"));
     assert!(line.contains(file.file_name().unwrap().to_str().unwrap()), "{line}");
     assert_eq!(std::fs::read(&file).unwrap(), whole);
 }

@@ -99,29 +99,8 @@ impl SubjectRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Dice, FrameMeasurements};
+    use crate::function::tests::frame;
     use data::CardiacPhase;
-
-    fn frame(
-        subject: &str,
-        moment: CardiacPhase,
-        predicted: [f64; 3],
-        truth: [f64; 3],
-    ) -> FrameRow {
-        FrameRow {
-            subject: subject.into(),
-            moment,
-            phase: 0,
-            dice: Dice::from_values([1.0; 3]),
-            measurements: Some(FrameMeasurements {
-                distances: [None; 3],
-                predicted_ml: predicted,
-                true_ml: truth,
-            }),
-            vendor: None,
-            pathology: None,
-        }
-    }
 
     fn of(frames: &[FrameRow]) -> Vec<String> {
         doubts(&Results { frames: frames.to_vec(), ..Results::default() })

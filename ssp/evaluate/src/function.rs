@@ -139,11 +139,12 @@ impl Agreement {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Dice, FrameMeasurements};
 
-    fn frame(
+    /// A frame with these volumes, in millilitres.
+    pub(crate) fn frame(
         subject: &str,
         moment: CardiacPhase,
         predicted: [f64; 3],
