@@ -46,7 +46,7 @@ impl Roles {
         note: &dyn Fn(&str),
     ) -> Result<Self> {
         let roles = Self::assigned(settings, cohort, test, pretrain_only, note)?;
-        roles.refuse_copies(cohort, test, note)?;
+        roles.refuse_copies(cohort, test)?;
         Ok(roles)
     }
 
@@ -94,44 +94,47 @@ impl Roles {
         Ok(Roles { train, valid, test: split.test, labelled })
     }
 
-    /// Refuses test subjects with the images of a training or validation subject. Notes those that share a
-    /// few images with one; those of one cohort are among its warnings already.
-    fn refuse_copies(
-        &self,
-        cohort: &Cohort,
-        test: Option<&Cohort>,
-        note: &dyn Fn(&str),
-    ) -> Result<()> {
+    /// Refuses test subjects with the images of a training or validation subject.
+    fn refuse_copies(&self, cohort: &Cohort, test: Option<&Cohort>) -> Result<()> {
+        let Some(shared) = self.shared(cohort, test).into_iter().find(Shared::is_copy) else {
+            return Ok(());
+        };
+        let (what, does) = (in_words(&shared), self.does(&shared));
+        Err(Error::Data(match test {
+            Some(test) => format!(
+                "{what}: the first, of --data ({}), {does}, and the second, of --test ({}), tests; leave one \
+                 of them out",
+                cohort.source, test.source
+            ),
+            None => format!(
+                "{what}: the first {does} and the second tests; remove one of them, or give both one role \
+                 with --split"
+            ),
+        }))
+    }
+
+    /// A line for each subject of `test` that shares a few images with a training or validation subject,
+    /// though it is no copy. Those of one cohort are among its warnings already.
+    pub fn shared_images(&self, cohort: &Cohort, test: Option<&Cohort>) -> Vec<String> {
+        let Some(test) = test else { return vec![] };
+        let few = self.shared(cohort, Some(test)).into_iter().filter(|shared| !shared.is_copy());
+        let line = |shared: Shared| {
+            let (what, does) = (in_words(&shared), self.does(&shared));
+            format!("{what}; the first {does}, the second, of --test, tests")
+        };
+        few.map(line).collect()
+    }
+
+    /// Pairs of a training or validation subject and a test subject with equal slices.
+    fn shared(&self, cohort: &Cohort, test: Option<&Cohort>) -> Vec<Shared> {
         let ours = [&self.train[..], &self.valid].concat();
         let tested = slices_of(test.unwrap_or(cohort), &self.test);
-        for shared in shared_between(&slices_of(cohort, &ours), &tested) {
-            let [id, copy] = &shared.ids;
-            let what = format!(
-                "subjects {id} and {copy} have the same images ({} of {} slices are equal)",
-                shared.equal, shared.of
-            );
-            let does = if self.train.contains(id) { "trains" } else { "validates" };
-            match (shared.is_copy(), test) {
-                (true, Some(test)) => {
-                    return Err(Error::Data(format!(
-                        "{what}: the first, of --data ({}), {does}, and the second, of --test ({}), tests; \
-                         leave one of them out",
-                        cohort.source, test.source
-                    )));
-                }
-                (true, None) => {
-                    return Err(Error::Data(format!(
-                        "{what}: the first {does} and the second tests; remove one of them, or give both \
-                         one role with --split"
-                    )));
-                }
-                (false, Some(_)) => note(&format!(
-                    "warning: {what}; the first {does}, the second, of --test, tests"
-                )),
-                (false, None) => {}
-            }
-        }
-        Ok(())
+        shared_between(&slices_of(cohort, &ours), &tested)
+    }
+
+    /// What the first of two subjects does.
+    fn does(&self, Shared { ids: [id, _], .. }: &Shared) -> &'static str {
+        if self.train.contains(id) { "trains" } else { "validates" }
     }
 
     /// Writes the roles into a run's folder. A resumed run must have the same subjects as before.
@@ -223,6 +226,10 @@ impl Roles {
             }
         }
     }
+}
+
+fn in_words(Shared { ids: [id, copy], equal, of }: &Shared) -> String {
+    format!("subjects {id} and {copy} have the same images ({equal} of {of} slices are equal)")
 }
 
 /// The folder of the run that made a file of weights, if the file is still where that run wrote it.

@@ -1,6 +1,5 @@
 //! One run of the study: pretraining, fine-tuning and testing, recorded in a run folder.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -110,12 +109,10 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     }
     let (cohort, test) = cohorts(job, watcher)?;
     let pretrain_only = job.parts == Parts::Pretrain;
-    let noted = RefCell::new(Vec::new());
-    let note = |text: &str| {
-        watcher.note(text);
-        noted.borrow_mut().extend(text.strip_prefix("warning: ").map(str::to_owned));
-    };
+    let note = |text: &str| watcher.note(text);
     let roles = Roles::draw(settings, &cohort, test.as_ref(), pretrain_only, &note)?;
+    let shared_images = roles.shared_images(&cohort, test.as_ref());
+    shared_images.iter().for_each(|line| watcher.note(&format!("warning: {line}")));
     if let Some(weights) = &weights {
         roles.refuse_leak(weights, &cohort, test.as_ref())?;
     }
@@ -151,7 +148,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     let device = job.device.clone();
     let mut warnings = cohort.warning_lines();
     warnings.extend(test.iter().flat_map(Cohort::warning_lines));
-    warnings.extend(noted.into_inner());
+    warnings.extend(shared_images);
     let data_warnings = &warnings;
     let cohort = &cohort;
     let subject_warnings = &test.as_ref().unwrap_or(cohort).warnings;
