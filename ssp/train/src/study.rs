@@ -13,7 +13,7 @@ use crate::data_record::DataRecord;
 use crate::growth::{growth, norms, remark};
 use crate::model::{Model, metadata, pretrained_weights_of};
 use crate::roles::Roles;
-use crate::run::folder::{RunFolder, read_json, write_json};
+use crate::run::folder::{RunFolder, write_json};
 use crate::task::{PretextData, PretextSetup, Segmentation, Task, unet};
 use crate::trainer::{Stage, State};
 use crate::{Error, Result, run};
@@ -32,6 +32,7 @@ use sampling::sampler::{Crops, Order, Sampler, Selection};
 use settings::{Method, Optimisation, Preset, Settings};
 
 mod cohorts;
+mod job_record;
 mod summary;
 
 pub use cohorts::cohorts;
@@ -128,7 +129,7 @@ pub fn run(job: &Job, watcher: &dyn Watcher) -> Result<Outcome> {
     remove_abandoned_below(folder.path());
     roles.keep(&folder)?;
     DataRecord::of(&roles, &cohort, test.as_ref()).keep(&folder)?;
-    record_job(job, weights.as_deref(), &folder)?;
+    job_record::record_job(job, weights.as_deref(), &folder)?;
     watcher.folder(folder.path());
     watcher.note(&format!(
         "{}: {} train ({} with labels), {} validate, {} test",
@@ -199,57 +200,6 @@ fn refuse_contradictions(job: &Job) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The last job of a run; `job.json` of its folder.
-#[derive(Serialize, Deserialize)]
-struct JobRecord {
-    version: String,
-    stage: Parts,
-    data: Vec<PathBuf>,
-    test: Vec<PathBuf>,
-    weights: Option<PathBuf>,
-}
-
-/// Records the job of a run. Refuses other weights than those that fine-tuning began from.
-fn record_job(job: &Job, weights: Option<&Path>, folder: &RunFolder) -> Result<()> {
-    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    let record = JobRecord {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        stage: job.parts,
-        data: job.data.clone(),
-        test: job.test.clone(),
-        weights: weights.map(resolved),
-    };
-    let path = folder.job();
-    if path.exists() && folder.stage("finetune").exists() {
-        let earlier: JobRecord = read_json(&path)?;
-        if !same_weights(earlier.weights.as_deref(), record.weights.as_deref()) {
-            let name = |weights: &Option<PathBuf>| match weights {
-                Some(path) => path.display().to_string(),
-                None => "no given weights".to_owned(),
-            };
-            let what = format!(
-                "fine-tuning began from {}, not from {}; name another folder with --out",
-                name(&earlier.weights),
-                name(&record.weights)
-            );
-            return Err(Error::file(&path, what));
-        }
-    }
-    write_json(&path, &record)
-}
-
-/// Whether two paths refer to the same weights. Weights may have moved with their run, or with the
-/// sweep of that run: then the path within the run, with the run's name, is the same, and the old path
-/// no longer exists. If it does exist, the files must be equal.
-fn same_weights(earlier: Option<&Path>, now: Option<&Path>) -> bool {
-    let (Some(before), Some(now)) = (earlier, now) else { return earlier == now };
-    let end =
-        |path: &Path| path.components().rev().take(3).map(|c| c.as_os_str().to_owned()).collect();
-    let ends: [Vec<_>; 2] = [end(before), end(now)];
-    let copied = || matches!((std::fs::read(before), std::fs::read(now)), (Ok(a), Ok(b)) if a == b);
-    before == now || (ends[0] == ends[1] && (!before.exists() || copied()))
 }
 
 struct Run<'a> {

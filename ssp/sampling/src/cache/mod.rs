@@ -141,7 +141,10 @@ impl Cache {
             }
             _ => {
                 persisted?;
-                Err(Error::file(&path, "was damaged right after it was written"))
+                Err(Error::file(
+                    &path,
+                    "was damaged right after it was written; run the command again, and check the disk if that recurs",
+                ))
             }
         }
     }

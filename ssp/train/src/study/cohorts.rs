@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Job, JobRecord};
+use super::Job;
+use super::job_record::JobRecord;
 use crate::model::pretrained_weights_of;
 use crate::run::folder::{RunFolder, read_json};
 use crate::{Error, Result};
