@@ -129,7 +129,7 @@ impl Argument {
             return Tensor::from_slice(&widened, self.shape);
         }
         with_float!("check", dtype, T => {
-            let values: Vec<T> = values.iter().map(|&v| tensor::Float::from_f64(v)).collect();
+            let values: Vec<T> = values.iter().map(|&v| tensor::Feature::from_f64(v)).collect();
             Tensor::from_slice(&values, self.shape)
         })
     }

@@ -72,7 +72,7 @@ impl Init {
     fn filled(&self, shape: impl Into<Shape>, mut value: impl FnMut() -> f64) -> Result<Tensor> {
         with_float!("init", self.dtype, T => {
             Ok(Tensor::build::<T>(shape, |out| {
-                out.iter_mut().for_each(|out| *out = tensor::Float::from_f64(value()));
+                out.iter_mut().for_each(|out| *out = tensor::Feature::from_f64(value()));
             }))
         })
     }

@@ -1,7 +1,8 @@
 //! The precision of a network's features, which is that of its input images.
 
 use kernels::cast::cast;
-use tensor::{DType, Result, Tensor};
+use kernels::simd;
+use tensor::{DType, Device, Result, Tensor};
 
 /// The precision of images and features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,14 +16,20 @@ impl Precision {
         Precision { mixed }
     }
 
-    /// Images in the precision that the network should compute in: bf16 on a GPU if that is
-    /// mixed precision, else unchanged. Images in float64 stay in float64.
+    /// Whether features on `device` are in bf16. On a processor that multiplies bf16 no faster than float32 they
+    /// are not, even in mixed precision.
+    pub fn is_mixed_on(self, device: &Device) -> bool {
+        self.mixed && (*device != Device::Cpu || simd::level().multiplies_bf16())
+    }
+
+    /// Images in the precision that the network should compute in: bf16 if that is
+    /// [mixed](Self::is_mixed_on), else unchanged. Images in float64 stay in float64.
     ///
     /// # Errors
     /// When a device fails.
     pub fn images(self, images: &Tensor) -> Result<Tensor> {
-        match images.gpu() {
-            Some(_) if self.mixed && images.dtype() == DType::F32 => cast(images, DType::BF16),
+        match images.dtype() {
+            DType::F32 if self.is_mixed_on(&images.device()) => cast(images, DType::BF16),
             _ => Ok(images.clone()),
         }
     }

@@ -11,8 +11,8 @@ use crate::{Error, Result};
 pub enum DType {
     /// 8-bit unsigned integer: class labels and masks.
     U8,
-    /// bfloat16: images and features in mixed precision, on GPUs only. Parameters, statistics and
-    /// losses then have the [accumulator dtype](DType::accumulator), f32.
+    /// bfloat16: images and features in mixed precision. Parameters, statistics and losses then have
+    /// the [accumulator dtype](DType::accumulator), f32.
     BF16,
     /// 32-bit IEEE float: training.
     F32,
@@ -37,7 +37,7 @@ impl DType {
         if self == DType::BF16 { DType::F32 } else { self }
     }
 
-    /// Checks that `operation` can compute in this dtype on any device: f32 or f64.
+    /// Checks that `operation` can compute in this dtype: f32 or f64.
     ///
     /// # Errors
     /// [`Error::DType`] for any other dtype.
@@ -54,8 +54,8 @@ impl DType {
     /// [`Error::DType`] for any other dtype.
     pub fn require_feature(self, operation: &'static str) -> Result<()> {
         match self {
-            DType::BF16 => Ok(()),
-            other => other.require_float(operation),
+            DType::BF16 | DType::F32 | DType::F64 => Ok(()),
+            found => Err(Error::DType { operation, found, wanted: FEATURES }),
         }
     }
 
@@ -69,6 +69,10 @@ impl DType {
         }
     }
 }
+
+/// The dtypes of [features](Feature), for messages.
+#[doc(hidden)]
+pub const FEATURES: &str = "bf16, f32 or f64";
 
 impl fmt::Display for DType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -98,9 +102,56 @@ impl Element for f64 {
     const DTYPE: DType = DType::F64;
 }
 
-/// `f32` or `f64`: what CPU kernels are generic over.
+/// `bf16`, `f32` or `f64`: an element type of features, which CPU kernels read and write. They compute
+/// in the accumulator.
+pub trait Feature: Element + Default {
+    /// The Rust type of the [accumulator dtype](DType::accumulator).
+    type Acc: Float;
+    /// Converts to the accumulator, exactly.
+    fn widen(self) -> Self::Acc;
+    /// Rounds to the nearest value. A `bf16` that is closer to 0 than any normal `f32` is 0, as for the
+    /// instructions that multiply `bf16` on x86-64.
+    fn narrow(x: Self::Acc) -> Self;
+    /// Converts to `f64`, exactly.
+    fn to_f64(self) -> f64;
+    /// Rounds `x` to the nearest value; for `bf16`, to `f32` first.
+    fn from_f64(x: f64) -> Self;
+}
+
+impl Feature for half::bf16 {
+    type Acc = f32;
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    /// Without branches, so that loops become vector instructions.
+    #[inline(always)]
+    fn narrow(x: f32) -> Self {
+        let bits = x.to_bits();
+        let magnitude = bits & 0x7fff_ffff;
+        let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+        let quiet = bits >> 16 | 0x40;
+        let rounded = if magnitude > 0x7f80_0000 { quiet } else { nearest };
+        let rounded = if magnitude < 0x0080_0000 { bits >> 16 & 0x8000 } else { rounded };
+        half::bf16::from_bits(rounded as u16)
+    }
+
+    #[inline(always)]
+    fn to_f64(self) -> f64 {
+        self.widen().into()
+    }
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        Self::narrow(x as f32)
+    }
+}
+
+/// `f32` or `f64`: what CPU kernels compute in.
 pub trait Float:
-    Element
+    Feature<Acc = Self>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -108,16 +159,11 @@ pub trait Float:
     + Neg<Output = Self>
     + AddAssign
     + Sum
-    + Default
 {
     /// 0.
     const ZERO: Self;
     /// 1.
     const ONE: Self;
-    /// Rounds `x` to the nearest value.
-    fn from_f64(x: f64) -> Self;
-    /// Converts to `f64`, exactly.
-    fn to_f64(self) -> f64;
     /// `self * a + b`, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// Square root.
@@ -143,17 +189,29 @@ pub trait Float:
 // The two implementations differ only in the type.
 macro_rules! float {
     ($type:ty: $($method:ident($($argument:ident),*) -> $result:ty;)*) => {
-        impl Float for $type {
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
+        impl Feature for $type {
+            type Acc = Self;
             #[inline(always)]
-            fn from_f64(x: f64) -> Self {
-                x as $type
+            fn widen(self) -> Self {
+                self
+            }
+            #[inline(always)]
+            fn narrow(x: Self) -> Self {
+                x
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 self as f64
             }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $type
+            }
+        }
+
+        impl Float for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
             $(
                 #[inline(always)]
                 fn $method(self, $($argument: Self),*) -> $result {
@@ -243,7 +301,33 @@ macro_rules! with_device {
     };
 }
 
-/// As [`with_device!`](crate::with_device), for operations that also accept bf16 on a GPU.
+/// Evaluates an expression with `$T` bound to the Rust type of `$dtype`: bf16, f32 or f64, a
+/// [`Feature`](crate::Feature). Any other dtype is an [`Error::DType`](crate::Error::DType) of
+/// `$operation`.
+#[macro_export]
+macro_rules! with_feature {
+    ($operation:expr, $dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::BF16 => {
+                type $T = $crate::bf16;
+                $body
+            }
+            $crate::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            found => {
+                Err($crate::Error::DType { operation: $operation, found, wanted: $crate::FEATURES })
+            }
+        }
+    };
+}
+
+/// As [`with_device!`](crate::with_device), for operations on features: they also accept bf16.
 #[macro_export]
 macro_rules! with_features {
     ($operation:expr, $tensor:expr, $gpu:ident => $on_gpu:expr, $T:ident => $on_host:expr) => {
@@ -253,7 +337,32 @@ macro_rules! with_features {
                 let $gpu = &*gpu;
                 $on_gpu
             }
-            None => $crate::with_float!($operation, $tensor.dtype(), $T => $on_host),
+            None => $crate::with_feature!($operation, $tensor.dtype(), $T => $on_host),
         }
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::bf16;
+
+    /// Every value of 16 bits and its neighbours: ties, overflow to infinity, NaN.
+    #[test]
+    fn bf16_is_rounded_to_the_nearest_and_subnormals_are_zero() {
+        for high in 0..=u16::MAX {
+            for low in [0u32, 1, 0x7fff, 0x8000, 0x8001, 0xffff] {
+                let x = f32::from_bits(u32::from(high) << 16 | low);
+                let found = <bf16 as Feature>::narrow(x);
+                if x.is_nan() {
+                    assert!(found.is_nan());
+                    continue;
+                }
+                let normal = if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
+                assert_eq!(found.to_bits(), bf16::from_f32(normal).to_bits(), "{x:e}");
+            }
+            let x = bf16::from_bits(high);
+            assert_eq!(x.widen().to_bits(), u32::from(high) << 16);
+        }
+    }
 }

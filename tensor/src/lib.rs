@@ -40,9 +40,12 @@ mod tape;
 mod tensor;
 
 pub use buffer::{Buffer, MemoryUse, OutOfMemory, memory_use, release_idle_memory};
-pub use dtype::{DType, Element, Float};
+#[doc(hidden)]
+pub use dtype::FEATURES;
+pub use dtype::{DType, Element, Feature, Float};
 pub use error::{Error, Result};
 pub use gpu::{Device, Gpu, ScalarArg};
+pub use half::bf16;
 pub use shape::Shape;
 pub use tape::{Gradients, no_grad};
 pub use tensor::{LazyExpr, Tensor, same_device};

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use crate::gpu::{Gpu, Launch, Sum, sum_program};
-use crate::{DType, Error, Float, Result, Tensor, same_device, with_float};
+use crate::{DType, Error, Feature, Result, Tensor, same_device, with_feature};
 
 type BackwardFn = dyn FnOnce(Tensor, &[bool]) -> Result<Vec<Option<Tensor>>> + Send + Sync;
 
@@ -234,7 +234,7 @@ fn topological_order(result: Tensor) -> Vec<Tensor> {
 fn sum(a: Tensor, b: &Tensor) -> Result<Tensor> {
     match a.gpu() {
         Some(gpu) => sum_on(&*gpu, a, b),
-        None => with_float!("backward", a.dtype(), T => Ok(sum_of::<T>(a, b))),
+        None => with_feature!("backward", a.dtype(), T => Ok(sum_of::<T>(a, b))),
     }
 }
 
@@ -246,13 +246,15 @@ fn sum_on(gpu: &dyn Gpu, mut a: Tensor, b: &Tensor) -> Result<Tensor> {
     Ok(a)
 }
 
-fn sum_of<T: Float>(a: Tensor, b: &Tensor) -> Tensor {
+fn sum_of<T: Feature>(a: Tensor, b: &Tensor) -> Tensor {
     const CHUNK: usize = 1 << 15;
     let shape = a.shape();
     let mut buffer = a.into_buffer::<T>();
     let pairs =
         buffer.as_mut_slice::<T>().par_chunks_mut(CHUNK).zip(b.data::<T>().par_chunks(CHUNK));
-    pairs.for_each(|(a, b)| a.iter_mut().zip(b).for_each(|(a, &b)| *a += b));
+    pairs.for_each(|(a, b)| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = T::narrow(a.widen() + b.widen()));
+    });
     Tensor::from_buffer::<T>(buffer, shape)
 }
 

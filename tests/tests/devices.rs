@@ -184,6 +184,12 @@ fn every_operation_agrees_with_the_cpu() {
     devices::all("GPU against CPU").iter().for_each(agrees);
 }
 
+/// In bf16; float32 and float64 are compared with themselves.
+#[test]
+fn bf16_on_the_cpu_agrees_with_float64() {
+    agrees(&Device::Cpu);
+}
+
 #[test]
 fn every_kernel_is_free_of_races_and_stays_in_bounds() {
     let checked = devices::emulated("races and bounds", emulator::Mode::Check);

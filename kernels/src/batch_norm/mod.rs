@@ -19,11 +19,11 @@ mod cpu;
 pub(crate) mod cuda;
 
 use tensor::{
-    Buffer, DType, Device, Error, Float, LazyExpr, Result, Tensor, same_device, with_device,
-    with_features,
+    Buffer, DType, Device, Error, Feature, Float, LazyExpr, Result, Tensor, bf16, same_device,
+    with_device, with_features,
 };
 
-use crate::simd::Scalar;
+use crate::simd::Loadable;
 use crate::taps::moments::ChannelStatistics;
 use crate::taps::stage::{Activation, Source};
 
@@ -79,7 +79,7 @@ pub fn moments(x: &Tensor) -> Result<Moments> {
     }
     with_features!("batch_norm", x,
         gpu => cuda::moments(gpu, x),
-        T => Ok(Moments::from_measured::<T>(&cpu::moments::<T>(x.data(), channels)))
+        T => Ok(Moments::from_measured::<<T as Feature>::Acc>(&cpu::moments::<T>(x.data(), channels)))
     )
 }
 
@@ -128,7 +128,7 @@ pub fn batch_norm(
     same_device("batch_norm", [x, mean, variance, gamma, beta])?;
     let [inverse_deviation, scale] = with_features!("batch_norm", x,
         gpu => cuda::scales(gpu, variance, gamma, epsilon),
-        T => Ok(scales::<T>(variance, gamma, epsilon))
+        T => Ok(scales::<<T as Feature>::Acc>(variance, gamma, epsilon))
     )?;
     let (x, mean, shift) = (x.clone(), mean.clone(), beta.clone());
     let deferred = Normalised { x, mean, inverse_deviation, scale, shift, slope };
@@ -221,6 +221,7 @@ impl LazyExpr for Normalised {
         }
         Ok(match self.x.dtype() {
             DType::F64 => cpu::apply::<f64>(self.x.data(), &self.activation()),
+            DType::BF16 => cpu::apply::<bf16>(self.x.data(), &self.activation()),
             _ => cpu::apply::<f32>(self.x.data(), &self.activation()),
         })
     }
@@ -232,7 +233,7 @@ impl LazyExpr for Normalised {
 
 /// A tensor as the taps read it: raw with the activation to apply, if it comes from
 /// [`batch_norm`], else as it is.
-pub(crate) fn source<T: Scalar>(x: &Tensor) -> Source<'_, T> {
+pub(crate) fn source<T: Loadable>(x: &Tensor) -> Source<'_, T> {
     match x.lazy_expr::<Normalised>() {
         Some(normalised) => Source {
             data: normalised.x.data(),

@@ -1,13 +1,12 @@
 //! Change of floating dtype.
 
 pub mod check;
-mod cpu;
+pub(crate) mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{DType, Result, Tensor, with_features, with_float};
+use tensor::{DType, Result, Tensor, with_feature, with_features};
 
-/// The same values in another floating dtype, each rounded to the nearest; bf16 on GPUs only. The gradient is cast
-/// back. A tensor that has the dtype already is returned as it is.
+/// The same values in another floating dtype, each rounded to the nearest. The gradient is cast back. A tensor that has the dtype already is returned as it is.
 ///
 /// # Errors
 /// When either dtype is not floating.
@@ -22,17 +21,13 @@ pub fn cast(x: &Tensor, dtype: DType) -> Result<Tensor> {
 
 fn convert(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let operation = "cast";
-    if x.gpu().is_none() {
-        x.dtype().require_float(operation)?;
-        dtype.require_float(operation)?;
-    }
     dtype.require_feature(operation)?;
     if x.dtype() == dtype {
         return Ok(x.clone());
     }
     with_features!("cast", x,
         gpu => cuda::convert(gpu, x, dtype),
-        From => with_float!("cast", dtype, To => Ok(cpu::convert::<From, To>(x)))
+        From => with_feature!("cast", dtype, To => Ok(cpu::convert::<From, To>(x)))
     )
 }
 
@@ -53,6 +48,6 @@ mod tests {
     #[test]
     fn labels_are_not_cast() {
         let error = cast(&Tensor::zeros::<u8>([2]), DType::F32).unwrap_err().to_string();
-        assert_eq!(error, "cast: takes f32 or f64, not u8");
+        assert_eq!(error, "cast: takes bf16, f32 or f64, not u8");
     }
 }

@@ -1,7 +1,7 @@
 //! Results projected onto one number, so that one backward pass covers them all.
 
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Float, Result, Tensor, with_float};
+use tensor::{DType, Feature, Result, Tensor, with_float};
 
 use super::{Case, compare};
 

@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use rayon::prelude::*;
-use tensor::{Float, Shape, Tensor};
+use tensor::{Element, Shape, Tensor};
 
 /// Places that one task copies.
 const PLACES: usize = 1 << 11;
 
 /// The parts side by side, `widths` of each for every place.
-pub fn join<T: Float>(parts: &[&Tensor], widths: &[usize], shape: Shape) -> Tensor {
+pub fn join<T: Element>(parts: &[&Tensor], widths: &[usize], shape: Shape) -> Tensor {
     let parts: Vec<&[T]> = parts.iter().map(|part| part.data()).collect();
     let width: usize = widths.iter().sum();
     Tensor::build::<T>(shape, |out| {
@@ -29,7 +29,7 @@ pub fn join<T: Float>(parts: &[&Tensor], widths: &[usize], shape: Shape) -> Tens
 }
 
 /// The `run` of every `width` values.
-pub fn cut<T: Float>(joined: &Tensor, width: usize, run: Range<usize>, shape: Shape) -> Tensor {
+pub fn cut<T: Element>(joined: &Tensor, width: usize, run: Range<usize>, shape: Shape) -> Tensor {
     Tensor::build::<T>(shape, |out| {
         if out.is_empty() {
             return;

@@ -1,10 +1,10 @@
 //! Convolution on the CPU: plans of taps, forward and backward.
 
-use tensor::Tensor;
+use tensor::{Feature, Tensor};
 
 use super::Convolution;
 use crate::batch_norm::{Moments, source};
-use crate::simd::Scalar;
+use crate::simd::Loadable;
 use crate::taps::Plan;
 use crate::taps::forward::convolve;
 use crate::taps::pack::Packed;
@@ -12,11 +12,11 @@ use crate::taps::stage::{Layout, Source};
 use crate::taps::weight_gradient::weight_gradient;
 
 /// The inputs as the staging reads them: raw, with the activation to apply.
-fn sources<T: Scalar>(inputs: &[Tensor]) -> Vec<Source<'_, T>> {
+fn sources<T: Loadable>(inputs: &[Tensor]) -> Vec<Source<'_, T>> {
     inputs.iter().map(source).collect()
 }
 
-fn channels<T>(sources: &[Source<'_, T>]) -> Vec<usize> {
+fn channels<T: Loadable>(sources: &[Source<'_, T>]) -> Vec<usize> {
     sources.iter().map(|s| s.channels).collect()
 }
 
@@ -35,26 +35,26 @@ impl Convolution {
     }
 }
 
-pub fn forward<T: Scalar>(c: &Convolution, measure: bool) -> (Tensor, Option<Moments>) {
+pub fn forward<T: Loadable>(c: &Convolution, measure: bool) -> (Tensor, Option<Moments>) {
     let plan = c.plan();
     let sources = sources::<T>(&c.inputs);
     let layout = Layout::new(&plan, &channels(&sources));
-    let (cin, cout, weight) = (c.cin(), c.cout(), c.weight.data::<T>());
-    let packed = Packed::new(&plan, layout.blocks(), cout, |tap, input, output, to: &mut [T]| {
+    let (cin, cout, weight) = (c.cin(), c.cout(), c.weight.data::<T::Acc>());
+    let packed = Packed::new::<T, _>(&plan, layout.blocks(), cout, |tap, input, output, to| {
         let from = (tap * cin + input) * cout + output;
         to.copy_from_slice(&weight[from..from + to.len()]);
     });
-    let bias = c.bias.as_ref().map(|b| b.data::<T>());
+    let bias = c.bias.as_ref().map(|b| b.data::<T::Acc>());
     let mut moments = None;
     let shape = [c.inputs[0].dims()[0], plan.output[0], plan.output[1], cout];
     let result = Tensor::build::<T>(shape, |output| {
         moments = convolve(&plan, &layout, &sources, &packed, bias, output, measure);
     });
-    (result, moments.map(|m| Moments::from_measured::<T>(&m)))
+    (result, moments.map(|m| Moments::from_measured::<T::Acc>(&m)))
 }
 
 /// Gradients of the inputs, the weight and the bias, in this order.
-pub fn backward<T: Scalar>(
+pub fn backward<T: Loadable>(
     c: &Convolution,
     gradient: &Tensor,
     wanted: &[bool],
@@ -72,7 +72,7 @@ pub fn backward<T: Scalar>(
         let plan = c.plan();
         let sources = sources::<T>(&c.inputs);
         let layout = Layout::new(&plan, &channels(&sources));
-        Tensor::build::<T>(c.weight.shape(), |weights| {
+        Tensor::build::<T::Acc>(c.weight.shape(), |weights| {
             let g = gradient.data::<T>();
             let with_bias = bias_wanted == Some(true);
             bias = weight_gradient(&plan, &layout, &sources, g, c.cout(), weights, with_bias);
@@ -81,8 +81,8 @@ pub fn backward<T: Scalar>(
     gradients.push(weight.filter(|_| weight_wanted));
     if bias_wanted.is_some() {
         gradients.push(bias.map(|sums| {
-            Tensor::build::<T>([c.cout()], |out| {
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::from_f64(sum));
+            Tensor::build::<T::Acc>([c.cout()], |out| {
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::Acc::from_f64(sum));
             })
         }));
     }
@@ -90,7 +90,7 @@ pub fn backward<T: Scalar>(
 }
 
 /// The gradient of one input, whose channels start at `first_channel` of the weight.
-fn input_gradient<T: Scalar>(
+fn input_gradient<T: Loadable>(
     c: &Convolution,
     gradient: &Tensor,
     input: &Tensor,
@@ -100,8 +100,8 @@ fn input_gradient<T: Scalar>(
     let plan = Plan::convolution_transposed(c.weight.dims()[0], c.stride, [dims[1], dims[2]]);
     let source = Source { data: gradient.data::<T>(), channels: c.cout(), activation: None };
     let layout = Layout::new(&plan, &[c.cout()]);
-    let (cin, cout, weight) = (c.cin(), c.cout(), c.weight.data::<T>());
-    let packed = Packed::new(&plan, layout.blocks(), dims[3], |tap, from, to, out: &mut [T]| {
+    let (cin, cout, weight) = (c.cin(), c.cout(), c.weight.data::<T::Acc>());
+    let packed = Packed::new::<T, _>(&plan, layout.blocks(), dims[3], |tap, from, to, out| {
         let first = tap * cin + first_channel + to;
         for (k, out) in out.iter_mut().enumerate() {
             *out = weight[(first + k) * cout + from];

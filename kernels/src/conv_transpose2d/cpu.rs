@@ -1,9 +1,9 @@
 //! Transposed convolution on the CPU: plans of taps, forward and backward.
 
-use tensor::Tensor;
+use tensor::{Feature, Tensor};
 
 use crate::batch_norm::source;
-use crate::simd::Scalar;
+use crate::simd::Loadable;
 use crate::taps::Plan;
 use crate::taps::forward::convolve;
 use crate::taps::pack::Packed;
@@ -15,22 +15,22 @@ fn sizes(x: &Tensor, weight: &Tensor) -> (Plan, usize, usize) {
     (plan, weight.dims()[2], weight.dims()[3])
 }
 
-pub fn forward<T: Scalar>(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+pub fn forward<T: Loadable>(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let (plan, cin, cout) = sizes(x, weight);
     let layout = Layout::new(&plan, &[cin]);
-    let values = weight.data::<T>();
-    let packed = Packed::new(&plan, layout.blocks(), cout, |tap, input, output, to: &mut [T]| {
+    let values = weight.data::<T::Acc>();
+    let packed = Packed::new::<T, _>(&plan, layout.blocks(), cout, |tap, input, output, to| {
         let from = (tap * cin + input) * cout + output;
         to.copy_from_slice(&values[from..from + to.len()]);
     });
-    let bias = bias.map(|b| b.data::<T>());
+    let bias = bias.map(|b| b.data::<T::Acc>());
     Tensor::build::<T>([x.dims()[0], plan.output[0], plan.output[1], cout], |output| {
         convolve(&plan, &layout, &[source(x)], &packed, bias, output, false);
     })
 }
 
 /// Gradients of input, weight and, if it is a parent, bias.
-pub fn backward<T: Scalar>(
+pub fn backward<T: Loadable>(
     x: &Tensor,
     weight: &Tensor,
     gradient: &Tensor,
@@ -42,7 +42,7 @@ pub fn backward<T: Scalar>(
     let weight_gradient = (wanted[1] || bias_wanted == Some(true)).then(|| {
         let layout = Layout::new(&plan, &[cin]);
         let g = gradient.data::<T>();
-        Tensor::build::<T>(weight.shape(), |sums| {
+        Tensor::build::<T::Acc>(weight.shape(), |sums| {
             let with_bias = bias_wanted == Some(true);
             bias = weight_gradient(&plan, &layout, &[source(x)], g, cout, sums, with_bias);
         })
@@ -53,20 +53,20 @@ pub fn backward<T: Scalar>(
     ];
     if bias_wanted.is_some() {
         gradients.push(bias.map(|sums| {
-            Tensor::build::<T>([cout], |out| {
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::from_f64(sum));
+            Tensor::build::<T::Acc>([cout], |out| {
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::Acc::from_f64(sum));
             })
         }));
     }
     gradients
 }
 
-fn input_gradient<T: Scalar>(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Tensor {
+fn input_gradient<T: Loadable>(x: &Tensor, weight: &Tensor, gradient: &Tensor) -> Tensor {
     let (_, cin, cout) = sizes(x, weight);
     let plan = Plan::upsampling_transposed([x.dims()[1], x.dims()[2]]);
     let layout = Layout::new(&plan, &[cout]);
-    let values = weight.data::<T>();
-    let packed = Packed::new(&plan, layout.blocks(), cin, |tap, from, to, out: &mut [T]| {
+    let values = weight.data::<T::Acc>();
+    let packed = Packed::new::<T, _>(&plan, layout.blocks(), cin, |tap, from, to, out| {
         let first = tap * cin + to;
         for (k, out) in out.iter_mut().enumerate() {
             *out = values[(first + k) * cout + from];

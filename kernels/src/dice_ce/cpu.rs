@@ -5,9 +5,10 @@
 //! number of classes. Probabilities are computed again backwards: cheaper than keeping them.
 
 use rayon::prelude::*;
+use tensor::Feature;
 
 use crate::exponential::Exponential;
-use crate::simd::{self, Simd, Vectorised};
+use crate::simd::{self, Loadable, Simd, Vectorised};
 
 /// Pixels of a block.
 const BLOCK: usize = 64;
@@ -93,7 +94,11 @@ impl Slopes {
 }
 
 /// The sums of every image.
-pub fn forward<T: Exponential>(logits: &[T], labels: &[u8], size: Size) -> Vec<ImageSums> {
+pub fn forward<F: Loadable<Acc: Exponential>>(
+    logits: &[F],
+    labels: &[u8],
+    size: Size,
+) -> Vec<ImageSums> {
     let Size { pixels, classes, .. } = size;
     let images = logits.par_chunks(pixels * classes).zip(labels.par_chunks(pixels));
     let sums = images.map(|(logits, labels)| {
@@ -106,12 +111,12 @@ pub fn forward<T: Exponential>(logits: &[T], labels: &[u8], size: Size) -> Vec<I
 }
 
 /// Writes the gradient with respect to every logit.
-pub fn backward<T: Exponential>(
-    logits: &[T],
+pub fn backward<F: Loadable<Acc: Exponential>>(
+    logits: &[F],
     labels: &[u8],
     size: Size,
     slopes: &[Slopes],
-    out: &mut [T],
+    out: &mut [F],
 ) {
     let Size { pixels, classes, .. } = size;
     let images = out.par_chunks_mut(pixels * classes).zip(logits.par_chunks(pixels * classes));
@@ -148,20 +153,20 @@ impl<T: Exponential> Block<T> {
 
     /// Reads logits and labels of up to a block of pixels, and finds the largest logits.
     #[inline(always)]
-    fn load(&mut self, logits: &[T], labels: &[u8]) {
+    fn load<F: Feature<Acc = T>>(&mut self, logits: &[F], labels: &[u8]) {
         let pixels = labels.len();
         self.labels[..pixels].copy_from_slice(labels);
         self.labels[pixels..].fill(NO_LABEL);
         if let Ok([a, b, c, d]) = <&mut [_; 4]>::try_from(&mut self.planes[..]) {
             // Four classes are the rule; known strides become shuffles.
             for (i, logits) in logits.as_chunks::<4>().0.iter().enumerate().take(BLOCK) {
-                [a[i], b[i], c[i], d[i]] = *logits;
+                [a[i], b[i], c[i], d[i]] = logits.map(F::widen);
             }
         } else {
             let classes = self.planes.len();
             for (class, plane) in self.planes.iter_mut().enumerate() {
                 let of_class = logits[class..].iter().step_by(classes);
-                plane.iter_mut().zip(of_class).for_each(|(to, &logit)| *to = logit);
+                plane.iter_mut().zip(of_class).for_each(|(to, logit)| *to = logit.widen());
             }
         }
         let Block { planes, largest, .. } = self;
@@ -176,16 +181,16 @@ impl<T: Exponential> Block<T> {
 
     /// Writes what the planes hold now, pixel by pixel.
     #[inline(always)]
-    fn store(&self, out: &mut [T]) {
+    fn store<F: Feature<Acc = T>>(&self, out: &mut [F]) {
         if let Ok([a, b, c, d]) = <&[_; 4]>::try_from(&self.planes[..]) {
             for (i, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate().take(BLOCK) {
-                *out = [a[i], b[i], c[i], d[i]];
+                *out = [a[i], b[i], c[i], d[i]].map(F::narrow);
             }
         } else {
             let classes = self.planes.len();
             for (class, plane) in self.planes.iter().enumerate() {
                 let of_class = out[class..].iter_mut().step_by(classes);
-                of_class.zip(plane).for_each(|(to, &from)| *to = from);
+                of_class.zip(plane).for_each(|(to, &from)| *to = F::narrow(from));
             }
         }
     }
@@ -245,36 +250,36 @@ fn folded<T: Exponential>(values: &[T; BLOCK]) -> [T; LANES] {
     lanes
 }
 
-struct Forward<'a, T> {
-    logits: &'a [T],
+struct Forward<'a, F> {
+    logits: &'a [F],
     labels: &'a [u8],
     classes: usize,
 }
 
-impl<T: Exponential> Vectorised<T> for Forward<'_, T> {
+impl<F: Loadable<Acc: Exponential>> Vectorised<F::Acc> for Forward<'_, F> {
     type Output = ImageSums;
 
     #[inline(always)]
-    unsafe fn run<S: Simd<Scalar = T>>(self) -> ImageSums {
-        let mut block = Block::<T>::new(self.classes);
+    unsafe fn run<S: Simd<Scalar = F::Acc>>(self) -> ImageSums {
+        let mut block = Block::<F::Acc>::new(self.classes);
         let mut sums = ImageSums::none(self.classes);
         let logits = self.logits.chunks(BLOCK * self.classes);
         for (logits, labels) in logits.zip(self.labels.chunks(BLOCK)) {
             block.load(logits, labels);
-            let gaps: T = block.gaps().into_iter().sum();
+            let gaps: F::Acc = block.gaps().into_iter().sum();
             block.softmax(labels.len());
             sums.cross_entropy += gaps.to_f64() + block.log_totals();
             for ((class, plane), overlap) in block.planes.iter().enumerate().zip(&mut sums.overlap)
             {
-                let mut both = [T::default(); BLOCK];
+                let mut both = [F::Acc::default(); BLOCK];
                 let mut labelled = 0u32;
                 for ((both, &p), &label) in both.iter_mut().zip(plane).zip(&block.labels) {
                     let here = usize::from(label) == class;
-                    *both = if here { p } else { T::default() };
+                    *both = if here { p } else { F::Acc::default() };
                     labelled += u32::from(here);
                 }
-                overlap[0] += folded(&both).into_iter().sum::<T>().to_f64();
-                overlap[1] += folded(plane).into_iter().sum::<T>().to_f64();
+                overlap[0] += folded(&both).into_iter().sum::<F::Acc>().to_f64();
+                overlap[1] += folded(plane).into_iter().sum::<F::Acc>().to_f64();
                 overlap[2] += f64::from(labelled);
             }
         }
@@ -282,32 +287,32 @@ impl<T: Exponential> Vectorised<T> for Forward<'_, T> {
     }
 }
 
-struct Backward<'a, T> {
-    logits: &'a [T],
+struct Backward<'a, F> {
+    logits: &'a [F],
     labels: &'a [u8],
     classes: usize,
     slopes: &'a Slopes,
-    out: &'a mut [T],
+    out: &'a mut [F],
 }
 
-impl<T: Exponential> Vectorised<T> for Backward<'_, T> {
+impl<F: Loadable<Acc: Exponential>> Vectorised<F::Acc> for Backward<'_, F> {
     type Output = ();
 
     /// With `g` the derivative with respect to a probability, that with respect to a logit is
     /// `p (g - Σ p g)`; cross entropy adds `p - y`.
     #[inline(always)]
-    unsafe fn run<S: Simd<Scalar = T>>(self) {
-        let mut block = Block::<T>::new(self.classes);
-        let entropy = T::from_f64(self.slopes.cross_entropy);
-        let slopes: Vec<[T; 2]> =
-            self.slopes.dice.iter().map(|both| both.map(T::from_f64)).collect();
+    unsafe fn run<S: Simd<Scalar = F::Acc>>(self) {
+        let mut block = Block::<F::Acc>::new(self.classes);
+        let entropy = F::Acc::from_f64(self.slopes.cross_entropy);
+        let slopes: Vec<[F::Acc; 2]> =
+            self.slopes.dice.iter().map(|both| both.map(F::Acc::from_f64)).collect();
         let logits = self.logits.chunks(BLOCK * self.classes);
         let out = self.out.chunks_mut(BLOCK * self.classes);
         for ((logits, labels), out) in logits.zip(self.labels.chunks(BLOCK)).zip(out) {
             block.load(logits, labels);
             block.softmax(labels.len());
             let Block { planes, labels, .. } = &mut block;
-            let mut inner = [T::default(); BLOCK];
+            let mut inner = [F::Acc::default(); BLOCK];
             for ((class, plane), [at, off]) in planes.iter().enumerate().zip(&slopes) {
                 for ((inner, &p), &label) in inner.iter_mut().zip(plane).zip(&*labels) {
                     *inner += p * if usize::from(label) == class { *at } else { *off };
@@ -316,7 +321,7 @@ impl<T: Exponential> Vectorised<T> for Backward<'_, T> {
             for ((class, plane), &[at, off]) in planes.iter_mut().enumerate().zip(&slopes) {
                 for ((p, &inner), &label) in plane.iter_mut().zip(&inner).zip(&*labels) {
                     let here = usize::from(label) == class;
-                    let (g, y) = if here { (at, entropy) } else { (off, T::default()) };
+                    let (g, y) = if here { (at, entropy) } else { (off, F::Acc::default()) };
                     *p = *p * (g - inner + entropy) - y;
                 }
             }

@@ -9,7 +9,7 @@ mod cpu;
 pub(crate) mod cuda;
 mod scale;
 
-use tensor::{Error, Float, Result, Tensor, same_device, with_features};
+use tensor::{Error, Feature, Result, Tensor, same_device, with_features};
 
 use scale::{Scale, Terms};
 
@@ -86,7 +86,7 @@ pub fn dice_ce(logits: &[&Tensor], labels: &Tensor, settings: &DiceCe) -> Result
             let entropy = over_scales(|terms| terms.cross_entropy);
             let dice = over_scales(|terms| terms.dice);
             let total = settings.cross_entropy_weight * entropy + settings.dice_weight * dice;
-            let total = Tensor::scalar(<T as Float>::from_f64(total));
+            let total = Tensor::scalar(<T as Feature>::Acc::from_f64(total));
             let total = total.recorded("dice_ce", logits, move |gradient, wanted| {
                 let gradient = gradient.item()?;
                 let parts = scales.iter().zip(&terms).zip(wanted).map(|((scale, terms), wanted)| {

@@ -5,6 +5,7 @@ use tensor::{DType, Error, Result, Tensor};
 use super::DiceCe;
 use super::cpu::{self, ImageSums, Size, Slopes};
 use crate::exponential::Exponential;
+use crate::simd::Loadable;
 
 /// The logits of one scale and the labels that they are held against.
 pub struct Scale {
@@ -86,8 +87,12 @@ impl Scale {
     }
 
     /// The loss at this scale. `class_weights` sum to 1.
-    pub fn terms<T: Exponential>(&self, class_weights: &[f64], settings: &DiceCe) -> Terms {
-        let images = cpu::forward(self.logits.data::<T>(), self.labels.data(), self.size);
+    pub fn terms<F: Loadable<Acc: Exponential>>(
+        &self,
+        class_weights: &[f64],
+        settings: &DiceCe,
+    ) -> Terms {
+        let images = cpu::forward(self.logits.data::<F>(), self.labels.data(), self.size);
         let (batch, pixels) = (self.size.batch as f64, self.size.pixels as f64);
         let slopes = |image: &ImageSums| {
             let share = self.weight * settings.dice_weight / batch;
@@ -105,10 +110,10 @@ impl Scale {
     }
 
     /// The gradient of the total with respect to this scale's logits, times `factor`.
-    pub fn gradient<T: Exponential>(&self, terms: &Terms, factor: f64) -> Tensor {
+    pub fn gradient<F: Loadable<Acc: Exponential>>(&self, terms: &Terms, factor: f64) -> Tensor {
         let slopes: Vec<Slopes> = terms.slopes.iter().map(|slopes| slopes.scaled(factor)).collect();
-        Tensor::build::<T>(self.logits.shape(), |out| {
-            cpu::backward(self.logits.data(), self.labels.data(), self.size, &slopes, out);
+        Tensor::build::<F>(self.logits.shape(), |out| {
+            cpu::backward(self.logits.data::<F>(), self.labels.data(), self.size, &slopes, out);
         })
     }
 }

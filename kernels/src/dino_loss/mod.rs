@@ -72,7 +72,7 @@ pub fn dino_loss(
         },
         T => {
             let (loss, slopes) = cpu::forward::<T>(student, teacher, centre, size, settings);
-            let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
+            let loss = Tensor::scalar(<T as tensor::Feature>::from_f64(loss));
             Ok(loss.recorded("dino_loss", &[student], move |gradient, _| {
                 Ok(vec![Some(cpu::backward::<T>(slopes, gradient.item()?, size))])
             }))

@@ -1,7 +1,7 @@
 //! Row by row; backward takes the lengths again and writes over the gradient it is given.
 
 use rayon::prelude::*;
-use tensor::{Float, Tensor};
+use tensor::{Feature, Tensor};
 
 use crate::inner::inner;
 
@@ -12,7 +12,7 @@ const SHORTEST: f64 = 1e-12;
 const CHUNK: usize = 1 << 14;
 
 /// `x / max(|x|, shortest)`, row by row.
-pub fn forward<T: Float>(x: &Tensor, width: usize) -> Tensor {
+pub fn forward<T: Feature>(x: &Tensor, width: usize) -> Tensor {
     let width = width.max(1);
     Tensor::build::<T>(x.shape(), |out| {
         let rows = out.par_chunks_mut(width).zip(x.data::<T>().par_chunks(width));
@@ -24,7 +24,7 @@ pub fn forward<T: Float>(x: &Tensor, width: usize) -> Tensor {
 }
 
 /// What of the gradient is across the row, over its length: to grow along itself changes nothing.
-pub fn backward<T: Float>(x: &Tensor, gradient: Tensor, width: usize) -> Tensor {
+pub fn backward<T: Feature>(x: &Tensor, gradient: Tensor, width: usize) -> Tensor {
     let width = width.max(1);
     let mut buffer = gradient.into_buffer::<T>();
     let rows =

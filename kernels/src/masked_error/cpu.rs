@@ -1,7 +1,7 @@
 //! One pass over memory each way, in chunks of a fixed number of pixels.
 
 use rayon::prelude::*;
-use tensor::{Error, Float, Result, Tensor};
+use tensor::{Error, Feature, Result, Tensor};
 
 /// Pixels that one task works on.
 const CHUNK: usize = 1 << 14;
@@ -21,7 +21,7 @@ pub fn hidden(mask: &[u8]) -> Result<usize> {
 }
 
 /// The sum of squares over hidden pixels.
-pub fn forward<T: Float>(output: &[T], target: &[T], mask: &[u8], channels: usize) -> f64 {
+pub fn forward<T: Feature>(output: &[T], target: &[T::Acc], mask: &[u8], channels: usize) -> f64 {
     let chunks = output.par_chunks(CHUNK * channels.max(1));
     let chunks = chunks.zip(target.par_chunks(CHUNK * channels.max(1))).zip(mask.par_chunks(CHUNK));
     let sums: Vec<f64> = chunks
@@ -34,7 +34,7 @@ pub fn forward<T: Float>(output: &[T], target: &[T], mask: &[u8], channels: usiz
 }
 
 /// The sum of squares over the values of hidden pixels.
-fn squares<T: Float>(output: &[T], target: &[T], hidden: impl Fn(usize) -> u8) -> f64 {
+fn squares<T: Feature>(output: &[T], target: &[T::Acc], hidden: impl Fn(usize) -> u8) -> f64 {
     let mut sums = [0.0; LANES];
     for (i, (&output, &target)) in output.iter().zip(target).enumerate() {
         let difference = output.to_f64() - target.to_f64();
@@ -43,19 +43,19 @@ fn squares<T: Float>(output: &[T], target: &[T], hidden: impl Fn(usize) -> u8) -
     sums.iter().sum()
 }
 
-/// `slope * (output - target)` where pixels are hidden, zero elsewhere.
-pub fn backward<T: Float>(
+/// `slope * (output - target)` where pixels are hidden, zero elsewhere; as elements of type `G`.
+pub fn backward<T: Feature, G: Feature<Acc = T::Acc>>(
     output: &Tensor,
     target: &Tensor,
     mask: &Tensor,
     channels: usize,
     slope: f64,
 ) -> Tensor {
-    let (slope, length) = (T::from_f64(slope), CHUNK * channels.max(1));
-    Tensor::build::<T>(output.shape(), |out| {
+    let (slope, length) = (T::Acc::from_f64(slope), CHUNK * channels.max(1));
+    Tensor::build::<G>(output.shape(), |out| {
         let chunks = out.par_chunks_mut(length).zip(mask.data::<u8>().par_chunks(CHUNK));
         let chunks = chunks.zip(output.data::<T>().par_chunks(length));
-        let chunks = chunks.zip(target.data::<T>().par_chunks(length));
+        let chunks = chunks.zip(target.data::<T::Acc>().par_chunks(length));
         chunks.for_each(|(((out, mask), output), target)| match channels {
             1 => differences(out, output, target, slope, |i| mask[i]),
             _ => differences(out, output, target, slope, |i| mask[i / channels]),
@@ -63,15 +63,16 @@ pub fn backward<T: Float>(
     })
 }
 
-fn differences<T: Float>(
-    out: &mut [T],
+fn differences<T: Feature, G: Feature<Acc = T::Acc>>(
+    out: &mut [G],
     output: &[T],
-    target: &[T],
-    slope: T,
+    target: &[T::Acc],
+    slope: T::Acc,
     hidden: impl Fn(usize) -> u8,
 ) {
     for (i, (out, (&output, &target))) in out.iter_mut().zip(output.iter().zip(target)).enumerate()
     {
-        *out = if hidden(i) == 1 { slope * (output - target) } else { T::default() };
+        let difference = slope * (output.widen() - target);
+        *out = if hidden(i) == 1 { G::narrow(difference) } else { G::default() };
     }
 }

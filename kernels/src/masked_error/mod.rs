@@ -7,7 +7,7 @@ pub mod check;
 mod cpu;
 pub(crate) mod cuda;
 
-use tensor::{DType, Error, Result, Tensor, same_device, with_features};
+use tensor::{DType, Error, Feature, Result, Tensor, same_device, with_features};
 
 /// `Σ (output - target)² over hidden pixels / number of hidden pixels`, as a scalar.
 ///
@@ -39,13 +39,16 @@ pub fn masked_error(output: &Tensor, target: &Tensor, mask: &Tensor) -> Result<T
             let hidden = cpu::hidden(mask.data())?;
             let share = if hidden == 0 { 0.0 } else { 1.0 / hidden as f64 };
             let sum = cpu::forward::<T>(output.data(), target.data(), mask.data(), channels);
-            let error = Tensor::scalar(<T as tensor::Float>::from_f64(share * sum));
+            let error = Tensor::scalar(<T as Feature>::Acc::from_f64(share * sum));
             let saved = [output, target, mask].map(Tensor::clone);
             Ok(error.recorded("masked_error", &[output, target], move |gradient, wanted| {
                 let slope = 2.0 * share * gradient.item()?;
                 let [output, target, mask] = &saved;
-                let of = |slope| cpu::backward::<T>(output, target, mask, channels, slope);
-                Ok(vec![wanted[0].then(|| of(slope)), wanted[1].then(|| of(-slope))])
+                let of_output = || cpu::backward::<T, T>(output, target, mask, channels, slope);
+                let of_target = || {
+                    cpu::backward::<T, <T as Feature>::Acc>(output, target, mask, channels, -slope)
+                };
+                Ok(vec![wanted[0].then(of_output), wanted[1].then(of_target)])
             }))
         }
     )

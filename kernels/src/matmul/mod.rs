@@ -19,8 +19,8 @@ use crate::reshape;
 /// | result | `[..., rows, columns]` |
 ///
 /// The leading axes are a batch; they broadcast as in NumPy and PyTorch. Where `b` is one matrix, all
-/// of `a` is multiplied by it in one product. GPUs take bf16 too, summed in float32 and without
-/// tensor cores, which [`linear`](mod@crate::linear) uses.
+/// of `a` is multiplied by it in one product. Matrices of bf16 are summed in float32; GPUs do so without tensor
+/// cores, which [`linear`](mod@crate::linear) uses.
 ///
 /// ```
 /// use kernels::matmul;

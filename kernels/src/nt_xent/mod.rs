@@ -100,7 +100,7 @@ pub fn nt_xent(features: &Tensor, positions: Option<&Tensor>, settings: &NtXent)
                 Some(positions) => Positives::near(positions.data(), settings)?,
             };
             let (loss, saved) = cpu::forward::<T>(features, [rows, width], &positives, settings);
-            let loss = Tensor::scalar(<T as tensor::Float>::from_f64(loss));
+            let loss = Tensor::scalar(<T as tensor::Feature>::from_f64(loss));
             Ok(loss.recorded("nt_xent", &[features], move |gradient, _| {
                 Ok(vec![Some(cpu::backward::<T>(saved, gradient.item()?))])
             }))

@@ -1,7 +1,7 @@
 //! Images side by side; what spans the batch on one thread, for a shuffle is one chain of draws.
 
 use rayon::prelude::*;
-use tensor::Float;
+use tensor::Feature;
 use tensor::random::{Purpose, Stream};
 
 use super::grid::Grid;
@@ -68,7 +68,7 @@ pub fn paint(grid: Grid, draws: &Draws, mask: &mut [u8]) {
 }
 
 /// Writes the images with their hidden patches filled.
-pub fn fill<T: Float>(grid: Grid, fill: Fill, images: &[T], draws: &mut Draws, out: &mut [T]) {
+pub fn fill<T: Feature>(grid: Grid, fill: Fill, images: &[T], draws: &mut Draws, out: &mut [T]) {
     let length = (grid.pixels * grid.channels).max(1);
     let batch = Batch { grid, images, length };
     let each = out.par_chunks_mut(length).zip(&mut draws.images).enumerate();
@@ -97,7 +97,7 @@ struct Batch<'a, T> {
     length: usize,
 }
 
-impl<T: Float> Batch<'_, T> {
+impl<T: Feature> Batch<'_, T> {
     fn image(&self, image: usize) -> &[T] {
         &self.images[image * self.length..][..self.length]
     }
@@ -139,7 +139,7 @@ impl<T: Float> Batch<'_, T> {
 }
 
 /// Writes the pixels of these patches in another order: all of one image, or of the batch.
-fn shuffle_pixels<T: Float>(
+fn shuffle_pixels<T: Feature>(
     grid: Grid,
     from: &[T],
     out: &mut [T],
@@ -156,7 +156,7 @@ fn shuffle_pixels<T: Float>(
 }
 
 /// Writes these patches in another order: all of one image, or of the batch.
-fn shuffle_patches<T: Float>(
+fn shuffle_patches<T: Feature>(
     grid: Grid,
     from: &[T],
     out: &mut [T],
@@ -170,7 +170,7 @@ fn shuffle_patches<T: Float>(
     }
 }
 
-fn move_patch<T: Float>(grid: Grid, from: &[T], source: usize, out: &mut [T], to: usize) {
+fn move_patch<T: Feature>(grid: Grid, from: &[T], source: usize, out: &mut [T], to: usize) {
     for (to, source) in grid.values(to).zip(grid.values(source)) {
         out[to].copy_from_slice(&from[source]);
     }

@@ -194,5 +194,5 @@ fn what_does_not_fit_is_refused() {
         "patch_mask: a batch of one image has no other to replace patches by"
     );
     let labels = patch_mask(&Tensor::zeros::<u8>(SHAPE), &STUDY, 0, 0).unwrap_err().to_string();
-    assert_eq!(labels, "patch_mask: takes f32 or f64, not u8");
+    assert_eq!(labels, "patch_mask: takes bf16, f32 or f64, not u8");
 }

@@ -88,7 +88,7 @@ mod tests {
         let error = transpose(&x, 0, 2).unwrap_err().to_string();
         assert_eq!(error, "transpose: [2, 3] has no axes 0 and 2");
         let error = permute(&Tensor::zeros::<u8>([2, 3]), &[1, 0]).unwrap_err().to_string();
-        assert_eq!(error, "permute: takes f32 or f64, not u8");
+        assert_eq!(error, "permute: takes bf16, f32 or f64, not u8");
     }
 
     #[test]

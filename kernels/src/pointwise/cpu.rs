@@ -1,7 +1,7 @@
 //! One pass over memory, in chunks that run in parallel.
 
 use rayon::prelude::*;
-use tensor::{Float, Tensor};
+use tensor::{Feature, Tensor};
 
 use super::Pointwise;
 
@@ -10,7 +10,7 @@ use super::Pointwise;
 const CHUNK: usize = 1 << 12;
 
 /// The value at every element.
-pub fn forward<T: Float, F: Pointwise<N>, const N: usize>(
+pub fn forward<T: Feature, F: Pointwise<N>, const N: usize>(
     function: F,
     inputs: [&Tensor; N],
 ) -> Tensor {
@@ -21,14 +21,14 @@ pub fn forward<T: Float, F: Pointwise<N>, const N: usize>(
             let local = function;
             let values = values.map(|x| &x[index * CHUNK..][..out.len()]);
             for (i, out) in out.iter_mut().enumerate() {
-                *out = local.value(values.map(|x| x[i]));
+                *out = T::narrow(local.value(values.map(|x| x[i].widen())));
             }
         });
     })
 }
 
 /// Multiplies the gradient in place by the derivative by the input of index `by`.
-pub fn backward<T: Float, F: Pointwise<N>, const N: usize>(
+pub fn backward<T: Feature, F: Pointwise<N>, const N: usize>(
     function: F,
     inputs: &[Tensor; N],
     by: usize,
@@ -41,7 +41,8 @@ pub fn backward<T: Float, F: Pointwise<N>, const N: usize>(
         let (local, by) = (function, by); // as above
         let values = values.map(|x| &x[index * CHUNK..][..gradient.len()]);
         for (i, gradient) in gradient.iter_mut().enumerate() {
-            *gradient = *gradient * local.derivative(by, values.map(|x| x[i]));
+            let slope = local.derivative(by, values.map(|x| x[i].widen()));
+            *gradient = T::narrow(gradient.widen() * slope);
         }
     });
     Tensor::from_buffer::<T>(buffer, shape)

@@ -69,7 +69,7 @@ pub trait Pointwise<const N: usize>: Copy + Send + Sync + 'static {
     fn setting(index: usize) -> Self;
 }
 
-/// Applies a function to tensors of equal shape and dtype: `f32` or `f64`, or `bf16` on a GPU.
+/// Applies a function to tensors of equal shape and dtype: `bf16`, `f32` or `f64`.
 ///
 /// # Errors
 /// When shapes, dtypes or devices differ, or the dtype is not one of these.
@@ -209,7 +209,7 @@ mod tests {
         assert!(mul(&a, &Tensor::zeros::<f64>([2, 3])).is_err());
         let labels = Tensor::zeros::<u8>([2, 3]);
         let error = sub(&labels, &labels).unwrap_err().to_string();
-        assert_eq!(error, "sub: takes f32 or f64, not u8");
+        assert_eq!(error, "sub: takes bf16, f32 or f64, not u8");
     }
 
     #[test]

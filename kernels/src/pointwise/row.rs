@@ -55,8 +55,7 @@ macro_rules! pointwise {
         $(#[$doc])*
         ///
         /// # Errors
-        /// When the inputs differ in shape, dtype or device, or their dtype is not floating. On the
-        /// CPU, `bf16` is not supported.
+        /// When the inputs differ in shape, dtype or device, or their dtype is not floating.
         pub fn $name(
             $($input: &$crate::tensor::Tensor,)+
             $($($parameter: f64),+)?

@@ -65,7 +65,7 @@ pub fn accumulate(total: &mut Tensor, x: &Tensor) -> Result<()> {
         gpu => cuda::accumulate(gpu, total, x),
         T => {
             let x = x.data::<T>()[0];
-            total.memory_mut()?.as_mut_slice::<f64>()[0] += tensor::Float::to_f64(x);
+            total.memory_mut()?.as_mut_slice::<f64>()[0] += tensor::Feature::to_f64(x);
             Ok(())
         }
     )
@@ -74,14 +74,14 @@ pub fn accumulate(total: &mut Tensor, x: &Tensor) -> Result<()> {
 fn scaled_sum(operation: &'static str, x: &Tensor, scale: f64) -> Result<Tensor> {
     let result = with_device!(operation, x,
         gpu => cuda::sum(gpu, x, scale),
-        T => Ok(Tensor::scalar(<T as tensor::Float>::from_f64(scale * cpu::sum(x.data::<T>()))))
+        T => Ok(Tensor::scalar(<T as tensor::Feature>::from_f64(scale * cpu::sum(x.data::<T>()))))
     )?;
     let shape: Shape = x.shape();
     Ok(result.recorded(operation, &[x], move |gradient, _| {
         let of_x = with_device!(operation, gradient,
             gpu => cuda::backward(gpu, &gradient, shape, scale),
             T => {
-                let share = tensor::Float::from_f64(scale * gradient.item()?);
+                let share = tensor::Feature::from_f64(scale * gradient.item()?);
                 Ok(Tensor::build::<T>(shape, |out: &mut [T]| out.fill(share)))
             }
         )?;

@@ -1,17 +1,23 @@
 //! Vector instructions, selected at run time.
 //!
 //! A kernel is written once, generic over [`Simd`], and compiled for each instruction set;
-//! [`run`] selects the best one that the processor supports. `CINE_SIMD` (`avx512`, `avx2`,
-//! `portable`) selects a lesser one, to compare results and speed. It has no effect on matrix
+//! [`run`] selects the best one that the processor supports. `CINE_SIMD` (`avx512_bf16`, `avx512`,
+//! `avx2`, `portable`) selects another one, to compare results and speed. It has no effect on matrix
 //! products: the `gemm` crate makes its own choice.
+//!
+//! Kernels compute in float32 or float64. Those on features read and write `bf16` too, through
+//! [`Loadable`], and multiply pairs of it.
 
+mod loadable;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 use std::sync::LazyLock;
 
-use tensor::Float;
+use tensor::{Feature, Float, bf16};
+
+pub use loadable::Loadable;
 
 /// The vectors of one instruction set and one element type.
 ///
@@ -27,6 +33,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     const LANES: usize;
     /// Number of vector registers.
     const REGISTERS: usize;
+    /// `LANES` pairs of `bf16`, ready to be multiplied.
+    type Pairs: Copy;
 
     /// A vector whose lanes are all `x`.
     /// # Safety
@@ -65,10 +73,78 @@ pub trait Simd: Copy + Send + Sync + 'static {
         then: Self::Vector,
         otherwise: Self::Vector,
     ) -> Self::Vector;
+
+    /// Loads `LANES` pairs of `bf16`; `from` needs no alignment.
+    /// # Safety
+    /// See the trait; `from` must be valid for `2 * LANES` elements.
+    unsafe fn load_pairs(from: *const bf16) -> Self::Pairs;
+    /// One pair of `bf16` in every lane.
+    /// # Safety
+    /// See the trait; `from` must be valid for 2 elements.
+    unsafe fn splat_pair(from: *const bf16) -> Self::Pairs;
+    /// `(c + a₁ b₁) + a₀ b₀`, in this order and rounded twice, in every lane. Products of `bf16` are exact,
+    /// so that all instruction sets give the same bits, but for subnormal numbers.
+    /// # Safety
+    /// See the trait.
+    unsafe fn add_dot(a: Self::Pairs, b: Self::Pairs, c: Self::Vector) -> Self::Vector;
+
+    /// Loads `LANES` elements of `bf16`, widened; `from` needs no alignment.
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self::Vector {
+        // SAFETY: the caller's pointer is valid for `LANES` elements.
+        unsafe { Self::from_lanes(|lane| (*from.add(lane)).to_f64()) }
+    }
+    /// Stores `LANES` elements as `bf16`, rounded as by [`Feature::narrow`]; `to` needs no alignment.
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn store_bf16(to: *mut bf16, v: Self::Vector) {
+        // SAFETY: the caller's pointer is valid for `LANES` elements.
+        unsafe {
+            let lanes = Self::to_lanes(v);
+            (0..Self::LANES).for_each(|lane| *to.add(lane) = Feature::from_f64(lanes[lane]));
+        }
+    }
+    /// The even and the odd elements of `LANES` pairs of `bf16`, widened.
+    /// # Safety
+    /// See the trait; `from` must be valid for `2 * LANES` elements.
+    #[inline(always)]
+    unsafe fn load_halves(from: *const bf16) -> [Self::Vector; 2] {
+        // SAFETY: the caller's pointer is valid for `2 * LANES` elements.
+        [0, 1].map(|half| unsafe { Self::from_lanes(|lane| (*from.add(2 * lane + half)).to_f64()) })
+    }
+
+    /// A vector of the given elements.
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn from_lanes(element: impl Fn(usize) -> f64) -> Self::Vector {
+        let lanes: [Self::Scalar; MOST_LANES] =
+            std::array::from_fn(|i| Self::Scalar::from_f64(element(i % Self::LANES)));
+        // SAFETY: the array holds at least `LANES` elements.
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
+    /// The elements of a vector, the first of the array.
+    /// # Safety
+    /// See the trait.
+    #[inline(always)]
+    unsafe fn to_lanes(v: Self::Vector) -> [f64; MOST_LANES] {
+        let mut lanes = [Self::Scalar::default(); MOST_LANES];
+        // SAFETY: the array holds at least `LANES` elements.
+        unsafe { Self::store(lanes.as_mut_ptr(), v) };
+        lanes.map(Feature::to_f64)
+    }
 }
+
+/// No vector has more lanes.
+const MOST_LANES: usize = 16;
 
 /// Element types with vector instructions.
 pub trait Scalar: Float {
+    /// 512-bit vectors, with products of `bf16`.
+    type Avx512Bf16: Simd<Scalar = Self>;
     /// 512-bit vectors.
     type Avx512: Simd<Scalar = Self>;
     /// 256-bit vectors with fused multiply-add.
@@ -79,6 +155,7 @@ pub trait Scalar: Float {
 
 #[cfg(target_arch = "x86_64")]
 impl Scalar for f32 {
+    type Avx512Bf16 = x86::Avx512Bf16;
     type Avx512 = x86::Avx512F32;
     type Avx2 = x86::Avx2F32;
     type Portable = portable::Lanes<f32>;
@@ -86,6 +163,7 @@ impl Scalar for f32 {
 
 #[cfg(target_arch = "x86_64")]
 impl Scalar for f64 {
+    type Avx512Bf16 = x86::Avx512F64;
     type Avx512 = x86::Avx512F64;
     type Avx2 = x86::Avx2F64;
     type Portable = portable::Lanes<f64>;
@@ -93,6 +171,7 @@ impl Scalar for f64 {
 
 #[cfg(not(target_arch = "x86_64"))]
 impl Scalar for f32 {
+    type Avx512Bf16 = portable::Lanes<f32>;
     type Avx512 = portable::Lanes<f32>;
     type Avx2 = portable::Lanes<f32>;
     type Portable = portable::Lanes<f32>;
@@ -100,6 +179,7 @@ impl Scalar for f32 {
 
 #[cfg(not(target_arch = "x86_64"))]
 impl Scalar for f64 {
+    type Avx512Bf16 = portable::Lanes<f64>;
     type Avx512 = portable::Lanes<f64>;
     type Avx2 = portable::Lanes<f64>;
     type Portable = portable::Lanes<f64>;
@@ -129,6 +209,8 @@ pub enum Level {
     Avx2,
     /// AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// The same and AVX-512 BF16: products of `bf16`.
+    Avx512Bf16,
 }
 
 impl Level {
@@ -138,10 +220,23 @@ impl Level {
             Level::Portable => "portable",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
+            Level::Avx512Bf16 => "avx512_bf16",
         }
     }
 
-    /// Every instruction set that this processor supports, best last.
+    /// Whether products of `bf16` are faster than of `f32`.
+    pub fn multiplies_bf16(self) -> bool {
+        self == Level::Avx512Bf16
+    }
+
+    /// The best of those that this processor supports. Intel's processors do half as many products of `bf16`
+    /// by AVX-512 as of `f32`.
+    fn best() -> Level {
+        let worth = |level: &Level| !level.multiplies_bf16() || is_made_by_amd();
+        Level::available().into_iter().filter(worth).next_back().unwrap_or(Level::Portable)
+    }
+
+    /// Every instruction set that this processor supports, newest last.
     pub fn available() -> Vec<Level> {
         let mut levels = vec![Level::Portable];
         #[cfg(target_arch = "x86_64")]
@@ -155,6 +250,9 @@ impl Level {
                 && is_x86_feature_detected!("avx512vl")
             {
                 levels.push(Level::Avx512);
+                if is_x86_feature_detected!("avx512bf16") {
+                    levels.push(Level::Avx512Bf16);
+                }
             }
         }
         levels
@@ -165,12 +263,23 @@ impl Level {
 /// the best.
 pub fn level() -> Level {
     static LEVEL: LazyLock<Level> = LazyLock::new(|| {
-        let available = Level::available();
-        let best = available.last().copied().unwrap_or(Level::Portable);
         let requested = std::env::var("CINE_SIMD").ok();
-        available.into_iter().find(|l| Some(l.name()) == requested.as_deref()).unwrap_or(best)
+        let named = |level: &Level| Some(level.name()) == requested.as_deref();
+        Level::available().into_iter().find(named).unwrap_or_else(Level::best)
     });
     *LEVEL
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_made_by_amd() -> bool {
+    let leaf = std::arch::x86_64::__cpuid(0);
+    let vendor = [leaf.ebx, leaf.edx, leaf.ecx].map(u32::to_le_bytes).concat();
+    vendor == b"AuthenticAMD"
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_made_by_amd() -> bool {
+    false
 }
 
 /// Elements per vector of the instruction set in use.
@@ -179,6 +288,7 @@ pub fn lanes<T: Scalar>() -> usize {
         Level::Portable => T::Portable::LANES,
         Level::Avx2 => T::Avx2::LANES,
         Level::Avx512 => T::Avx512::LANES,
+        Level::Avx512Bf16 => T::Avx512Bf16::LANES,
     }
 }
 
@@ -213,6 +323,9 @@ fn run_checked<T: Scalar, K: Vectorised<T>>(level: Level, kernel: K) -> K::Outpu
         #[cfg(target_arch = "x86_64")]
         // SAFETY: likewise, for the AVX-512 features that `in_avx512` enables.
         Level::Avx512 => unsafe { in_avx512::<T, K>(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: likewise.
+        Level::Avx512Bf16 => unsafe { in_avx512_bf16::<T, K>(kernel) },
         #[cfg(not(target_arch = "x86_64"))]
         // SAFETY: as above; `Level::available` lists no other level on this architecture.
         _ => unsafe { kernel.run::<T::Portable>() },
@@ -231,6 +344,13 @@ unsafe fn in_avx2<T: Scalar, K: Vectorised<T>>(kernel: K) -> K::Output {
 unsafe fn in_avx512<T: Scalar, K: Vectorised<T>>(kernel: K) -> K::Output {
     // SAFETY: this function enables the instruction set.
     unsafe { kernel.run::<T::Avx512>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+unsafe fn in_avx512_bf16<T: Scalar, K: Vectorised<T>>(kernel: K) -> K::Output {
+    // SAFETY: this function enables the instruction set.
+    unsafe { kernel.run::<T::Avx512Bf16>() }
 }
 
 #[cfg(test)]
@@ -274,5 +394,90 @@ mod tests {
     fn every_instruction_set_computes_the_same() {
         every_level_agrees::<f32>();
         every_level_agrees::<f64>();
+    }
+
+    /// What is done with `bf16`, of `N` elements.
+    struct Bf16<'a, const N: usize> {
+        x: &'a [bf16; N],
+        weights: &'a [bf16; N],
+        wide: &'a [f32; N],
+    }
+
+    /// Elements widened and rounded again, wide numbers rounded, and sums of products.
+    #[derive(Debug, PartialEq)]
+    struct Found {
+        same: Vec<u16>,
+        rounded: Vec<u16>,
+        sums: Vec<u32>,
+    }
+
+    impl<const N: usize> Vectorised<f32> for Bf16<'_, N> {
+        type Output = Found;
+
+        #[inline(always)]
+        unsafe fn run<S: Simd<Scalar = f32>>(self) -> Found {
+            let zero = bf16::ZERO;
+            let (mut same, mut rounded) = ([zero; N], [zero; N]);
+            let mut sums = [0.0f32; N];
+            for i in (0..N).step_by(S::LANES) {
+                // SAFETY: all arrays are of N elements, a multiple of every LANES.
+                unsafe {
+                    S::store_bf16(&mut same[i], S::load_bf16(&self.x[i]));
+                    S::store_bf16(&mut rounded[i], S::load(&self.wide[i]));
+                }
+            }
+            for i in (0..N).step_by(2 * S::LANES) {
+                // SAFETY: likewise; N is a multiple of twice every LANES.
+                unsafe {
+                    let pairs = S::load_pairs(&self.weights[i]);
+                    let sum = S::load(self.wide.as_ptr().add(i));
+                    let sum = S::add_dot(S::splat_pair(&self.x[i]), pairs, sum);
+                    S::store(&mut sums[i], sum);
+                }
+            }
+            let bits = |values: [bf16; N]| values.map(bf16::to_bits).to_vec();
+            Found {
+                same: bits(same),
+                rounded: bits(rounded),
+                sums: sums.map(f32::to_bits).to_vec(),
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_reads_rounds_and_multiplies_bf16_alike() {
+        const N: usize = 512;
+        let mixed = |i: usize, k: u32| (i as u32).wrapping_mul(k).wrapping_add(k) >> 3;
+        // Any normal number, zero, infinity and NaN; products of moderate ones.
+        let wide: [f32; N] = std::array::from_fn(|i| {
+            let x = f32::from_bits(mixed(i, 2_654_435_761) << 3 | i as u32 & 7);
+            if i % 97 == 0 { [0.0, -0.0, f32::INFINITY, f32::NAN][i % 4] } else { x }
+        });
+        let moderate = |k| -> [bf16; N] {
+            std::array::from_fn(|i| bf16::from_f64(f64::from(mixed(i, k) % 1000) / 77.0 - 6.0))
+        };
+        let (x, weights) = (moderate(97_003), moderate(55_001));
+        let job = || Bf16 { x: &x, weights: &weights, wide: &wide };
+        for level in Level::available() {
+            let lanes = match level {
+                Level::Portable => <f32 as Scalar>::Portable::LANES,
+                Level::Avx2 => <f32 as Scalar>::Avx2::LANES,
+                _ => <f32 as Scalar>::Avx512::LANES,
+            };
+            let Found { same, rounded, sums } = run_at(level, job());
+            assert_eq!(same, x.map(bf16::to_bits), "{}", level.name());
+            let narrow = |x: f32| <bf16 as Feature>::narrow(x).to_bits();
+            assert_eq!(rounded, wide.map(narrow), "{}", level.name());
+            for i in 0..N {
+                let (vectors, lane) = (i / (2 * lanes), i % (2 * lanes));
+                if lane < lanes {
+                    let [x, w] = [(&x, vectors * 2 * lanes), (&weights, i + lane)]
+                        .map(|(of, at)| [of[at].widen(), of[at + 1].widen()]);
+                    let wanted = (wide[i] + x[1] * w[1]) + x[0] * w[0];
+                    let is_same = sums[i] == wanted.to_bits() || wanted.is_nan();
+                    assert!(is_same, "{} at {i}: {wanted}", level.name());
+                }
+            }
+        }
     }
 }

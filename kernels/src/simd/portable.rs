@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use tensor::bf16;
+
 use super::{Scalar, Simd};
 
 /// Four elements of type `T`.
@@ -17,6 +19,7 @@ impl<T: Scalar> Simd for Lanes<T> {
     type Vector = [T; LANES];
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
+    type Pairs = [[T; LANES]; 2];
 
     #[inline(always)]
     unsafe fn splat(x: T) -> [T; LANES] {
@@ -64,5 +67,22 @@ impl<T: Scalar> Simd for Lanes<T> {
         otherwise: [T; LANES],
     ) -> [T; LANES] {
         std::array::from_fn(|i| if a[i] > b[i] { then[i] } else { otherwise[i] })
+    }
+
+    #[inline(always)]
+    unsafe fn load_pairs(from: *const bf16) -> [[T; LANES]; 2] {
+        // SAFETY: the caller's pointer is valid for `2 * LANES` elements.
+        unsafe { Self::load_halves(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_pair(from: *const bf16) -> [[T; LANES]; 2] {
+        // SAFETY: the caller's pointer is valid for 2 elements.
+        [0, 1].map(|half| [T::from_f64(unsafe { *from.add(half) }.to_f64()); LANES])
+    }
+
+    #[inline(always)]
+    unsafe fn add_dot(a: [[T; LANES]; 2], b: [[T; LANES]; 2], c: [T; LANES]) -> [T; LANES] {
+        std::array::from_fn(|i| (c[i] + a[1][i] * b[1][i]) + a[0][i] * b[0][i])
     }
 }

@@ -1,7 +1,7 @@
 //! Copies on the CPU, row by row of the view.
 
 use rayon::prelude::*;
-use tensor::{Float, Shape, Tensor};
+use tensor::{Element, Shape, Tensor};
 
 use super::View;
 
@@ -13,7 +13,7 @@ const CHUNK: usize = 1 << 14;
 const COLUMNS: usize = 256;
 
 /// The elements of a view of `x`, one after the other, as a tensor of the given shape.
-pub(crate) fn copy<T: Float>(x: &Tensor, view: &View, shape: Shape) -> Tensor {
+pub(crate) fn copy<T: Element>(x: &Tensor, view: &View, shape: Shape) -> Tensor {
     let (outer, innermost) = view.split_innermost();
     let (width, x) = (innermost.extent, x.data::<T>());
     Tensor::build::<T>(shape, |out| {
@@ -36,7 +36,7 @@ pub(crate) fn copy<T: Float>(x: &Tensor, view: &View, shape: Shape) -> Tensor {
     })
 }
 
-fn copy_run<T: Float>(out: &mut [T], from: &[T], stride: usize) {
+fn copy_run<T: Element>(out: &mut [T], from: &[T], stride: usize) {
     match stride {
         0 => out.fill(from[0]),
         1 => out.copy_from_slice(&from[..out.len()]),

@@ -2,7 +2,7 @@
 //! shape alone.
 
 use rayon::prelude::*;
-use tensor::{Float, Tensor};
+use tensor::{Feature, Tensor};
 
 use super::Sum;
 use crate::reduce::cpu::sum_of_chunk;
@@ -15,7 +15,7 @@ const SPAN: usize = 1 << 12;
 const COLUMNS: usize = 1 << 9;
 
 /// All sums.
-pub fn sum<T: Float>(x: &Tensor, sum: &Sum) -> Tensor {
+pub fn sum<T: Feature>(x: &Tensor, sum: &Sum) -> Tensor {
     let Sum { shape, kept, terms, scale } = sum;
     let (outputs, spans) = (shape.elements(), terms.elements().div_ceil(SPAN));
     let mut partial = vec![0.0; spans * outputs];
@@ -39,7 +39,7 @@ fn span(index: usize, terms: &View) -> std::ops::Range<usize> {
 }
 
 /// Sums of columns: for each span of terms, rows of neighbouring sums.
-fn by_columns<T: Float>(x: &[T], kept: &View, terms: &View, partial: &mut [f64]) {
+fn by_columns<T: Feature>(x: &[T], kept: &View, terms: &View, partial: &mut [f64]) {
     let (outer, innermost) = kept.split_innermost();
     let (width, rows) = (innermost.extent, outer.elements());
     partial.par_chunks_mut(width).enumerate().for_each(|(index, sums)| {
@@ -54,7 +54,7 @@ fn by_columns<T: Float>(x: &[T], kept: &View, terms: &View, partial: &mut [f64])
 }
 
 /// Sums of rows: for each span of terms, runs of them that are neighbours in memory.
-fn by_rows<T: Float>(x: &[T], kept: &View, terms: &View, partial: &mut [f64]) {
+fn by_rows<T: Feature>(x: &[T], kept: &View, terms: &View, partial: &mut [f64]) {
     let (outer, innermost) = terms.split_innermost();
     let (run, outputs) = (innermost.extent, kept.elements());
     partial.par_iter_mut().enumerate().for_each(|(index, sum)| {

@@ -1,25 +1,23 @@
 //! Every output pixel of a plan.
 
-use rayon::prelude::*;
-use tensor::Buffer;
-
 use super::moments::{BandStatistics, ChannelStatistics};
 use super::pack::{OutputBlock, Packed};
 use super::stage::{Layout, Source};
 use super::tile::{ForwardTile, forward_tile, widest};
 use super::{Band, Class, Plan};
-use crate::simd::{self, Scalar};
+use crate::simd::{self, Loadable, Scalar};
+use rayon::prelude::*;
 
 /// Sums a plan over all its taps: `output` is `[images, rows, columns, channels]`.
 ///
 /// With `measure`, returns mean and variance of every output channel, taken band by band while
 /// the band is still in the cache.
-pub fn convolve<T: Scalar>(
+pub fn convolve<T: Loadable>(
     plan: &Plan,
     layout: &Layout,
     sources: &[Source<'_, T>],
     weights: &Packed,
-    bias: Option<&[T]>,
+    bias: Option<&[T::Acc]>,
     output: &mut [T],
     measure: bool,
 ) -> Option<ChannelStatistics> {
@@ -61,28 +59,26 @@ fn padded_bias<T: Scalar>(bias: Option<&[T]>, outputs: &[OutputBlock]) -> Vec<T>
     padded
 }
 
-struct Job<'a, T> {
+struct Job<'a, T: Loadable> {
     plan: &'a Plan,
     layout: &'a Layout,
     sources: &'a [Source<'a, T>],
     weights: &'a Packed,
-    bias: &'a [T],
+    bias: &'a [T::Acc],
     channels: usize,
 }
 
-impl<T: Scalar> Job<'_, T> {
+impl<T: Loadable> Job<'_, T> {
     /// One band: `output` holds its pixels.
     fn run(&self, band: &Band, output: &mut [T]) {
         let rows = band.rows.len();
-        let mut scratch =
-            Buffer::uninitialised::<T>(band.images.len() * self.layout.image_len(rows));
-        self.layout.stage(self.plan, band, self.sources, &mut scratch);
+        let scratch = self.layout.stage(self.plan, band, self.sources);
         let scratch = scratch.as_slice::<T>();
         let image_output = output.len() / band.images.len();
         for (index, block) in self.weights.outputs().iter().enumerate() {
             for (class_index, class) in self.plan.classes.iter().enumerate() {
                 let weights = self.weights.weights::<T>(class_index, index);
-                let bias = &self.bias[index * 2 * simd::lanes::<T>()..];
+                let bias = &self.bias[index * 2 * simd::lanes::<T::Acc>()..];
                 let images = scratch.chunks_exact(self.layout.image_len(rows));
                 for (staged, output) in images.zip(output.chunks_exact_mut(image_output)) {
                     self.class_of_image(class, block, weights, bias, staged, rows, output);
@@ -97,7 +93,7 @@ impl<T: Scalar> Job<'_, T> {
         class: &Class,
         block: &OutputBlock,
         weights: &[T],
-        bias: &[T],
+        bias: &[T::Acc],
         staged: &[T],
         rows: usize,
         output: &mut [T],

@@ -11,6 +11,10 @@
 //! 2. [`forward`]: tiles of output pixels by output channels are summed in registers.
 //! 3. [`weight_gradient`]: tiles of input channels by output channels likewise, over pixels.
 //!
+//! Features of `bf16` are multiplied in pairs, by one instruction where there is one: neighbouring
+//! channels in a sum over channels, and two images of the batch in a sum over pixels, since all taps
+//! of two images are as far apart.
+//!
 //! Work is cut into bands by shape alone and partial sums are added in the order of the bands, so
 //! results do not depend on the number of threads.
 
@@ -157,25 +161,37 @@ impl Plan {
     /// large. `channels` counts staged channels, rounded up to blocks; `element` is the size of one
     /// element in bytes.
     pub fn bands(&self, images: usize, channels: usize, element: usize) -> Vec<Band> {
+        self.bands_of_groups(images, 1, channels, element)
+    }
+
+    /// The same for images that are staged in groups, which a band does not divide.
+    pub fn bands_of_groups(
+        &self,
+        images: usize,
+        group: usize,
+        channels: usize,
+        element: usize,
+    ) -> Vec<Band> {
         /// Maximum size of a band's staged input, in bytes: a part of a core's L2 cache.
         const STAGED_BYTES: usize = 256 << 10;
         /// Enough bands to keep many cores busy.
         const BANDS: usize = 32;
         let [rows, columns] = self.cells();
-        let row_bytes = (columns * self.stride + 2) * self.stride * channels * element;
+        let row_bytes = (columns * self.stride + 2) * self.stride * channels * element * group;
+        let groups = images.div_ceil(group);
+        let images = |groups: Range<usize>| groups.start * group..images.min(groups.end * group);
         let rows_per_band = (STAGED_BYTES / row_bytes.max(1)).clamp(4, rows.max(4));
         if rows_per_band >= rows {
             let fit = (STAGED_BYTES / (row_bytes * rows).max(1)).max(1);
-            let per_band = fit.min(images.div_ceil(BANDS));
-            let first = (0..images).step_by(per_band);
-            let band = |i| Band { images: i..images.min(i + per_band), rows: 0..rows };
+            let per_band = fit.min(groups.div_ceil(BANDS));
+            let first = (0..groups).step_by(per_band);
+            let band = |i| Band { images: images(i..i + per_band), rows: 0..rows };
             return first.map(band).collect();
         }
         let parts = rows.div_ceil(rows_per_band);
         let cut = |k: usize| k * rows / parts;
-        let of_image =
-            |i| (0..parts).map(move |k| Band { images: i..i + 1, rows: cut(k)..cut(k + 1) });
-        (0..images).flat_map(of_image).collect()
+        let band = |i, k| Band { images: images(i..i + 1), rows: cut(k)..cut(k + 1) };
+        (0..groups).flat_map(|i| (0..parts).map(move |k| band(i, k))).collect()
     }
 }
 

@@ -3,7 +3,9 @@
 //! Each band is measured in two passes while it is in the cache; bands are combined in order by
 //! the pairwise formula of Chan, Golub and LeVeque (1983), in double precision.
 
-use crate::simd::{self, Scalar, Simd, Vectorised};
+use tensor::Feature;
+
+use crate::simd::{self, Loadable, Simd, Vectorised};
 
 /// Mean and biased variance of every channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +27,12 @@ pub struct BandStatistics {
 
 impl BandStatistics {
     /// Measures `[pixels, channels]` values.
-    pub fn of<T: Scalar>(values: &[T], channels: usize) -> Self {
+    pub fn of<T: Loadable>(values: &[T], channels: usize) -> Self {
         let count = values.len() / channels;
-        let zero = vec![T::default(); channels];
+        let zero = vec![T::Acc::default(); channels];
         let sums = column_sums(values, channels, &zero, false);
         let mean: Vec<f64> = sums.iter().map(|s| s / count as f64).collect();
-        let centre: Vec<T> = mean.iter().map(|&m| T::from_f64(m)).collect();
+        let centre: Vec<T::Acc> = mean.iter().map(|&m| T::Acc::from_f64(m)).collect();
         let squares = column_sums(values, channels, &centre, true);
         BandStatistics { mean, squares, count }
     }
@@ -57,36 +59,36 @@ impl ChannelStatistics {
 
 /// Per channel, the sum of `value - centre` or of its square, over `[pixels, channels]` values.
 ///
-/// Runs of a few hundred pixels are added up in `T`, the runs in double precision.
-pub fn column_sums<T: Scalar>(
+/// Runs of a few hundred pixels are added up in the accumulator, the runs in double precision.
+pub fn column_sums<T: Loadable>(
     values: &[T],
     channels: usize,
-    centre: &[T],
+    centre: &[T::Acc],
     square: bool,
 ) -> Vec<f64> {
     const RUN: usize = 256;
     let mut total = vec![0.0; channels];
-    let mut run = vec![T::default(); channels];
+    let mut run = vec![T::Acc::default(); channels];
     for values in values.chunks(RUN * channels) {
-        run.fill(T::default());
+        run.fill(T::Acc::default());
         simd::run(ColumnSums { values, centre, square, sums: &mut run });
         total.iter_mut().zip(&run).for_each(|(total, run)| *total += run.to_f64());
     }
     total
 }
 
-struct ColumnSums<'a, T> {
+struct ColumnSums<'a, T: Loadable> {
     values: &'a [T],
-    centre: &'a [T],
+    centre: &'a [T::Acc],
     square: bool,
-    sums: &'a mut [T],
+    sums: &'a mut [T::Acc],
 }
 
-impl<T: Scalar> Vectorised<T> for ColumnSums<'_, T> {
+impl<T: Loadable> Vectorised<T::Acc> for ColumnSums<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd<Scalar = T>>(self) {
+    unsafe fn run<S: Simd<Scalar = T::Acc>>(self) {
         let channels = self.sums.len();
         let pixels = self.values.len() / channels;
         assert!(self.centre.len() >= channels);
@@ -94,19 +96,19 @@ impl<T: Scalar> Vectorised<T> for ColumnSums<'_, T> {
         for c in (0..whole).step_by(S::LANES) {
             // SAFETY: c + LANES <= channels, and every pixel holds that many values.
             unsafe {
-                let zero = S::splat(T::default());
+                let zero = S::splat(T::Acc::default());
                 let centre = S::load(self.centre.as_ptr().add(c));
                 // Four sums at once hide the latency of an addition.
                 let mut sums = [zero; 4];
                 let mut from = self.values.as_ptr().add(c);
                 for _ in 0..pixels / 4 {
                     for sum in &mut sums {
-                        *sum = term::<S>(from, centre, *sum, self.square);
+                        *sum = term::<T, S>(from, centre, *sum, self.square);
                         from = from.wrapping_add(channels);
                     }
                 }
                 for _ in 0..pixels % 4 {
-                    sums[0] = term::<S>(from, centre, sums[0], self.square);
+                    sums[0] = term::<T, S>(from, centre, sums[0], self.square);
                     from = from.wrapping_add(channels);
                 }
                 let sum = S::add(S::add(sums[0], sums[1]), S::add(sums[2], sums[3]));
@@ -115,7 +117,7 @@ impl<T: Scalar> Vectorised<T> for ColumnSums<'_, T> {
         }
         for c in whole..channels {
             for pixel in 0..pixels {
-                let x = self.values[pixel * channels + c] - self.centre[c];
+                let x = self.values[pixel * channels + c].widen() - self.centre[c];
                 self.sums[c] += if self.square { x * x } else { x };
             }
         }
@@ -127,15 +129,15 @@ impl<T: Scalar> Vectorised<T> for ColumnSums<'_, T> {
 /// # Safety
 /// `from` must be valid for a vector.
 #[inline(always)]
-unsafe fn term<S: Simd>(
-    from: *const S::Scalar,
+unsafe fn term<T: Loadable, S: Simd<Scalar = T::Acc>>(
+    from: *const T,
     centre: S::Vector,
     sum: S::Vector,
     square: bool,
 ) -> S::Vector {
     // SAFETY: the caller's promise.
     unsafe {
-        let x = S::sub(S::load(from), centre);
+        let x = S::sub(T::load::<S>(from), centre);
         if square { S::mul_add(x, x, sum) } else { S::add(sum, x) }
     }
 }

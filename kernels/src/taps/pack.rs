@@ -5,7 +5,7 @@ use tensor::{Buffer, Element};
 
 use super::stage::ChannelBlock;
 use super::{Class, Plan};
-use crate::simd::{self, Scalar};
+use crate::simd::{self, Loadable};
 
 /// Output channels that one tile computes: up to two vectors.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,9 @@ pub fn output_blocks(channels: usize, lanes: usize) -> Vec<OutputBlock> {
         .collect()
 }
 
-/// The weights of a plan: for each class and output block,
-/// `[input block][tap][channel][output channel]`, padded with zeros to whole vectors.
+/// The weights of a plan, of the type of features: for each class and output block,
+/// `[input block][tap][channel group][output channel][channel of the group]`, padded with zeros to whole
+/// vectors and groups.
 pub struct Packed {
     memory: Buffer,
     outputs: Vec<OutputBlock>,
@@ -42,14 +43,14 @@ impl Packed {
     /// Packs weights that `weight(tap.weight, input channel, output channels)` copies out.
     pub fn new<T, F>(plan: &Plan, inputs: &[ChannelBlock], channels: usize, weight: F) -> Self
     where
-        T: Scalar,
-        F: Fn(usize, usize, usize, &mut [T]) + Sync,
+        T: Loadable,
+        F: Fn(usize, usize, usize, &mut [T::Acc]) + Sync,
     {
-        let lanes = simd::lanes::<T>();
+        let lanes = simd::lanes::<T::Acc>();
         let outputs = output_blocks(channels, lanes);
-        let input_channels: usize = inputs.iter().map(|b| b.len).sum();
+        let groups: usize = inputs.iter().map(|b| b.len.div_ceil(T::GROUP)).sum();
         let len = |class: &Class, output: &OutputBlock| {
-            class.taps.len() * input_channels * output.vectors * lanes
+            class.taps.len() * groups * output.vectors * lanes * T::GROUP
         };
         let mut starts = vec![0];
         for class in &plan.classes {
@@ -68,14 +69,18 @@ impl Packed {
             }
         }
         parts.into_par_iter().for_each(|(class, output, part)| {
-            let mut vectors = part.chunks_exact_mut(output.vectors * lanes);
+            let mut vectors = part.chunks_exact_mut(output.vectors * lanes * T::GROUP);
+            let mut row = vec![T::Acc::default(); output.len];
             for input in inputs {
                 for tap in &class.taps {
-                    for channel in input.offset..input.offset + input.len {
+                    for first in (0..input.len).step_by(T::GROUP) {
                         let Some(to) = vectors.next() else { return };
-                        let (filled, padding) = to.split_at_mut(output.len);
-                        weight(tap.weight, channel, output.first, filled);
-                        padding.fill(T::default());
+                        to.fill(T::default());
+                        for k in 0..T::GROUP.min(input.len - first) {
+                            weight(tap.weight, input.offset + first + k, output.first, &mut row);
+                            let to = to[k..].iter_mut().step_by(T::GROUP);
+                            to.zip(&row).for_each(|(to, &weight)| *to = T::narrow(weight));
+                        }
                     }
                 }
             }

@@ -5,17 +5,17 @@ use std::ops::Range;
 use tensor::Buffer;
 
 use super::{BLOCK, Band, Plan, Tap};
-use crate::simd::{self, Scalar, Simd, Vectorised};
+use crate::simd::{self, Loadable, Simd, Vectorised};
 
 /// What a tap reads: one of the tensors that are laid side by side along channels.
 #[derive(Clone, Copy)]
-pub struct Source<'a, T> {
+pub struct Source<'a, T: Loadable> {
     /// `[images, rows, columns, channels]`.
     pub data: &'a [T],
     /// Channels of this source.
     pub channels: usize,
     /// Applied to every element as it is read.
-    pub activation: Option<Activation<'a, T>>,
+    pub activation: Option<Activation<'a, T::Acc>>,
 }
 
 /// Normalisation and leaky ReLU: `y = (x - mean) * scale + shift`, then `y` or `slope * y`.
@@ -60,7 +60,8 @@ pub fn channel_blocks(channels: &[usize]) -> Vec<ChannelBlock> {
 
 /// How a band is laid out in the scratch: `[image][block][plane][row][column][BLOCK]`, with one
 /// plane for each column modulo the stride, so that neighbouring cells are always [`BLOCK`]
-/// elements apart.
+/// elements apart. Lengths and offsets are in elements, or in groups of images where these are staged
+/// as one.
 pub struct Layout {
     blocks: Vec<ChannelBlock>,
     stride: usize,
@@ -129,62 +130,150 @@ impl Layout {
         plane * self.plane_len(rows) + row * self.row_len() + column * BLOCK
     }
 
-    /// Copies a band into a scratch, applying activations and putting zeros outside the image.
-    pub fn stage<T: Scalar>(
+    /// Copies a band, applying activations and putting zeros outside the image.
+    pub fn stage<T: Loadable>(
         &self,
         plan: &Plan,
         band: &Band,
         sources: &[Source<'_, T>],
-        scratch: &mut Buffer,
-    ) {
+    ) -> Buffer {
         let rows = band.rows.len();
-        let scratch = scratch.as_mut_slice::<T>();
-        let images = scratch.chunks_exact_mut(self.image_len(rows));
+        let mut scratch = Buffer::uninitialised::<T>(band.images.len() * self.image_len(rows));
+        let images = scratch.as_mut_slice::<T>().chunks_exact_mut(self.image_len(rows));
         for (image, staged) in band.images.clone().zip(images) {
-            for (block, staged) in
-                self.blocks.iter().zip(staged.chunks_exact_mut(self.block_len(rows)))
-            {
+            let blocks = staged.chunks_exact_mut(self.block_len(rows));
+            for (block, staged) in self.blocks.iter().zip(blocks) {
                 for row in 0..self.staged_rows(rows) {
-                    let y = (band.rows.start * self.stride + row) as isize + self.row_reach.start;
-                    simd::run(StageRow {
-                        layout: self,
-                        plan,
-                        source: &sources[block.source],
-                        block,
-                        image,
-                        y,
-                        plane_len: self.plane_len(rows),
-                        staged: &mut staged[row * self.row_len()..],
-                    });
+                    let from = InputRow { sources, block, image, y: self.input_row(band, row) };
+                    let staged = &mut staged[row * self.row_len()..];
+                    self.stage_row(plan, from, self.plane_len(rows), staged);
+                }
+            }
+        }
+        scratch
+    }
+
+    /// The same for images in groups of [`GROUP`](Loadable::GROUP), element beside element:
+    /// `[group][block][plane][row][column][BLOCK][image]`, with zeros for images that the last group lacks.
+    pub fn stage_groups<T: Loadable>(
+        &self,
+        plan: &Plan,
+        band: &Band,
+        sources: &[Source<'_, T>],
+    ) -> Buffer {
+        if T::GROUP == 1 {
+            return self.stage(plan, band, sources);
+        }
+        let (rows, row_len) = (band.rows.len(), self.row_len());
+        let groups = band.images.len().div_ceil(T::GROUP);
+        let mut scratch = Buffer::uninitialised::<T>(T::GROUP * groups * self.image_len(rows));
+        let mut apart = Buffer::zeroed::<T>(T::GROUP * self.stride * row_len);
+        let apart = apart.as_mut_slice::<T>();
+        let staged = scratch.as_mut_slice::<T>().chunks_exact_mut(T::GROUP * self.image_len(rows));
+        for (first, staged) in band.images.clone().step_by(T::GROUP).zip(staged) {
+            let images = first..band.images.end.min(first + T::GROUP);
+            if images.len() < T::GROUP {
+                apart.fill(T::default());
+            }
+            let blocks = staged.chunks_exact_mut(T::GROUP * self.block_len(rows));
+            for (block, staged) in self.blocks.iter().zip(blocks) {
+                for row in 0..self.staged_rows(rows) {
+                    let of_images = apart.chunks_exact_mut(self.stride * row_len);
+                    for (image, apart) in images.clone().zip(of_images) {
+                        let from = InputRow { sources, block, image, y: self.input_row(band, row) };
+                        self.stage_row(plan, from, row_len, apart);
+                    }
+                    let planes = staged.chunks_exact_mut(T::GROUP * self.plane_len(rows));
+                    for (plane, staged) in planes.enumerate() {
+                        let staged = &mut staged[T::GROUP * row * row_len..][..T::GROUP * row_len];
+                        let of_images = apart.chunks_exact(self.stride * row_len);
+                        let of_plane = of_images.map(|image| &image[plane * row_len..][..row_len]);
+                        interleave(&of_plane.collect::<Vec<_>>(), staged);
+                    }
+                }
+            }
+        }
+        scratch
+    }
+
+    /// The input row of a row of the scratch; it may be outside the image.
+    fn input_row(&self, band: &Band, row: usize) -> isize {
+        (band.rows.start * self.stride + row) as isize + self.row_reach.start
+    }
+
+    /// Stages one row of one block: `staged` is the block from this row on, of all planes.
+    fn stage_row<T: Loadable>(
+        &self,
+        plan: &Plan,
+        from: InputRow<'_, T>,
+        plane_len: usize,
+        staged: &mut [T],
+    ) {
+        simd::run(StageRow { layout: self, plan, from, plane_len, staged });
+    }
+}
+
+/// Element beside element of the rows of a group. If the group lacks some, their elements stay as they are.
+pub fn interleave<T: Loadable>(rows: &[&[T]], out: &mut [T]) {
+    simd::run(Interleave { rows, out });
+}
+
+struct Interleave<'a, T> {
+    rows: &'a [&'a [T]],
+    out: &'a mut [T],
+}
+
+impl<T: Loadable> Vectorised<T::Acc> for Interleave<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<S: Simd<Scalar = T::Acc>>(self) {
+        match self.rows {
+            // As one loop over pairs it becomes vector instructions.
+            [a, b] if T::GROUP == 2 => {
+                let pairs = self.out.as_chunks_mut::<2>().0.iter_mut().zip(a.iter().zip(*b));
+                pairs.for_each(|(pair, (&a, &b))| *pair = [a, b]);
+            }
+            rows => {
+                for (k, row) in rows.iter().enumerate() {
+                    let out = self.out[k..].iter_mut().step_by(T::GROUP);
+                    out.zip(*row).for_each(|(out, &x)| *out = x);
                 }
             }
         }
     }
 }
 
-/// Stages one row of one block.
-struct StageRow<'a, T> {
-    layout: &'a Layout,
-    plan: &'a Plan,
-    source: &'a Source<'a, T>,
+/// A row of the input, of the channels of one block.
+#[derive(Clone, Copy)]
+struct InputRow<'a, T: Loadable> {
+    sources: &'a [Source<'a, T>],
     block: &'a ChannelBlock,
     image: usize,
     y: isize,
+}
+
+/// See [`Layout::stage_row`].
+struct StageRow<'a, T: Loadable> {
+    layout: &'a Layout,
+    plan: &'a Plan,
+    from: InputRow<'a, T>,
     plane_len: usize,
-    /// The block from this row on, all planes.
     staged: &'a mut [T],
 }
 
-impl<T: Scalar> Vectorised<T> for StageRow<'_, T> {
+impl<T: Loadable> Vectorised<T::Acc> for StageRow<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd<Scalar = T>>(self) {
+    unsafe fn run<S: Simd<Scalar = T::Acc>>(self) {
         let Layout { stride, columns, .. } = *self.layout;
+        let InputRow { sources, block, image, y } = self.from;
+        let source = &sources[block.source];
         let [height, width] = self.plan.input;
-        let source_row = (0..height as isize).contains(&self.y).then(|| {
-            let start = (self.image * height + self.y as usize) * width * self.source.channels;
-            &self.source.data[start..start + width * self.source.channels]
+        let source_row = (0..height as isize).contains(&y).then(|| {
+            let start = (image * height + y as usize) * width * source.channels;
+            &source.data[start..start + width * source.channels]
         });
         for plane in 0..stride {
             let staged = &mut self.staged[plane * self.plane_len..][..columns * BLOCK];
@@ -203,12 +292,12 @@ impl<T: Scalar> Vectorised<T> for StageRow<'_, T> {
                 continue;
             }
             let x = (first + (before * stride) as isize) as usize;
-            let from = &source_row[x * self.source.channels + self.block.first..];
-            let step = stride * self.source.channels;
+            let from = &source_row[x * source.channels + block.first..];
+            let step = stride * source.channels;
             let to = &mut staged[before * BLOCK..end * BLOCK];
             // SAFETY: `to` holds end - before pixels of BLOCK channels; `from` starts at the first
             // of as many source pixels `step` apart, each with `block.len` channels.
-            unsafe { copy_pixels::<S>(from, step, to, self.block, self.source.activation) };
+            unsafe { copy_pixels::<T, S>(from, step, to, block, source.activation) };
         }
     }
 }
@@ -216,24 +305,23 @@ impl<T: Scalar> Vectorised<T> for StageRow<'_, T> {
 /// # Safety
 /// `from` must hold `to.len() / BLOCK` pixels, `step` elements apart, of `block.len` channels.
 #[inline(always)]
-unsafe fn copy_pixels<S: Simd>(
-    from: &[S::Scalar],
+unsafe fn copy_pixels<T: Loadable, S: Simd<Scalar = T::Acc>>(
+    from: &[T],
     step: usize,
-    to: &mut [S::Scalar],
+    to: &mut [T],
     block: &ChannelBlock,
-    activation: Option<Activation<'_, S::Scalar>>,
+    activation: Option<Activation<'_, T::Acc>>,
 ) {
     let whole = block.len == BLOCK;
+    if !block.len.is_multiple_of(T::GROUP) {
+        // The group is multiplied whole, by weights of zero.
+        to[block.len..].iter_mut().step_by(BLOCK).for_each(|next| *next = T::default());
+    }
     match activation {
         None if whole => {
             for (pixel, to) in to.chunks_exact_mut(BLOCK).enumerate() {
                 let from = &from[pixel * step..pixel * step + BLOCK];
-                for lane in (0..BLOCK).step_by(S::LANES) {
-                    // SAFETY: both slices hold BLOCK elements, a multiple of LANES.
-                    unsafe {
-                        S::store(to.as_mut_ptr().add(lane), S::load(from.as_ptr().add(lane)))
-                    };
-                }
+                to.copy_from_slice(from);
             }
         }
         None => {
@@ -255,12 +343,12 @@ unsafe fn copy_pixels<S: Simd>(
                     let mean = S::load(mean.as_ptr().add(lane));
                     let scale = S::load(scale.as_ptr().add(lane));
                     let shift = S::load(shift.as_ptr().add(lane));
-                    let (slope, zero) = (S::splat(a.slope), S::splat(S::Scalar::default()));
+                    let (slope, zero) = (S::splat(a.slope), S::splat(T::Acc::default()));
                     for pixel in 0..to.len() / BLOCK {
-                        let x = S::load(from.as_ptr().add(pixel * step + lane));
+                        let x = T::load::<S>(from.as_ptr().add(pixel * step + lane));
                         let y = S::mul_add(S::sub(x, mean), scale, shift);
                         let y = S::select_greater(y, zero, y, S::mul(y, slope));
-                        S::store(to.as_mut_ptr().add(pixel * BLOCK + lane), y);
+                        T::store::<S>(to.as_mut_ptr().add(pixel * BLOCK + lane), y);
                     }
                 }
             }
@@ -268,10 +356,10 @@ unsafe fn copy_pixels<S: Simd>(
         Some(a) => {
             for (pixel, to) in to.chunks_exact_mut(BLOCK).enumerate() {
                 let from = &from[pixel * step..pixel * step + block.len];
-                for (channel, (&x, to)) in from.iter().zip(to).enumerate() {
+                for (channel, (x, to)) in from.iter().zip(to).enumerate() {
                     let c = block.first + channel;
-                    let y = (x - a.mean[c]) * a.scale[c] + a.shift[c];
-                    *to = if y > S::Scalar::default() { y } else { y * a.slope };
+                    let y = (x.widen() - a.mean[c]) * a.scale[c] + a.shift[c];
+                    *to = T::narrow(if y > T::Acc::default() { y } else { y * a.slope });
                 }
             }
         }

@@ -1,14 +1,14 @@
 //! The innermost loops: tiles summed in registers.
 
 use super::BLOCK;
-use crate::simd::{Level, Scalar, Simd, Vectorised};
+use crate::simd::{Level, Loadable, Simd, Vectorised};
 
 /// The most pixels of a forward tile, so that its sums, the weights and one input fit the vector
 /// registers.
 pub fn widest(level: Level, vectors: usize) -> usize {
     match (level, vectors) {
-        (Level::Avx512, 2) => 14,
-        (Level::Avx512, _) => 16,
+        (Level::Avx512 | Level::Avx512Bf16, 2) => 14,
+        (Level::Avx512 | Level::Avx512Bf16, _) => 16,
         (_, 2) => 6,
         _ => 12,
     }
@@ -16,7 +16,7 @@ pub fn widest(level: Level, vectors: usize) -> usize {
 
 /// A row of output pixels by one or two vectors of output channels.
 #[derive(Clone, Copy)]
-pub struct ForwardTile<'a, T> {
+pub struct ForwardTile<'a, T: Loadable> {
     /// The first pixel's cell in the first staged block.
     pub staged: *const T,
     /// Elements between staged blocks.
@@ -25,10 +25,10 @@ pub struct ForwardTile<'a, T> {
     pub blocks: &'a [usize],
     /// Where each tap reads, relative to `staged`.
     pub taps: &'a [usize],
-    /// Packed weights: `[block][tap][channel][vectors * LANES]`.
+    /// Packed weights: `[block][tap][channel group][vectors * LANES][channel of the group]`.
     pub weights: *const T,
     /// `vectors * LANES` values that sums start from.
-    pub bias: *const T,
+    pub bias: *const T::Acc,
     /// The first pixel's first output channel.
     pub output: *mut T,
     /// Elements between output pixels.
@@ -38,13 +38,13 @@ pub struct ForwardTile<'a, T> {
 }
 
 /// A [`ForwardTile`] of `M` pixels and `N` vectors.
-struct Forward<'a, T, const M: usize, const N: usize>(ForwardTile<'a, T>);
+struct Forward<'a, T: Loadable, const M: usize, const N: usize>(ForwardTile<'a, T>);
 
-impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Forward<'_, T, M, N> {
+impl<T: Loadable, const M: usize, const N: usize> Vectorised<T::Acc> for Forward<'_, T, M, N> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd<Scalar = T>>(self) {
+    unsafe fn run<S: Simd<Scalar = T::Acc>>(self) {
         let tile = self.0;
         // SAFETY: `forward_tile`'s caller promises that every address below is valid: staged pixels
         // are BLOCK apart, weights are packed in the order of these loops.
@@ -57,14 +57,15 @@ impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Forward<'_, T,
             for &channels in tile.blocks {
                 for &tap in tile.taps {
                     let pixels = block.add(tap);
-                    for channel in 0..channels {
-                        let w: [S::Vector; N] =
-                            std::array::from_fn(|n| S::load(weights.add(n * S::LANES)));
-                        weights = weights.add(N * S::LANES);
+                    for channel in (0..channels).step_by(T::GROUP) {
+                        let w: [T::Groups<S>; N] = std::array::from_fn(|n| {
+                            T::load_groups::<S>(weights.add(n * S::LANES * T::GROUP))
+                        });
+                        weights = weights.add(N * S::LANES * T::GROUP);
                         for (m, sums) in sums.iter_mut().enumerate() {
-                            let x = S::splat(*pixels.add(m * BLOCK + channel));
+                            let x = T::splat_group::<S>(pixels.add(m * BLOCK + channel));
                             for (sum, w) in sums.iter_mut().zip(w) {
-                                *sum = S::mul_add(x, w, *sum);
+                                *sum = T::add_products::<S>(x, w, *sum);
                             }
                         }
                     }
@@ -75,12 +76,12 @@ impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Forward<'_, T,
                 let output = tile.output.add(m * tile.output_stride);
                 if tile.len == N * S::LANES {
                     for (n, sum) in sums.into_iter().enumerate() {
-                        S::store(output.add(n * S::LANES), sum);
+                        T::store::<S>(output.add(n * S::LANES), sum);
                     }
                 } else {
                     let mut whole = [T::default(); 2 * BLOCK];
                     for (n, sum) in sums.into_iter().enumerate() {
-                        S::store(whole.as_mut_ptr().add(n * S::LANES), sum);
+                        T::store::<S>(whole.as_mut_ptr().add(n * S::LANES), sum);
                     }
                     std::ptr::copy_nonoverlapping(whole.as_ptr(), output, tile.len);
                 }
@@ -93,7 +94,7 @@ impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Forward<'_, T,
 ///
 /// # Safety
 /// All pointers of the tile must be valid for the extents that it gives.
-pub unsafe fn forward_tile<T: Scalar>(tile: ForwardTile<'_, T>, pixels: usize, vectors: usize) {
+pub unsafe fn forward_tile<T: Loadable>(tile: ForwardTile<'_, T>, pixels: usize, vectors: usize) {
     use crate::simd::run;
     // The number of pixels must be known to the compiler for the sums to stay in registers.
     macro_rules! by_pixels {
@@ -110,9 +111,10 @@ pub unsafe fn forward_tile<T: Scalar>(tile: ForwardTile<'_, T>, pixels: usize, v
     }
 }
 
-/// A few input channels by one or two vectors of output channels, summed over pixels.
+/// A few input channels by one or two vectors of output channels, summed over pixels. The elements of a group are
+/// the same pixel of several images.
 #[derive(Clone, Copy)]
-pub struct WeightTile<T> {
+pub struct WeightTile<T: Loadable> {
     /// The first channel of the first cell, at the tap.
     pub staged: *const T,
     /// Elements between rows of cells in the staged input.
@@ -128,19 +130,19 @@ pub struct WeightTile<T> {
     /// Columns of cells.
     pub columns: usize,
     /// Where the sums are added to: `[channel][..]`.
-    pub sums: *mut T,
+    pub sums: *mut T::Acc,
     /// Elements between channels of the sums.
     pub sums_stride: usize,
 }
 
 /// A [`WeightTile`] of `M` input channels and `N` vectors.
-struct Weights<T, const M: usize, const N: usize>(WeightTile<T>);
+struct Weights<T: Loadable, const M: usize, const N: usize>(WeightTile<T>);
 
-impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Weights<T, M, N> {
+impl<T: Loadable, const M: usize, const N: usize> Vectorised<T::Acc> for Weights<T, M, N> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<S: Simd<Scalar = T>>(self) {
+    unsafe fn run<S: Simd<Scalar = T::Acc>>(self) {
         let tile = self.0;
         // SAFETY: `weight_tile`'s caller promises that every address below is valid.
         unsafe {
@@ -151,15 +153,16 @@ impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Weights<T, M, 
                 let mut x = tile.staged.add(row * tile.staged_row);
                 let mut g = tile.gradient.add(row * tile.gradient_row);
                 for _ in 0..tile.columns {
-                    let gradient: [S::Vector; N] =
-                        std::array::from_fn(|n| S::load(g.add(n * S::LANES)));
+                    let gradient: [T::Groups<S>; N] = std::array::from_fn(|n| {
+                        T::load_groups::<S>(g.add(n * S::LANES * T::GROUP))
+                    });
                     for (m, sums) in sums.iter_mut().enumerate() {
-                        let x = S::splat(*x.add(m));
+                        let x = T::splat_group::<S>(x.add(m * T::GROUP));
                         for (sum, g) in sums.iter_mut().zip(gradient) {
-                            *sum = S::mul_add(x, g, *sum);
+                            *sum = T::add_products::<S>(x, g, *sum);
                         }
                     }
-                    x = x.wrapping_add(BLOCK);
+                    x = x.wrapping_add(BLOCK * T::GROUP);
                     g = g.wrapping_add(tile.gradient_stride);
                 }
             }
@@ -175,8 +178,8 @@ impl<T: Scalar, const M: usize, const N: usize> Vectorised<T> for Weights<T, M, 
 /// How many input channels the next weight tile takes, of those that remain in a block.
 pub fn channels_of_weight_tile(level: Level, vectors: usize, remaining: usize) -> usize {
     let most = match (level, vectors) {
-        (Level::Avx512, 1) => 16,
-        (Level::Avx512, _) => 8,
+        (Level::Avx512 | Level::Avx512Bf16, 1) => 16,
+        (Level::Avx512 | Level::Avx512Bf16, _) => 8,
         (_, 1) => 8,
         _ => 4,
     };
@@ -187,7 +190,7 @@ pub fn channels_of_weight_tile(level: Level, vectors: usize, remaining: usize) -
 ///
 /// # Safety
 /// All pointers of the tile must be valid for the extents that it gives.
-pub unsafe fn weight_tile<T: Scalar>(tile: WeightTile<T>, channels: usize, vectors: usize) {
+pub unsafe fn weight_tile<T: Loadable>(tile: WeightTile<T>, channels: usize, vectors: usize) {
     use crate::simd::run;
     match (channels, vectors) {
         (16, 1) => run(Weights::<T, 16, 1>(tile)),

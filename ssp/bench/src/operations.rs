@@ -64,8 +64,7 @@ impl KernelBench {
     pub fn run(&self, note: &dyn Fn(&str)) -> Result<Report> {
         self.network.check()?;
         if self.dtypes.features == DType::BF16 && self.device == Device::Cpu {
-            let what = "--dtype bf16 is for GPUs: add --device cuda, or leave it out";
-            return Err(Error::Setting(what.into()));
+            crate::require_bf16()?;
         }
         let (cases, left_out) = self.cases()?;
         let clock = Clock { device: &self.device, pace: self.pace };

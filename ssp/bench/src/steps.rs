@@ -47,7 +47,7 @@ pub struct Bench {
     pub warmup: usize,
     /// Device to measure.
     pub device: Device,
-    /// Images and features in bf16; GPUs only.
+    /// Images and features in bf16.
     pub mixed: bool,
 }
 
@@ -141,15 +141,15 @@ impl Bench {
     /// Runs the steps.
     ///
     /// # Errors
-    /// When the sizes are invalid, there is no step to time, bf16 is requested on a CPU, or the device
-    /// fails.
+    /// When the sizes are invalid, there is no step to time, bf16 is requested of a CPU that
+    /// [lacks it](kernels::simd::Level::multiplies_bf16), or the device fails.
     pub fn run(&self) -> Result<Timing> {
         if self.batch < 2 || !self.batch.is_multiple_of(2) || self.steps == 0 {
             let what = "--batch takes an even number, --steps a number above 0";
             return Err(Error::Setting(what.into()));
         }
         if self.mixed && self.device == Device::Cpu {
-            return Err(Error::Setting("bf16 is for GPUs: leave --dtype out".into()));
+            crate::require_bf16()?;
         }
         let mut trained = Trained::new(self)?;
         trained.task.move_to(&self.device)?;

@@ -147,22 +147,18 @@ impl Worker<'_> {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Progress<T>> {
         let record = &run.path().join(record);
-        if let Some(result) = read_if_exists(record)? {
+        if let Some(result) = finished(run, record)? {
             return Ok(Progress::Finished(result));
         }
         let Some(_lock) = claim(self.folder, name)? else { return Ok(Progress::Elsewhere) };
         // Another machine may have finished it before the lock was taken.
         look_anew(run.path())?;
-        if let Some(result) = read_if_exists(record)? {
+        if let Some(result) = finished(run, record)? {
             return Ok(Progress::Finished(result));
         }
         let result = work()?;
         write_record(record, &result)?;
-        if result.as_ref().is_done() {
-            // Nothing resumes from these files, and with a large network they are half of what the run has
-            // written.
-            run.discard_progress()?;
-        }
+        tidy(run, result.as_ref())?;
         Ok(Progress::Finished(result))
     }
 
@@ -293,6 +289,22 @@ impl Worker<'_> {
             record(cell, self.outcome(outcome.map(|_| 0.0))?, &run)
         })
     }
+}
+
+/// The result in a record, if there is one.
+fn finished<T: DeserializeOwned + AsRef<Outcome>>(
+    run: &RunFolder,
+    record: &Path,
+) -> Result<Option<T>> {
+    let result: Option<T> = read_if_exists(record)?;
+    // The process that wrote it may have ended before it came to this.
+    result.iter().try_for_each(|result| tidy(run, result.as_ref()))?;
+    Ok(result)
+}
+
+/// Removes what finished work would be resumed from: with a large network, half of what it has written.
+fn tidy(run: &RunFolder, outcome: &Outcome) -> Result<()> {
+    if outcome.is_done() { run.discard_progress() } else { Ok(()) }
 }
 
 /// Removes the records of a failed cell and of the failed work that it needs, so that they are done again.

@@ -238,7 +238,7 @@ impl Golden {
     /// A tensor of the engine, in the layout it has here.
     pub fn tensor(&self, on: &Place) -> Result<Tensor> {
         let host = with_float!("golden values", on.dtype, T => {
-            let values: Vec<T> = self.values.iter().map(|&v| tensor::Float::from_f64(v)).collect();
+            let values: Vec<T> = self.values.iter().map(|&v| tensor::Feature::from_f64(v)).collect();
             Tensor::from_slice(&values, self.shape.as_slice())
         });
         host?.to_device(&on.device)

@@ -8,7 +8,7 @@ use kernels::simd::Scalar;
 use nn::schedule;
 use sampling::augment::{Grid, Placement, sampling_matrix};
 use serde::Deserialize;
-use tensor::{Float, Tensor, with_float};
+use tensor::{Feature, Tensor, with_float};
 
 use crate::Outcome;
 use crate::case::{Case, Golden, Goldens, Place};
@@ -110,7 +110,7 @@ fn intensity_of<T: Scalar + kernels::intensity::Power>(case: &Case) -> Goldens {
     let after = |change: &dyn Fn(&mut [T])| {
         let mut changed = values.clone();
         change(&mut changed);
-        let values = changed.into_iter().map(Float::to_f64).collect();
+        let values = changed.into_iter().map(Feature::to_f64).collect();
         Golden { shape: image.shape.clone(), values }
     };
     let scaled = |scale: f64, offset: f64| {
