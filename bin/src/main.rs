@@ -74,12 +74,14 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
-    if let Some(threads) = cli.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
-        if let Err(error) = pool {
-            tell(&format!("error: --threads {threads}: the system does not start them: {error}"));
-            return ExitCode::FAILURE;
-        }
+    // This thread works with the others: handing each operation over to them would take as long as a small one.
+    let threads = cli.threads.map_or(0, usize::from);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();
+    if let Err(error) = pool.build_global() {
+        let asked =
+            cli.threads.map_or_else(String::new, |threads| format!("--threads {threads}: "));
+        tell(&format!("error: {asked}the system does not start as many threads: {error}"));
+        return ExitCode::FAILURE;
     }
     let outcome = within_memory(|| match cli.command {
         Command::Train(command) => command.run(),

@@ -7,7 +7,7 @@ use crate::batch_norm::{Moments, source};
 use crate::simd::Loadable;
 use crate::taps::Plan;
 use crate::taps::forward::convolve;
-use crate::taps::pack::Packed;
+use crate::taps::pack::{Packed, Weights};
 use crate::taps::stage::{Layout, Source};
 use crate::taps::weight_gradient::weight_gradient;
 
@@ -40,10 +40,8 @@ pub fn forward<T: Loadable>(c: &Convolution, measure: bool) -> (Tensor, Option<M
     let sources = sources::<T>(&c.inputs);
     let layout = Layout::new(&plan, &channels(&sources));
     let (cin, cout, weight) = (c.cin(), c.cout(), c.weight.data::<T::Acc>());
-    let packed = Packed::new::<T, _>(&plan, layout.blocks(), cout, |tap, input, output, to| {
-        let from = (tap * cin + input) * cout + output;
-        to.copy_from_slice(&weight[from..from + to.len()]);
-    });
+    let weights = Weights { data: weight, first: 0, steps: [cin * cout, cout, 1] };
+    let packed = Packed::new::<T>(&plan, layout.blocks(), cout, weights);
     let bias = c.bias.as_ref().map(|b| b.data::<T::Acc>());
     let mut moments = None;
     let shape = [c.inputs[0].dims()[0], plan.output[0], plan.output[1], cout];
@@ -101,12 +99,9 @@ fn input_gradient<T: Loadable>(
     let source = Source { data: gradient.data::<T>(), channels: c.cout(), activation: None };
     let layout = Layout::new(&plan, &[c.cout()]);
     let (cin, cout, weight) = (c.cin(), c.cout(), c.weight.data::<T::Acc>());
-    let packed = Packed::new::<T, _>(&plan, layout.blocks(), dims[3], |tap, from, to, out| {
-        let first = tap * cin + first_channel + to;
-        for (k, out) in out.iter_mut().enumerate() {
-            *out = weight[(first + k) * cout + from];
-        }
-    });
+    let first = first_channel * cout;
+    let weights = Weights { data: weight, first, steps: [cin * cout, 1, cout] };
+    let packed = Packed::new::<T>(&plan, layout.blocks(), dims[3], weights);
     Tensor::build::<T>(input.shape(), |output| {
         convolve(&plan, &layout, &[source], &packed, None, output, false);
     })

@@ -6,7 +6,7 @@ use crate::batch_norm::source;
 use crate::simd::Loadable;
 use crate::taps::Plan;
 use crate::taps::forward::convolve;
-use crate::taps::pack::Packed;
+use crate::taps::pack::{Packed, Weights};
 use crate::taps::stage::{Layout, Source};
 use crate::taps::weight_gradient::weight_gradient;
 
@@ -19,10 +19,8 @@ pub fn forward<T: Loadable>(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) 
     let (plan, cin, cout) = sizes(x, weight);
     let layout = Layout::new(&plan, &[cin]);
     let values = weight.data::<T::Acc>();
-    let packed = Packed::new::<T, _>(&plan, layout.blocks(), cout, |tap, input, output, to| {
-        let from = (tap * cin + input) * cout + output;
-        to.copy_from_slice(&values[from..from + to.len()]);
-    });
+    let weights = Weights { data: values, first: 0, steps: [cin * cout, cout, 1] };
+    let packed = Packed::new::<T>(&plan, layout.blocks(), cout, weights);
     let bias = bias.map(|b| b.data::<T::Acc>());
     Tensor::build::<T>([x.dims()[0], plan.output[0], plan.output[1], cout], |output| {
         convolve(&plan, &layout, &[source(x)], &packed, bias, output, false);
@@ -66,12 +64,8 @@ fn input_gradient<T: Loadable>(x: &Tensor, weight: &Tensor, gradient: &Tensor) -
     let plan = Plan::upsampling_transposed([x.dims()[1], x.dims()[2]]);
     let layout = Layout::new(&plan, &[cout]);
     let values = weight.data::<T::Acc>();
-    let packed = Packed::new::<T, _>(&plan, layout.blocks(), cin, |tap, from, to, out| {
-        let first = tap * cin + to;
-        for (k, out) in out.iter_mut().enumerate() {
-            *out = values[(first + k) * cout + from];
-        }
-    });
+    let weights = Weights { data: values, first: 0, steps: [cin * cout, 1, cout] };
+    let packed = Packed::new::<T>(&plan, layout.blocks(), cin, weights);
     let source = Source { data: gradient.data::<T>(), channels: cout, activation: None };
     Tensor::build::<T>(x.shape(), |output| {
         convolve(&plan, &layout, &[source], &packed, None, output, false);

@@ -139,7 +139,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
 }
 
 /// No vector has more lanes.
-const MOST_LANES: usize = 16;
+pub const MOST_LANES: usize = 16;
 
 /// Element types with vector instructions.
 pub trait Scalar: Float {

@@ -39,6 +39,7 @@ pub fn convolve<T: Loadable>(
     let job = Job { plan, layout, sources, weights, bias: &bias, channels };
     let statistics: Vec<Option<BandStatistics>> = parts
         .into_par_iter()
+        .with_max_len(1)
         .map(|(band, part)| {
             job.run(band, part);
             measure.then(|| BandStatistics::of(part, channels))

@@ -141,13 +141,17 @@ impl Layout {
         let mut scratch = Buffer::uninitialised::<T>(band.images.len() * self.image_len(rows));
         let images = scratch.as_mut_slice::<T>().chunks_exact_mut(self.image_len(rows));
         for (image, staged) in band.images.clone().zip(images) {
-            let blocks = staged.chunks_exact_mut(self.block_len(rows));
-            for (block, staged) in self.blocks.iter().zip(blocks) {
-                for row in 0..self.staged_rows(rows) {
-                    let from = InputRow { sources, block, image, y: self.input_row(band, row) };
-                    let staged = &mut staged[row * self.row_len()..];
-                    self.stage_row(plan, from, self.plane_len(rows), staged);
-                }
+            for row in 0..self.staged_rows(rows) {
+                simd::run(StageRow {
+                    layout: self,
+                    plan,
+                    sources,
+                    image,
+                    y: self.input_row(band, row),
+                    block_len: self.block_len(rows),
+                    plane_len: self.plane_len(rows),
+                    staged: &mut staged[row * self.row_len()..],
+                });
             }
         }
         scratch
@@ -167,7 +171,9 @@ impl Layout {
         let (rows, row_len) = (band.rows.len(), self.row_len());
         let groups = band.images.len().div_ceil(T::GROUP);
         let mut scratch = Buffer::uninitialised::<T>(T::GROUP * groups * self.image_len(rows));
-        let mut apart = Buffer::zeroed::<T>(T::GROUP * self.stride * row_len);
+        // A row of each image: `[image][block][plane][column][BLOCK]`.
+        let all_planes = self.blocks.len() * self.stride * row_len;
+        let mut apart = Buffer::zeroed::<T>(T::GROUP * all_planes);
         let apart = apart.as_mut_slice::<T>();
         let staged = scratch.as_mut_slice::<T>().chunks_exact_mut(T::GROUP * self.image_len(rows));
         for (first, staged) in band.images.clone().step_by(T::GROUP).zip(staged) {
@@ -175,21 +181,25 @@ impl Layout {
             if images.len() < T::GROUP {
                 apart.fill(T::default());
             }
-            let blocks = staged.chunks_exact_mut(T::GROUP * self.block_len(rows));
-            for (block, staged) in self.blocks.iter().zip(blocks) {
-                for row in 0..self.staged_rows(rows) {
-                    let of_images = apart.chunks_exact_mut(self.stride * row_len);
-                    for (image, apart) in images.clone().zip(of_images) {
-                        let from = InputRow { sources, block, image, y: self.input_row(band, row) };
-                        self.stage_row(plan, from, row_len, apart);
-                    }
-                    let planes = staged.chunks_exact_mut(T::GROUP * self.plane_len(rows));
-                    for (plane, staged) in planes.enumerate() {
-                        let staged = &mut staged[T::GROUP * row * row_len..][..T::GROUP * row_len];
-                        let of_images = apart.chunks_exact(self.stride * row_len);
-                        let of_plane = of_images.map(|image| &image[plane * row_len..][..row_len]);
-                        interleave(&of_plane.collect::<Vec<_>>(), staged);
-                    }
+            for row in 0..self.staged_rows(rows) {
+                for (image, apart) in images.clone().zip(apart.chunks_exact_mut(all_planes)) {
+                    simd::run(StageRow {
+                        layout: self,
+                        plan,
+                        sources,
+                        image,
+                        y: self.input_row(band, row),
+                        block_len: self.stride * row_len,
+                        plane_len: row_len,
+                        staged: apart,
+                    });
+                }
+                let planes = staged.chunks_exact_mut(T::GROUP * self.plane_len(rows));
+                for (plane, staged) in planes.enumerate() {
+                    let staged = &mut staged[T::GROUP * row * row_len..][..T::GROUP * row_len];
+                    let of_images = apart.chunks_exact(all_planes);
+                    let of_plane = of_images.map(|image| &image[plane * row_len..][..row_len]);
+                    interleave(&of_plane.collect::<Vec<_>>(), staged);
                 }
             }
         }
@@ -199,17 +209,6 @@ impl Layout {
     /// The input row of a row of the scratch; it may be outside the image.
     fn input_row(&self, band: &Band, row: usize) -> isize {
         (band.rows.start * self.stride + row) as isize + self.row_reach.start
-    }
-
-    /// Stages one row of one block: `staged` is the block from this row on, of all planes.
-    fn stage_row<T: Loadable>(
-        &self,
-        plan: &Plan,
-        from: InputRow<'_, T>,
-        plane_len: usize,
-        staged: &mut [T],
-    ) {
-        simd::run(StageRow { layout: self, plan, from, plane_len, staged });
     }
 }
 
@@ -244,21 +243,18 @@ impl<T: Loadable> Vectorised<T::Acc> for Interleave<'_, T> {
     }
 }
 
-/// A row of the input, of the channels of one block.
-#[derive(Clone, Copy)]
-struct InputRow<'a, T: Loadable> {
-    sources: &'a [Source<'a, T>],
-    block: &'a ChannelBlock,
-    image: usize,
-    y: isize,
-}
-
-/// See [`Layout::stage_row`].
+/// Stages one row of one image, all channels: what is read lies together.
 struct StageRow<'a, T: Loadable> {
     layout: &'a Layout,
     plan: &'a Plan,
-    from: InputRow<'a, T>,
+    sources: &'a [Source<'a, T>],
+    image: usize,
+    /// The input row; it may be outside the image.
+    y: isize,
+    /// Elements between blocks, and between planes of a block.
+    block_len: usize,
     plane_len: usize,
+    /// From the row's first element in the first block.
     staged: &'a mut [T],
 }
 
@@ -268,36 +264,36 @@ impl<T: Loadable> Vectorised<T::Acc> for StageRow<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<Scalar = T::Acc>>(self) {
         let Layout { stride, columns, .. } = *self.layout;
-        let InputRow { sources, block, image, y } = self.from;
-        let source = &sources[block.source];
         let [height, width] = self.plan.input;
-        let source_row = (0..height as isize).contains(&y).then(|| {
-            let start = (image * height + y as usize) * width * source.channels;
-            &source.data[start..start + width * source.channels]
-        });
-        for plane in 0..stride {
-            let staged = &mut self.staged[plane * self.plane_len..][..columns * BLOCK];
-            let Some(source_row) = source_row else {
-                staged.fill(T::default());
-                continue;
-            };
-            // Staged column c of this plane shows input column first + c * stride.
-            let first = plane as isize + self.layout.column_reach.start;
-            let before = ((-first).max(0) as usize).div_ceil(stride).min(columns);
-            let inside = (width as isize - first).max(0) as usize;
-            let end = inside.div_ceil(stride).clamp(before, columns);
-            staged[..before * BLOCK].fill(T::default());
-            staged[end * BLOCK..].fill(T::default());
-            if before == end {
-                continue;
+        let is_inside = (0..height as isize).contains(&self.y);
+        for (index, block) in self.layout.blocks.iter().enumerate() {
+            let source = &self.sources[block.source];
+            for plane in 0..stride {
+                let start = index * self.block_len + plane * self.plane_len;
+                let staged = &mut self.staged[start..][..columns * BLOCK];
+                if !is_inside {
+                    staged.fill(T::default());
+                    continue;
+                }
+                // Staged column c of this plane shows input column first + c * stride.
+                let first = plane as isize + self.layout.column_reach.start;
+                let before = ((-first).max(0) as usize).div_ceil(stride).min(columns);
+                let inside = (width as isize - first).max(0) as usize;
+                let end = inside.div_ceil(stride).clamp(before, columns);
+                staged[..before * BLOCK].fill(T::default());
+                staged[end * BLOCK..].fill(T::default());
+                if before == end {
+                    continue;
+                }
+                let row = (self.image * height + self.y as usize) * width;
+                let x = (first + (before * stride) as isize) as usize;
+                let from = &source.data[(row + x) * source.channels + block.first..];
+                let step = stride * source.channels;
+                let to = &mut staged[before * BLOCK..end * BLOCK];
+                // SAFETY: `to` holds end - before pixels of BLOCK channels; `from` starts at the first
+                // of as many source pixels `step` apart, each with `block.len` channels.
+                unsafe { copy_pixels::<T, S>(from, step, to, block, source.activation) };
             }
-            let x = (first + (before * stride) as isize) as usize;
-            let from = &source_row[x * source.channels + block.first..];
-            let step = stride * source.channels;
-            let to = &mut staged[before * BLOCK..end * BLOCK];
-            // SAFETY: `to` holds end - before pixels of BLOCK channels; `from` starts at the first
-            // of as many source pixels `step` apart, each with `block.len` channels.
-            unsafe { copy_pixels::<T, S>(from, step, to, block, source.activation) };
         }
     }
 }

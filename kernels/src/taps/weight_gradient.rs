@@ -39,6 +39,7 @@ pub fn weight_gradient<T: Loadable>(
     let shares = shares(bands.len(), &outputs, rows, size_of::<T::Acc>());
     let partial: Vec<(Buffer, Vec<f64>)> = shares
         .par_iter()
+        .with_max_len(1)
         .map(|share| {
             let mut sums = Buffer::zeroed::<T::Acc>(rows * share.width());
             let mut totals = vec![0.0; channels];
