@@ -74,6 +74,10 @@ fn main() -> ExitCode {
         .with_target(false)
         .without_time()
         .init();
+    if let Some(why) = kernels::simd::refusal() {
+        tell(&format!("error: {why}"));
+        return ExitCode::from(2);
+    }
     // This thread works with the others: handing each operation over to them would take as long as a small one.
     let threads = cli.threads.map_or(0, usize::from);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread();

@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod data;
 pub mod devices;
+pub mod levels;
 pub mod made_up;
 pub mod suites;
 pub mod tasks;

@@ -1,8 +1,11 @@
 //! Training gives the same bits with any number of threads, and after an interruption.
 
+use kernels::cast::cast;
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::nt_xent::{NtXent, nt_xent};
-use nn::{EncoderMlp, Init, Mode, Module, Rates, Sgd, SgdSettings, StateRef, UNet, checkpoint};
+use nn::{
+    EncoderMlp, Init, Mode, Module, Rates, Sgd, SgdSettings, StateRef, UNet, checkpoint, widened,
+};
 use sampling::sampler::Batch;
 use settings::{Fill, Masking, Method, Preset, Settings};
 use tensor::random::{Purpose, Stream};
@@ -12,6 +15,9 @@ use train::task::{Dino, Mim, Step, Task};
 /// Large enough that every operation has more than one piece of work to share.
 const IMAGES: [usize; 4] = [6, 64, 48, 1];
 const CHANNELS: [usize; 3] = [9, 16, 24];
+
+/// Precisions of features.
+const FEATURES: [DType; 2] = [DType::F32, DType::BF16];
 
 fn sgd() -> Sgd {
     Sgd::new(SgdSettings { momentum: 0.9, nesterov: true, decay_matrices_only: false })
@@ -36,9 +42,14 @@ fn unet(seed: u64) -> Result<UNet> {
     UNet::new(&mut Init::new(seed, 0, DType::F32), &CHANNELS, 4, -1)
 }
 
-fn unet_steps(net: &mut UNet, sgd: &mut Sgd, steps: std::ops::Range<u32>) -> common::Result<()> {
+fn unet_steps(
+    net: &mut UNet,
+    sgd: &mut Sgd,
+    steps: std::ops::Range<u32>,
+    features: DType,
+) -> common::Result<()> {
     for step in steps {
-        let logits = net.forward(&images(step), Mode::Train)?;
+        let logits = net.forward(&cast(&images(step), features)?, Mode::Train)?;
         let logits: Vec<&Tensor> = logits.iter().collect();
         let loss = dice_ce(&logits, &labels(step)?, &DiceCe::default())?.total;
         sgd.step(net, loss.backward()?, &rates())?;
@@ -75,26 +86,30 @@ fn assert_same_on_any_threads(train: impl Fn() -> common::Result<Vec<(String, Ve
 
 #[test]
 fn segmentation_gives_the_same_bits_on_any_number_of_threads() {
-    assert_same_on_any_threads(|| {
-        let (mut net, mut sgd) = (unet(3)?, sgd());
-        unet_steps(&mut net, &mut sgd, 0..3)?;
-        Ok(bits(&net))
-    });
+    for features in FEATURES {
+        assert_same_on_any_threads(|| {
+            let (mut net, mut sgd) = (unet(3)?, sgd());
+            unet_steps(&mut net, &mut sgd, 0..3, features)?;
+            Ok(bits(&net))
+        });
+    }
 }
 
 #[test]
 fn contrastive_learning_gives_the_same_bits_on_any_number_of_threads() {
-    assert_same_on_any_threads(|| {
-        let init = &mut Init::new(3, 0, DType::F32);
-        let (mut net, mut sgd) = (EncoderMlp::new(init, &CHANNELS, &[32, 16])?, sgd());
-        let positions = Tensor::from_slice(&[0.1f64, 0.1, 0.15, 0.15, 0.8, 0.8], [6])?;
-        for step in 0..3 {
-            let features = net.forward(&images(step), Mode::Train)?;
-            let loss = nt_xent(&features, Some(&positions), &NtXent::default())?;
-            sgd.step(&mut net, loss.backward()?, &rates())?;
-        }
-        Ok(bits(&net))
-    });
+    for precision in FEATURES {
+        assert_same_on_any_threads(|| {
+            let init = &mut Init::new(3, 0, DType::F32);
+            let (mut net, mut sgd) = (EncoderMlp::new(init, &CHANNELS, &[32, 16])?, sgd());
+            let positions = Tensor::from_slice(&[0.1f64, 0.1, 0.15, 0.15, 0.8, 0.8], [6])?;
+            for step in 0..3 {
+                let features = net.forward(&cast(&images(step), precision)?, Mode::Train)?;
+                let loss = nt_xent(&widened(&features)?, Some(&positions), &NtXent::default())?;
+                sgd.step(&mut net, loss.backward()?, &rates())?;
+            }
+            Ok(bits(&net))
+        });
+    }
 }
 
 /// Steps of a pretext task on noise: views of 3 slices, those of half size if there are any.
@@ -150,17 +165,17 @@ fn masked_image_modelling_gives_the_same_bits_on_any_number_of_threads() {
 #[test]
 fn an_interrupted_run_ends_where_an_uninterrupted_one_does() -> common::Result<()> {
     let (mut through, mut optimiser) = (unet(3)?, sgd());
-    unet_steps(&mut through, &mut optimiser, 0..4)?;
+    unet_steps(&mut through, &mut optimiser, 0..4, DType::F32)?;
 
     let folder = tempfile::tempdir().unwrap();
     let [file, older] = ["progress", "previous"].map(|name| folder.path().join(name));
     let (mut first, mut optimiser) = (unet(3)?, sgd());
-    unet_steps(&mut first, &mut optimiser, 0..2)?;
+    unet_steps(&mut first, &mut optimiser, 0..2, DType::F32)?;
     checkpoint::save_progress(&file, &older, &first, &optimiser, checkpoint::Metadata::new())?;
 
     let (mut resumed, mut optimiser) = (unet(4)?, sgd());
     checkpoint::load_progress(&file, &mut resumed, &mut optimiser)?;
-    unet_steps(&mut resumed, &mut optimiser, 2..4)?;
+    unet_steps(&mut resumed, &mut optimiser, 2..4, DType::F32)?;
     assert!(bits(&resumed) == bits(&through), "the resumed run went another way");
     Ok(())
 }

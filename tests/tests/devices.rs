@@ -5,10 +5,14 @@
 //! the two, `cuda` or `emulator`.
 
 use cine_tests::cases::for_every_case;
-use cine_tests::{devices, tasks};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use cine_tests::{devices, levels, tasks};
 use half::bf16;
 use kernels::check::compare::{self, difference, largest, relative, worse};
 use kernels::check::{Argument, Case};
+use kernels::conv_transpose2d::conv_transpose2d;
+use kernels::conv2d;
 use kernels::dice_ce::{DiceCe, dice_ce};
 use kernels::registry;
 use nn::{Init, Mode, Module, Rates, Sgd, SgdSettings, UNet};
@@ -184,10 +188,51 @@ fn every_operation_agrees_with_the_cpu() {
     devices::all("GPU against CPU").iter().for_each(agrees);
 }
 
-/// In bf16; float32 and float64 are compared with themselves.
+/// In bf16; float32 and float64 are compared with themselves. A process has one instruction set, so each has a
+/// process.
 #[test]
-fn bf16_on_the_cpu_agrees_with_float64() {
-    agrees(&Device::Cpu);
+fn bf16_on_the_cpu_agrees_with_float64_on_every_instruction_set() {
+    levels::each("bf16_on_the_cpu_agrees_with_float64_on_every_instruction_set", || {
+        agrees(&Device::Cpu);
+        String::new()
+    });
+}
+
+/// Sums of products of `bf16` are taken in one order, whatever the width of vectors. Biases are not among them.
+#[test]
+fn convolutions_in_bf16_have_the_same_bits_on_every_instruction_set() {
+    let found = levels::each(
+        "convolutions_in_bf16_have_the_same_bits_on_every_instruction_set",
+        || {
+            let mut stream = Stream::new(11, Purpose::CHECK, 3, 0);
+            let mut draw = |shape: [usize; 4]| {
+                Argument::normal(shape).draw(DType::BF16, &mut stream).unwrap().parameter()
+            };
+            let (x, of_three) = (draw([3, 17, 19, 21]), draw([3, 3, 21, 40]));
+            let (of_one, of_two) = (draw([1, 1, 21, 40]), draw([2, 2, 21, 40]));
+            let wide = |weight: &Tensor| of_dtype(weight, DType::F32).unwrap().parameter();
+            let (of_three, of_one, of_two) = (wide(&of_three), wide(&of_one), wide(&of_two));
+            let mut bits = Vec::new();
+            for (result, weight) in [
+                (conv2d(&[&x], &of_three, None, 1), &of_three),
+                (conv2d(&[&x], &of_three, None, 2), &of_three),
+                (conv2d(&[&x], &of_one, None, 1), &of_one),
+                (conv_transpose2d(&x, &of_two, None), &of_two),
+            ] {
+                let result = result.unwrap();
+                bits.extend(result.to_f64());
+                let cotangent = draw(result.shape().as_array().unwrap());
+                let gradients = result.backward_from(cotangent).unwrap();
+                bits.extend(gradients.get(&x).unwrap().to_f64());
+                bits.extend(gradients.get(weight).unwrap().to_f64());
+            }
+            let mut hasher = DefaultHasher::new();
+            bits.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+            format!("{:016x} of {} values", hasher.finish(), bits.len())
+        },
+    );
+    let portable = &found[0];
+    assert!(found.iter().all(|(_, bits)| *bits == portable.1), "{found:?}");
 }
 
 #[test]

@@ -104,3 +104,12 @@ fn folders_and_weights_that_cannot_be_used() {
     assert_eq!(resumed.status.code(), Some(1), "{errors}");
     assert_a_line_says(&errors, &["error", "finetune/progress.safetensors"]);
 }
+
+#[test]
+fn an_instruction_set_that_the_processor_lacks() {
+    let desk = Desk::new();
+    let output = desk.command(&["config", "keys"]).env("CINE_SIMD", "avx1024").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert_says(&stderr, &["CINE_SIMD=avx1024", "this processor has portable"]);
+}

@@ -259,6 +259,16 @@ impl Level {
     }
 }
 
+/// Why the instruction set that `CINE_SIMD` names cannot be used, if it names one that this processor lacks; the
+/// best one is used then.
+pub fn refusal() -> Option<String> {
+    let requested = std::env::var_os("CINE_SIMD")?;
+    let names: Vec<_> = Level::available().into_iter().map(Level::name).collect();
+    let is_known = names.iter().any(|&name| requested == name);
+    let named = requested.to_string_lossy();
+    (!is_known).then(|| format!("CINE_SIMD={named}: this processor has {}", names.join(", ")))
+}
+
 /// The instruction set in use: the one named by `CINE_SIMD` if the processor supports it, otherwise
 /// the best.
 pub fn level() -> Level {

@@ -56,6 +56,16 @@ impl Choice {
     }
 }
 
+/// The arithmetic of a training: what features are kept in, the device, and on the CPU the instructions.
+pub fn arithmetic(device: &Device, mixed_precision: bool) -> String {
+    let mixed = Precision::mixed(mixed_precision).is_mixed_on(device);
+    let features = if mixed { "bf16" } else { "float32" };
+    match device {
+        Device::Cpu => format!("{features} on the CPU ({})", kernels::simd::level().name()),
+        Device::Gpu(_) => format!("{features} on {device}"),
+    }
+}
+
 /// Runs a small network on a device, forward and backward, in both precisions, and compares losses and
 /// gradients with those of the CPU.
 ///

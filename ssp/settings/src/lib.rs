@@ -153,8 +153,8 @@ pub struct Optimisation {
     pub final_weight_decay: Option<f64>,
     /// Exclude biases and the parameters of batch norm from weight decay.
     pub decay_matrices_only: bool,
-    /// On a GPU, keep images and features in bf16, and parameters, statistics and losses in float32.
-    /// The CPU computes in float32.
+    /// Keep images and features in bf16, and parameters, statistics and losses in float32: on a GPU, and on a
+    /// CPU that multiplies bf16 faster than float32. Other CPUs compute in float32.
     pub mixed_precision: bool,
 }
 

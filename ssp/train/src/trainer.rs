@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use common::Watcher;
+use common::device::arithmetic;
 use common::files::create_dir_all;
 use nn::checkpoint::{self, Metadata};
 use nn::schedule::{cosine, polynomial, warmup_cosine};
@@ -74,6 +75,9 @@ pub struct State {
     pub idle: usize,
     /// Time spent, over all sessions.
     pub seconds: f64,
+    /// What it was computed in, of each session that differs from the one before: features and device.
+    #[serde(default)]
+    pub arithmetic: Vec<String>,
 }
 
 /// The approximate number of rows in `metrics.csv` for a stage.
@@ -153,7 +157,8 @@ impl Stage<'_> {
         }
         self.note_resumption(&progress, batches, watcher);
         self.note_views_made_on_host(samplers, watcher)?;
-        let Progress { state, epoch, row, metrics: content } = progress;
+        let Progress { mut state, epoch, row, metrics: content } = progress;
+        self.note_arithmetic(&mut state, watcher);
         let metrics = Metrics::resume(metrics, self.name, state.steps, content.as_ref())?;
         let mut session = Session {
             stage: self,
@@ -194,6 +199,21 @@ impl Stage<'_> {
             ));
         }
         Ok(())
+    }
+
+    /// Says what is computed in, and keeps it.
+    fn note_arithmetic(&self, state: &mut State, watcher: &dyn Watcher) {
+        let arithmetic = arithmetic(&self.device, self.optimisation.mixed_precision);
+        match state.arithmetic.last() {
+            Some(before) if *before == arithmetic => return,
+            None if state.steps == 0 => watcher.note(&format!("{}: {arithmetic}", self.name)),
+            before => watcher.note(&format!(
+                "{}: goes on in {arithmetic}, after {}: rounding differs",
+                self.name,
+                before.map_or("an earlier version", String::as_str)
+            )),
+        }
+        state.arithmetic.push(arithmetic);
     }
 
     /// Whether all epochs are done, or the patience is exhausted.
