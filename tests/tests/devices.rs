@@ -201,9 +201,8 @@ fn bf16_on_the_cpu_agrees_with_float64_on_every_instruction_set() {
 /// Sums of products of `bf16` are taken in one order, whatever the width of vectors. Biases are not among them.
 #[test]
 fn convolutions_in_bf16_have_the_same_bits_on_every_instruction_set() {
-    let found = levels::each(
-        "convolutions_in_bf16_have_the_same_bits_on_every_instruction_set",
-        || {
+    let found =
+        levels::each("convolutions_in_bf16_have_the_same_bits_on_every_instruction_set", || {
             let mut stream = Stream::new(11, Purpose::CHECK, 3, 0);
             let mut draw = |shape: [usize; 4]| {
                 Argument::normal(shape).draw(DType::BF16, &mut stream).unwrap().parameter()
@@ -229,8 +228,7 @@ fn convolutions_in_bf16_have_the_same_bits_on_every_instruction_set() {
             let mut hasher = DefaultHasher::new();
             bits.iter().for_each(|value| value.to_bits().hash(&mut hasher));
             format!("{:016x} of {} values", hasher.finish(), bits.len())
-        },
-    );
+        });
     let portable = &found[0];
     assert!(found.iter().all(|(_, bits)| *bits == portable.1), "{found:?}");
 }

@@ -25,8 +25,3 @@ pub fn widened<T: Feature>(x: &Tensor) -> Tensor {
 pub fn narrowed<T: Feature>(x: Tensor) -> Tensor {
     if T::DTYPE == T::Acc::DTYPE { x } else { convert::<T::Acc, T>(&x) }
 }
-
-/// Parameters as they are multiplied by features: rounded to these.
-pub fn rounded<T: Feature>(x: &Tensor) -> Tensor {
-    widened::<T>(&narrowed::<T>(x.clone()))
-}

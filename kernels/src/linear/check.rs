@@ -18,7 +18,7 @@ pub fn awkward() -> Vec<Case> {
 
 /// Several tiles of rows, features and outputs.
 pub fn large() -> Vec<Case> {
-    vec![case(272, 40, 72, true), case(34, 72, 130, true)]
+    vec![case(272, 40, 72, true), case(34, 72, 130, true), case(33, 37, 70, false)]
 }
 
 /// Any small size, with and without bias.

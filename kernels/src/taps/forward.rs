@@ -1,12 +1,14 @@
 //! Every output pixel of a plan.
 
+use rayon::prelude::*;
+use tensor::Buffer;
+
 use super::moments::{BandStatistics, ChannelStatistics};
 use super::pack::{OutputBlock, Packed};
 use super::stage::{Layout, Source};
 use super::tile::{ForwardTile, forward_tile, widest};
 use super::{Band, Class, Plan};
 use crate::simd::{self, Loadable, Scalar};
-use rayon::prelude::*;
 
 /// Sums a plan over all its taps: `output` is `[images, rows, columns, channels]`.
 ///
@@ -46,6 +48,42 @@ pub fn convolve<T: Loadable>(
         })
         .collect();
     measure.then(|| ChannelStatistics::combined(statistics.into_iter().flatten(), channels))
+}
+
+/// The same for one image of one row, where output channels are many and pixels few: a task takes a block of output
+/// channels, whose weights are then read once.
+pub fn convolve_by_outputs<T: Loadable>(
+    plan: &Plan,
+    layout: &Layout,
+    source: Source<'_, T>,
+    weights: &Packed,
+    bias: Option<&[T::Acc]>,
+    output: &mut [T],
+) {
+    let (outputs, pixels) = (weights.outputs(), plan.output[1]);
+    let band = Band { images: 0..1, rows: 0..1 };
+    let staged = layout.stage(plan, &band, &[source]);
+    let bias = padded_bias(bias, outputs);
+    let width = 2 * simd::lanes::<T::Acc>();
+    let blocks = outputs.par_iter().zip(bias.par_chunks_exact(width)).enumerate().with_max_len(1);
+    let blocks: Vec<Buffer> = blocks
+        .map(|(index, (block, bias))| {
+            let sources: &[Source<'_, T>] = &[];
+            let job = Job { plan, layout, sources, weights, bias, channels: block.len };
+            let mut part = Buffer::uninitialised::<T>(pixels * block.len);
+            let (class, staged) = (&plan.classes[0], staged.as_slice());
+            let (block, weights) = (OutputBlock { first: 0, ..*block }, weights.weights(0, index));
+            job.class_of_image(class, &block, weights, bias, staged, 1, part.as_mut_slice());
+            part
+        })
+        .collect();
+    let channels = output.len() / pixels;
+    output.par_chunks_mut(channels).enumerate().with_min_len(16).for_each(|(pixel, output)| {
+        for (block, part) in outputs.iter().zip(&blocks) {
+            let part = &part.as_slice()[pixel * block.len..][..block.len];
+            output[block.first..][..block.len].copy_from_slice(part);
+        }
+    });
 }
 
 /// The bias of each output block, padded with zeros to two whole vectors.

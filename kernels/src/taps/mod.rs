@@ -20,6 +20,7 @@
 
 pub mod cuda;
 pub mod forward;
+pub mod matrix;
 pub mod moments;
 pub mod pack;
 pub mod stage;
