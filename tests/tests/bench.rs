@@ -40,6 +40,9 @@ fn every_kernel_is_timed_on_every_device() {
     let on_host = bench(Device::Cpu, DType::F32).run(&|_| ()).unwrap();
     check(&on_host);
     assert!(on_host.left_out().is_empty());
+    if bench::is_faster_in_bf16(&Device::Cpu) {
+        check(&bench(Device::Cpu, DType::BF16).run(&|_| ()).unwrap());
+    }
     for device in devices::all("benchmark of kernels") {
         for features in [DType::F32, DType::BF16] {
             let report = bench(device.clone(), features).run(&|_| ()).unwrap();
@@ -56,7 +59,7 @@ fn what_cannot_be_timed_is_refused_in_one_line() {
     let unknown = KernelBench { only: vec!["conv3d".into()], ..bench(Device::Cpu, DType::F32) };
     let error = unknown.run(&|_| ()).unwrap_err().to_string();
     assert!(error.starts_with("--only conv3d") && error.contains("batch_norm, "), "{error}");
-    if !kernels::simd::level().multiplies_bf16() {
+    if !bench::is_faster_in_bf16(&Device::Cpu) {
         let narrow = bench(Device::Cpu, DType::BF16).run(&|_| ()).unwrap_err().to_string();
         assert!(narrow.contains("--dtype bf16") && narrow.contains("no faster"), "{narrow}");
     }

@@ -4,7 +4,7 @@ use kernels::cast::cast;
 use kernels::check::{Values, normal, uniform};
 use serde_json::Value;
 use tensor::random::{Purpose, Stream};
-use tensor::{DType, Device, Shape, Tensor, no_grad, with_float};
+use tensor::{DType, Device, Shape, Tensor, no_grad, with_feature};
 
 use super::clock::{Clock, Once};
 use crate::Result;
@@ -91,7 +91,6 @@ impl Argument {
             let drawn: Vec<f32> = (0..count).map(|_| draw(&mut stream) as f32).collect();
             repeated(&drawn, self.shape)
         };
-        // The host cannot compute in bf16, so the device rounds the values.
         match self.kind {
             Kind::Drawn(values, dtype) => {
                 Ok(cast(&numbers(&mut |stream| values.draw(stream)).to_device(device)?, dtype)?)
@@ -241,7 +240,7 @@ fn compute(result: &Tensor) -> Result<()> {
         result.address()?;
         return Ok(());
     }
-    Ok(with_float!("bench", result.dtype(), T => {
+    Ok(with_feature!("bench", result.dtype(), T => {
         std::hint::black_box(result.data::<T>());
         Ok(())
     })?)
