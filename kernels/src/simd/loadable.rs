@@ -52,22 +52,25 @@ macro_rules! single {
 
                 #[inline(always)]
                 unsafe fn load<S: Simd<Scalar = Self>>(from: *const Self) -> S::Vector {
-                    // SAFETY (here and below): the caller's promises.
+                    // SAFETY: the caller's promises.
                     unsafe { S::load(from) }
                 }
 
                 #[inline(always)]
                 unsafe fn store<S: Simd<Scalar = Self>>(to: *mut Self, v: S::Vector) {
+                    // SAFETY: the caller's promises.
                     unsafe { S::store(to, v) }
                 }
 
                 #[inline(always)]
                 unsafe fn load_groups<S: Simd<Scalar = Self>>(from: *const Self) -> S::Vector {
+                    // SAFETY: the caller's promises.
                     unsafe { S::load(from) }
                 }
 
                 #[inline(always)]
                 unsafe fn splat_group<S: Simd<Scalar = Self>>(from: *const Self) -> S::Vector {
+                    // SAFETY: the caller's promises.
                     unsafe { S::splat(*from) }
                 }
 
@@ -77,6 +80,7 @@ macro_rules! single {
                     b: S::Vector,
                     c: S::Vector,
                 ) -> S::Vector {
+                    // SAFETY: the caller's promises.
                     unsafe { S::mul_add(a, b, c) }
                 }
             }
@@ -92,22 +96,25 @@ impl Loadable for bf16 {
 
     #[inline(always)]
     unsafe fn load<S: Simd<Scalar = f32>>(from: *const Self) -> S::Vector {
-        // SAFETY (here and below): the caller's promises.
+        // SAFETY: the caller's promises.
         unsafe { S::load_bf16(from) }
     }
 
     #[inline(always)]
     unsafe fn store<S: Simd<Scalar = f32>>(to: *mut Self, v: S::Vector) {
+        // SAFETY: the caller's promises.
         unsafe { S::store_bf16(to, v) }
     }
 
     #[inline(always)]
     unsafe fn load_groups<S: Simd<Scalar = f32>>(from: *const Self) -> S::Pairs {
+        // SAFETY: the caller's promises.
         unsafe { S::load_pairs(from) }
     }
 
     #[inline(always)]
     unsafe fn splat_group<S: Simd<Scalar = f32>>(from: *const Self) -> S::Pairs {
+        // SAFETY: the caller's promises.
         unsafe { S::splat_pair(from) }
     }
 
@@ -117,6 +124,7 @@ impl Loadable for bf16 {
         b: S::Pairs,
         c: S::Vector,
     ) -> S::Vector {
+        // SAFETY: the caller's promises.
         unsafe { S::add_dot(a, b, c) }
     }
 }

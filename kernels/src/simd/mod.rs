@@ -233,7 +233,7 @@ impl Level {
     /// by AVX-512 as of `f32`.
     fn best() -> Level {
         let worth = |level: &Level| !level.multiplies_bf16() || is_made_by_amd();
-        Level::available().into_iter().filter(worth).next_back().unwrap_or(Level::Portable)
+        Level::available().into_iter().rfind(worth).unwrap_or(Level::Portable)
     }
 
     /// Every instruction set that this processor supports, newest last.
