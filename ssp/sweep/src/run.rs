@@ -106,6 +106,7 @@ pub fn run(
             std::thread::sleep(POLL_INTERVAL);
         }
     }
+    tidy_all(folder, plan)?;
     let mut failed = 0;
     for (_, cell) in mine() {
         failed += usize::from(cell.record(folder)?.is_some_and(|r| !r.outcome.is_done()));
@@ -147,13 +148,13 @@ impl Worker<'_> {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Progress<T>> {
         let record = &run.path().join(record);
-        if let Some(result) = finished(run, record)? {
+        if let Some(result) = read_if_exists(record)? {
             return Ok(Progress::Finished(result));
         }
         let Some(_lock) = claim(self.folder, name)? else { return Ok(Progress::Elsewhere) };
         // Another machine may have finished it before the lock was taken.
         look_anew(run.path())?;
-        if let Some(result) = finished(run, record)? {
+        if let Some(result) = read_if_exists(record)? {
             return Ok(Progress::Finished(result));
         }
         let result = work()?;
@@ -291,20 +292,27 @@ impl Worker<'_> {
     }
 }
 
-/// The result in a record, if there is one.
-fn finished<T: DeserializeOwned + AsRef<Outcome>>(
-    run: &RunFolder,
-    record: &Path,
-) -> Result<Option<T>> {
-    let result: Option<T> = read_if_exists(record)?;
-    // The process that wrote it may have ended before it came to this.
-    result.iter().try_for_each(|result| tidy(run, result.as_ref()))?;
-    Ok(result)
-}
-
 /// Removes what finished work would be resumed from: with a large network, half of what it has written.
 fn tidy(run: &RunFolder, outcome: &Outcome) -> Result<()> {
     if outcome.is_done() { run.discard_progress() } else { Ok(()) }
+}
+
+/// The same for all work: a process may have ended between its record and this.
+fn tidy_all(folder: &Path, plan: &Plan) -> Result<()> {
+    for cell in plan.cells() {
+        cell.record(folder)?.iter().try_for_each(|r| tidy(&cell.folder(folder), &r.outcome))?;
+    }
+    for arm in &plan.arms {
+        for work in Pretraining::all(arm) {
+            let outcome: Option<Outcome> = read_if_exists(&work.record(folder))?;
+            outcome.iter().try_for_each(|outcome| tidy(&work.folder(folder), outcome))?;
+        }
+        for run in (0..arm.candidates.len()).map(|index| arm.trial_folder(folder, index)) {
+            let trial: Option<TrialResult> = read_if_exists(&run.path().join(TRIAL))?;
+            trial.iter().try_for_each(|trial| tidy(&run, &trial.outcome))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes the records of a failed cell and of the failed work that it needs, so that they are done again.
