@@ -6,7 +6,8 @@ pub(crate) mod cuda;
 
 use tensor::{DType, Result, Tensor, with_feature, with_features};
 
-/// The same values in another floating dtype, each rounded to the nearest. The gradient is cast back. A tensor that has the dtype already is returned as it is.
+/// The same values in another floating dtype, each rounded to the nearest. The gradient is cast back. A
+/// tensor that has the dtype already is returned as it is.
 ///
 /// # Errors
 /// When either dtype is not floating.

@@ -224,7 +224,7 @@ impl Level {
         }
     }
 
-    /// Whether products of `bf16` are faster than of `f32`.
+    /// Whether it multiplies pairs of `bf16` by one instruction.
     pub fn multiplies_bf16(self) -> bool {
         self == Level::Avx512Bf16
     }

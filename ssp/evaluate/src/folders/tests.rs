@@ -96,12 +96,12 @@ fn the_ventricle_within_myocardium_is_the_left_one() {
     assert!(measured.true_ml[0] > 0.0 && measured.true_ml[2] == 0.0, "{measured:?}");
     root.nifti("p/a.nii", &map(&heart([3, 2, 1]), false));
     assert_eq!(compare(&root).unwrap().predictions, Numbering::Acdc);
-    // Without myocardium nothing tells.
+    // Without myocardium there is no evidence.
     root.nifti("t/a.nii", &map(&heart([1, 0, 0]), false));
     assert!(compare(&root).unwrap().labels_assumed);
 }
 
-/// One of the two would be compared, and nobody would know which.
+/// Only one of the two would be compared, and no message would say which.
 #[test]
 fn a_map_with_and_without_gt_in_one_folder_is_refused() {
     let ours = map(&heart([1, 2, 3]), false);
